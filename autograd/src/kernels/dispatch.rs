@@ -1,0 +1,109 @@
+//! One body, three compilations: AVX-512, AVX2 and the target's baseline.
+#![allow(unsafe_code)]
+
+/// A loop whose body `kernel!` wrapped. `run` and all that it calls must be `#[inline(always)]`: what is not
+/// inlined is compiled without the vector instructions.
+#[doc(hidden)]
+pub trait Kernel<Args> {
+    /// What the loop returns.
+    type Output;
+    /// The body.
+    fn run(args: Args) -> Self::Output;
+}
+
+/// Runs `K` with the widest vector instructions of this machine.
+#[doc(hidden)]
+#[inline]
+pub fn dispatch<K: Kernel<Args>, Args>(args: Args) -> K::Output {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+        fn avx512<K: Kernel<Args>, Args>(args: Args) -> K::Output {
+            K::run(args)
+        }
+        #[target_feature(enable = "avx2")]
+        fn avx2<K: Kernel<Args>, Args>(args: Args) -> K::Output {
+            K::run(args)
+        }
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+        {
+            // SAFETY: the features that `avx512` enables were just detected.
+            return unsafe { avx512::<K, Args>(args) };
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: as above, for `avx2`.
+            return unsafe { avx2::<K, Args>(args) };
+        }
+    }
+    K::run(args)
+}
+
+/// Declares a function over slices whose body is compiled for the machine's vector instructions (AVX-512 or AVX2
+/// where they are found at run time; the target's baseline otherwise).
+///
+/// Rust never contracts `a * b + c` and the lanes of a loop are independent, so a body gives the same bits at every
+/// width, as long as a sum is kept in a fixed number of lanes. Functions called by the body must be
+/// `#[inline(always)]`.
+#[macro_export]
+macro_rules! kernel {
+    (
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident $(<$($g:ident : $bound:path),*>)? ($($arg:ident : $ty:ty),* $(,)?) $(-> $out:ty)? $body:block
+    ) => {
+        $(#[$meta])*
+        #[inline]
+        $vis fn $name $(<$($g: $bound),*>)? ($($arg: $ty),*) $(-> $out)? {
+            // A function of its own: its reference arguments do not alias, which a tuple would not tell the compiler.
+            #[inline(always)]
+            fn body $(<$($g: $bound),*>)? ($($arg: $ty),*) $(-> $out)? $body
+
+            struct Body $(<$($g),*>(std::marker::PhantomData<($($g,)*)>))?;
+            #[allow(unused_parens)]
+            impl $(<$($g: $bound),*>)? $crate::kernels::Kernel<($($ty,)*)> for Body $(<$($g),*>)? {
+                type Output = ($($out)?);
+                #[inline(always)]
+                fn run(($($arg,)*): ($($ty,)*)) -> ($($out)?) {
+                    body$(::<$($g),*>)?($($arg),*)
+                }
+            }
+            $crate::kernels::dispatch::<Body $(<$($g),*>)?, _>(($($arg,)*))
+        }
+    };
+}
+
+/// Σ of a term over slices of equal length, in sixteen lanes, so that it is vector code with the same bits at every
+/// width: `lane_sum!(F, [x, y] => x * y)`. Inside the term each name is one element; those after `mut` are references.
+#[macro_export]
+macro_rules! lane_sum {
+    ($F:ty, [$first:ident $(, $x:ident)*] $(mut [$($m:ident),*])? => $term:expr) => {{
+        let n = $first.len();
+        let mut lanes = [<$F as $crate::Real>::ZERO; 16];
+        for start in (0..n - n % 16).step_by(16) {
+            let $first = &$first[start..start + 16];
+            $(let $x = &$x[start..start + 16];)*
+            $($(let $m = &mut $m[start..start + 16];)*)?
+            for lane in 0..16 {
+                let $first = $first[lane];
+                $(let $x = $x[lane];)*
+                $($(let $m = &mut $m[lane];)*)?
+                lanes[lane] += $term;
+            }
+        }
+        for i in n - n % 16..n {
+            let $first = $first[i];
+            $(let $x = $x[i];)*
+            $($(let $m = &mut $m[i];)*)?
+            lanes[i % 16] += $term;
+        }
+        for width in [8, 4, 2, 1] {
+            for lane in 0..width {
+                let right = lanes[lane + width];
+                lanes[lane] += right;
+            }
+        }
+        lanes[0]
+    }};
+}

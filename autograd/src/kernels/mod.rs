@@ -1,0 +1,14 @@
+//! Loops over slices, compiled for the vector instructions that the machine has.
+//!
+//! This is the one module that uses `unsafe`: to call `matrixmultiply`, and to enter code compiled for instructions
+//! that were found at run time.
+
+#[macro_use]
+mod dispatch;
+
+pub mod elementary;
+pub mod gemm;
+pub mod normal;
+
+pub use dispatch::{Kernel, dispatch};
+pub use gemm::{Mat, MatMut};

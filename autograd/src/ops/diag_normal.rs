@@ -1,0 +1,383 @@
+//! Diagonal normals: log-density, sample and divergences, each one operation.
+//!
+//! The parameters come as *packed rows*, (…, 2n): n means, then n logarithms of standard deviations, as one product
+//! computes them. An array with fewer leading axes than its partner is repeated along the missing ones: several samples
+//! of every row, or one prior for all.
+
+use crate::gradcheck::{Case, Sample};
+use crate::ops::density::{HALF_LN_2PI, longer, row, row_mut, rows};
+use crate::{Grads, Inputs, Op, Real, Shape, Var};
+
+/// The shape of the means in packed rows.
+fn half(packed: Shape) -> Result<Shape, String> {
+    if packed.rank() == 0 || !packed.last().is_multiple_of(2) {
+        return Err(format!("{packed} are no packed rows: the last axis must hold as many log σ as μ"));
+    }
+    Ok(packed.with_last(packed.last() / 2))
+}
+
+/// log N(x; μ, diag σ²) of packed rows (μ | log σ), summed over the last axis. With r = (x − μ)/σ:
+///
+/// y = −Σᵢ ½ rᵢ² + log σᵢ + ½ ln 2π,   μ̄ᵢ += rᵢ/σᵢ ȳ,   log σ̄ᵢ += (rᵢ² − 1) ȳ,   x̄ᵢ −= rᵢ/σᵢ ȳ
+///
+/// x (…, n) and parameters (…, 2n), either with fewer leading axes, to (…).
+#[derive(Clone, Copy, Debug)]
+pub struct DiagNormalLogProb;
+
+impl<F: Real> Op<F> for DiagNormalLogProb {
+    fn name(&self) -> &'static str {
+        "diag_normal_log_prob"
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        let [x, q] = x else { return Err("takes x and packed rows (μ | log σ)".into()) };
+        longer(*x, half(*q)?).map(rows)
+    }
+
+    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
+        diag_normal(&x[0], &x[1], x.shape(1).last() / 2, y);
+    }
+
+    fn backward(&self, x: &Inputs<'_, F>, _: &[F], _: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
+        let n = x.shape(1).last() / 2;
+        if let Some(dx) = grads.get(0) {
+            diag_normal_dx(&x[0], &x[1], n, dy, dx.sum());
+        }
+        if let Some(dq) = grads.get(1) {
+            diag_normal_dq(&x[0], &x[1], n, dy, dq.sum());
+        }
+    }
+
+    fn cases() -> Vec<Case<Self>> {
+        let case =
+            |(x, q): (&[usize], &[usize])| Case::new(Self, [Sample::any(x), Sample::uniform(q, -1.0..1.0)]);
+        [(&[3, 5][..], &[3, 10][..]), (&[2, 3, 5], &[3, 10]), (&[17], &[2, 34]), (&[], &[2])].map(case).into()
+    }
+}
+
+kernel! {
+    fn diag_normal<F: Real>(x: &[F], q: &[F], n: usize, y: &mut [F]) {
+        let (half, constant) = (F::from_f64(0.5), F::from_f64(HALF_LN_2PI));
+        for (i, y) in y.iter_mut().enumerate() {
+            let (x, (mu, log_sigma)) = (row(x, i, n), row(q, i, 2 * n).split_at(n));
+            *y = -lane_sum!(F, [x, mu, log_sigma] => {
+                let r = (x - mu) * (-log_sigma).exp();
+                half * r * r + log_sigma + constant
+            });
+        }
+    }
+}
+
+kernel! {
+    fn diag_normal_dx<F: Real>(x: &[F], q: &[F], n: usize, dy: &[F], dx: &mut [F]) {
+        for (i, &dy) in dy.iter().enumerate() {
+            let (x, (mu, log_sigma)) = (row(x, i, n), row(q, i, 2 * n).split_at(n));
+            for (((dx, &x), &mu), &s) in row_mut(dx, i, n).iter_mut().zip(x).zip(mu).zip(log_sigma) {
+                *dx -= (x - mu) * (s * F::from_f64(-2.0)).exp() * dy;
+            }
+        }
+    }
+}
+
+kernel! {
+    fn diag_normal_dq<F: Real>(x: &[F], q: &[F], n: usize, dy: &[F], dq: &mut [F]) {
+        for (i, &dy) in dy.iter().enumerate() {
+            let (x, (mu, log_sigma)) = (row(x, i, n), row(q, i, 2 * n).split_at(n));
+            let (dmu, ds) = row_mut(dq, i, 2 * n).split_at_mut(n);
+            for ((((dmu, ds), &x), &mu), &s) in dmu.iter_mut().zip(ds).zip(x).zip(mu).zip(log_sigma) {
+                let inverse = (-s).exp();
+                let r = (x - mu) * inverse;
+                *dmu += r * inverse * dy;
+                *ds += (r * r - F::ONE) * dy;
+            }
+        }
+    }
+}
+
+/// A sample of packed rows (μ | log σ) by reparameterisation (lecture 001, "Factorized Gaussian Posterior"):
+///
+/// zᵢ = μᵢ + σᵢ εᵢ,   μ̄ᵢ += z̄ᵢ,   log σ̄ᵢ += (zᵢ − μᵢ) z̄ᵢ,   ε̄ᵢ += σᵢ z̄ᵢ
+///
+/// Parameters (…, 2n) and noise (…, n), either with fewer leading axes, to (…, n).
+#[derive(Clone, Copy, Debug)]
+pub struct DiagNormalSample;
+
+impl<F: Real> Op<F> for DiagNormalSample {
+    fn name(&self) -> &'static str {
+        "diag_normal_sample"
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        let [q, noise] = x else { return Err("takes packed rows (μ | log σ) and noise".into()) };
+        longer(half(*q)?, *noise)
+    }
+
+    fn forward(&self, x: &Inputs<'_, F>, z: &mut [F], _: &mut [F]) {
+        sample(&x[0], &x[1], x.shape(0).last() / 2, z);
+    }
+
+    fn backward(&self, x: &Inputs<'_, F>, z: &[F], _: &[F], dz: &[F], grads: &mut Grads<'_, F>) {
+        let n = x.shape(0).last() / 2;
+        if let Some(dq) = grads.get(0) {
+            sample_dq(&x[0], z, n, dz, dq.sum());
+        }
+        if let Some(dnoise) = grads.get(1) {
+            let dnoise = dnoise.sum();
+            for (i, dz) in dz.chunks_exact(n.max(1)).enumerate() {
+                let (_, log_sigma) = row(&x[0], i, 2 * n).split_at(n);
+                let terms = log_sigma.iter().zip(dz).map(|(s, &dz)| s.exp() * dz);
+                row_mut(dnoise, i, n).iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
+            }
+        }
+    }
+
+    fn cases() -> Vec<Case<Self>> {
+        let case = |(q, noise): (&[usize], &[usize])| {
+            Case::new(Self, [Sample::uniform(q, -1.0..1.0), Sample::any(noise)])
+        };
+        [(&[3, 10][..], &[3, 5][..]), (&[3, 10], &[2, 3, 5]), (&[2, 34], &[17])].map(case).into()
+    }
+}
+
+kernel! {
+    fn sample<F: Real>(q: &[F], noise: &[F], n: usize, z: &mut [F]) {
+        for (i, z) in z.chunks_exact_mut(n.max(1)).enumerate() {
+            let (noise, (mu, log_sigma)) = (row(noise, i, n), row(q, i, 2 * n).split_at(n));
+            for (((z, &mu), &s), &noise) in z.iter_mut().zip(mu).zip(log_sigma).zip(noise) {
+                *z = mu + s.exp() * noise;
+            }
+        }
+    }
+}
+
+kernel! {
+    fn sample_dq<F: Real>(q: &[F], z: &[F], n: usize, dz: &[F], dq: &mut [F]) {
+        for (i, (z, dz)) in z.chunks_exact(n.max(1)).zip(dz.chunks_exact(n.max(1))).enumerate() {
+            let mu = &row(q, i, 2 * n)[..n];
+            let (dmu, ds) = row_mut(dq, i, 2 * n).split_at_mut(n);
+            for ((((dmu, ds), &z), &mu), &dz) in dmu.iter_mut().zip(ds).zip(z).zip(mu).zip(dz) {
+                *dmu += dz;
+                *ds += (z - mu) * dz;
+            }
+        }
+    }
+}
+
+/// KL(q ‖ p) between diagonal normals of packed rows (μ | log σ), summed over the last axis. With d = (μ_q − μ_p)/σ_p
+/// and v = σ_q²/σ_p²:
+///
+/// y = Σ ½ (v + d² − 1) − ½ ln v
+///
+/// μ̄_q += d/σ_p ȳ = −μ̄_p,   log σ̄_q += (v − 1) ȳ,   log σ̄_p += (1 − v − d²) ȳ
+///
+/// q and p (…, 2n), either with fewer leading axes, to (…).
+#[derive(Clone, Copy, Debug)]
+pub struct DiagNormalKl;
+
+impl<F: Real> Op<F> for DiagNormalKl {
+    fn name(&self) -> &'static str {
+        "diag_normal_kl"
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        let [q, p] = x else { return Err("takes two arrays of packed rows (μ | log σ)".into()) };
+        longer(half(*q)?, half(*p)?).map(rows)
+    }
+
+    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
+        kl(&x[0], &x[1], x.shape(0).last() / 2, y);
+    }
+
+    fn backward(&self, x: &Inputs<'_, F>, _: &[F], _: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
+        let n = x.shape(0).last() / 2;
+        for input in [0, 1] {
+            if let Some(sums) = grads.get(input) {
+                kl_backward(&x[0], &x[1], n, dy, sums.sum(), input == 0);
+            }
+        }
+    }
+
+    fn cases() -> Vec<Case<Self>> {
+        let case = |(q, p): (&[usize], &[usize])| {
+            Case::new(Self, [Sample::uniform(q, -1.0..1.0), Sample::uniform(p, -1.0..1.0)])
+        };
+        [(&[3, 10][..], &[3, 10][..]), (&[3, 10], &[10]), (&[34], &[2, 34])].map(case).into()
+    }
+}
+
+kernel! {
+    fn kl<F: Real>(q: &[F], p: &[F], n: usize, y: &mut [F]) {
+        let half = F::from_f64(0.5);
+        for (i, y) in y.iter_mut().enumerate() {
+            let ((mu_q, s_q), (mu_p, s_p)) = (row(q, i, 2 * n).split_at(n), row(p, i, 2 * n).split_at(n));
+            *y = lane_sum!(F, [mu_q, s_q, mu_p, s_p] => {
+                let log_ratio = s_q - s_p;
+                let d = (mu_q - mu_p) * (-s_p).exp();
+                half * ((log_ratio + log_ratio).exp_m1() + d * d) - log_ratio
+            });
+        }
+    }
+}
+
+kernel! {
+    fn kl_backward<F: Real>(q: &[F], p: &[F], n: usize, dy: &[F], sums: &mut [F], for_q: bool) {
+        for (i, &dy) in dy.iter().enumerate() {
+            let ((mu_q, s_q), (mu_p, s_p)) = (row(q, i, 2 * n).split_at(n), row(p, i, 2 * n).split_at(n));
+            let (dmu, ds) = row_mut(sums, i, 2 * n).split_at_mut(n);
+            for j in 0..n {
+                let (log_ratio, inverse) = (s_q[j] - s_p[j], (-s_p[j]).exp());
+                let d = (mu_q[j] - mu_p[j]) * inverse;
+                let excess = (log_ratio + log_ratio).exp_m1();
+                let (location, scale) = if for_q { (d * inverse, excess) } else { (-(d * inverse), -excess - d * d) };
+                dmu[j] += location * dy;
+                ds[j] += scale * dy;
+            }
+        }
+    }
+}
+
+/// KL(N(μ, diag σ²) ‖ N(0, I)) of packed rows (μ | log σ), summed over the last axis
+/// (lecture 001, "Alternative formulation of ELBO"):
+///
+/// y = Σᵢ ½ (μᵢ² + σᵢ² − 1) − log σᵢ,   μ̄ᵢ += μᵢ ȳ,   log σ̄ᵢ += (σᵢ² − 1) ȳ
+///
+/// (…, 2n) to (…).
+#[derive(Clone, Copy, Debug)]
+pub struct DiagNormalKlToStandard;
+
+impl<F: Real> Op<F> for DiagNormalKlToStandard {
+    fn name(&self) -> &'static str {
+        "diag_normal_kl_to_standard"
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        let [q] = x else { return Err("takes packed rows (μ | log σ)".into()) };
+        half(*q).map(rows)
+    }
+
+    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
+        kl_to_standard(&x[0], x.shape(0).last() / 2, y);
+    }
+
+    fn backward(&self, x: &Inputs<'_, F>, _: &[F], _: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
+        if let Some(dq) = grads.get(0) {
+            kl_to_standard_backward(&x[0], x.shape(0).last() / 2, dy, dq.sum());
+        }
+    }
+
+    fn cases() -> Vec<Case<Self>> {
+        [&[3, 10][..], &[2, 2, 34], &[4]].map(|q| Case::new(Self, [Sample::uniform(q, -1.0..1.0)])).into()
+    }
+}
+
+kernel! {
+    fn kl_to_standard<F: Real>(q: &[F], n: usize, y: &mut [F]) {
+        let half = F::from_f64(0.5);
+        for (i, y) in y.iter_mut().enumerate() {
+            let (mu, s) = row(q, i, 2 * n).split_at(n);
+            *y = lane_sum!(F, [mu, s] => half * (mu * mu + (s + s).exp_m1()) - s);
+        }
+    }
+}
+
+kernel! {
+    fn kl_to_standard_backward<F: Real>(q: &[F], n: usize, dy: &[F], dq: &mut [F]) {
+        for (i, &dy) in dy.iter().enumerate() {
+            let (mu, s) = row(q, i, 2 * n).split_at(n);
+            let (dmu, ds) = row_mut(dq, i, 2 * n).split_at_mut(n);
+            for (((dmu, ds), &mu), &s) in dmu.iter_mut().zip(ds).zip(mu).zip(s) {
+                *dmu += mu * dy;
+                *ds += (s + s).exp_m1() * dy;
+            }
+        }
+    }
+}
+
+/// Packed rows (μ | s) to (μ | c tanh(s/c)): bounds log σ smoothly to (−c, c), with slope 1 at 0.
+#[derive(Clone, Copy, Debug)]
+pub struct BoundLogSigma<F> {
+    /// The bound c > 0.
+    pub bound: F,
+}
+
+impl<F: Real> Op<F> for BoundLogSigma<F> {
+    fn name(&self) -> &'static str {
+        "bound_log_sigma"
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        let [q] = x else { return Err("takes packed rows (μ | s)".into()) };
+        half(*q).map(|_| *q)
+    }
+
+    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
+        bound_log_sigma(self.bound, x.shape(0).last() / 2, &x[0], y);
+    }
+
+    fn backward(&self, x: &Inputs<'_, F>, y: &[F], _: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
+        if let Some(dx) = grads.get(0) {
+            bound_log_sigma_backward(self.bound, x.shape(0).last() / 2, y, dy, dx.sum());
+        }
+    }
+
+    fn cases() -> Vec<Case<Self>> {
+        [&[3, 10][..], &[4]].map(|q| Case::new(Self { bound: F::from_f64(1.5) }, [Sample::any(q)])).into()
+    }
+}
+
+kernel! {
+    fn bound_log_sigma<F: Real>(bound: F, n: usize, x: &[F], y: &mut [F]) {
+        let inverse = F::ONE / bound;
+        for (x, y) in x.chunks_exact((2 * n).max(1)).zip(y.chunks_exact_mut((2 * n).max(1))) {
+            y[..n].copy_from_slice(&x[..n]);
+            for (y, &s) in y[n..].iter_mut().zip(&x[n..]) {
+                *y = bound * (s * inverse).tanh();
+            }
+        }
+    }
+}
+
+kernel! {
+    fn bound_log_sigma_backward<F: Real>(bound: F, n: usize, y: &[F], dy: &[F], dx: &mut [F]) {
+        let inverse = F::ONE / bound;
+        for (i, dx) in dx.chunks_exact_mut((2 * n).max(1)).enumerate() {
+            let (y, dy) = (row(y, i, 2 * n), row(dy, i, 2 * n));
+            for (j, dx) in dx.iter_mut().enumerate() {
+                let t = y[j] * inverse;
+                *dx += if j < n { dy[j] } else { (F::ONE - t * t) * dy[j] };
+            }
+        }
+    }
+}
+
+impl<F: Real> Var<'_, F> {
+    /// log N(self; μ, diag σ²) of packed rows, summed over the last axis: see [`DiagNormalLogProb`].
+    #[track_caller]
+    pub fn diag_normal_log_prob(self, packed: Self) -> Self {
+        self.tape().apply(DiagNormalLogProb, &[self, packed])
+    }
+
+    /// μ + σ ⊙ ε, self being packed rows: see [`DiagNormalSample`].
+    #[track_caller]
+    pub fn diag_normal_sample(self, noise: Self) -> Self {
+        self.tape().apply(DiagNormalSample, &[self, noise])
+    }
+
+    /// KL(self ‖ p) of packed rows, summed over the last axis: see [`DiagNormalKl`].
+    #[track_caller]
+    pub fn diag_normal_kl(self, p: Self) -> Self {
+        self.tape().apply(DiagNormalKl, &[self, p])
+    }
+
+    /// KL(self ‖ N(0, I)) of packed rows, summed over the last axis: see [`DiagNormalKlToStandard`].
+    #[track_caller]
+    pub fn diag_normal_kl_to_standard(self) -> Self {
+        self.tape().apply(DiagNormalKlToStandard, &[self])
+    }
+
+    /// Packed rows whose log σ are bounded smoothly: see [`BoundLogSigma`].
+    #[track_caller]
+    pub fn bound_log_sigma(self, bound: F) -> Self {
+        self.tape().apply(BoundLogSigma { bound }, &[self])
+    }
+}

@@ -1,0 +1,247 @@
+//! Functions of one number, applied to every element: a table.
+
+use std::ops::Range;
+
+use crate::gradcheck::{Case, Sample};
+use crate::{Grads, Inputs, Op, Real, Shape, Var};
+
+/// A function y = f(x) of one number. [`Map`] makes an operation of it: implement this trait, and
+/// `tape.record(Map(f), &[x])` records, differentiates and vectorises it.
+///
+/// Mark both functions `#[inline(always)]`, or their loops are not compiled to vector code.
+pub trait Elementwise<F: Real>: Clone + Send + 'static {
+    /// The name in drawings and messages.
+    const NAME: &'static str;
+
+    /// Where the derivative is checked.
+    const DOMAIN: Range<f64>;
+
+    /// f(x)
+    fn f(&self, x: F) -> F;
+
+    /// dy/dx, from x and y = f(x)
+    fn df(&self, x: F, y: F) -> F;
+
+    /// The function, with its attributes if it has any, as it is checked.
+    fn example() -> Self;
+}
+
+/// A function whose derivative can be written in y alone: a layer that ends with it need not keep x.
+pub trait Activation<F: Real>: Elementwise<F> {
+    /// dy/dx, from y
+    #[inline(always)]
+    fn slope(&self, y: F) -> F {
+        self.df(y, y)
+    }
+}
+
+/// A function applied to every element.
+///
+/// yᵢ = f(xᵢ),   x̄ᵢ += f'(xᵢ) ȳᵢ
+#[derive(Clone, Copy, Debug)]
+pub struct Map<U>(pub U);
+
+impl<F: Real, U: Elementwise<F>> Op<F> for Map<U> {
+    fn name(&self) -> &'static str {
+        U::NAME
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        let [x] = x else { return Err("takes one input".into()) };
+        Ok(*x)
+    }
+
+    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
+        map(&self.0, &x[0], y);
+    }
+
+    fn backward(&self, x: &Inputs<'_, F>, y: &[F], _: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
+        if let Some(dx) = grads.get(0) {
+            map_backward(&self.0, &x[0], y, dy, dx.sum, dx.fresh);
+        }
+    }
+
+    fn cases() -> Vec<Case<Self>> {
+        vec![Case::new(Map(U::example()), [Sample::uniform([4, 9], U::DOMAIN)])]
+    }
+}
+
+kernel! {
+    fn map<F: Real, U: Elementwise<F>>(u: &U, x: &[F], y: &mut [F]) {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = u.f(x);
+        }
+    }
+}
+
+kernel! {
+    fn map_backward<F: Real, U: Elementwise<F>>(u: &U, x: &[F], y: &[F], dy: &[F], dx: &mut [F], fresh: bool) {
+        let terms = dx.iter_mut().zip(x).zip(y).zip(dy);
+        if fresh {
+            for (((dx, &x), &y), &dy) in terms {
+                *dx = u.df(x, y) * dy;
+            }
+        } else {
+            for (((dx, &x), &y), &dy) in terms {
+                *dx += u.df(x, y) * dy;
+            }
+        }
+    }
+}
+
+/// One line a function: type, method, domain of the check, y = f(x), dy/dx from x and y. An attribute comes with the
+/// value under which it is checked; `|_, y|` marks an [`Activation`].
+macro_rules! elementwise {
+    ($(
+        $(#[$meta:meta])*
+        $name:ident $(<$generic:ident>)? $method:ident $(($attr:ident: $type:ty = $example:expr))? on $domain:expr,
+        |$x:ident| $f:expr, |$dx:tt, $dy:tt| $df:expr;
+    )*) => {
+        $(
+            $(#[$meta])*
+            #[derive(Clone, Copy, Debug)]
+            pub struct $name $(<$generic>)? $((pub $type))?;
+
+            impl<F: Real> Elementwise<F> for $name $(<$generic>)? {
+                const NAME: &'static str = stringify!($method);
+                const DOMAIN: Range<f64> = $domain;
+
+                #[inline(always)]
+                fn f(&self, $x: F) -> F {
+                    $(let $attr = self.0;)?
+                    $f
+                }
+
+                #[inline(always)]
+                fn df(&self, $dx: F, $dy: F) -> F {
+                    $(let $attr = self.0; let _ = $attr;)?
+                    $df
+                }
+
+                fn example() -> Self {
+                    $name $(({ let example: $type = $example; example }))?
+                }
+            }
+            elementwise!(@activation $dx $name $(<$generic>)?);
+
+            impl<F: Real> Var<'_, F> {
+                $(#[$meta])*
+                #[track_caller]
+                // `neg` is the operator's, too.
+                #[allow(clippy::should_implement_trait)]
+                pub fn $method(self $(, $attr: $type)?) -> Self {
+                    self.tape().apply(Map($name $(($attr))?), &[self])
+                }
+            }
+        )*
+    };
+    (@activation _ $name:ty) => { impl<F: Real> Activation<F> for $name {} };
+    (@activation $x:ident $name:ty) => {};
+}
+
+elementwise! {
+    /// y = −x,   dy/dx = −1
+    Neg neg on -2.0..2.0, |x| -x, |_, _| -F::ONE;
+
+    /// y = 1/x,   dy/dx = −y²,   infinite at 0
+    Recip recip on 0.2..2.0, |x| F::ONE / x, |_, y| -(y * y);
+
+    /// y = x²,   dy/dx = 2x
+    Square square on -2.0..2.0, |x| x * x, |x, _| x + x;
+
+    /// y = √x,   dy/dx = 1/2y;   x ≥ 0, else NaN. The slope at 0 is taken to be 0, so that a norm √(Σx²) has the
+    /// subgradient 0 at the origin instead of NaN.
+    Sqrt sqrt on 0.1..3.0, |x| x.sqrt(), |_, y| if y == F::ZERO { F::ZERO } else { F::from_f64(0.5) / y };
+
+    /// y = |x|,   dy/dx = sign x, taken to be 0 at 0
+    Abs abs on -2.0..2.0, |x| x.abs(), |x, _| sign(x);
+
+    /// y = xⁿ,   dy/dx = n xⁿ⁻¹;   n = 0 gives 1 and slope 0 everywhere, n < 0 is infinite at 0
+    Powi powi(n: i32 = 3) on -2.0..2.0, |x| x.powi(n),
+        |x, _| if n == 0 { F::ZERO } else { F::from_f64(f64::from(n)) * x.powi(n - 1) };
+
+    /// y = c x,   dy/dx = c
+    Scale<F> scale(c: F = F::from_f64(-1.7)) on -2.0..2.0, |x| c * x, |_, _| c;
+
+    /// y = x + c,   dy/dx = 1
+    Shift<F> shift(c: F = F::from_f64(0.7)) on -2.0..2.0, |x| x + c, |_, _| F::ONE;
+
+    /// y = eˣ,   dy/dx = y
+    Exp exp on -2.0..2.0, |x| x.exp(), |_, y| y;
+
+    /// y = eˣ − 1 without cancellation near 0,   dy/dx = y + 1
+    ExpM1 exp_m1 on -2.0..2.0, |x| x.exp_m1(), |_, y| y + F::ONE;
+
+    /// y = ln x,   dy/dx = 1/x;   x > 0 (−∞ at 0, NaN below)
+    Ln ln on 0.1..3.0, |x| x.ln(), |x, _| F::ONE / x;
+
+    /// y = ln(1 + x) without cancellation near 0,   dy/dx = 1/(1 + x);   x > −1 (−∞ at −1, NaN below)
+    Ln1p ln_1p on -0.8..3.0, |x| x.ln_1p(), |x, _| F::ONE / (F::ONE + x);
+
+    /// y = sin x,   dy/dx = cos x;   NaN beyond the range that [`elementary`](crate::kernels::elementary) states (1e7)
+    Sin sin on -4.0..4.0, |x| x.sin(), |x, _| x.cos();
+
+    /// y = cos x,   dy/dx = −sin x;   NaN beyond the range that [`elementary`](crate::kernels::elementary) states (1e7)
+    Cos cos on -4.0..4.0, |x| x.cos(), |x, _| -x.sin();
+
+    /// y = tanh x,   dy/dx = 1 − y²
+    Tanh tanh on -2.0..2.0, |x| x.tanh(), |_, y| F::ONE - y * y;
+
+    /// y = σ(x) = 1 / (1 + e⁻ˣ),   dy/dx = y (1 − y)
+    Sigmoid sigmoid on -3.0..3.0, |x| x.sigmoid(), |_, y| y * (F::ONE - y);
+
+    /// y = ln σ(x) = −softplus(−x),   dy/dx = σ(−x) = 1 − eʸ
+    LogSigmoid log_sigmoid on -3.0..3.0, |x| -(-x).softplus(), |_, y| -y.exp_m1();
+
+    /// y = ln(1 + eˣ),   dy/dx = σ(x) = 1 − e⁻ʸ
+    Softplus softplus on -3.0..3.0, |x| x.softplus(), |_, y| -(-y).exp_m1();
+
+    /// y = max(x, 0),   dy/dx = 1 for x > 0, else 0 (at the kink too)
+    Relu relu on -2.0..2.0, |x| if x < F::ZERO { F::ZERO } else { x },
+        |_, y| if y > F::ZERO { F::ONE } else { F::ZERO };
+
+    /// y = x for x > 0, else c x, with c > 0;   dy/dx = 1 for x > 0, else c (at the kink too)
+    LeakyRelu<F> leaky_relu(c: F = F::from_f64(0.1)) on -2.0..2.0, |x| if x > F::ZERO { x } else { c * x },
+        |_, y| if y > F::ZERO { F::ONE } else { c };
+
+    /// y = x for x > 0, else eˣ − 1;   dy/dx = 1 for x > 0, else y + 1
+    Elu elu on -2.0..2.0, |x| if x > F::ZERO { x } else { x.exp_m1() },
+        |_, y| if y > F::ZERO { F::ONE } else { y + F::ONE };
+}
+
+/// y = x: the activation of a layer that is linear.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity;
+
+impl<F: Real> Elementwise<F> for Identity {
+    const NAME: &'static str = "identity";
+    const DOMAIN: Range<f64> = -2.0..2.0;
+
+    #[inline(always)]
+    fn f(&self, x: F) -> F {
+        x
+    }
+
+    #[inline(always)]
+    fn df(&self, _: F, _: F) -> F {
+        F::ONE
+    }
+
+    fn example() -> Self {
+        Identity
+    }
+}
+
+impl<F: Real> Activation<F> for Identity {}
+
+/// 1, 0 or −1; NaN for NaN.
+#[inline(always)]
+fn sign<F: Real>(x: F) -> F {
+    if x > F::ZERO {
+        F::ONE
+    } else if x < F::ZERO {
+        -F::ONE
+    } else {
+        x
+    }
+}

@@ -1,0 +1,50 @@
+//! The operations, one type each.
+
+mod broadcast;
+mod dense;
+mod density;
+mod diag_normal;
+mod elementwise;
+mod matmul;
+mod movement;
+mod reduce;
+
+pub use broadcast::*;
+pub use dense::*;
+pub use density::*;
+pub use diag_normal::*;
+pub use elementwise::*;
+pub use matmul::*;
+pub use movement::*;
+pub use reduce::*;
+
+use crate::gradcheck::{Entry, entry};
+
+/// Operations on `F` whose adjoint is in the [`catalogue`]. The methods of [`Var`](crate::Var) record no others, so
+/// that one which is missing there does not compile.
+pub trait Catalogued<F> {}
+
+macro_rules! catalogue {
+    ($($op:ty),* $(,)?) => {
+        $(impl<F: crate::Real> Catalogued<F> for $op {})*
+
+        /// All operations of the crate, with the checks of their adjoints.
+        pub fn catalogue() -> Vec<Entry> {
+            type F = f64;
+            vec![$(entry::<$op>()),*]
+        }
+    };
+}
+
+catalogue! {
+    Map<Neg>, Map<Recip>, Map<Square>, Map<Sqrt>, Map<Abs>, Map<Powi>, Map<Scale<F>>, Map<Shift<F>>,
+    Map<Exp>, Map<ExpM1>, Map<Ln>, Map<Ln1p>, Map<Sin>, Map<Cos>,
+    Map<Tanh>, Map<Sigmoid>, Map<LogSigmoid>, Map<Softplus>, Map<Relu>, Map<LeakyRelu<F>>, Map<Elu>,
+    Broadcast<Add>, Broadcast<Sub>, Broadcast<Mul>, Broadcast<Div>, Broadcast<Max>, Broadcast<Min>,
+    Sum, Mean, LogSumExp, Softmax, LogSoftmax,
+    MatMul<false, false>, MatMul<false, true>, MatMul<true, false>,
+    Dense<Identity>, Dense<Relu>, Dense<LeakyRelu<F>>, Dense<Elu>, Dense<Tanh>, Dense<Sigmoid>, Dense<Softplus>,
+    Transpose, Columns, Concatenate, Gather, BroadcastTo,
+    BernoulliLogProb, NormalLogProb, DiagNormalLogProb, DiagNormalSample, DiagNormalKl, DiagNormalKlToStandard,
+    BoundLogSigma<F>,
+}

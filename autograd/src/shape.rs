@@ -1,0 +1,139 @@
+//! Shapes of rank 0 to 4.
+
+use std::fmt;
+use std::ops::Index;
+
+/// The sizes of an array's axes, outermost first; elements lie in row-major order. Rank 0 is a scalar.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Shape {
+    dims: [usize; Self::MAX_RANK],
+    rank: usize,
+}
+
+impl Shape {
+    /// The largest rank.
+    pub const MAX_RANK: usize = 4;
+
+    /// The shape of one number.
+    pub const SCALAR: Self = Self { dims: [0; Self::MAX_RANK], rank: 0 };
+
+    /// A shape from its axes.
+    ///
+    /// # Panics
+    /// If there are more than four axes.
+    #[track_caller]
+    pub fn new(axes: &[usize]) -> Self {
+        assert!(axes.len() <= Self::MAX_RANK, "shape {axes:?}: rank {} is above 4", axes.len());
+        let mut dims = [0; Self::MAX_RANK];
+        dims[..axes.len()].copy_from_slice(axes);
+        Self { dims, rank: axes.len() }
+    }
+
+    /// The axes' sizes.
+    pub fn dims(&self) -> &[usize] {
+        &self.dims[..self.rank]
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// The number of elements, the product of the axes (1 for a scalar).
+    pub fn size(&self) -> usize {
+        self.dims().iter().product()
+    }
+
+    /// The size of the last axis (1 for a scalar).
+    pub fn last(&self) -> usize {
+        self.dims().last().copied().unwrap_or(1)
+    }
+
+    /// The shape with its last axis replaced by `size`.
+    pub fn with_last(&self, size: usize) -> Self {
+        let mut shape = *self;
+        if let Some(last) = shape.rank.checked_sub(1) {
+            shape.dims[last] = size;
+        }
+        shape
+    }
+
+    /// The shape without `axis`.
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn without(&self, axis: usize) -> Self {
+        assert!(axis < self.rank, "shape {self}: there is no axis {axis}");
+        let mut shape = *self;
+        shape.dims.copy_within(axis + 1.., axis);
+        shape.dims[Self::MAX_RANK - 1] = 0;
+        shape.rank -= 1;
+        shape
+    }
+
+    /// Whether the axes of `self` are the last ones of `other`, so that `self` can be repeated along the rest.
+    pub fn is_suffix_of(&self, other: &Self) -> bool {
+        other.dims().ends_with(self.dims())
+    }
+
+    /// The axes, aligned at the right and padded with ones at the left.
+    pub(crate) fn padded(&self) -> [usize; Self::MAX_RANK] {
+        let mut dims = [1; Self::MAX_RANK];
+        dims[Self::MAX_RANK - self.rank..].copy_from_slice(self.dims());
+        dims
+    }
+
+    /// The common shape of numpy's broadcasting: aligned at the right, axes agree or one of them is 1.
+    pub(crate) fn broadcast(&self, other: &Self) -> Result<Self, String> {
+        let rank = self.rank.max(other.rank);
+        let (a, b) = (self.padded(), other.padded());
+        let mut dims = [1; Self::MAX_RANK];
+        for (axis, (&m, &n)) in a.iter().zip(&b).enumerate() {
+            dims[axis] = match (m, n) {
+                (m, n) if m == n => m,
+                (1, n) => n,
+                (m, 1) => m,
+                (m, n) => {
+                    return Err(format!("sizes {m} and {n} cannot be broadcast"));
+                }
+            };
+        }
+        Ok(Self::new(&dims[Self::MAX_RANK - rank..]))
+    }
+}
+
+impl Index<usize> for Shape {
+    type Output = usize;
+
+    #[track_caller]
+    fn index(&self, axis: usize) -> &usize {
+        &self.dims()[axis]
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Shape {
+    #[track_caller]
+    fn from(axes: [usize; N]) -> Self {
+        Self::new(&axes)
+    }
+}
+
+impl From<&[usize]> for Shape {
+    #[track_caller]
+    fn from(axes: &[usize]) -> Self {
+        Self::new(axes)
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.dims())
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.dims())
+    }
+}

@@ -1,0 +1,110 @@
+//! A value on a tape.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::{Real, Shape, Tape};
+
+/// A value on a [`Tape`]: a reference to the tape and an index, to be copied freely. Operations are its methods, so
+/// that code reads like the formula; each records a node and computes it.
+#[derive(Clone, Copy)]
+pub struct Var<'t, F: Real> {
+    tape: &'t Tape<F>,
+    index: u32,
+}
+
+impl<'t, F: Real> Var<'t, F> {
+    pub(crate) fn new(tape: &'t Tape<F>, index: u32) -> Self {
+        Self { tape, index }
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.index as usize
+    }
+
+    /// The tape that it lies on.
+    pub fn tape(self) -> &'t Tape<F> {
+        self.tape
+    }
+
+    /// The sizes of its axes.
+    pub fn shape(self) -> Shape {
+        self.tape.list.borrow().nodes[self.index()].shape
+    }
+
+    /// The number of its elements.
+    pub fn size(self) -> usize {
+        self.shape().size()
+    }
+
+    /// Calls `f` with the values. `f` must not record operations on the same tape.
+    pub fn with<R>(self, f: impl FnOnce(&[F]) -> R) -> R {
+        let list = self.tape.list.borrow();
+        f(list.value(&list.nodes[self.index()]))
+    }
+
+    /// A copy of the values.
+    pub fn to_vec(self) -> Vec<F> {
+        self.with(<[F]>::to_vec)
+    }
+
+    /// The value of a scalar, or of an array with one element.
+    ///
+    /// # Panics
+    /// If there is not exactly one element.
+    #[track_caller]
+    pub fn item(self) -> F {
+        assert!(self.size() == 1, "item: {}: not a single number", self.shape());
+        self.with(|value| value[0])
+    }
+
+    /// The elements from `start` on, as an array of `shape`: a view, which shares value and adjoint with `self` and costs
+    /// nothing. A slot of θ is such a view.
+    ///
+    /// # Panics
+    /// If the range reaches beyond the end.
+    #[track_caller]
+    pub fn view(self, start: usize, shape: impl Into<Shape>) -> Self {
+        self.tape.view(self, start, shape.into())
+    }
+
+    /// The same elements under another shape: a view.
+    ///
+    /// # Panics
+    /// If the sizes differ.
+    #[track_caller]
+    pub fn reshape(self, shape: impl Into<Shape>) -> Self {
+        let (from, to) = (self.shape(), shape.into());
+        assert!(
+            from.size() == to.size(),
+            "reshape: {from} to {to}: sizes {} and {} differ",
+            from.size(),
+            to.size()
+        );
+        self.view(0, to)
+    }
+
+    /// The entries `range` of the first axis (the rows of a matrix): a view.
+    ///
+    /// # Panics
+    /// If there is no axis, or the range reaches beyond it.
+    #[track_caller]
+    pub fn rows(self, range: Range<usize>) -> Self {
+        let shape = self.shape();
+        assert!(
+            shape.rank() > 0 && range.start <= range.end && range.end <= shape[0],
+            "rows: {shape}: no rows {range:?}"
+        );
+        let mut axes = [0; Shape::MAX_RANK];
+        axes[..shape.rank()].copy_from_slice(shape.dims());
+        axes[0] = range.len();
+        let row = shape.without(0).size();
+        self.view(range.start * row, &axes[..shape.rank()])
+    }
+}
+
+impl<F: Real> fmt::Debug for Var<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Var({} {:?})", self.shape(), self.to_vec())
+    }
+}

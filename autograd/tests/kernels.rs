@@ -1,0 +1,422 @@
+//! The elementary functions are as accurate as they say, and the normal deviates are normal.
+
+use autograd::kernel;
+use autograd::kernels::elementary;
+use autograd::kernels::normal::{fill_standard_normal, philox};
+
+/// One unit in the last place of `y`, for a format of so many bits whose least exponent is `min_exp`.
+fn ulp(y: f64, digits: i32, min_exp: i32) -> f64 {
+    let exponent = ((y.to_bits() >> 52) & 0x7ff) as i32 - 1023;
+    2.0_f64.powi(exponent.max(min_exp - 1) + 1 - digits)
+}
+
+/// How far `y` is from what it should be, in units in the last place of an `f32`.
+fn error_f32(y: f32, expected: f64) -> f64 {
+    if expected.is_nan() || (expected as f32).is_infinite() {
+        let same = y == expected as f32 || y.is_nan() && expected.is_nan();
+        return if same { 0.0 } else { f64::INFINITY };
+    }
+    let error = (f64::from(y) - expected).abs() / ulp(expected, f32::MANTISSA_DIGITS as i32, f32::MIN_EXP);
+    if error.is_nan() { f64::INFINITY } else { error }
+}
+
+/// The same of an `f64`.
+fn error_f64(y: f64, expected: f64) -> f64 {
+    if y.to_bits() == expected.to_bits() || y.is_nan() && expected.is_nan() {
+        return 0.0;
+    }
+    // 2⁻¹⁰⁷⁴ is divided by in two steps, since its reciprocal is not finite.
+    let ulp = ulp(expected, f64::MANTISSA_DIGITS as i32 - 52, f64::MIN_EXP);
+    let error = (y - expected).abs() / ulp * 2.0_f64.powi(52);
+    if error.is_nan() { f64::INFINITY } else { error }
+}
+
+/// Every 1009th number, and those next to a point where something changes.
+fn arguments_f32() -> impl Iterator<Item = f32> {
+    let turns =
+        [0.0, f32::MIN_POSITIVE, 1e-10, 1e-3, 0.25, 0.3465736, 0.5, 0.6931472, 1.0, 1.0397208, 1.4142135];
+    let limits =
+        [0.70710677, 0.41421357, 0.29289323, 0.5493061, 1.5707964, 3.1415927, 9.01, 16.635532, 17.32868];
+    let ends = [87.33655, 88.72284, 103.27893, 103.97208, 710.0, 134_217_728.0, 2.4061596e38, f32::INFINITY];
+    let near = [&turns[..], &limits, &ends].concat();
+    let near = near.into_iter().flat_map(|x| (-40..=40).map(move |i| x.to_bits().wrapping_add_signed(i)));
+    let near = near.flat_map(|bits| [bits, bits ^ 1 << 31]);
+    near.chain((0..=u32::MAX).step_by(1009)).map(f32::from_bits)
+}
+
+/// Numbers of all magnitudes that matter, evenly spaced in their bits.
+fn arguments_f64() -> impl Iterator<Item = f64> {
+    let (tiny, small, large) = (1e-310_f64.to_bits(), 1e-17_f64.to_bits(), 1e9_f64.to_bits());
+    let all = (tiny..f64::INFINITY.to_bits()).step_by((1 << 49) + 12_345_677);
+    let middle = (small..large).step_by((1 << 41) + 1_234_567);
+    all.chain(middle).flat_map(|bits| [f64::from_bits(bits), -f64::from_bits(bits)])
+}
+
+/// The values of `reference.txt` for one function.
+fn references(function: &str) -> Vec<(f64, f64)> {
+    let lines = include_str!("kernels/reference.txt").lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let of_function = lines.filter(|words| words[0] == function);
+    of_function.map(|words| (words[1].parse().unwrap(), words[2].parse().unwrap())).collect()
+}
+
+fn sigmoid(x: f64) -> f64 {
+    let e = (-x.abs()).exp();
+    if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
+}
+
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p() + if x.is_nan() { x } else { 0.0 }
+}
+
+/// A sine or cosine where it is computed, NaN elsewhere.
+fn in_range_f32(f: impl Fn(f64) -> f64) -> impl Fn(f64) -> f64 {
+    move |x| if x.abs() <= elementary::f32::CIRCULAR_RANGE.into() { f(x) } else { f64::NAN }
+}
+
+fn in_range_f64(f: impl Fn(f64) -> f64) -> impl Fn(f64) -> f64 {
+    move |x| if x.abs() <= elementary::f64::CIRCULAR_RANGE { f(x) } else { f64::NAN }
+}
+
+/// The tests that each function has to pass: its bounds in units in the last place are those of its
+/// documentation, and `slack` is the error of the function of the standard library that a dense sample is
+/// compared with.
+macro_rules! elementary_functions {
+    ($($name:ident: $bound_f32:literal, $bound_f64:literal, $slack:literal, $f:expr, $g:expr;)*) => {
+        $(mod $name {
+            use super::*;
+
+            kernel! {
+                fn loop_f32(x: &[f32], y: &mut [f32]) {
+                    for (y, &x) in y.iter_mut().zip(x) {
+                        *y = elementary::f32::$name(x);
+                    }
+                }
+            }
+
+            kernel! {
+                fn loop_f64(x: &[f64], y: &mut [f64]) {
+                    for (y, &x) in y.iter_mut().zip(x) {
+                        *y = elementary::f64::$name(x);
+                    }
+                }
+            }
+
+            #[test]
+            fn is_within_its_bound_in_single_precision() {
+                let f = $f;
+                for x in arguments_f32() {
+                    let (y, expected) = (elementary::f32::$name(x), f(f64::from(x)));
+                    let error = error_f32(y, expected);
+                    assert!(error <= $bound_f32, "{x:e} gives {y:e}, not {expected:e}: {error} ulp");
+                }
+            }
+
+            #[test]
+            fn is_within_its_bound_in_double_precision() {
+                let table = references(stringify!($name));
+                assert!(table.len() >= 35, "only {} references", table.len());
+                for (x, expected) in table {
+                    let y = elementary::f64::$name(x);
+                    let error = error_f64(y, expected);
+                    // Half a unit more, since the reference is rounded.
+                    assert!(error <= $bound_f64 + 0.5, "{x:e} gives {y:e}, not {expected:e}: {error} ulp");
+                }
+            }
+
+            #[test]
+            fn agrees_with_the_standard_library_in_double_precision() {
+                let f = $g;
+                for x in arguments_f64() {
+                    let (y, expected) = (elementary::f64::$name(x), f(x));
+                    let error = error_f64(y, expected);
+                    assert!(error <= $bound_f64 + $slack, "{x:e} gives {y:e}, not {expected:e}: {error} ulp");
+                }
+            }
+
+            #[test]
+            fn has_the_same_bits_in_a_loop_of_every_length() {
+                let x: Vec<f32> = arguments_f32().step_by(37).filter(|x| !x.is_nan()).collect();
+                let wide_x: Vec<f64> = arguments_f64().step_by(37).collect();
+                for len in (0..=70).chain([x.len().min(wide_x.len())]) {
+                    let (mut y, mut wide_y) = (vec![0.0; len], vec![0.0; len]);
+                    loop_f32(&x[..len], &mut y);
+                    loop_f64(&wide_x[..len], &mut wide_y);
+                    for i in 0..len {
+                        let (x, y, alone) = (x[i], y[i], elementary::f32::$name(x[i]));
+                        assert!(y.to_bits() == alone.to_bits() || alone.is_nan() && y.is_nan(), "at {x}");
+                        let (x, y, alone) = (wide_x[i], wide_y[i], elementary::f64::$name(wide_x[i]));
+                        assert!(y.to_bits() == alone.to_bits() || alone.is_nan() && y.is_nan(), "at {x}");
+                    }
+                }
+            }
+        })*
+    };
+}
+
+elementary_functions! {
+    exp: 0.94, 0.94, 1.0, f64::exp, f64::exp;
+    exp_m1: 1.4, 1.4, 1.0, f64::exp_m1, f64::exp_m1;
+    ln: 0.88, 0.88, 1.0, f64::ln, f64::ln;
+    ln_1p: 1.5, 1.5, 1.0, f64::ln_1p, f64::ln_1p;
+    sin: 1.6, 1.6, 1.0, in_range_f32(f64::sin), in_range_f64(f64::sin);
+    cos: 1.6, 1.6, 1.0, in_range_f32(f64::cos), in_range_f64(f64::cos);
+    tanh: 2.0, 2.0, 2.5, f64::tanh, f64::tanh;
+    sigmoid: 1.9, 1.9, 2.5, sigmoid, sigmoid;
+    softplus: 1.7, 1.7, 2.5, softplus, softplus;
+}
+
+/// NaN equals NaN, and 0 is not −0.
+macro_rules! assert_values {
+    ($t:ident: $($($f:ident)* ($x:expr) = $y:expr;)*) => {
+        $($(
+            let (y, expected): ($t, $t) = (elementary::$t::$f($x), $y);
+            let same = y.to_bits() == expected.to_bits() || y.is_nan() && expected.is_nan();
+            assert!(same, "{}({:e}) is {y:e}, not {expected:e}", stringify!($f), $x);
+        )*)*
+    };
+}
+
+macro_rules! special_values {
+    ($name:ident, $t:ident) => {
+        #[test]
+        fn $name() {
+            use std::$t::consts::LN_2;
+            const INF: $t = $t::INFINITY;
+            const NAN: $t = $t::NAN;
+            const TINY: $t = $t::from_bits(1);
+            const MAX: $t = $t::MAX;
+            assert_values! { $t:
+                exp exp_m1 ln ln_1p sin cos tanh sigmoid softplus (NAN) = NAN;
+                exp exp_m1 ln ln_1p sin cos tanh sigmoid softplus (-NAN) = NAN;
+                exp exp_m1 ln ln_1p softplus (INF) = INF;
+                tanh sigmoid (INF) = 1.0;
+                sin cos (INF) = NAN;
+                exp sigmoid softplus (-INF) = 0.0;
+                exp_m1 tanh (-INF) = -1.0;
+                ln ln_1p sin cos (-INF) = NAN;
+                exp exp_m1 (MAX) = INF;
+                softplus (MAX) = MAX;
+                tanh sigmoid (MAX) = 1.0;
+                sin cos (MAX) = NAN;
+                exp sigmoid softplus (-MAX) = 0.0;
+                exp_m1 tanh (-MAX) = -1.0;
+                ln ln_1p sin cos (-MAX) = NAN;
+                exp_m1 ln_1p sin tanh (0.0) = 0.0;
+                exp_m1 ln_1p sin tanh (-0.0) = -0.0;
+                exp_m1 ln_1p sin tanh (TINY) = TINY;
+                exp_m1 ln_1p sin tanh (-TINY) = -TINY;
+                exp cos (0.0) = 1.0;
+                exp cos (-0.0) = 1.0;
+                exp cos (TINY) = 1.0;
+                exp cos (-TINY) = 1.0;
+                sigmoid (0.0) = 0.5;
+                sigmoid (-0.0) = 0.5;
+                softplus (0.0) = LN_2;
+                softplus (-0.0) = LN_2;
+                ln (0.0) = -INF;
+                ln (-0.0) = -INF;
+                ln (TINY) = TINY.ln();
+                ln (-TINY) = NAN;
+                ln (1.0) = 0.0;
+                ln_1p (-1.0) = -INF;
+                ln_1p (-1.0 - $t::EPSILON) = NAN;
+            }
+            use elementary::$t::{cos, sigmoid, sin, tanh};
+            for x in (1..2000).map(|i| i as $t / 64.0) {
+                assert!(
+                    sin(-x) == -sin(x) && tanh(-x) == -tanh(x) && cos(-x) == cos(x),
+                    "odd and even at {x}"
+                );
+                assert!(
+                    tanh(x) <= 1.0 && sigmoid(x) <= 1.0 && sigmoid(-x) >= 0.0,
+                    "within the bounds at {x}"
+                );
+            }
+        }
+    };
+}
+
+special_values!(special_values_in_single_precision, f32);
+special_values!(special_values_in_double_precision, f64);
+
+/// Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …)
+fn normal_cdf(x: f64) -> f64 {
+    let (mut term, mut sum, mut n) = (x, x, 1.0);
+    while sum + term != sum {
+        n += 2.0;
+        term *= x * x / n;
+        sum += term;
+    }
+    0.5 + sum * (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt()
+}
+
+fn deviates(seed: u64, step: u64, first_row: u32, row_len: usize, n: usize) -> Vec<f64> {
+    let mut z = vec![0.0; n];
+    fill_standard_normal(seed, step, first_row, row_len, &mut z);
+    z
+}
+
+fn single_deviates(seed: u64, step: u64, first_row: u32, row_len: usize, n: usize) -> Vec<f32> {
+    let mut z = vec![0.0; n];
+    fill_standard_normal(seed, step, first_row, row_len, &mut z);
+    z
+}
+
+fn widened(z: Vec<f32>) -> Vec<f64> {
+    z.into_iter().map(f64::from).collect()
+}
+
+fn mean(z: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let n = z.len() as f64;
+    z.sum::<f64>() / n
+}
+
+#[test]
+fn philox_gives_the_published_words() {
+    let known = [
+        ([0; 4], [0; 2], [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]),
+        ([u32::MAX; 4], [u32::MAX; 2], [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]),
+        (
+            [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344],
+            [0xa4093822, 0x299f31d0],
+            [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1],
+        ),
+    ];
+    for (counter, key, words) in known {
+        assert_eq!(philox(counter, key), words);
+    }
+}
+
+#[test]
+fn deviates_are_box_and_muller_of_the_words_at_their_place() {
+    let (seed, step, row) = (0x0123_4567_89ab_cdef_u64, 0xfedc_ba98_7654_3210_u64, 7_u32);
+    let z = single_deviates(seed, step, row, 10, 20);
+    for (i, z) in z.iter().enumerate() {
+        let (row, column) = (row + i as u32 / 10, i % 10);
+        let counter = [column as u32 / 4, row, step as u32, (step >> 32) as u32];
+        let words = philox(counter, [seed as u32, (seed >> 32) as u32]);
+        let pair = column % 4 / 2 * 2;
+        let radius = (-2.0 * ((f64::from(words[pair]) + 0.5) / 2.0_f64.powi(32)).ln()).sqrt();
+        let angle = std::f64::consts::TAU * f64::from(words[pair + 1]) / 2.0_f64.powi(32);
+        let expected = radius * if column % 2 == 0 { angle.cos() } else { angle.sin() };
+        assert!((f64::from(*z) - expected).abs() < 2e-6, "deviate {i} is {z}, not {expected}");
+    }
+}
+
+#[test]
+fn deviates_depend_on_their_place_alone() {
+    for row_len in [1, 2, 3, 4, 5, 8, 10, 20, 63, 64, 65, 129] {
+        let rows = 23;
+        let all = single_deviates(3, 5, 100, row_len, rows * row_len);
+        for row in 0..rows {
+            let own = &all[row * row_len..][..row_len];
+            assert_eq!(own, single_deviates(3, 5, 100 + row as u32, row_len, row_len), "row {row} by itself");
+            let longer = single_deviates(3, 5, 100 + row as u32, row_len + 77, row_len + 77);
+            assert_eq!(own, &longer[..row_len], "row {row} as the head of a longer one");
+        }
+        let single = widened(all);
+        let double = deviates(3, 5, 100, row_len, rows * row_len);
+        for (s, d) in single.iter().zip(double) {
+            assert!((s - d).abs() < 1e-5, "{s} and {d} in single and double precision");
+        }
+    }
+}
+
+#[test]
+fn deviates_have_the_same_bits_everywhere() {
+    let single = [-0.34498057, 0.23440501, -1.4390007, 1.6102904, 0.45325127, 1.0707488];
+    assert_eq!(single_deviates(1, 2, 3, 6, 6), single);
+    let double = [
+        -0.34498057887000383,
+        0.23440505902784728,
+        -1.439000628505059,
+        1.6102902954294833,
+        0.45325126751717354,
+        1.0707488968729668,
+    ];
+    assert_eq!(deviates(1, 2, 3, 6, 6), double);
+}
+
+#[test]
+fn no_deviates_are_no_rows() {
+    fill_standard_normal::<f32>(0, 0, 0, 0, &mut []);
+}
+
+#[test]
+#[should_panic(expected = "7 deviates are not a whole number of rows of 3")]
+fn deviates_come_in_whole_rows() {
+    single_deviates(0, 0, 0, 3, 7);
+}
+
+#[test]
+fn deviates_have_the_moments_and_tails_of_a_standard_normal() {
+    let n = 2_000_000;
+    for z in [widened(single_deviates(11, 0, 0, 1000, n)), deviates(12, 0, 0, 1000, n)] {
+        let moment = |k: i32| mean(z.iter().map(|z| z.powi(k)));
+        // E zᵏ, and the variance of zᵏ.
+        for (k, expected, variance) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
+            let error = (moment(k) - expected) / (variance / n as f64).sqrt();
+            assert!(error.abs() < 5.0, "moment {k} is {error} standard errors off");
+        }
+        for q in [0.01, 0.1, 0.5, 1.0, 2.0, 3.0, 4.0, 4.5] {
+            let p = 1.0 - normal_cdf(q);
+            for sign in [1.0, -1.0] {
+                let count = z.iter().filter(|&z| sign * z > q).count() as f64;
+                let error = (count - n as f64 * p) / (n as f64 * p * (1.0 - p)).sqrt();
+                assert!(error.abs() < 5.0, "the tail beyond {} is {error} standard errors off", sign * q);
+            }
+        }
+    }
+}
+
+#[test]
+fn deviates_pass_the_test_of_kolmogorov_and_smirnov() {
+    let n = 200_000;
+    for mut z in [widened(single_deviates(21, 0, 0, n, n)), deviates(22, 0, 0, 5, n)] {
+        z.sort_by(f64::total_cmp);
+        let distance = z.iter().enumerate().map(|(i, &z)| {
+            let (cdf, below) = (normal_cdf(z), i as f64 / n as f64);
+            (cdf - below).abs().max((cdf - below - 1.0 / n as f64).abs())
+        });
+        let statistic = distance.fold(0.0, f64::max) * (n as f64).sqrt();
+        assert!(statistic < 1.95, "{statistic}: one sample in a thousand would be as far off");
+    }
+}
+
+#[test]
+fn deviates_of_different_places_are_independent() {
+    let (rows, row_len) = (1000, 200);
+    let n = rows * row_len;
+    let z = widened(single_deviates(31, 41, 0, row_len, n));
+    let elsewhere = |seed, step, row| widened(single_deviates(seed, step, row, row_len, n));
+    let mut others: Vec<(String, Vec<f64>)> = vec![
+        ("the next row".into(), elsewhere(31, 41, 1)),
+        ("the next step".into(), elsewhere(31, 42, 0)),
+        ("a distant step".into(), elsewhere(31, 41 + (1 << 32), 0)),
+        ("the next seed".into(), elsewhere(32, 41, 0)),
+        ("a distant seed".into(), elsewhere(31 + (1 << 32), 41, 0)),
+    ];
+    for lag in 1..10 {
+        others.push((format!("{lag} columns on"), [&z[lag..], &z[..lag]].concat()));
+    }
+    for (name, other) in others {
+        let pairs = || z.iter().zip(&other);
+        let linear = mean(pairs().map(|(a, b)| a * b)) * (n as f64).sqrt();
+        // Deviates of one pair share their radius: their squares would tell.
+        let squares = mean(pairs().map(|(a, b)| (a * a - 1.0) * (b * b - 1.0))) / 2.0 * (n as f64).sqrt();
+        assert!(
+            linear.abs() < 5.0 && squares.abs() < 5.0,
+            "{name}: correlations {linear} and {squares} errors off 0"
+        );
+    }
+}
+
+#[test]
+fn deviates_reach_far_into_the_tails() {
+    let largest = |z: &[f64]| z.iter().fold(0.0_f64, |largest, z| largest.max(z.abs()));
+    let n = 4_000_000;
+    let z = widened(single_deviates(51, 0, 0, n, n));
+    assert!(z.iter().all(|z| z.is_finite()));
+    // Of 4 million, the largest is below 4.8 once in 500 times, and above 6.4 once in 1,600.
+    assert!((4.8..6.4).contains(&largest(&z)), "the largest is {}", largest(&z));
+}
