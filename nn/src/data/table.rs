@@ -1,0 +1,310 @@
+//! Tables of numbers: text, one row a line, cells separated by commas, semicolons, tabs or blanks.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use csv::{ReaderBuilder, StringRecord, Trim};
+
+use super::source::Source;
+use super::{DataError, Matrix};
+
+/// Numbers in named columns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// Name of each column: its header, or "column 0", "column 1" … without one.
+    pub names: Vec<String>,
+    /// (rows, columns), finite except for allowed missing values, which are NaN.
+    pub values: Matrix<f64>,
+}
+
+/// How a table is written. The default finds out all but missing values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableOptions {
+    /// What separates cells.
+    pub separator: Separator,
+    /// Whether the first row names the columns.
+    pub header: Header,
+    /// Whether an empty cell, `NA`, `NaN` or `?` (in any case) is a missing value and becomes NaN; otherwise it is
+    /// an error. Infinity always is.
+    pub missing: bool,
+    /// Unpacked texts longer than this are refused (2²⁸ by default): a small gzip file can unpack to any length.
+    pub max_bytes: u64,
+}
+
+impl Default for TableOptions {
+    fn default() -> Self {
+        Self { separator: Separator::Auto, header: Header::Auto, missing: false, max_bytes: 1 << 28 }
+    }
+}
+
+/// What separates a row's cells. Blanks around a cell do not count, and a cell may stand in double quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Separator {
+    /// Semicolon, comma or tab, the first of these that is in the first line outside quotes, otherwise blanks; also
+    /// blanks if two tabs of that line have nothing between them.
+    Auto,
+    /// `,`
+    Comma,
+    /// `;`
+    Semicolon,
+    /// One tab.
+    Tab,
+    /// Any number of blanks and tabs.
+    Blanks,
+}
+
+/// Whether the first row names the columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// It does if none of its cells is a number (nor all of them missing values). A first row of both numbers and
+    /// words is an error: taken for a header, one with a slip of the pen would be lost unseen.
+    Auto,
+    /// It does.
+    Present,
+    /// It is data.
+    Absent,
+}
+
+/// Reads a table, plain or gzipped. Lines without cells are skipped.
+///
+/// # Errors
+/// If the file cannot be read, is longer than `max_bytes`, not UTF-8, or empty; a row of another length than the
+/// first; a cell that is not a number, or a column name that stands twice.
+pub fn read(path: impl AsRef<Path>, options: &TableOptions) -> Result<Table, DataError> {
+    decode(Source::open(path.as_ref())?, options)
+}
+
+/// The same from a file's bytes.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(bytes: &[u8], options: &TableOptions) -> Result<Table, DataError> {
+    decode(Source::bytes(bytes)?, options)
+}
+
+/// Reads a list of indices below `below`: whole numbers, one a line, such as the rows of a training set.
+///
+/// # Errors
+/// As [`read`]; [`DataError::Index`] for a number that is not an index.
+pub fn read_indices(path: impl AsRef<Path>, below: usize) -> Result<Vec<usize>, DataError> {
+    let path = path.as_ref();
+    let list = read(path, &TableOptions { header: Header::Absent, ..TableOptions::default() })?;
+    let index = |(entry, &value): (usize, &f64)| {
+        let valid = value >= 0.0 && value < below as f64 && value.fract() == 0.0;
+        valid.then_some(value as usize).ok_or(DataError::Index {
+            file: path.display().to_string(),
+            entry,
+            value,
+            below,
+        })
+    };
+    list.values.values.iter().enumerate().map(index).collect()
+}
+
+impl Table {
+    /// The position of a column, given by its name or, if none has that name, by its number from 0.
+    ///
+    /// # Errors
+    /// [`DataError::NoColumn`] lists the columns that there are.
+    pub fn position(&self, column: &str) -> Result<usize, DataError> {
+        let named = self.names.iter().position(|name| name == column);
+        let numbered = || column.parse().ok().filter(|&j: &usize| j < self.names.len());
+        named
+            .or_else(numbered)
+            .ok_or_else(|| DataError::NoColumn { name: column.into(), names: self.names.clone() })
+    }
+
+    /// The values of a column, given by name or number.
+    ///
+    /// # Errors
+    /// As [`position`](Self::position).
+    pub fn column(&self, column: &str) -> Result<Vec<f64>, DataError> {
+        let j = self.position(column)?;
+        Ok((0..self.values.rows).map(|i| self.values.row(i)[j]).collect())
+    }
+
+    /// The table without the column `target`, given by name or number, and that column: (rows, 1).
+    ///
+    /// # Errors
+    /// As [`position`](Self::position).
+    pub fn split_target(&self, target: &str) -> Result<(Self, Matrix<f64>), DataError> {
+        let target = self.position(target)?;
+        let others: Vec<_> = (0..self.names.len()).filter(|&j| j != target).collect();
+        let names = others.iter().map(|&j| self.names[j].clone()).collect();
+        Ok((Self { names, values: self.values.columns(&others) }, self.values.columns(&[target])))
+    }
+}
+
+fn decode(mut source: Source<'_>, options: &TableOptions) -> Result<Table, DataError> {
+    let bytes = source.take(options.max_bytes.saturating_add(1))?;
+    let file = source.file;
+    if bytes.len() as u64 > options.max_bytes {
+        return Err(DataError::TooManyBytes { file, limit: options.max_bytes });
+    }
+    let text = match str::from_utf8(&bytes) {
+        Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
+        Err(e) => return Err(DataError::Encoding { file, line: 1 + lines(&bytes[..e.valid_up_to()]) }),
+    };
+    let separator = match options.separator {
+        Separator::Auto => Separator::guess(text.lines().find(|line| !line.trim().is_empty()).unwrap_or("")),
+        given => given,
+    };
+    let mut rows = Rows { file, options, separator, names: Vec::new(), values: Vec::new() };
+    let delimiter = match separator {
+        Separator::Comma => b',',
+        Separator::Semicolon => b';',
+        Separator::Tab => b'\t',
+        Separator::Blanks | Separator::Auto => {
+            for (i, line) in text.lines().enumerate() {
+                rows.push(i + 1, line.split_whitespace().map(|cell| cell.trim_matches('"')))?;
+            }
+            return rows.finish();
+        }
+    };
+    let mut builder = ReaderBuilder::new();
+    let builder = builder.delimiter(delimiter).has_headers(false).flexible(true).trim(Trim::All);
+    let mut reader = builder.from_reader(text.as_bytes());
+    let mut record = StringRecord::new();
+    let (mut line, mut start) = (1, 0);
+    loop {
+        // The reader stands where the last record ended; the next one begins after any empty lines.
+        let end = reader.position().byte() as usize;
+        let next = text.len() - text[end..].trim_start_matches(['\r', '\n']).len();
+        line += lines(&text.as_bytes()[start..next]);
+        start = next;
+        match reader.read_record(&mut record) {
+            Ok(true) => rows.push(line, record.iter())?,
+            Ok(false) => return rows.finish(),
+            Err(e) => return Err(DataError::Read { file: rows.file, byte: end as u64, reason: e.into() }),
+        }
+    }
+}
+
+impl Separator {
+    fn guess(line: &str) -> Self {
+        let mut quoted = false;
+        let mut unquoted = |c: char| {
+            quoted ^= c == '"';
+            !quoted
+        };
+        let bare: String = line.chars().filter(|&c| unquoted(c)).collect();
+        if bare.contains(';') {
+            Self::Semicolon
+        } else if bare.contains(',') {
+            Self::Comma
+        } else if bare.contains('\t') && !bare.split('\t').any(|cell| cell.trim().is_empty()) {
+            Self::Tab
+        } else {
+            Self::Blanks
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Comma => "a comma",
+            Self::Semicolon => "a semicolon",
+            Self::Tab => "a tab",
+            Self::Blanks | Self::Auto => "a blank",
+        }
+    }
+}
+
+/// How many lines end in a text.
+fn lines(text: &[u8]) -> usize {
+    text.iter().filter(|&&byte| byte == b'\n').count()
+}
+
+fn is_missing(cell: &str) -> bool {
+    ["", "NA", "NaN", "?"].iter().any(|missing| cell.eq_ignore_ascii_case(missing))
+}
+
+/// The rows read so far.
+struct Rows<'o> {
+    file: String,
+    options: &'o TableOptions,
+    separator: Separator,
+    /// Empty before the first row.
+    names: Vec<String>,
+    values: Vec<f64>,
+}
+
+impl Rows<'_> {
+    fn push<'c>(
+        &mut self,
+        line: usize,
+        cells: impl Iterator<Item = &'c str> + Clone,
+    ) -> Result<(), DataError> {
+        let (found, first) = (cells.clone().count(), self.names.is_empty());
+        if found == 0 || found == 1 && cells.clone().all(str::is_empty) {
+            return Ok(());
+        }
+        if first {
+            let header = self.is_header(cells.clone());
+            let mut taken = HashSet::new();
+            for (j, cell) in cells.clone().enumerate() {
+                let named = header && !cell.is_empty();
+                if named && !taken.insert(cell) {
+                    return Err(self.fault(line, j, cell, "a new name: another column has it; rename one"));
+                }
+                self.names.push(if named { cell.into() } else { format!("column {j}") });
+            }
+            if header {
+                return Ok(());
+            }
+        }
+        let wanted = self.names.len();
+        if found != wanted {
+            let (file, separator) = (self.file.clone(), self.separator.name());
+            return Err(DataError::Ragged { file, line, found, wanted, separator });
+        }
+        for (j, cell) in cells.enumerate() {
+            let Some(value) = self.number(cell) else {
+                let wanted = if is_missing(cell) {
+                    "a number; if values may be missing, set TableOptions::missing"
+                } else if first {
+                    "a finite number; correct it, or set TableOptions::header if this row names the columns"
+                } else {
+                    "a finite number; correct it, or set TableOptions::separator if the line is cut wrongly"
+                };
+                return Err(self.fault(line, j, cell, wanted));
+            };
+            self.values.push(value);
+        }
+        Ok(())
+    }
+
+    fn fault(&self, line: usize, j: usize, cell: &str, wanted: &'static str) -> DataError {
+        let text = match cell.char_indices().nth(32) {
+            Some((end, _)) => format!("{}…", &cell[..end]),
+            None => cell.into(),
+        };
+        DataError::Cell { file: self.file.clone(), line, column: j + 1, text, wanted }
+    }
+
+    fn is_header<'c>(&self, mut cells: impl Iterator<Item = &'c str> + Clone) -> bool {
+        match self.options.header {
+            Header::Present => true,
+            Header::Absent => false,
+            Header::Auto => {
+                let data = self.options.missing && cells.clone().all(is_missing);
+                !data && cells.all(|cell| cell.parse::<f64>().is_err())
+            }
+        }
+    }
+
+    /// The number in a cell, NaN if it is missing and may be.
+    fn number(&self, cell: &str) -> Option<f64> {
+        match self.options.missing && is_missing(cell) {
+            true => Some(f64::NAN),
+            false => cell.parse().ok().filter(|x: &f64| x.is_finite()),
+        }
+    }
+
+    fn finish(self) -> Result<Table, DataError> {
+        if self.values.is_empty() {
+            return Err(DataError::Empty { file: self.file });
+        }
+        let cols = self.names.len();
+        Ok(Table { names: self.names, values: Matrix::new(self.values.len() / cols, cols, self.values) })
+    }
+}

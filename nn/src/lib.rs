@@ -1,0 +1,19 @@
+//! What models are made of: the parameter vector θ, layers, densities, optimisers, data, training, pictures.
+
+pub mod checkpoint;
+pub mod data;
+pub mod density;
+pub mod layers;
+pub mod layout;
+pub mod noise;
+pub mod optim;
+#[cfg(feature = "pictures")]
+pub mod picture;
+#[cfg(feature = "run")]
+pub mod run;
+pub mod schedule;
+pub mod train;
+
+pub use autograd::Nonlinearity;
+pub use layers::{Linear, Mlp};
+pub use layout::{Init, Layout, Slot};

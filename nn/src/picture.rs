@@ -1,0 +1,44 @@
+//! Pictures of what a model learned, as PNG files: [`Figure`] for lines and points on axes, [`ImageGrid`] for many small
+//! images. Nothing of the system is needed: the font (DejaVu Sans, a free font) is compiled in.
+//!
+//! ```no_run
+//! use nn::picture::{Figure, ImageGrid};
+//!
+//! let loss = [120.0, 108.5, 106.2].into_iter().enumerate().map(|(i, loss)| (i as f64 + 1.0, loss));
+//! Figure::new("Training").axes("epoch", "−ELBO [nats]").line("train", loss).save("loss.png".as_ref())?;
+//!
+//! let (digits, again) = (vec![0.5_f32; 10 * 8 * 8], vec![0.4_f32; 10 * 8 * 8]);
+//! ImageGrid::new("Reconstructions", 8, 8)
+//!     .row("data", &digits)
+//!     .row("reconstruction", &again)
+//!     .save("reconstructions.png".as_ref())?;
+//! # Ok::<(), nn::picture::PictureError>(())
+//! ```
+//!
+//! Colours are ordered by luminance and always doubled by a shape, a dash or a glyph, so that a picture also tells its story
+//! in grey.
+
+mod axis;
+mod canvas;
+mod figure;
+mod grid;
+mod style;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use figure::Figure;
+pub use grid::ImageGrid;
+
+/// Why a picture could not be saved.
+#[derive(Debug, thiserror::Error)]
+pub enum PictureError {
+    /// The file cannot be written.
+    #[error("cannot write the picture {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,90 @@
+//! From numbers to places along an axis, and the round numbers to mark there.
+
+/// What lies beyond is left out, as infinities are: differences of such numbers overflow.
+const LARGEST: f64 = 1e300;
+/// Room between the data and the frame, as a part of the frame.
+const ROOM: f64 = 0.04;
+
+/// An axis: linear, or in powers of ten.
+pub(super) struct Axis {
+    log: bool,
+    /// Only whole numbers lie on it (epochs): no marks between them.
+    whole: bool,
+    low: f64,
+    high: f64,
+}
+
+impl Axis {
+    /// Wide enough for all of these that can be shown.
+    pub(super) fn over(values: impl Iterator<Item = f64>, log: bool) -> Self {
+        let mut axis = Self { log, whole: true, low: f64::INFINITY, high: f64::NEG_INFINITY };
+        for value in values {
+            if let Some(v) = axis.scale(value) {
+                axis.whole &= value.fract() == 0.0;
+                (axis.low, axis.high) = (axis.low.min(v), axis.high.max(v));
+            }
+        }
+        if axis.low > axis.high {
+            (axis.low, axis.high) = (0.0, 1.0);
+        }
+        let (span, largest) = (axis.high - axis.low, axis.low.abs().max(axis.high.abs()));
+        // Numbers that are one but for rounding get a frame that is wide against it.
+        let room = if span > 1e-9 * largest.max(1e-200) { ROOM * span } else { 0.5_f64.max(largest / 10.0) };
+        Self { low: axis.low - room, high: axis.high + room, ..axis }
+    }
+
+    /// The place of a number, 0 to 1 within the frame; none if it cannot be shown.
+    pub(super) fn place(&self, value: f64) -> Option<f64> {
+        Some((self.scale(value)? - self.low) / (self.high - self.low))
+    }
+
+    /// About `count` round numbers: their places and names.
+    pub(super) fn ticks(&self, count: usize) -> Vec<(f64, String)> {
+        let [low, high] = [self.low, self.high].map(|v| if self.log { 10_f64.powf(v) } else { v });
+        let decades = round_step((self.high - self.low) / count as f64);
+        let step = round_step((high - low) / count as f64).max(if self.whole { 1.0 } else { 0.0 });
+        let (step, values): (f64, Vec<f64>) = if self.log && decades >= 1.0 {
+            (0.0, multiples(self.low, self.high, decades).map(|power| 10_f64.powf(power)).collect())
+        } else if self.log && self.high - self.low > 1.0 {
+            let powers = self.low.floor() as i32..=self.high.floor() as i32;
+            (0.0, powers.flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power))).collect())
+        } else {
+            (step, multiples(low, high, step).collect())
+        };
+        let place =
+            |value: f64| Some((self.place(value).filter(|at| (0.0..=1.0).contains(at))?, name(value, step)));
+        values.into_iter().filter_map(place).collect()
+    }
+
+    fn scale(&self, value: f64) -> Option<f64> {
+        let shown = value.abs() < LARGEST && (!self.log || value > 0.0);
+        shown.then(|| if self.log { value.log10() } else { value })
+    }
+}
+
+fn multiples(low: f64, high: f64, step: f64) -> impl Iterator<Item = f64> {
+    let first = (low / step).ceil();
+    (0..99).map(move |i| (first + f64::from(i)) * step).take_while(move |v| *v <= high)
+}
+
+/// The smallest of 1, 2, 5 times a power of ten that is no smaller than `step`.
+fn round_step(step: f64) -> f64 {
+    let power = 10_f64.powf(step.log10().floor());
+    power * [1.0, 2.0, 5.0].into_iter().find(|digit| digit * power >= step).unwrap_or(10.0)
+}
+
+/// As short as it can be told from its neighbours `step` away (0: alone), with a true minus sign.
+fn name(value: f64, step: f64) -> String {
+    let (size, fine) = (value.abs().max(step), if step > 0.0 { step } else { value });
+    let digits = (-fine.log10() - 1e-9).ceil().max(0.0) as usize;
+    let text = if !(1e-4..1e6).contains(&size) {
+        let text = format!(
+            "{value:.*e}",
+            ((size.log10() + 1e-9).floor() - (fine.log10() + 1e-9).floor()).max(0.0) as usize
+        );
+        if value == 0.0 { "0".to_owned() } else { text }
+    } else {
+        format!("{value:.digits$}")
+    };
+    text.replace('-', "−")
+}

@@ -1,0 +1,184 @@
+//! What both kinds of picture draw with: plotters' bitmap, in floating-point pixels with the origin at the top left.
+
+use std::path::Path;
+use std::sync::Once;
+
+use dejavu::sans;
+use plotters::backend::BitMapBackend;
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, IntoDrawingArea};
+use plotters::element::{DashedPathElement, Drawable, PathElement, PointCollection, Polygon, Rectangle};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{FontStyle, FontTransform, IntoFont, RGBColor, ShapeStyle, TextStyle, register_font};
+
+use super::PictureError;
+use crate::checkpoint::write_aside;
+
+/// Pixels are drawn this many times finer, then averaged: that smooths every edge and places text between pixels.
+const FINE: u32 = 3;
+const FONT: &str = "DejaVu Sans";
+
+pub(super) const INK: RGBColor = RGBColor(30, 30, 30);
+pub(super) const FAINT: RGBColor = RGBColor(222, 222, 222);
+
+/// From dark to light, L* = 14, 24, 34, 43, 50, 55, 60, 66, 73, 79; any second, third or fifth differ in hue as well.
+const PALETTE: [RGBColor; 10] = [
+    RGBColor(16, 16, 115),   // navy
+    RGBColor(115, 18, 18),   // maroon
+    RGBColor(128, 30, 158),  // purple
+    RGBColor(199, 28, 46),   // red
+    RGBColor(29, 137, 39),   // green
+    RGBColor(202, 106, 20),  // rust
+    RGBColor(35, 152, 221),  // sky
+    RGBColor(242, 119, 180), // pink
+    RGBColor(239, 164, 0),   // amber
+    RGBColor(149, 214, 40),  // lime
+];
+
+/// The colour of number `i` of `n`: few are spread over the whole palette.
+pub(super) fn colour(i: usize, n: usize) -> RGBColor {
+    PALETTE[i * (PALETTE.len() / n.max(1)).max(1) % PALETTE.len()]
+}
+
+/// Where a text lies relative to its point: vertically always centred on it.
+#[derive(Clone, Copy)]
+pub(super) enum Align {
+    Left,
+    Centre,
+    Right,
+    /// Centred and read from below.
+    Upwards,
+}
+
+/// Dash and gap of an unbroken line.
+pub(super) const SOLID: (u32, u32) = (1, 0);
+
+pub(super) type Point = (f64, f64);
+
+pub(super) struct Canvas<'a>(DrawingArea<BitMapBackend<'a>, Shift>);
+
+impl Canvas<'_> {
+    pub(super) fn text(&self, text: &str, size: f64, at: Point, align: Align, colour: RGBColor) {
+        self.styled(text, font(size, FontStyle::Normal), size, at, align, colour);
+    }
+
+    /// A bold letter that stands for a point.
+    pub(super) fn glyph(&self, letter: char, size: f64, at: Point, colour: RGBColor) {
+        self.styled(&letter.to_string(), font(size, FontStyle::Bold), size, at, Align::Centre, colour);
+    }
+
+    fn styled(&self, text: &str, font: TextStyle<'_>, size: f64, at: Point, align: Align, colour: RGBColor) {
+        // Plotters sets the baseline half a size below the given point; half a capital below it is the middle.
+        let lift = -0.19 * size;
+        let (h_pos, turn, (x, y)) = match align {
+            Align::Left => (HPos::Left, FontTransform::None, (at.0, at.1 + lift)),
+            Align::Centre => (HPos::Center, FontTransform::None, (at.0, at.1 + lift)),
+            Align::Right => (HPos::Right, FontTransform::None, (at.0, at.1 + lift)),
+            Align::Upwards => (HPos::Center, FontTransform::Rotate270, (at.0 + lift, at.1)),
+        };
+        let style = font.transform(turn).color(&colour).pos(Pos::new(h_pos, VPos::Top));
+        self.0.draw_text(text, &style, fine((x, y))).expect("text is drawn in memory");
+    }
+
+    /// A line in dashes and gaps of so many pixels; without gaps it is solid.
+    pub(super) fn line(&self, points: &[Point], (dash, gap): (u32, u32), width: f64, colour: RGBColor) {
+        let (points, style) = (fine_all(points), stroke(width, colour));
+        match gap {
+            0 => self.element(&PathElement::new(points, style)),
+            _ => self.element(&DashedPathElement::new(points, dash * FINE, gap * FINE, style)),
+        }
+    }
+
+    pub(super) fn polygon(&self, corners: &[Point], colour: RGBColor) {
+        self.element(&Polygon::new(fine_all(corners), colour));
+    }
+
+    pub(super) fn rectangle(&self, (x, y): Point, (width, height): (f64, f64), colour: RGBColor) {
+        let ((left, top), (right, bottom)) = (fine((x, y)), fine((x + width, y + height)));
+        let style = ShapeStyle { color: colour.into(), filled: true, stroke_width: 0 };
+        self.element(&Rectangle::new([(left, top), (right, bottom)], style));
+    }
+
+    fn element<'e, E>(&self, element: &'e E)
+    where
+        &'e E: PointCollection<'e, (i32, i32)>,
+        E: 'e + for<'b> Drawable<BitMapBackend<'b>>,
+    {
+        self.0.draw(element).expect("shapes are drawn in memory");
+    }
+}
+
+/// Draws a picture of this size and writes it aside, then renames it.
+pub(super) fn paint(
+    path: &Path,
+    (width, height): (f64, f64),
+    draw: impl FnOnce(&Canvas<'_>),
+) -> Result<(), PictureError> {
+    let (width, height) = (width.ceil() as u32, height.ceil() as u32);
+    let mut fine = vec![255; (width * height * FINE * FINE * 3) as usize];
+    draw(&Canvas(BitMapBackend::with_buffer(&mut fine, (width * FINE, height * FINE)).into_drawing_area()));
+    let png = encode(&average(&fine, width as usize), width, height);
+    png.and_then(|png| write_aside(path, &png))
+        .map_err(|source| PictureError::Write { path: path.into(), source })
+}
+
+/// Squares of FINE × FINE pixels become one, rounded.
+fn average(fine: &[u8], width: usize) -> Vec<u8> {
+    let (step, row) = (FINE as usize, width * 3);
+    let mut pixels = Vec::with_capacity(fine.len() / (step * step));
+    for band in fine.chunks_exact(row * step * step) {
+        for at in 0..row {
+            let left = at / 3 * 3 * step + at % 3;
+            let square =
+                (0..step * step).map(|k| u32::from(band[left + k / step * row * step + k % step * 3]));
+            pixels.push(((square.sum::<u32>() + FINE * FINE / 2) / (FINE * FINE)) as u8);
+        }
+    }
+    pixels
+}
+
+/// In grey where there is no colour: a third of the size.
+fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>, std::io::Error> {
+    let grey = pixels.as_chunks().0.iter().all(|[r, g, b]| r == g && g == b);
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(if grey { png::ColorType::Grayscale } else { png::ColorType::Rgb });
+    encoder.set_compression(png::Compression::High);
+    let mut writer = encoder.write_header()?;
+    if grey {
+        writer.write_image_data(&pixels.iter().copied().step_by(3).collect::<Vec<_>>())?;
+    } else {
+        writer.write_image_data(pixels)?;
+    }
+    writer.finish()?;
+    Ok(file)
+}
+
+/// How wide a text of this size will be.
+pub(super) fn text_width(text: &str, size: f64) -> f64 {
+    let (_, (width, _)) = font(size, FontStyle::Normal).font.layout_box(text).expect("the font is there");
+    f64::from(width) / f64::from(FINE)
+}
+
+fn font(size: f64, style: FontStyle) -> TextStyle<'static> {
+    static REGISTERED: Once = Once::new(); // plotters keeps its fonts for the whole process
+    REGISTERED.call_once(|| {
+        for (style, bytes) in [(FontStyle::Normal, sans::regular()), (FontStyle::Bold, sans::bold())] {
+            assert!(register_font(FONT, style, bytes).is_ok(), "the font is sound");
+        }
+    });
+    (FONT, size * f64::from(FINE), style).into_font().into()
+}
+
+fn stroke(width: f64, colour: RGBColor) -> ShapeStyle {
+    ShapeStyle { color: colour.into(), filled: false, stroke_width: (width * f64::from(FINE)).round() as u32 }
+}
+
+fn fine((x, y): Point) -> (i32, i32) {
+    let scale = |v: f64| (v * f64::from(FINE)).round() as i32;
+    (scale(x), scale(y))
+}
+
+fn fine_all(points: &[Point]) -> Vec<(i32, i32)> {
+    points.iter().copied().map(fine).collect()
+}

@@ -1,0 +1,81 @@
+//! How one line or one class looks, in the frame as in the legend.
+
+use std::f64::consts::{PI, SQRT_2};
+
+use plotters::style::RGBColor;
+
+use super::canvas::{Canvas, Point, SOLID, colour};
+
+/// Dash and gap in pixels of the first, second … line.
+const DASHES: [(u32, u32); 5] = [SOLID, (10, 5), (3, 4), (18, 6), (6, 10)];
+
+/// Stars of so many points, the first at so many turns from the right, and so deep between them: disc, diamond, triangle,
+/// cross, square, star.
+const SHAPES: [(usize, f64, f64); 6] = [
+    (12, 0.0, 1.0),
+    (4, 0.0, 0.5 * SQRT_2),
+    (3, 0.75, 0.5),
+    (4, 0.125, 0.3),
+    (4, 0.125, 0.5 * SQRT_2),
+    (5, 0.75, 0.4),
+];
+
+pub(super) enum Style {
+    Line((u32, u32), RGBColor),
+    Glyph(char, RGBColor),
+    Shape((usize, f64, f64), RGBColor),
+}
+
+impl Style {
+    pub(super) fn nth_line(i: usize, n: usize) -> Self {
+        Style::Line(DASHES[i % DASHES.len()], colour(i, n))
+    }
+
+    pub(super) fn class(names: &[String], i: usize) -> Self {
+        let (mut letters, colour) = (names[i].chars(), colour(i, names.len()));
+        match (letters.next(), letters.next()) {
+            (Some(letter), None) => Style::Glyph(letter, colour),
+            _ => Style::Shape(SHAPES[i % SHAPES.len()], colour),
+        }
+    }
+
+    /// Whether its sample says its name.
+    pub(super) fn is_name(&self) -> bool {
+        matches!(self, Style::Glyph(..))
+    }
+
+    /// What stands for it in the legend, `width` pixels from `(x, y)` on.
+    pub(super) fn sample(&self, canvas: &Canvas<'_>, (x, y): Point, width: f64) {
+        match self {
+            Style::Line(..) => self.line(canvas, &[(x, y), (x + width, y)]),
+            _ => self.point(canvas, (x + width / 2.0, y), 18.0),
+        }
+    }
+
+    /// A line through these points; a single one, between two gaps, is a dot.
+    pub(super) fn line(&self, canvas: &Canvas<'_>, points: &[Point]) {
+        match (self, points) {
+            (_, [point]) => self.point(canvas, *point, 8.0),
+            (Style::Line(dash, colour), points) => canvas.line(points, *dash, 2.0, *colour),
+            _ => {}
+        }
+    }
+
+    /// A point, about `size` pixels high.
+    pub(super) fn point(&self, canvas: &Canvas<'_>, (x, y): Point, size: f64) {
+        let (&Style::Line(_, colour) | &Style::Glyph(_, colour) | &Style::Shape(_, colour)) = self;
+        let (points, turn, depth) = match self {
+            Style::Glyph(letter, _) => {
+                return canvas.glyph(*letter, size, (x, y), colour);
+            }
+            Style::Shape(shape, _) => *shape,
+            Style::Line(..) => SHAPES[0],
+        };
+        let corner = |k: usize| {
+            let radius = 0.4 * size * if k.is_multiple_of(2) { 1.0 } else { depth };
+            let (sin, cos) = (2.0 * PI * turn + PI * k as f64 / points as f64).sin_cos();
+            (x + radius * cos, y + radius * sin)
+        };
+        canvas.polygon(&(0..2 * points).map(corner).collect::<Vec<_>>(), colour);
+    }
+}

@@ -1,0 +1,149 @@
+//! How far training has come, and its checkpoints.
+
+use std::sync::Arc;
+
+use autograd::Real;
+
+use super::{MAX_PARTS, Trainer};
+use crate::checkpoint::{Checkpoint, CheckpointError, Element};
+use crate::layout::Layout;
+
+/// A loss in nats per row, with its parts in the order of [`Objective::PARTS`](super::Objective::PARTS).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Loss {
+    /// The loss.
+    pub total: f64,
+    /// Its parts; 0 behind the last.
+    pub parts: [f64; MAX_PARTS],
+}
+
+/// Sums over rows: the loss, and its parts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    pub(super) rows: usize,
+    pub(super) total: f64,
+    pub(super) parts: [f64; MAX_PARTS],
+}
+
+impl Sums {
+    pub(super) fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.total += other.total;
+        self.parts.iter_mut().zip(other.parts).for_each(|(sum, part)| *sum += part);
+    }
+
+    pub(super) fn mean(&self) -> Loss {
+        let rows = self.rows as f64;
+        Loss { total: self.total / rows, parts: self.parts.map(|part| part / rows) }
+    }
+}
+
+/// How far training has come.
+#[derive(Clone, Debug)]
+pub(super) struct State<F> {
+    /// Epochs that are done, and minibatches of the one that is not.
+    pub(super) epoch: usize,
+    pub(super) batch: usize,
+    pub(super) sums: Sums,
+    pub(super) seconds: f64,
+    pub(super) history: Vec<Epoch>,
+    /// The lowest validation loss, with its θ, and the epochs since.
+    pub(super) best: Option<(f64, Vec<F>)>,
+    pub(super) since_best: usize,
+}
+
+/// An epoch's results.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Epoch {
+    /// The loss, averaged over the epoch while θ moved.
+    pub train: Loss,
+    /// The loss on validation rows after the epoch, if there are any.
+    pub validation: Option<Loss>,
+    /// Seconds since training began.
+    pub seconds: f64,
+}
+
+impl<F: Real + Element> Trainer<F> {
+    /// All that training needs to go on with the same bits: θ, the optimiser's memory and the best θ by the slots' names,
+    /// the seed, and how far training has come. Random numbers are keyed by seed and step, so these are their state.
+    pub fn checkpoint(&self, layout: &Layout) -> Checkpoint {
+        let mut checkpoint = Checkpoint::new();
+        let State { epoch, batch, sums, seconds, history, best, since_best } = &self.state;
+        let best_theta = best.as_ref().map_or(&[][..], |(_, theta)| theta);
+        let vectors = [("theta", &self.theta[..]), ("m", &self.optimizer.m), ("v", &self.optimizer.v), ("best", best_theta)];
+        for (prefix, vector) in vectors.into_iter().filter(|(_, vector)| !vector.is_empty()) {
+            checkpoint.insert_vector(prefix, layout.named(), vector);
+        }
+        checkpoint.set("seed", self.seed);
+        checkpoint.set("steps", self.optimizer.steps);
+        checkpoint.set("epoch", epoch);
+        checkpoint.set("batch", batch);
+        checkpoint.set("seconds", seconds);
+        checkpoint.set("since_best", since_best);
+        checkpoint.set("best_loss", best.as_ref().map_or(f64::INFINITY, |(loss, _)| *loss));
+        let mut partial = vec![sums.rows as f64, sums.total];
+        partial.extend(sums.parts);
+        checkpoint.insert("partial_epoch", &[partial.len()], partial);
+        let rows: Vec<f64> = history.iter().flat_map(Epoch::row).collect();
+        checkpoint.insert("history", &[history.len(), ROW], rows);
+        checkpoint
+    }
+
+    /// Goes back to where the checkpoint was made.
+    ///
+    /// # Errors
+    /// If the checkpoint is of another model, optimiser or number type, or makes no sense.
+    pub fn restore(&mut self, layout: &Layout, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
+        let vector = |prefix, wanted: bool| match wanted {
+            true => checkpoint.vector(prefix, layout.named()),
+            false => Ok(Vec::new()),
+        };
+        let best_loss: f64 = checkpoint.value("best_loss")?;
+        let theta = vector("theta", true)?;
+        let m = vector("m", !self.optimizer.m.is_empty())?;
+        let v = vector("v", !self.optimizer.v.is_empty())?;
+        let best = vector("best", best_loss.is_finite())?;
+        let partial: &[f64] = checkpoint.tensor("partial_epoch", &[2 + MAX_PARTS])?;
+        let mut sums = Sums { rows: partial[0] as usize, total: partial[1], parts: [0.0; MAX_PARTS] };
+        sums.parts.copy_from_slice(&partial[2..]);
+        let epoch = checkpoint.value("epoch")?;
+        let history: &[f64] = checkpoint.tensor("history", &[epoch, ROW])?;
+        let state = State {
+            epoch,
+            batch: checkpoint.value("batch")?,
+            sums,
+            seconds: checkpoint.value("seconds")?,
+            history: history.chunks_exact(ROW).map(Epoch::from_row).collect(),
+            best: best_loss.is_finite().then_some((best_loss, best)),
+            since_best: checkpoint.value("since_best")?,
+        };
+        let (seed, steps) = (checkpoint.value("seed")?, checkpoint.value("steps")?);
+        (self.theta, self.seed, self.state) = (Arc::new(theta), seed, state);
+        (self.optimizer.m, self.optimizer.v, self.optimizer.steps) = (m, v, steps);
+        Ok(())
+    }
+}
+
+/// The numbers of an epoch in a checkpoint: train and validation loss with their parts (NaN without validation), seconds.
+const ROW: usize = 2 * (1 + MAX_PARTS) + 1;
+
+impl Epoch {
+    fn row(&self) -> [f64; ROW] {
+        let mut row = [f64::NAN; ROW];
+        for (loss, row) in [Some(&self.train), self.validation.as_ref()].iter().zip(row.chunks_mut(1 + MAX_PARTS)) {
+            if let Some(loss) = loss {
+                row[0] = loss.total;
+                row[1..].copy_from_slice(&loss.parts);
+            }
+        }
+        row[ROW - 1] = self.seconds;
+        row
+    }
+
+    fn from_row(row: &[f64]) -> Self {
+        let loss = |row: &[f64]| Loss { total: row[0], parts: std::array::from_fn(|i| row[1 + i]) };
+        let (train, rest) = row.split_at(1 + MAX_PARTS);
+        let validation = Some(loss(rest)).filter(|loss| !loss.total.is_nan());
+        Self { train: loss(train), validation, seconds: row[ROW - 1] }
+    }
+}
