@@ -1,0 +1,144 @@
+//! The workloads of the benchmarks: one training step each, on data of the right shape.
+
+use std::sync::Arc;
+
+use autograd::{Nonlinearity, Tape, Var};
+use nn::data::{Binarise, Matrix};
+use nn::optim::{Optimizer, Rule};
+use nn::train::Trainer;
+use nn::{Init, Layout, Mlp};
+use vae::{Config, Images, Likelihood, Vae};
+
+/// Random numbers for data: SplitMix64.
+#[derive(Clone, Debug)]
+pub struct Random(pub u64);
+
+impl Random {
+    /// Uniform in [0, 1).
+    pub fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) as f64 / 2f64.powi(64)
+    }
+}
+
+/// Training a VAE on binary images of 784 pixels.
+pub struct VaeStep {
+    vae: Vae,
+    data: Matrix<f32>,
+    trainer: Trainer<f32>,
+    rows: Vec<usize>,
+    step: usize,
+}
+
+impl VaeStep {
+    /// W1: 784-400-(20, 20), 20-400-784.
+    pub fn w1(phi: Nonlinearity, batch: usize) -> Self {
+        Self::new(&[400], 20, &[400], phi, batch)
+    }
+
+    /// W2: 784-512-256-(2, 2), 2-64-256-784, ReLU.
+    pub fn w2(batch: usize) -> Self {
+        Self::new(&[512, 256], 2, &[64, 256], Nonlinearity::Relu, batch)
+    }
+
+    fn new(encoder: &[usize], latent: usize, decoder: &[usize], phi: Nonlinearity, batch: usize) -> Self {
+        let mut random = Random(0);
+        let config = Config {
+            inputs: 784,
+            encoder: encoder.to_vec(),
+            latent,
+            decoder: decoder.to_vec(),
+            phi,
+            likelihood: Likelihood::Bernoulli,
+        };
+        let vae = Vae::with_init(&config, |inputs, _, _| {
+            let bound = (inputs as f64).sqrt().recip();
+            (Init::Uniform(bound), Init::Uniform(bound))
+        });
+        let rows = (batch * 8).max(4096);
+        let pixels = (0..rows * 784).map(|_| if random.uniform() < 0.3 { 1.0 } else { 0.0 }).collect();
+        let theta: Vec<f32> = init(vae.layout(), &mut random);
+        let optimizer = Optimizer::new(Rule::ADAM, theta.len());
+        let trainer = Trainer::new(theta, optimizer, 0);
+        Self { vae, data: Matrix::new(rows, 784, pixels), trainer, rows: (0..batch).collect(), step: 0 }
+    }
+
+    /// Draws noise, computes loss and gradient, updates by Adam; the loss in nats per image.
+    pub fn step(&mut self) -> f64 {
+        let (batch, batches) = (self.rows.len(), self.data.rows / self.rows.len());
+        let first = self.step % batches * batch;
+        self.rows.iter_mut().enumerate().for_each(|(i, row)| *row = first + i);
+        self.step += 1;
+        let objective = Images { vae: &self.vae, data: &self.data, binarise: Binarise::Grey, samples: 1 };
+        self.trainer.step(&objective, &self.rows, 0, 1e-3).expect("the loss is finite").total
+    }
+}
+
+/// The price of an operation: 2-16-16-1, tanh, batch 1, in separate operations (3 products, 3 sums, 2 tanh, difference,
+/// product, sum: 11 forward).
+pub struct TinyStep {
+    tape: Tape<f32>,
+    layout: Layout,
+    network: Mlp,
+    theta: Arc<Vec<f32>>,
+    optimizer: Optimizer<f32>,
+}
+
+impl TinyStep {
+    /// The operations recorded forward.
+    pub const OPERATIONS: usize = 11;
+
+    /// W6.
+    pub fn w6() -> Self {
+        let mut layout = Layout::new();
+        let network = Mlp::new(&mut layout, "f", &[2, 16, 16, 1], Nonlinearity::Tanh, Nonlinearity::Identity);
+        let theta: Vec<f32> = init(&layout, &mut Random(0));
+        let optimizer = Optimizer::new(Rule::ADAM, theta.len());
+        Self { tape: Tape::new(), layout, network, theta: Arc::new(theta), optimizer }
+    }
+
+    /// Forward and backward (W6fb); the loss.
+    pub fn forward_backward(&mut self) -> f64 {
+        let Self { tape, network, theta, .. } = self;
+        f64::from(tape.value_and_grad(theta, |tape, theta| tiny_loss(tape, network, theta)).0)
+    }
+
+    /// Forward, backward and update (W6); the loss.
+    pub fn step(&mut self) -> f64 {
+        let loss = self.forward_backward();
+        let theta = Arc::get_mut(&mut self.theta).expect("θ is not shared between steps");
+        self.optimizer.step(1e-3, theta, self.tape.gradient());
+        loss
+    }
+
+    /// The number of parameters.
+    pub fn parameters(&self) -> usize {
+        self.layout.size()
+    }
+}
+
+fn tiny_loss<'t>(tape: &'t Tape<f32>, network: &Mlp, theta: Var<'t, f32>) -> Var<'t, f32> {
+    let mut h = tape.constant(&[0.3, -0.8], [1, 2]);
+    let y = tape.constant(&[0.5], [1, 1]);
+    let last = network.layers().len() - 1;
+    for (i, layer) in network.layers().iter().enumerate() {
+        let a = h.matmul(layer.weight().of(theta)) + layer.bias().of(theta);
+        h = if i == last { a } else { a.tanh() };
+    }
+    let d = h - y;
+    (d * d).sum()
+}
+
+/// Uniform in ±1/√inputs, as the frameworks begin.
+fn init(layout: &Layout, random: &mut Random) -> Vec<f32> {
+    let slots = layout.slots().iter();
+    let draw = |slot: &nn::Slot| {
+        let inputs = slot.shape().dims().iter().rev().nth(1).copied().unwrap_or(slot.shape().size());
+        let bound = (inputs as f64).sqrt().recip();
+        (0..slot.shape().size()).map(|_| (bound * (2.0 * random.uniform() - 1.0)) as f32).collect::<Vec<_>>()
+    };
+    slots.flat_map(draw).collect()
+}

@@ -1,0 +1,34 @@
+//! What a training step allocates: packing buffers of the products and boxes of operations with attributes, no more.
+//!
+//! One test a program: the counter sees the whole process.
+
+use std::alloc::System;
+
+use autograd::Nonlinearity;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tests::workloads::{TinyStep, VaeStep};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn allocations(mut step: impl FnMut() -> f64) -> usize {
+    (0..2).for_each(|_| _ = step());
+    let region = Region::new(ALLOCATOR);
+    (0..5).for_each(|_| _ = step());
+    let change = region.change();
+    assert_eq!(change.allocations, change.deallocations, "memory grows");
+    assert_eq!(change.reallocations, 0);
+    change.allocations / 5
+}
+
+#[test]
+fn from_the_third_step_on_a_step_allocates_packing_buffers_and_attributes_only() {
+    // One shard: no other thread is involved. Four dense layers are 4 products forward, 4 for dW, and 3 for dX (none for the
+    // images). Attributes: the bound of log σ, and two sums over all.
+    let mut w1 = VaeStep::w1(Nonlinearity::Relu, 32);
+    assert_eq!(allocations(|| w1.step()), 4 + 4 + 3 + 3);
+
+    // Products with a side of 1 need no packing. The sum over all has an attribute.
+    let mut w6 = TinyStep::w6();
+    assert_eq!(allocations(|| w6.step()), 1);
+}

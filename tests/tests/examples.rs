@@ -1,0 +1,206 @@
+//! Every example runs, says how it is run, and tells clearly what is wrong with its flags and files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Once;
+
+/// An example with flags that make it run on little data, in a folder with a small MNIST.
+const SMOKE: &[(&str, &str, &[&str])] = &[
+    ("vae", "digits", &["--dry-run"]),
+    ("vae", "mnist", &["--dry-run", "--data", "mnist", "--importance-samples", "2"]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_path_buf()
+}
+
+/// All examples of the workspace as (crate, name, source).
+fn examples() -> Vec<(String, String, String)> {
+    let mut examples = Vec::new();
+    for member in fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path()) {
+        let Ok(files) = fs::read_dir(member.join("examples")) else { continue };
+        for file in files.map(|entry| entry.unwrap().path()).filter(|file| file.extension().is_some_and(|e| e == "rs")) {
+            let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+            examples.push((name(&member), name(&file), fs::read_to_string(&file).unwrap()));
+        }
+    }
+    examples.sort();
+    examples
+}
+
+/// The program of an example, built as this test was.
+fn program(name: &str) -> PathBuf {
+    // All at once and for the whole workspace, as `cargo test --workspace` did: then nothing is left to do.
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(root()).args(["build", "--quiet", "--workspace", "--examples"]);
+        if !cfg!(debug_assertions) {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().unwrap().success(), "the examples do not build");
+    });
+    let here = std::env::current_exe().unwrap();
+    here.parent().unwrap().parent().unwrap().join("examples").join(name)
+}
+
+fn run(name: &str, flags: &[&str], dir: &Path) -> Output {
+    Command::new(program(name)).args(flags).current_dir(dir).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A folder with a small MNIST in `mnist/`: 40 images of noise in each set.
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mnist = dir.path().join("mnist");
+    fs::create_dir(&mnist).unwrap();
+    for set in ["train", "t10k"] {
+        let mut images = [2051u32, 40, 28, 28].map(u32::to_be_bytes).concat();
+        images.extend((0..40 * 784).map(|i: usize| (i * i / 7 % 251) as u8));
+        let mut labels = [2049u32, 40].map(u32::to_be_bytes).concat();
+        labels.extend((0..40).map(|i| (i % 10) as u8));
+        fs::write(mnist.join(format!("{set}-images-idx3-ubyte")), images).unwrap();
+        fs::write(mnist.join(format!("{set}-labels-idx1-ubyte")), labels).unwrap();
+    }
+    dir
+}
+
+/// The values of the `RESULT` line, which must be the last on standard output.
+fn result(output: &Output) -> Vec<(String, f64)> {
+    let stdout = text(&output.stdout);
+    let line = stdout.lines().last().unwrap_or_default();
+    let pairs = line.strip_prefix("RESULT ").unwrap_or_else(|| panic!("the last line is no RESULT: {stdout}"));
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap();
+        (name.to_owned(), value.parse().unwrap())
+    };
+    pairs.split(' ').map(pair).collect()
+}
+
+#[test]
+fn every_example_says_the_command_that_runs_it_and_is_run_by_this_test() {
+    let examples = examples();
+    for (package, name, source) in &examples {
+        let command = format!("cargo run --release -p {package} --example {name}");
+        let documented: Vec<&str> =
+            source.lines().filter(|line| line.starts_with("//!") && line.contains("cargo run")).collect();
+        assert!(!documented.is_empty(), "{package}/{name}: its docs do not say how it is run");
+        for line in documented {
+            let rest = line.trim_start_matches("//!").trim_start().strip_prefix(&command);
+            assert!(
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')),
+                "{package}/{name}: documented as {line}"
+            );
+        }
+        assert!(
+            SMOKE.iter().any(|(p, n, _)| (p, n) == (&package.as_str(), &name.as_str())),
+            "{package}/{name} is not smoke-run"
+        );
+    }
+    assert_eq!(examples.len(), SMOKE.len(), "an example that is gone is still listed");
+}
+
+#[test]
+fn every_example_runs_and_ends_with_finite_results() {
+    for (package, name, flags) in SMOKE {
+        let dir = folder();
+        let output = run(name, flags, dir.path());
+        assert!(output.status.success(), "{package}/{name}: {}", text(&output.stderr));
+        let results = result(&output);
+        assert!(results.iter().any(|(name, _)| name == "seconds"), "{package}/{name}: {results:?}");
+        assert!(results.iter().all(|(_, value)| value.is_finite()), "{package}/{name}: {results:?}");
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["mnist"], "{package}/{name}: a dry run leaves something behind");
+    }
+}
+
+#[test]
+fn an_unknown_flag_or_a_senseless_value_is_refused_with_exit_code_2() {
+    for (package, name, _) in SMOKE {
+        for flags in [&["--no-such-flag"][..], &["--epochs", "many"], &["--batch-size", "0"], &["--lr=-1"]] {
+            let output = run(name, flags, &std::env::temp_dir());
+            assert_eq!(output.status.code(), Some(2), "{package}/{name} {flags:?}");
+            assert!(text(&output.stderr).contains(flags[0].split('=').next().unwrap()), "{package}/{name}: {}", text(&output.stderr));
+        }
+    }
+}
+
+/// The one line on standard error, behind "error: ", of a run that must fail.
+fn error(name: &str, flags: &[&str], dir: &Path) -> String {
+    let output = run(name, flags, dir);
+    assert_eq!(output.status.code(), Some(1), "{name} {flags:?}");
+    let stderr = text(&output.stderr);
+    let mut lines = stderr.lines();
+    let line = lines.next().and_then(|line| line.strip_prefix("error: ")).unwrap_or_else(|| panic!("{stderr}"));
+    assert_eq!(lines.next(), None, "{stderr}");
+    line.to_owned()
+}
+
+#[test]
+fn mnist_without_or_with_the_wrong_folder_says_what_is_wanted_and_points_to_the_embedded_digits() {
+    let dir = folder();
+    fs::create_dir(dir.path().join("empty")).unwrap();
+    for flags in [&[][..], &["--data", "nowhere"], &["--data", "empty"]] {
+        let line = error("mnist", flags, dir.path());
+        assert!(line.contains("--example digits"), "{line}");
+        assert!(flags.is_empty() || line.contains(flags[1]), "{line}");
+    }
+    let images = dir.path().join("mnist/t10k-images-idx3-ubyte");
+    let bytes = fs::read(&images).unwrap();
+    fs::write(&images, &bytes[..1000]).unwrap();
+    let line = error("mnist", &["--data", "mnist"], dir.path());
+    assert!(line.contains("t10k-images-idx3-ubyte"), "{line}");
+    assert!(!dir.path().join("out").exists(), "a run was begun without data");
+}
+
+#[test]
+fn a_run_keeps_flags_metrics_checkpoint_and_pictures_and_is_not_overwritten() {
+    let dir = folder();
+    let flags = ["--epochs", "3", "--out", "run", "--importance-samples", "2"];
+    let output = run("digits", &flags, dir.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let run_dir = dir.path().join("run");
+    let mut files: Vec<_> =
+        fs::read_dir(&run_dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    let expected = [
+        "args.json",
+        "checkpoint.safetensors",
+        "latent.png",
+        "loss.png",
+        "manifold.png",
+        "metrics.csv",
+        "reconstructions.png",
+        "samples.png",
+    ];
+    assert_eq!(files, expected);
+    let metrics = fs::read_to_string(run_dir.join("metrics.csv")).unwrap();
+    assert_eq!(metrics.lines().count(), 4, "{metrics}");
+    for column in ["train_elbo", "train_log_likelihood", "train_kl", "validation_elbo", "validation_kl", "seconds"] {
+        assert!(metrics.lines().next().unwrap().split(',').any(|name| name == column), "{metrics}");
+    }
+
+    let line = error("digits", &flags, dir.path());
+    assert!(line.contains("--force") && line.contains("--resume"), "{line}");
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_results_of_an_uninterrupted_one() {
+    let dir = folder();
+    let flags = |epochs, out| ["--data", "mnist", "--importance-samples", "2", "--epochs", epochs, "--out", out];
+    let whole = run("mnist", &flags("4", "whole"), dir.path());
+    assert!(run("mnist", &flags("2", "halves"), dir.path()).status.success());
+    let resumed = run("mnist", &[&flags("4", "halves")[..], &["--resume"]].concat(), dir.path());
+    assert!(resumed.status.success(), "{}", text(&resumed.stderr));
+    let bits = |output: &Output| result(output).into_iter().filter(|(name, _)| name != "seconds").collect::<Vec<_>>();
+    assert_eq!(bits(&whole), bits(&resumed));
+
+    let bytes = fs::read(dir.path().join("halves/checkpoint.safetensors")).unwrap();
+    fs::write(dir.path().join("halves/checkpoint.safetensors"), &bytes[..bytes.len() / 2]).unwrap();
+    let line = error("mnist", &[&flags("5", "halves")[..], &["--resume"]].concat(), dir.path());
+    assert!(line.contains("checkpoint.safetensors") && line.contains("damaged"), "{line}");
+}

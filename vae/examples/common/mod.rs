@@ -1,0 +1,101 @@
+//! What the image examples share: training, the table at the end, the pictures.
+
+use std::time::Instant;
+
+use anyhow::Context;
+use nn::data::{Binarise, LabelledImages, Matrix};
+use nn::picture::{Figure, ImageGrid};
+use nn::run::{Run, result_line};
+use nn::train::{Loss, Trainer};
+use vae::{Images, Vae};
+
+/// The training objective of a set of grey images, one sample of z each.
+pub(crate) fn grey<'a>(vae: &'a Vae, set: &'a LabelledImages) -> Images<'a> {
+    Images { vae, data: &set.images, binarise: Binarise::Grey, samples: 1 }
+}
+
+/// Evaluates a trained model on images that it has not seen, draws what it learned, and prints table and result line.
+pub(crate) fn report(
+    run: &Run<'_>,
+    vae: &Vae,
+    trainer: &mut Trainer<f32>,
+    test: &LabelledImages,
+    samples: usize,
+    started: Instant,
+) -> anyhow::Result<()> {
+    let rows: Vec<usize> = (0..run.args.rows(test.len())).collect();
+    let test = &test.select(&rows);
+    let Loss { total, parts } = trainer.evaluate(&grey(vae, test), &rows);
+    let estimate = vae.log_likelihood(trainer.theta(), &test.images, samples, run.args.seed);
+    println!("{} images not seen in training, nats per image", test.len());
+    println!("  ELBO                     {:9.2}", parts[0]);
+    println!("    E_q[log p(x|z)]        {:9.2}", parts[1]);
+    println!("    KL(q(z|x) ‖ p(z))      {:9.2}", parts[2]);
+    println!("  log p(x), {samples:5} samples {:9.2} ± {:.2}", estimate.mean, estimate.se);
+
+    draw(run, vae, trainer, test).context("the pictures could not be drawn")?;
+    println!("pictures, metrics and checkpoint are in {}", run.args.out.display());
+    result_line(&[
+        ("test_elbo", parts[0]),
+        ("log_likelihood", parts[1]),
+        ("kl", parts[2]),
+        ("nll", -estimate.mean),
+        ("nll_se", estimate.se),
+        ("test_loss", total),
+        ("seconds", started.elapsed().as_secs_f64()),
+    ]);
+    Ok(())
+}
+
+fn draw(run: &Run<'_>, vae: &Vae, trainer: &Trainer<f32>, test: &LabelledImages) -> anyhow::Result<()> {
+    let (folder, theta) = (&run.folder, trainer.theta());
+    let (height, width) = (test.height, test.width);
+
+    let shown = test.images.select(&(0..test.len().min(10)).collect::<Vec<_>>());
+    ImageGrid::new("Test images and their reconstructions", height, width)
+        .row("data", &shown.values)
+        .row("reconstruction", &vae.reconstruct(theta, &shown).values)
+        .save(&folder.file("reconstructions.png"))?;
+
+    ImageGrid::new("Samples: E[x|z] for z ~ N(0, I)", height, width)
+        .rows(&vae.sample(theta, 100, run.args.seed).values, 10)
+        .save(&folder.file("samples.png"))?;
+
+    let curve = |loss: fn(&nn::train::Epoch) -> Option<&Loss>| {
+        let epochs = trainer.history().iter().enumerate();
+        epochs.filter_map(move |(i, epoch)| Some(((i + 1) as f64, loss(epoch)?.total))).collect::<Vec<_>>()
+    };
+    Figure::new("Learning: the negative bound")
+        .axes("epoch", "−ELBO, nats per image")
+        .line("training", curve(|epoch| Some(&epoch.train)))
+        .line("validation", curve(|epoch| epoch.validation.as_ref()))
+        .save(&folder.file("loss.png"))?;
+
+    if vae.latent() < 2 {
+        return Ok(());
+    }
+    let (mu, _) = vae.codes(theta, &test.images);
+    let points = (0..mu.rows).map(|i| (f64::from(mu.row(i)[0]), f64::from(mu.row(i)[1])));
+    let classes = test.labels.iter().map(|&label| usize::from(label));
+    Figure::new("Latent space: means of q(z|x) of test images")
+        .axes("z₁", "z₂")
+        .legend("digit")
+        .classes((0..10).map(|digit| digit.to_string()), points.zip(classes))
+        .save(&folder.file("latent.png"))?;
+
+    // Rows from the top: z₂ falls as one reads down, as in the scatter plot.
+    const SIDE: usize = 15;
+    let at = |i: usize| -2.5 + 5.0 * i as f32 / (SIDE - 1) as f32;
+    let mut z = vec![0.0; SIDE * SIDE * vae.latent()];
+    for (i, z) in z.chunks_exact_mut(vae.latent()).enumerate() {
+        (z[0], z[1]) = (at(i % SIDE), -at(i / SIDE));
+    }
+    let decoded = vae.decode_rows(theta, &Matrix::new(SIDE * SIDE, vae.latent(), z));
+    let mut manifold = ImageGrid::new("Manifold: E[x|z], z₁ to the right, z₂ upwards", height, width)
+        .columns((0..SIDE).map(|i| format!("{:.1}", at(i))));
+    for (i, row) in decoded.values.chunks_exact(SIDE * height * width).enumerate() {
+        manifold = manifold.row(&format!("{:.1}", 0.0 - at(i)), row);
+    }
+    manifold.save(&folder.file("manifold.png"))?;
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! A variational autoencoder of handwritten digits, on the embedded data:
+//!
+//!     cargo run --release -p vae --example digits
+//!
+//! Trains with two latent dimensions, so that the latent space can be drawn, and writes to `out/vae-digits/`:
+//! reconstructions, samples from the prior, latent means by class, the decoded manifold and the loss curve.
+
+mod common;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use nn::Nonlinearity;
+use nn::data::{embedded, split};
+use nn::optim::{Optimizer, Rule};
+use nn::run::{Defaults, Run, RunArgs};
+use nn::schedule::Schedule;
+use nn::train::{End, Trainer};
+use rand::{SeedableRng, rngs::StdRng};
+use vae::{Config, Likelihood, Vae};
+
+/// Trains a variational autoencoder on handwritten digits and draws what it learned
+#[derive(clap::Parser, serde::Serialize)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    run: RunArgs,
+    /// Dimensions of the latent space; beyond two, the pictures show the first two
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    latent: usize,
+    /// Draws of z for each image in the importance-sampled log-likelihood
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    importance_samples: usize,
+}
+
+fn main() -> ExitCode {
+    nn::run::main(Defaults { out: "out/vae-digits", epochs: 300, batch_size: 64, lr: 2e-3 }, |args: Args| {
+        args.run.in_pool(|| digits(&args))?
+    })
+}
+
+fn digits(args: &Args) -> anyhow::Result<()> {
+    let started = Instant::now();
+    anyhow::ensure!(args.run.data.is_none(), "this example has its data embedded; for MNIST files run the example mnist");
+    anyhow::ensure!(args.latent > 0 && args.importance_samples > 0, "--latent and --importance-samples must be positive");
+    let run = Run::open(&args.run, args)?;
+
+    let data = embedded::digits();
+    let [train, validation, test] = split(data.len(), [1297, 200, 300], args.run.seed).map(|rows| data.select(&rows));
+
+    let vae = Vae::new(&Config {
+        inputs: data.images.cols,
+        encoder: vec![128, 64],
+        latent: args.latent,
+        decoder: vec![64, 128],
+        phi: Nonlinearity::Relu,
+        likelihood: Likelihood::Bernoulli,
+    });
+    let theta = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
+    let optimizer = Optimizer::new(Rule::ADAM, theta.len());
+    let mut trainer = Trainer::new(theta, optimizer, args.run.seed);
+    let end = run
+        .train(
+            vae.layout(),
+            &mut trainer,
+            (&common::grey(&vae, &train), args.run.rows(train.len())),
+            Some((&common::grey(&vae, &validation), validation.len())),
+            (Schedule::Cosine { epochs: args.run.epochs }, None),
+        )
+        .map_err(anyhow::Error::from_boxed)?;
+    if end == End::Stopped {
+        return Ok(());
+    }
+
+    common::report(&run, &vae, &mut trainer, &test, args.importance_samples, started)
+}

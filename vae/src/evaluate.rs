@@ -1,0 +1,155 @@
+//! What a trained model says: codes, reconstructions, samples, likelihoods.
+
+use std::sync::Arc;
+
+use autograd::{Real, Tape, Var};
+use nn::data::Matrix;
+use nn::noise::Noise;
+use rayon::prelude::*;
+
+use crate::Vae;
+
+/// Rows that are computed at a time, so that memory does not grow with the data.
+const ROWS: usize = 256;
+
+/// A Monte-Carlo estimate with its standard error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The estimate.
+    pub mean: f64,
+    /// Its standard error.
+    pub se: f64,
+}
+
+impl Vae {
+    /// The means and log standard deviations of q(z|x), (N, L) each.
+    pub fn codes<F: Real>(&self, theta: &Arc<Vec<F>>, x: &Matrix<F>) -> (Matrix<F>, Matrix<F>) {
+        let packed = self.by_rows(theta, x, 2 * self.latent(), |theta, x| self.encode(theta, x).packed);
+        let (mu, log_sigma): (Vec<_>, Vec<_>) = (0..self.latent()).map(|i| (i, self.latent() + i)).unzip();
+        (packed.columns(&mu), packed.columns(&log_sigma))
+    }
+
+    /// E[x|z] for every row of z, (N, L) to (N, D).
+    pub fn decode_rows<F: Real>(&self, theta: &Arc<Vec<F>>, z: &Matrix<F>) -> Matrix<F> {
+        self.by_rows(theta, z, self.inputs(), |theta, z| self.decode(theta, z).mean())
+    }
+
+    /// E[x|z = E_q(z|x)] (lecture 002, "Trying to reconstruct"), (N, D) to (N, D).
+    pub fn reconstruct<F: Real>(&self, theta: &Arc<Vec<F>>, x: &Matrix<F>) -> Matrix<F> {
+        self.decode_rows(theta, &self.codes(theta, x).0)
+    }
+
+    /// E[x|z] for `n` draws z ~ N(0, I), (n, D).
+    pub fn sample<F: Real>(&self, theta: &Arc<Vec<F>>, n: usize, seed: u64) -> Matrix<F> {
+        let mut z = vec![F::ZERO; n * self.latent()];
+        Noise::evaluation(seed).normal(0, self.latent(), &mut z);
+        self.decode_rows(theta, &Matrix::new(n, self.latent(), z))
+    }
+
+    /// log p(x), averaged over the rows of x, by importance sampling with q(z|x) and `samples` draws a row (Burda et al.
+    /// 2016; Rezende et al. 2014, appendix E):
+    ///
+    /// log p(x) ≈ log 1/K Σₖ p(x, zₖ) / q(zₖ|x),   zₖ ~ q(z|x)
+    ///
+    /// The estimate is low on average, by about half its variance. The standard error is that of the draws (delta
+    /// method), for these rows; it is too small where a few weights carry the sum. Memory does not grow with K.
+    ///
+    /// # Panics
+    /// If there are no rows or no samples.
+    pub fn log_likelihood<F: Real>(
+        &self,
+        theta: &Arc<Vec<F>>,
+        x: &Matrix<F>,
+        samples: usize,
+        seed: u64,
+    ) -> Estimate {
+        assert!(x.rows > 0 && samples > 0, "log_likelihood: {} rows, {samples} samples", x.rows);
+        const CHUNK: usize = 16;
+        let at_once = samples.min(64);
+        let chunks: Vec<(f64, f64)> = (0..x.rows.div_ceil(CHUNK))
+            .into_par_iter()
+            .map_init(Tape::new, |tape, chunk| {
+                let rows = chunk * CHUNK..x.rows.min((chunk + 1) * CHUNK);
+                let noise = Noise::evaluation(seed).skip(rows.start);
+                let mut weights = vec![Weights::default(); rows.len()];
+                for first in (0..samples).step_by(at_once) {
+                    let count = at_once.min(samples - first);
+                    tape.clear();
+                    let theta = tape.shared_constant(theta, [theta.len()]);
+                    let data = tape.constant(&x.values[rows.start * x.cols..rows.end * x.cols], [rows.len(), x.cols]);
+                    let eps = tape.constant_with([count, rows.len(), self.latent()], |out| {
+                        for (sample, out) in out.chunks_exact_mut(rows.len() * self.latent()).enumerate() {
+                            noise.normal(first + sample, self.latent(), out);
+                        }
+                    });
+                    self.log_weight(theta, data, eps).with(|log_weights| {
+                        for log_weights in log_weights.chunks_exact(rows.len()) {
+                            weights.iter_mut().zip(log_weights).for_each(|(sum, w)| sum.add(w.to_f64()));
+                        }
+                    });
+                    tape.clear();
+                }
+                let estimates = weights.iter().map(|weights| weights.log_mean(samples as f64));
+                estimates.fold((0.0, 0.0), |(sum, variance), (mean, v)| (sum + mean, variance + v))
+            })
+            .collect();
+        let (sum, variance) = chunks.iter().fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
+        Estimate { mean: sum / x.rows as f64, se: variance.sqrt() / x.rows as f64 }
+    }
+
+    /// A function of θ and rows, computed in chunks without gradients.
+    fn by_rows<F: Real>(
+        &self,
+        theta: &Arc<Vec<F>>,
+        x: &Matrix<F>,
+        width: usize,
+        f: impl for<'t> Fn(Var<'t, F>, Var<'t, F>) -> Var<'t, F> + Sync,
+    ) -> Matrix<F> {
+        let mut out = vec![F::ZERO; x.rows * width];
+        let chunks = out.par_chunks_mut(ROWS * width).zip(x.values.par_chunks(ROWS * x.cols));
+        chunks.for_each_init(Tape::new, |tape, (out, rows)| {
+            tape.clear();
+            let theta = tape.shared_constant(theta, [theta.len()]);
+            f(theta, tape.constant(rows, [rows.len() / x.cols, x.cols])).with(|y| out.copy_from_slice(y));
+            tape.clear();
+        });
+        Matrix::new(x.rows, width, out)
+    }
+}
+
+/// Σ w and Σ w² of weights given by their logarithms, relative to the largest so far.
+#[derive(Clone, Copy)]
+struct Weights {
+    max: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self { max: f64::NEG_INFINITY, sum: 0.0, squares: 0.0 }
+    }
+}
+
+impl Weights {
+    fn add(&mut self, log_weight: f64) {
+        if log_weight == f64::NEG_INFINITY {
+            return;
+        }
+        if log_weight > self.max {
+            let shrink = (self.max - log_weight).exp();
+            (self.sum, self.squares) = (self.sum * shrink, self.squares * shrink * shrink);
+            self.max = log_weight;
+        }
+        let weight = (log_weight - self.max).exp();
+        self.sum += weight;
+        self.squares += weight * weight;
+    }
+
+    /// ln of the mean weight, and the variance of that: Var(w) / (n w̄²).
+    fn log_mean(&self, n: f64) -> (f64, f64) {
+        let mean = self.sum / n;
+        let variance = (self.squares / n - mean * mean).max(0.0) / (n - 1.0).max(1.0);
+        (self.max + mean.ln(), variance / (mean * mean))
+    }
+}
