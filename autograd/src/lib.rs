@@ -1,4 +1,5 @@
-//! x
+#![doc = include_str!("guide.md")]
+
 #[macro_use]
 pub mod kernels;
 mod adjoints;

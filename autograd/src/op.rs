@@ -121,6 +121,7 @@ impl<F: Real> Grads<'_, F> {
 ///
 /// The first addition to an adjoint writes (`fresh`), so that nothing needs to be zeroed beforehand.
 #[derive(Debug)]
+#[must_use = "an adjoint that was asked for counts as written"]
 pub struct Adjoint<'a, F> {
     pub(crate) sum: &'a mut [F],
     pub(crate) fresh: bool,

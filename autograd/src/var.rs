@@ -28,22 +28,26 @@ impl<'t, F: Real> Var<'t, F> {
     }
 
     /// The sizes of its axes.
+    #[track_caller]
     pub fn shape(self) -> Shape {
         self.tape.list.borrow().nodes[self.index()].shape
     }
 
     /// The number of its elements.
+    #[track_caller]
     pub fn size(self) -> usize {
         self.shape().size()
     }
 
     /// Calls `f` with the values. `f` must not record operations on the same tape.
+    #[track_caller]
     pub fn with<R>(self, f: impl FnOnce(&[F]) -> R) -> R {
         let list = self.tape.list.borrow();
         f(list.value(&list.nodes[self.index()]))
     }
 
     /// A copy of the values.
+    #[track_caller]
     pub fn to_vec(self) -> Vec<F> {
         self.with(<[F]>::to_vec)
     }

@@ -1,5 +1,7 @@
 //! The elementary functions are as accurate as they say, and the normal deviates are normal.
 
+use std::f32::consts::{FRAC_PI_2, LN_2, PI, SQRT_2};
+
 use autograd::kernel;
 use autograd::kernels::elementary;
 use autograd::kernels::normal::{fill_standard_normal, philox};
@@ -33,10 +35,8 @@ fn error_f64(y: f64, expected: f64) -> f64 {
 
 /// Every 1009th number, and those next to a point where something changes.
 fn arguments_f32() -> impl Iterator<Item = f32> {
-    let turns =
-        [0.0, f32::MIN_POSITIVE, 1e-10, 1e-3, 0.25, 0.3465736, 0.5, 0.6931472, 1.0, 1.0397208, 1.4142135];
-    let limits =
-        [0.70710677, 0.41421357, 0.29289323, 0.5493061, 1.5707964, 3.1415927, 9.01, 16.635532, 17.32868];
+    let turns = [0.0, f32::MIN_POSITIVE, 1e-10, 1e-3, 0.25, 0.3465736, 0.5, LN_2, 1.0, 1.0397208, SQRT_2];
+    let limits = [0.70710677, 0.41421357, 0.29289323, 0.5493061, FRAC_PI_2, PI, 9.01, 16.635532, 17.32868];
     let ends = [87.33655, 88.72284, 103.27893, 103.97208, 710.0, 134_217_728.0, 2.4061596e38, f32::INFINITY];
     let near = [&turns[..], &limits, &ends].concat();
     let near = near.into_iter().flat_map(|x| (-40..=40).map(move |i| x.to_bits().wrapping_add_signed(i)));

@@ -363,44 +363,27 @@ impl<F: Real> ops::Neg for Var<'_, F> {
 
 /// A number at the left: `1.0 - x`.
 macro_rules! left_operators {
-    ($($float:ident)*) => {
+    ($float:ident: $($op:ident $method:ident |$c:ident, $x:ident| $scalar:expr;)*) => {
         $(
-            impl<'t> ops::Add<Var<'t, $float>> for $float {
+            impl<'t> ops::$op<Var<'t, $float>> for $float {
                 type Output = Var<'t, $float>;
 
                 #[track_caller]
-                fn add(self, x: Var<'t, $float>) -> Var<'t, $float> {
-                    x.shift(self)
-                }
-            }
-
-            impl<'t> ops::Sub<Var<'t, $float>> for $float {
-                type Output = Var<'t, $float>;
-
-                #[track_caller]
-                fn sub(self, x: Var<'t, $float>) -> Var<'t, $float> {
-                    x.neg().shift(self)
-                }
-            }
-
-            impl<'t> ops::Mul<Var<'t, $float>> for $float {
-                type Output = Var<'t, $float>;
-
-                #[track_caller]
-                fn mul(self, x: Var<'t, $float>) -> Var<'t, $float> {
-                    x.scale(self)
-                }
-            }
-
-            impl<'t> ops::Div<Var<'t, $float>> for $float {
-                type Output = Var<'t, $float>;
-
-                #[track_caller]
-                fn div(self, x: Var<'t, $float>) -> Var<'t, $float> {
-                    x.recip().scale(self)
+                fn $method(self, $x: Var<'t, $float>) -> Var<'t, $float> {
+                    let $c = self;
+                    $scalar
                 }
             }
         )*
+    };
+    ($($float:ident)*) => {
+        $(left_operators! {
+            $float:
+            Add add |c, x| x.shift(c);
+            Sub sub |c, x| x.neg().shift(c);
+            Mul mul |c, x| x.scale(c);
+            Div div |c, x| x.recip().scale(c);
+        })*
     };
 }
 

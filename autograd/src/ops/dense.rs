@@ -132,7 +132,10 @@ impl<F: Real> Var<'_, F> {
         match phi {
             Nonlinearity::Identity => tape.apply(Dense(Identity), x),
             Nonlinearity::Relu => tape.apply(Dense(Relu), x),
-            Nonlinearity::LeakyRelu(c) => tape.apply(Dense(LeakyRelu(F::from_f64(c))), x),
+            Nonlinearity::LeakyRelu(c) => {
+                assert!(c >= 0.0, "dense: leaky_relu: c >= 0 is needed");
+                tape.apply(Dense(LeakyRelu(F::from_f64(c))), x)
+            }
             Nonlinearity::Elu => tape.apply(Dense(Elu), x),
             Nonlinearity::Tanh => tape.apply(Dense(Tanh), x),
             Nonlinearity::Sigmoid => tape.apply(Dense(Sigmoid), x),

@@ -90,11 +90,12 @@ kernel! {
 }
 
 /// One line a function: type, method, domain of the check, y = f(x), dy/dx from x and y. An attribute comes with the
-/// value under which it is checked; `|_, y|` marks an [`Activation`].
+/// value under which it is checked, and with a condition if not every value will do; `|_, y|` marks an [`Activation`].
 macro_rules! elementwise {
     ($(
         $(#[$meta:meta])*
-        $name:ident $(<$generic:ident>)? $method:ident $(($attr:ident: $type:ty = $example:expr))? on $domain:expr,
+        $name:ident $(<$generic:ident>)? $method:ident $(($attr:ident: $type:ty = $example:expr))? $(if $valid:expr;)?
+        on $domain:expr,
         |$x:ident| $f:expr, |$dx:tt, $dy:tt| $df:expr;
     )*) => {
         $(
@@ -130,6 +131,7 @@ macro_rules! elementwise {
                 // `neg` is the operator's, too.
                 #[allow(clippy::should_implement_trait)]
                 pub fn $method(self $(, $attr: $type)?) -> Self {
+                    $(assert!($valid, "{}: {} is needed", stringify!($method), stringify!($valid));)?
                     self.tape().apply(Map($name $(($attr))?), &[self])
                 }
             }
@@ -200,8 +202,8 @@ elementwise! {
     Relu relu on -2.0..2.0, |x| if x < F::ZERO { F::ZERO } else { x },
         |_, y| if y > F::ZERO { F::ONE } else { F::ZERO };
 
-    /// y = x for x > 0, else c x, with c > 0;   dy/dx = 1 for x > 0, else c (at the kink too)
-    LeakyRelu<F> leaky_relu(c: F = F::from_f64(0.1)) on -2.0..2.0, |x| if x > F::ZERO { x } else { c * x },
+    /// y = x for x > 0, else c x, with c ≥ 0;   dy/dx = 1 for x > 0, else c (at the kink too)
+    LeakyRelu<F> leaky_relu(c: F = F::from_f64(0.1)) if c >= F::ZERO; on -2.0..2.0, |x| if x > F::ZERO { x } else { c * x },
         |_, y| if y > F::ZERO { F::ONE } else { c };
 
     /// y = x for x > 0, else eˣ − 1;   dy/dx = 1 for x > 0, else y + 1

@@ -173,7 +173,7 @@ impl<F: Real> Op<F> for Concatenate {
     }
 }
 
-/// The rows at `indices`, in that order; a row may be taken several times.   X̄[indices[i]] += Ȳ[i]
+/// The rows at `indices`, in that order; a row may be taken several times.   `dx[indices[i]] += dy[i]`
 #[derive(Clone, Debug)]
 pub struct Gather {
     /// Which entries of the first axis are taken.

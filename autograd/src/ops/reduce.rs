@@ -39,81 +39,100 @@ fn kept(x: &[Shape], axis: Option<usize>) -> Result<Shape, String> {
     }
 }
 
-fn cases<O>(op: impl Fn(Option<usize>) -> O) -> Vec<Case<O>> {
-    let case = |(shape, axis): (&[usize], _)| Case::new(op(axis), [Sample::any(shape)]);
-    [
-        (&[2, 3, 4][..], None),
-        (&[2, 3, 4], Some(0)),
-        (&[2, 3, 4], Some(1)),
-        (&[3, 19], Some(1)),
-        (&[5], Some(0)),
-    ]
-    .map(case)
-    .into()
+/// One entry an operation: type, its methods over everything and along an axis, shape rule, y = f(x), and what it adds to
+/// x̄.
+macro_rules! reductions {
+    ($(
+        $(#[$meta:meta])*
+        $op:ident $all:ident $along:ident $shape:ident,
+        |$view:ident, $x:ident, $y:ident| $forward:expr,
+        |$bview:ident, $bx:tt, $by:tt, $dy:ident, $dx:ident| $backward:expr;
+    )*) => {
+        $(
+            $(#[$meta])*
+            #[derive(Clone, Copy, Debug)]
+            pub struct $op {
+                /// The axis that is reduced; `None` for all.
+                pub axis: Option<usize>,
+            }
+
+            impl<F: Real> Op<F> for $op {
+                fn name(&self) -> &'static str {
+                    stringify!($all)
+                }
+
+                fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+                    $shape(x, self.axis)
+                }
+
+                fn forward(&self, x: &Inputs<'_, F>, $y: &mut [F], _: &mut [F]) {
+                    let ($view, $x) = (View::new(x.shape(0), self.axis), &x[0]);
+                    $forward
+                }
+
+                fn backward(&self, x: &Inputs<'_, F>, $by: &[F], _: &[F], $dy: &[F], grads: &mut Grads<'_, F>) {
+                    let ($bview, $bx) = (View::new(x.shape(0), self.axis), &x[0]);
+                    if let Some(dx) = grads.get(0) {
+                        let $dx = dx.sum();
+                        $backward
+                    }
+                }
+
+                fn cases() -> Vec<Case<Self>> {
+                    let case = |(shape, axis): (&[usize], _)| Case::new(Self { axis }, [Sample::any(shape)]);
+                    let (cube, rows) = (&[2, 3, 4][..], &[3, 19][..]);
+                    [(cube, None), (cube, Some(0)), (cube, Some(1)), (rows, Some(1)), (&[5], Some(0))].map(case).into()
+                }
+            }
+
+            impl<F: Real> Var<'_, F> {
+                $(#[$meta])*
+                #[track_caller]
+                pub fn $all(self) -> Self {
+                    self.tape().apply($op { axis: None }, &[self])
+                }
+
+                $(#[$meta])*
+                ///
+                /// # Panics
+                /// If there is no such axis.
+                #[track_caller]
+                pub fn $along(self, axis: usize) -> Self {
+                    self.tape().apply($op { axis: Some(axis) }, &[self])
+                }
+            }
+        )*
+    };
 }
 
-/// The sum, over an axis or all.   x̄ᵢ += ȳ
-#[derive(Clone, Copy, Debug)]
-pub struct Sum {
-    /// The axis that is summed over and disappears; `None` for all.
-    pub axis: Option<usize>,
-}
+reductions! {
+    /// The sum, over an axis (which disappears) or all.   x̄ᵢ += ȳ
+    Sum sum sum_axis reduced,
+        |view, x, y| sum(view, F::ONE, x, y),
+        |view, _, _, dy, dx| spread(view, F::ONE, dy, dx);
 
-/// The mean, over an axis or all, n numbers each.   x̄ᵢ += ȳ / n;   NaN for n = 0
-#[derive(Clone, Copy, Debug)]
-pub struct Mean {
-    /// The axis that is averaged over and disappears; `None` for all.
-    pub axis: Option<usize>,
-}
+    /// The mean, over an axis (which disappears) or all, n numbers each.   x̄ᵢ += ȳ / n;   NaN for n = 0
+    Mean mean mean_axis reduced,
+        |view, x, y| sum(view, F::ONE / F::from_f64(view.size as f64), x, y),
+        |view, _, _, dy, dx| spread(view, F::ONE / F::from_f64(view.size as f64), dy, dx);
 
-impl<F: Real> Op<F> for Sum {
-    fn name(&self) -> &'static str {
-        "sum"
-    }
+    /// ln Σ eˣⁱ, over an axis (which disappears) or all, without overflow; −∞ for no terms, or if all are −∞.
+    ///
+    /// x̄ᵢ += e^(xᵢ−y) ȳ.   Where all terms are −∞ none of them matters (slope 0); a term that is +∞ has slope 1, the
+    /// others then 0.
+    LogSumExp log_sum_exp log_sum_exp_axis reduced,
+        |view, x, y| log_sum_exp(view, x, y),
+        |view, x, _, dy, dx| log_sum_exp_backward(view, x, dy, dx);
 
-    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
-        reduced(x, self.axis)
-    }
+    /// yᵢ = eˣⁱ / Σ eˣʲ, along an axis or over all.   x̄ᵢ += yᵢ (ȳᵢ − Σ yⱼ ȳⱼ)
+    Softmax softmax softmax_axis kept,
+        |view, x, y| softmax(view, x, y),
+        |view, _, y, dy, dx| softmax_backward(view, y, dy, dx);
 
-    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
-        sum(View::new(x.shape(0), self.axis), F::ONE, &x[0], y);
-    }
-
-    fn backward(&self, x: &Inputs<'_, F>, _: &[F], _: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
-        if let Some(dx) = grads.get(0) {
-            spread(View::new(x.shape(0), self.axis), F::ONE, dy, dx.sum());
-        }
-    }
-
-    fn cases() -> Vec<Case<Self>> {
-        cases(|axis| Self { axis })
-    }
-}
-
-impl<F: Real> Op<F> for Mean {
-    fn name(&self) -> &'static str {
-        "mean"
-    }
-
-    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
-        reduced(x, self.axis)
-    }
-
-    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
-        let view = View::new(x.shape(0), self.axis);
-        sum(view, F::ONE / F::from_f64(view.size as f64), &x[0], y);
-    }
-
-    fn backward(&self, x: &Inputs<'_, F>, _: &[F], _: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
-        let view = View::new(x.shape(0), self.axis);
-        if let Some(dx) = grads.get(0) {
-            spread(view, F::ONE / F::from_f64(view.size as f64), dy, dx.sum());
-        }
-    }
-
-    fn cases() -> Vec<Case<Self>> {
-        cases(|axis| Self { axis })
-    }
+    /// yᵢ = xᵢ − ln Σ eˣʲ, along an axis or over all.   x̄ᵢ += ȳᵢ − eʸⁱ Σ ȳⱼ
+    LogSoftmax log_softmax log_softmax_axis kept,
+        |view, x, y| log_softmax(view, x, y),
+        |view, _, y, dy, dx| log_softmax_backward(view, y, dy, dx);
 }
 
 kernel! {
@@ -135,7 +154,7 @@ kernel! {
                 }
             }
         }
-        y.iter_mut().for_each(|y| *y = *y * scale);
+        y.iter_mut().for_each(|y| *y *= scale);
     }
 }
 
@@ -161,111 +180,15 @@ kernel! {
     }
 }
 
-/// ln Σ eˣⁱ, over an axis or all, without overflow; −∞ for no terms, or if all are −∞.   x̄ᵢ += e^(xᵢ−y) ȳ
-///
-/// Where all terms are −∞ none of them matters (slope 0); a term that is +∞ has slope 1, the others then 0.
-#[derive(Clone, Copy, Debug)]
-pub struct LogSumExp {
-    /// The axis that is summed over and disappears; `None` for all.
-    pub axis: Option<usize>,
-}
-
-/// yᵢ = eˣⁱ / Σ eˣʲ, over an axis or all.   x̄ᵢ += yᵢ (ȳᵢ − Σ yⱼ ȳⱼ)
-#[derive(Clone, Copy, Debug)]
-pub struct Softmax {
-    /// The axis along which the results sum to one; `None` for all.
-    pub axis: Option<usize>,
-}
-
-/// yᵢ = xᵢ − ln Σ eˣʲ, over an axis or all.   x̄ᵢ += ȳᵢ − eʸⁱ Σ ȳⱼ
-#[derive(Clone, Copy, Debug)]
-pub struct LogSoftmax {
-    /// The axis along which the probabilities sum to one; `None` for all.
-    pub axis: Option<usize>,
-}
-
-impl<F: Real> Op<F> for LogSumExp {
-    fn name(&self) -> &'static str {
-        "log_sum_exp"
-    }
-
-    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
-        reduced(x, self.axis)
-    }
-
-    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
-        log_sum_exp(View::new(x.shape(0), self.axis), &x[0], y);
-    }
-
-    fn backward(&self, x: &Inputs<'_, F>, _: &[F], _: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
-        if let Some(dx) = grads.get(0) {
-            log_sum_exp_backward(View::new(x.shape(0), self.axis), &x[0], dy, dx.sum());
-        }
-    }
-
-    fn cases() -> Vec<Case<Self>> {
-        cases(|axis| Self { axis })
-    }
-}
-
-impl<F: Real> Op<F> for Softmax {
-    fn name(&self) -> &'static str {
-        "softmax"
-    }
-
-    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
-        kept(x, self.axis)
-    }
-
-    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
-        softmax(View::new(x.shape(0), self.axis), &x[0], y);
-    }
-
-    fn backward(&self, x: &Inputs<'_, F>, y: &[F], _: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
-        if let Some(dx) = grads.get(0) {
-            softmax_backward(View::new(x.shape(0), self.axis), y, dy, dx.sum());
-        }
-    }
-
-    fn cases() -> Vec<Case<Self>> {
-        cases(|axis| Self { axis })
-    }
-}
-
-impl<F: Real> Op<F> for LogSoftmax {
-    fn name(&self) -> &'static str {
-        "log_softmax"
-    }
-
-    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
-        kept(x, self.axis)
-    }
-
-    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
-        log_softmax(View::new(x.shape(0), self.axis), &x[0], y);
-    }
-
-    fn backward(&self, x: &Inputs<'_, F>, y: &[F], _: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
-        if let Some(dx) = grads.get(0) {
-            log_softmax_backward(View::new(x.shape(0), self.axis), y, dy, dx.sum());
-        }
-    }
-
-    fn cases() -> Vec<Case<Self>> {
-        cases(|axis| Self { axis })
-    }
-}
-
 /// m = max xᵢ and Σ e^(xᵢ − m), along the axis. Kept apart: where m is large, m + ln Σ has no digits left for ln Σ.
 #[inline(always)]
 fn max_and_sum<F: Real>(view: View, run: usize, x: &[F]) -> (F, F) {
-    let zero = F::ZERO;
-    let mut max = -(F::ONE / zero);
+    let mut max = -(F::ONE / F::ZERO);
     for i in view.along(run) {
         max = if x[i] > max { x[i] } else { max };
     }
     // An infinite maximum would give ∞ − ∞.
-    let max = if (max - max) == zero { max } else { zero };
+    let max = if max.is_finite() { max } else { F::ZERO };
     (max, view.along(run).map(|i| (x[i] - max).exp()).sum())
 }
 
@@ -286,7 +209,8 @@ kernel! {
             let all = if sum == F::ZERO { F::ZERO } else { F::ONE };
             for i in view.along(run) {
                 let term = (x[i] - max).exp();
-                dx[i] += if term == sum { all } else { term / sum } * dy;
+                let weight = if term == sum { all } else { term / sum };
+                dx[i] += weight * dy;
             }
         }
     }
@@ -298,6 +222,17 @@ kernel! {
             let (max, sum) = max_and_sum(view, run, x);
             for i in view.along(run) {
                 y[i] = (x[i] - max).exp() / sum;
+            }
+        }
+    }
+}
+
+kernel! {
+    fn softmax_backward<F: Real>(view: View, y: &[F], dy: &[F], dx: &mut [F]) {
+        for run in 0..y.len() / view.size.max(1) {
+            let mean: F = view.along(run).map(|i| y[i] * dy[i]).sum();
+            for i in view.along(run) {
+                dx[i] += y[i] * (dy[i] - mean);
             }
         }
     }
@@ -316,17 +251,6 @@ kernel! {
 }
 
 kernel! {
-    fn softmax_backward<F: Real>(view: View, y: &[F], dy: &[F], dx: &mut [F]) {
-        for run in 0..y.len() / view.size.max(1) {
-            let mean: F = view.along(run).map(|i| y[i] * dy[i]).sum();
-            for i in view.along(run) {
-                dx[i] += y[i] * (dy[i] - mean);
-            }
-        }
-    }
-}
-
-kernel! {
     fn log_softmax_backward<F: Real>(view: View, y: &[F], dy: &[F], dx: &mut [F]) {
         for run in 0..y.len() / view.size.max(1) {
             let total: F = view.along(run).map(|i| dy[i]).sum();
@@ -335,36 +259,4 @@ kernel! {
             }
         }
     }
-}
-
-/// A method over everything and one along an axis.
-macro_rules! reductions {
-    ($($op:ident $all:ident $along:ident $doc:literal;)*) => {
-        impl<F: Real> Var<'_, F> {
-            $(
-                #[doc = concat!($doc, ", over all elements: see [`", stringify!($op), "`].")]
-                #[track_caller]
-                pub fn $all(self) -> Self {
-                    self.tape().apply($op { axis: None }, &[self])
-                }
-
-                #[doc = concat!($doc, ", along one axis: see [`", stringify!($op), "`].")]
-                ///
-                /// # Panics
-                /// If there is no such axis.
-                #[track_caller]
-                pub fn $along(self, axis: usize) -> Self {
-                    self.tape().apply($op { axis: Some(axis) }, &[self])
-                }
-            )*
-        }
-    };
-}
-
-reductions! {
-    Sum sum sum_axis "The sum";
-    Mean mean mean_axis "The mean";
-    LogSumExp log_sum_exp log_sum_exp_axis "ln Σ eˣ";
-    Softmax softmax softmax_axis "eˣ / Σ eˣ";
-    LogSoftmax log_softmax log_softmax_axis "x − ln Σ eˣ";
 }
