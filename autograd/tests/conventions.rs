@@ -4,6 +4,7 @@ mod common;
 
 use std::f64::consts::LN_2;
 
+use autograd::Tape;
 use autograd::{Nonlinearity, Var};
 use common::{assert_close, dirty_tape};
 
