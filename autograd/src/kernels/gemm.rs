@@ -28,7 +28,7 @@ impl<'a, F> Mat<'a, F> {
     /// If `data` is shorter.
     #[track_caller]
     pub fn new(data: &'a [F], rows: usize, cols: usize) -> Self {
-        assert!(data.len() >= rows * cols, "a {rows} x {cols} matrix in a slice of {}", data.len());
+        check_fits(data.len(), rows, cols);
         Self { data, rows, cols, row_stride: cols, col_stride: 1 }
     }
 
@@ -66,9 +66,15 @@ impl<'a, F> MatMut<'a, F> {
     /// If `data` is shorter.
     #[track_caller]
     pub fn new(data: &'a mut [F], rows: usize, cols: usize) -> Self {
-        assert!(data.len() >= rows * cols, "a {rows} x {cols} matrix in a slice of {}", data.len());
+        check_fits(data.len(), rows, cols);
         Self { data, rows, cols }
     }
+}
+
+#[track_caller]
+fn check_fits(len: usize, rows: usize, cols: usize) {
+    let fits = rows.checked_mul(cols).is_some_and(|size| size <= len);
+    assert!(fits, "a {rows} x {cols} matrix in a slice of {len}");
 }
 
 macro_rules! product {
