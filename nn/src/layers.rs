@@ -14,7 +14,14 @@ pub struct Linear {
 impl Linear {
     /// A layer from `inputs` to `outputs` numbers with slots `name.weight` (inputs, outputs) and `name.bias` (outputs).
     #[track_caller]
-    pub fn new(layout: &mut Layout, name: &str, inputs: usize, outputs: usize, weight: Init, bias: Init) -> Self {
+    pub fn new(
+        layout: &mut Layout,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        weight: Init,
+        bias: Init,
+    ) -> Self {
         let w = layout.slot(format!("{name}.weight"), [inputs, outputs], weight);
         let b = layout.slot(format!("{name}.bias"), [outputs], bias);
         Self { w, b }
@@ -37,7 +44,8 @@ impl Linear {
     #[track_caller]
     pub fn apply<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>, phi: Nonlinearity) -> Var<'t, F> {
         let shape = x.shape();
-        let rows = if shape.rank() == 2 { x } else { x.reshape([shape.size() / shape.last().max(1), shape.last()]) };
+        let rows =
+            if shape.rank() == 2 { x } else { x.reshape([shape.size() / shape.last().max(1), shape.last()]) };
         let y = rows.dense(self.w.of(theta), self.b.of(theta), phi);
         if shape.rank() == 2 { y } else { y.reshape(shape.with_last(self.b.shape().size())) }
     }
@@ -67,11 +75,14 @@ impl Mlp {
     /// # Panics
     /// If there are fewer than two widths.
     #[track_caller]
-    pub fn new(layout: &mut Layout, name: &str, widths: &[usize], phi: Nonlinearity, psi: Nonlinearity) -> Self {
-        Self::with_init(layout, name, widths, phi, psi, |inputs, outputs, phi| {
-            let _ = (inputs, outputs);
-            (init_for(phi), Init::Constant(0.0))
-        })
+    pub fn new(
+        layout: &mut Layout,
+        name: &str,
+        widths: &[usize],
+        phi: Nonlinearity,
+        psi: Nonlinearity,
+    ) -> Self {
+        Self::with_init(layout, name, widths, phi, psi, |_, _, phi| (init_for(phi), Init::Constant(0.0)))
     }
 
     /// The same, with initialisers of weights and biases as a function of a layer's inputs, outputs and activation.
@@ -86,11 +97,13 @@ impl Mlp {
     ) -> Self {
         assert!(widths.len() >= 2, "Mlp {name}: widths {widths:?}: at least inputs and outputs are needed");
         let last = widths.len() - 2;
-        let layer = |(i, width): (usize, &[usize])| {
+        let mut layers = Vec::with_capacity(last + 1);
+        // Closures instead of loops, here and below, would hide the caller's line.
+        for (i, width) in widths.windows(2).enumerate() {
             let (weight, bias) = init(width[0], width[1], if i == last { psi } else { phi });
-            Linear::new(layout, &format!("{name}.{i}"), width[0], width[1], weight, bias)
-        };
-        Self { layers: widths.windows(2).enumerate().map(layer).collect(), phi, psi }
+            layers.push(Linear::new(layout, &format!("{name}.{i}"), width[0], width[1], weight, bias));
+        }
+        Self { layers, phi, psi }
     }
 
     /// The layers in order.
@@ -115,7 +128,10 @@ impl Mlp {
     #[track_caller]
     pub fn apply<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
         let last = self.layers.len() - 1;
-        let layers = self.layers.iter().enumerate();
-        layers.fold(x, |h, (i, layer)| layer.apply(theta, h, if i == last { self.psi } else { self.phi }))
+        let mut h = x;
+        for (i, layer) in self.layers.iter().enumerate() {
+            h = layer.apply(theta, h, if i == last { self.psi } else { self.phi });
+        }
+        h
     }
 }

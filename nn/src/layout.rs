@@ -18,7 +18,7 @@ pub enum Init {
     He,
     /// Normal with variance 1 / in: keeps variances for linear layers (LeCun et al. 1998, eq. 16).
     LeCun,
-    /// Uniform in ±bound.
+    /// Uniform in ±bound, bound ≥ 0.
     Uniform(f64),
     /// Normal with this standard deviation.
     Normal(f64),
@@ -30,7 +30,8 @@ impl Init {
         let inputs = shape.dims().iter().rev().nth(1).copied().unwrap_or(1) as f64;
         let outputs = shape.last() as f64;
         let uniform = |bound: f64, rng: &mut _| {
-            let uniform = Uniform::new_inclusive(-bound, bound).expect("the bound of a uniform initialiser is finite");
+            let uniform = Uniform::new_inclusive(-bound, bound)
+                .expect("the bound of a uniform initialiser is finite and not negative");
             uniform.sample_iter(rng).take(size).map(F::from_f64).collect()
         };
         let normal = |sd: f64, rng: &mut _| {
@@ -103,10 +104,18 @@ impl Layout {
     #[track_caller]
     pub fn slot(&mut self, name: impl Into<String>, shape: impl Into<Shape>, init: Init) -> Slot {
         let slot = Slot { name: name.into(), shape: shape.into(), start: self.size(), init };
-        assert!(self.slots.iter().all(|other| other.name != slot.name), "slot {}: the name is taken", slot.name);
+        assert!(
+            self.slots.iter().all(|other| other.name != slot.name),
+            "slot {}: the name is taken",
+            slot.name
+        );
         if let Init::Values(values) = &slot.init {
             let (name, len) = (&slot.name, values.len());
-            assert!(len == slot.shape.size(), "slot {name}: {len} values do not fill an array of shape {}", slot.shape);
+            assert!(
+                len == slot.shape.size(),
+                "slot {name}: {len} values do not fill an array of shape {}",
+                slot.shape
+            );
         }
         self.slots.push(slot.clone());
         slot

@@ -13,17 +13,25 @@ pub struct Noise {
 }
 
 /// Steps are counted in the lower bits; the upper ones tell several samples of a row apart.
-const SAMPLE: u32 = 48;
+const SAMPLE: u32 = 40;
+/// How many steps and samples there are bits for; the last step is that of evaluation.
+const STEPS: u64 = 1 << SAMPLE;
+const SAMPLES: u64 = 1 << (u64::BITS - SAMPLE);
 
 impl Noise {
     /// The noise of a step, from row 0 on.
+    ///
+    /// # Panics
+    /// If `step` is not below 2⁴⁰ − 1.
+    #[track_caller]
     pub fn new(seed: u64, step: u64) -> Self {
+        assert!(step < STEPS - 1, "noise: there is none for step {step}");
         Self { seed, step, row: 0 }
     }
 
     /// Noise that no training step has, for evaluation: the same at every evaluation, so that these can be compared.
     pub fn evaluation(seed: u64) -> Self {
-        Self::new(seed, (1 << SAMPLE) - 1)
+        Self { seed, step: STEPS - 1, row: 0 }
     }
 
     /// The noise from `row` rows further on.
@@ -34,10 +42,12 @@ impl Noise {
     /// Fills `out`, rows of `width`, with standard normal noise; `sample` numbers several such arrays of one step.
     ///
     /// # Panics
-    /// If `out` is not a whole number of rows.
+    /// If `out` is not a whole number of rows, `sample` not below 2²⁴ or a row not below 2³²: noise never repeats.
     #[track_caller]
     pub fn normal<F: Real>(self, sample: usize, width: usize, out: &mut [F]) {
-        let step = self.step | (sample as u64) << SAMPLE;
-        fill_standard_normal(self.seed, step, self.row as u32, width, out);
+        let (sample, end) = (sample as u64, self.row as u64 + (out.len() / width.max(1)) as u64);
+        assert!(sample < SAMPLES, "noise: there is none for sample {sample}");
+        assert!(end <= 1 << u32::BITS, "noise: there is none for row {}", end - 1);
+        fill_standard_normal(self.seed, self.step | sample << SAMPLE, self.row as u32, width, out);
     }
 }

@@ -40,7 +40,7 @@ pub enum Rule {
         /// ε
         epsilon: f64,
     },
-    /// θ ← (1 − ρ λ) θ, then as Adam (Loshchilov & Hutter 2019, algorithm 2)
+    /// θ ← (1 − ρ λ) θ, then as Adam (Loshchilov & Hutter 2019, algorithm 2; λ there is ρ λ here)
     AdamW {
         /// β₁
         beta1: f64,
@@ -71,7 +71,8 @@ impl Rule {
 /// A rule and what it remembers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Optimizer<F> {
-    rule: Rule,
+    pub(crate) rule: Rule,
+    len: usize,
     clip: Option<f64>,
     pub(crate) m: Vec<F>,
     pub(crate) v: Vec<F>,
@@ -105,7 +106,7 @@ impl<F: Real> Optimizer<F> {
     pub fn new(rule: Rule, len: usize) -> Self {
         let (m, v) = rule.keeps();
         let zeros = |kept: bool| vec![F::ZERO; if kept { len } else { 0 }];
-        Self { rule, clip: None, m: zeros(m), v: zeros(v), steps: 0 }
+        Self { rule, len, clip: None, m: zeros(m), v: zeros(v), steps: 0 }
     }
 
     /// Clips gradients: one whose norm is above `norm` is shortened to it (Pascanu, Mikolov & Bengio 2013).
@@ -129,20 +130,27 @@ impl<F: Real> Optimizer<F> {
 
     /// One step along −scale · Σ `gradients`, added up in this order. Goes parallel inside a `rayon` pool; the bits do not
     /// depend on it.
+    ///
+    /// # Panics
+    /// If θ and the gradients are not as long as the optimiser was made for.
     #[track_caller]
     pub fn step_sum(&mut self, rate: f64, theta: &mut [F], gradients: &[&[F]], scale: f64) {
         for gradient in gradients {
-            assert!(gradient.len() == theta.len(), "step: {} parameters, {} slopes", theta.len(), gradient.len());
+            assert!(
+                gradient.len() == theta.len(),
+                "step: {} parameters, {} slopes",
+                theta.len(),
+                gradient.len()
+            );
         }
-        for kept in [&self.m, &self.v] {
-            assert!(kept.is_empty() || kept.len() == theta.len(), "step: made for another number of parameters");
-        }
+        let len = self.len;
+        assert!(len == theta.len(), "step: {} parameters, the optimiser was made for {len}", theta.len());
         self.steps += 1;
         let mut gradient = Gradient { shards: gradients, scale: F::from_f64(scale) };
         if let Some(clip) = self.clip {
             let norm = gradient.squared_norm(0, theta.len()).sqrt();
             if norm > clip {
-                gradient.scale = gradient.scale * F::from_f64(clip / norm);
+                gradient.scale *= F::from_f64(clip / norm);
             }
         }
         let t = self.steps as f64;
@@ -191,9 +199,13 @@ impl<F: Real> Step<F> {
             match self.rule {
                 Rule::Sgd => sgd(rate, theta, g),
                 Rule::Momentum { momentum } => heavy_ball(rate, f(momentum), F::ZERO, F::ONE, theta, m, g),
-                Rule::Nesterov { momentum } => heavy_ball(rate, f(momentum), F::ONE, f(momentum), theta, m, g),
+                Rule::Nesterov { momentum } => {
+                    heavy_ball(rate, f(momentum), F::ONE, f(momentum), theta, m, g)
+                }
                 Rule::AdaGrad { epsilon } => scaled(rate, F::ONE, F::ONE, f(epsilon), theta, v, g),
-                Rule::RmsProp { decay, epsilon } => scaled(rate, f(decay), f(1.0 - decay), f(epsilon), theta, v, g),
+                Rule::RmsProp { decay, epsilon } => {
+                    scaled(rate, f(decay), f(1.0 - decay), f(epsilon), theta, v, g)
+                }
                 Rule::Adam { beta1, beta2, epsilon } | Rule::AdamW { beta1, beta2, epsilon, .. } => {
                     let betas = [f(beta1), f(1.0 - beta1), f(beta2), f(1.0 - beta2)];
                     adam(rate * corrections.0, corrections.1, shrink, betas, f(epsilon), theta, m, v, g);
@@ -226,7 +238,7 @@ impl<F: Real> Gradient<'_, F> {
         let block = |at: usize| {
             let g = &mut buffer[..BLOCK.min(len - at)];
             self.sum(start + at, g);
-            squares(g).to_f64()
+            squares(g)
         };
         (0..len).step_by(BLOCK).map(block).sum()
     }
@@ -247,8 +259,9 @@ kernel! {
 }
 
 kernel! {
-    fn squares<F: Real>(g: &[F]) -> F {
-        lane_sum!(F, [g] => g * g)
+    /// In double precision, since squares overflow long before their root does.
+    fn squares<F: Real>(g: &[F]) -> f64 {
+        lane_sum!(f64, [g] => g.to_f64() * g.to_f64())
     }
 }
 

@@ -6,7 +6,7 @@ pub enum Schedule {
     /// ρ
     #[default]
     Constant,
-    /// ρ · factorᵏ after every k-th `every` epochs
+    /// ρ · factorᵏ, k = ⌊epoch / every⌋
     Step {
         /// Epochs between two reductions.
         every: usize,
@@ -38,9 +38,11 @@ impl Schedule {
                 let progress = (epoch as f64 / (*epochs).max(1) as f64).min(1.0);
                 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
             }
-            Self::Piecewise(entries) => {
-                entries.iter().filter(|(first, _)| *first <= epoch).max_by_key(|(first, _)| *first).map_or(1.0, |e| e.1)
-            }
+            Self::Piecewise(entries) => entries
+                .iter()
+                .filter(|(first, _)| *first <= epoch)
+                .max_by_key(|(first, _)| *first)
+                .map_or(1.0, |e| e.1),
         }
     }
 }

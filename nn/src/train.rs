@@ -76,14 +76,15 @@ pub struct Fit {
     pub rate: f64,
     /// How it changes.
     pub schedule: Schedule,
-    /// Early stopping: after so many epochs without a lower validation loss, training stops; the best θ is kept.
+    /// Early stopping: after so many epochs (at least one) without a lower validation loss, training stops. At the end,
+    /// early or not, θ is the best one. Without validation nothing is stopped or kept.
     pub patience: Option<usize>,
 }
 
 /// Why training stopped early.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// A loss that is infinite or NaN; θ is as it was before that step.
+    /// A loss that is infinite or NaN; θ is as it was before that step, unless [`Place::Theta`].
     #[error(
         "epoch {epoch}, step {step}: the loss is not finite: {place}; try a smaller learning rate or clip the gradient"
     )]
@@ -109,6 +110,9 @@ pub enum Place {
     /// Only the sum over shards is not finite.
     #[error("the sum over the minibatch overflows")]
     Sum,
+    /// The loss of an earlier step was finite, its gradient was not.
+    #[error("θ is not, since the gradient of an earlier step was not")]
+    Theta,
 }
 
 /// Watches training: draws progress, writes metrics and checkpoints, stops it. The default does nothing.
@@ -153,11 +157,12 @@ impl<F: Real> Trainer<F> {
             history: Vec::new(),
             best: None,
             since_best: 0,
+            last: None,
         };
         Self { theta: Arc::new(theta), optimizer, seed, shards: Vec::new(), state }
     }
 
-    /// θ
+    /// θ, to be read on a tape. Whoever clones the `Arc` must let go of it before the next step.
     pub fn theta(&self) -> &Arc<Vec<F>> {
         &self.theta
     }
@@ -176,6 +181,10 @@ impl<F: Real> Trainer<F> {
     ///
     /// # Errors
     /// If the loss is not finite, with the first operation that was not; θ is then unchanged.
+    ///
+    /// # Panics
+    /// If there are no rows.
+    #[track_caller]
     pub fn step<O: Objective<F>>(
         &mut self,
         objective: &O,
@@ -183,6 +192,8 @@ impl<F: Real> Trainer<F> {
         epoch: u64,
         rate: f64,
     ) -> Result<Loss, Place> {
+        assert!(!rows.is_empty(), "step: there are no rows");
+        self.state.last = None; // training goes on from here
         Ok(self.sum_step(objective, rows, epoch, rate)?.mean())
     }
 
@@ -193,6 +204,7 @@ impl<F: Real> Trainer<F> {
         epoch: u64,
         rate: f64,
     ) -> Result<Sums, Place> {
+        const { assert!(O::PARTS.len() <= MAX_PARTS, "an objective of too many parts") };
         let per_shard = rows_per_shard(rows.len(), objective.samples(), self.theta.len());
         let count = rows.len().div_ceil(per_shard);
         if self.shards.len() < count {
@@ -203,7 +215,8 @@ impl<F: Real> Trainer<F> {
         let run = |number: usize, Shard { tape, sums }: &mut Shard<F>, rows: &[usize]| {
             *sums = Sums { rows: rows.len(), ..Sums::default() };
             let batch = Batch { rows, noise: noise.skip(number * per_shard), epoch };
-            let (total, _) = tape.value_and_grad(theta, |_, theta| objective.loss(theta, &batch, &mut sums.parts));
+            let (total, _) =
+                tape.value_and_grad(theta, |_, theta| objective.loss(theta, &batch, &mut sums.parts));
             sums.total = total.to_f64();
         };
         if let [shard] = &mut *shards {
@@ -215,20 +228,26 @@ impl<F: Real> Trainer<F> {
         let mut sums = Sums::default();
         shards.iter().for_each(|shard| sums.add(shard.sums));
         if !sums.total.is_finite() {
-            return Err(shards
-                .iter()
-                .find_map(|shard| shard.tape.trap_non_finite().err())
-                .map_or(Place::Sum, Place::Tape));
+            if !all_finite(theta) {
+                return Err(Place::Theta);
+            }
+            let trapped = shards.iter().find_map(|shard| shard.tape.trap_non_finite().err());
+            return Err(trapped.map_or(Place::Sum, Place::Tape));
         }
         let mut gradients: [&[F]; MAX_SHARDS] = [&[]; MAX_SHARDS];
         gradients.iter_mut().zip(shards).for_each(|(gradient, shard)| *gradient = shard.tape.gradient());
-        let theta = Arc::get_mut(&mut self.theta).expect("θ is not shared between steps");
+        let theta = Arc::get_mut(&mut self.theta).expect("step: a clone of Trainer::theta is still held");
         self.optimizer.step_sum(rate, theta, &gradients[..count], 1.0 / rows.len() as f64);
         Ok(sums)
     }
 
     /// The loss on `rows` at the current θ, without gradients, in bounded memory. The noise is the same every time.
+    ///
+    /// # Panics
+    /// If there are no rows.
+    #[track_caller]
     pub fn evaluate<O: Objective<F>>(&mut self, objective: &O, rows: &[usize]) -> Loss {
+        assert!(!rows.is_empty(), "evaluate: there are no rows");
         let noise = Noise::evaluation(self.seed);
         let theta = &self.theta;
         if self.shards.len() < MAX_SHARDS {
@@ -259,6 +278,10 @@ impl<F: Real> Trainer<F> {
     ///
     /// # Errors
     /// If a loss is not finite, or the observer fails.
+    ///
+    /// # Panics
+    /// If there are no rows to train or to validate on, or the batch size is 0.
+    #[track_caller]
     pub fn fit<O: Objective<F>>(
         &mut self,
         objective: &O,
@@ -267,11 +290,16 @@ impl<F: Real> Trainer<F> {
         fit: &Fit,
         observer: &mut impl Observer<F>,
     ) -> Result<End, TrainError> {
+        assert!(rows > 0, "fit: there are no rows");
+        assert!(validation.is_none_or(|(_, rows)| rows > 0), "fit: there are no rows to validate on");
         let mut minibatches = Minibatches::new(rows, fit.batch_size, self.seed);
+        if let Some(last) = self.state.last.take() {
+            self.theta = Arc::new(last);
+        }
         let validation = validation.map(|(objective, rows)| (objective, (0..rows).collect::<Vec<_>>()));
         let (started, before) = (Instant::now(), self.state.seconds);
         while self.state.epoch < fit.epochs {
-            if fit.patience.is_some_and(|patience| self.state.since_best >= patience) {
+            if fit.patience.is_some_and(|patience| self.state.since_best >= patience.max(1)) {
                 self.take_best();
                 return Ok(End::Early);
             }
@@ -289,12 +317,17 @@ impl<F: Real> Trainer<F> {
                     return Ok(End::Stopped);
                 }
             }
+            if !all_finite(&self.theta) {
+                let (epoch, step) = (epoch + 1, self.state.batch);
+                return Err(TrainError::NonFinite { epoch, step, place: Place::Theta });
+            }
             let train = self.state.sums.mean();
             let validation = validation.as_ref().map(|(objective, rows)| self.evaluate(*objective, rows));
             (self.state.epoch, self.state.batch, self.state.sums) = (epoch + 1, 0, Sums::default());
             if let (Some(loss), Some(_)) = (&validation, fit.patience) {
                 self.state.since_best += 1;
-                if self.state.best.as_ref().is_none_or(|(best, _)| loss.total < *best) {
+                // A loss that is not finite is never the best.
+                if loss.total < self.state.best.as_ref().map_or(f64::INFINITY, |(best, _)| *best) {
                     self.state.best = Some((loss.total, self.theta.to_vec()));
                     self.state.since_best = 0;
                 }
@@ -303,16 +336,24 @@ impl<F: Real> Trainer<F> {
             self.state.history.push(Epoch { train, validation, seconds: self.state.seconds });
             observer.epoch(self).map_err(TrainError::Observer)?;
         }
-        self.take_best();
+        if fit.patience.is_some() {
+            self.take_best();
+        }
         Ok(End::Done)
     }
 
-    /// Goes back to the θ of the lowest validation loss, if early stopping kept one.
+    /// Goes back to the θ of the lowest validation loss, if early stopping kept one. The last θ is set aside: whoever
+    /// adds epochs later goes on from there.
     fn take_best(&mut self) {
-        if let Some((_, theta)) = &self.state.best {
-            self.theta = Arc::new(theta.clone());
+        if let Some((_, best)) = &self.state.best {
+            let last = std::mem::replace(&mut self.theta, Arc::new(best.clone()));
+            self.state.last = Some(last.to_vec());
         }
     }
+}
+
+fn all_finite<F: Real>(theta: &[F]) -> bool {
+    theta.iter().all(|x| x.is_finite())
 }
 
 /// The largest number of shards of a minibatch, and the rows that one evaluates at a time.

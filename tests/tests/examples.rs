@@ -20,7 +20,10 @@ fn examples() -> Vec<(String, String, String)> {
     let mut examples = Vec::new();
     for member in fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path()) {
         let Ok(files) = fs::read_dir(member.join("examples")) else { continue };
-        for file in files.map(|entry| entry.unwrap().path()).filter(|file| file.extension().is_some_and(|e| e == "rs")) {
+        for file in files
+            .map(|entry| entry.unwrap().path())
+            .filter(|file| file.extension().is_some_and(|e| e == "rs"))
+        {
             let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
             examples.push((name(&member), name(&file), fs::read_to_string(&file).unwrap()));
         }
@@ -73,7 +76,8 @@ fn folder() -> tempfile::TempDir {
 fn result(output: &Output) -> Vec<(String, f64)> {
     let stdout = text(&output.stdout);
     let line = stdout.lines().last().unwrap_or_default();
-    let pairs = line.strip_prefix("RESULT ").unwrap_or_else(|| panic!("the last line is no RESULT: {stdout}"));
+    let pairs =
+        line.strip_prefix("RESULT ").unwrap_or_else(|| panic!("the last line is no RESULT: {stdout}"));
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=').unwrap();
         (name.to_owned(), value.parse().unwrap())
@@ -124,7 +128,11 @@ fn an_unknown_flag_or_a_senseless_value_is_refused_with_exit_code_2() {
         for flags in [&["--no-such-flag"][..], &["--epochs", "many"], &["--batch-size", "0"], &["--lr=-1"]] {
             let output = run(name, flags, &std::env::temp_dir());
             assert_eq!(output.status.code(), Some(2), "{package}/{name} {flags:?}");
-            assert!(text(&output.stderr).contains(flags[0].split('=').next().unwrap()), "{package}/{name}: {}", text(&output.stderr));
+            assert!(
+                text(&output.stderr).contains(flags[0].split('=').next().unwrap()),
+                "{package}/{name}: {}",
+                text(&output.stderr)
+            );
         }
     }
 }
@@ -135,7 +143,8 @@ fn error(name: &str, flags: &[&str], dir: &Path) -> String {
     assert_eq!(output.status.code(), Some(1), "{name} {flags:?}");
     let stderr = text(&output.stderr);
     let mut lines = stderr.lines();
-    let line = lines.next().and_then(|line| line.strip_prefix("error: ")).unwrap_or_else(|| panic!("{stderr}"));
+    let line =
+        lines.next().and_then(|line| line.strip_prefix("error: ")).unwrap_or_else(|| panic!("{stderr}"));
     assert_eq!(lines.next(), None, "{stderr}");
     line.to_owned()
 }
@@ -180,7 +189,9 @@ fn a_run_keeps_flags_metrics_checkpoint_and_pictures_and_is_not_overwritten() {
     assert_eq!(files, expected);
     let metrics = fs::read_to_string(run_dir.join("metrics.csv")).unwrap();
     assert_eq!(metrics.lines().count(), 4, "{metrics}");
-    for column in ["train_elbo", "train_log_likelihood", "train_kl", "validation_elbo", "validation_kl", "seconds"] {
+    for column in
+        ["train_elbo", "train_log_likelihood", "train_kl", "validation_elbo", "validation_kl", "seconds"]
+    {
         assert!(metrics.lines().next().unwrap().split(',').any(|name| name == column), "{metrics}");
     }
 
@@ -191,12 +202,15 @@ fn a_run_keeps_flags_metrics_checkpoint_and_pictures_and_is_not_overwritten() {
 #[test]
 fn a_resumed_run_ends_with_the_results_of_an_uninterrupted_one() {
     let dir = folder();
-    let flags = |epochs, out| ["--data", "mnist", "--importance-samples", "2", "--epochs", epochs, "--out", out];
+    let flags =
+        |epochs, out| ["--data", "mnist", "--importance-samples", "2", "--epochs", epochs, "--out", out];
     let whole = run("mnist", &flags("4", "whole"), dir.path());
     assert!(run("mnist", &flags("2", "halves"), dir.path()).status.success());
     let resumed = run("mnist", &[&flags("4", "halves")[..], &["--resume"]].concat(), dir.path());
     assert!(resumed.status.success(), "{}", text(&resumed.stderr));
-    let bits = |output: &Output| result(output).into_iter().filter(|(name, _)| name != "seconds").collect::<Vec<_>>();
+    let bits = |output: &Output| {
+        result(output).into_iter().filter(|(name, _)| name != "seconds").collect::<Vec<_>>()
+    };
     assert_eq!(bits(&whole), bits(&resumed));
 
     let bytes = fs::read(dir.path().join("halves/checkpoint.safetensors")).unwrap();

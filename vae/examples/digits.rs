@@ -34,19 +34,26 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    nn::run::main(Defaults { out: "out/vae-digits", epochs: 300, batch_size: 64, lr: 2e-3 }, |args: Args| {
+    nn::run::main(Defaults { out: "out/vae-digits", epochs: 300, batch_size: 32, lr: 1e-3 }, |args: Args| {
         args.run.in_pool(|| digits(&args))?
     })
 }
 
 fn digits(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    anyhow::ensure!(args.run.data.is_none(), "this example has its data embedded; for MNIST files run the example mnist");
-    anyhow::ensure!(args.latent > 0 && args.importance_samples > 0, "--latent and --importance-samples must be positive");
+    anyhow::ensure!(
+        args.run.data.is_none(),
+        "this example has its data embedded; for MNIST files run the example mnist"
+    );
+    anyhow::ensure!(
+        args.latent > 0 && args.importance_samples > 0,
+        "--latent and --importance-samples must be positive"
+    );
     let run = Run::open(&args.run, args)?;
 
     let data = embedded::digits();
-    let [train, validation, test] = split(data.len(), [1297, 200, 300], args.run.seed).map(|rows| data.select(&rows));
+    let [train, validation, test] =
+        split(data.len(), [1297, 200, 300], args.run.seed).map(|rows| data.select(&rows));
 
     let vae = Vae::new(&Config {
         inputs: data.images.cols,

@@ -37,8 +37,7 @@ struct Args {
     importance_samples: usize,
 }
 
-const ALTERNATIVE: &str =
-    "the embedded digits need no files: cargo run --release -p vae --example digits";
+const ALTERNATIVE: &str = "the embedded digits need no files: cargo run --release -p vae --example digits";
 
 fn main() -> ExitCode {
     nn::run::main(Defaults { out: "out/vae-mnist", epochs: 10, batch_size: 128, lr: 1e-3 }, |args: Args| {

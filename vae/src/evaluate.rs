@@ -23,23 +23,32 @@ pub struct Estimate {
 
 impl Vae {
     /// The means and log standard deviations of q(z|x), (N, L) each.
+    ///
+    /// # Panics
+    /// If θ or the rows of x are not as long as the model wants them, here and below.
+    #[track_caller]
     pub fn codes<F: Real>(&self, theta: &Arc<Vec<F>>, x: &Matrix<F>) -> (Matrix<F>, Matrix<F>) {
+        self.check("codes", theta, x, self.inputs());
         let packed = self.by_rows(theta, x, 2 * self.latent(), |theta, x| self.encode(theta, x).packed);
         let (mu, log_sigma): (Vec<_>, Vec<_>) = (0..self.latent()).map(|i| (i, self.latent() + i)).unzip();
         (packed.columns(&mu), packed.columns(&log_sigma))
     }
 
     /// E[x|z] for every row of z, (N, L) to (N, D).
+    #[track_caller]
     pub fn decode_rows<F: Real>(&self, theta: &Arc<Vec<F>>, z: &Matrix<F>) -> Matrix<F> {
+        self.check("decode_rows", theta, z, self.latent());
         self.by_rows(theta, z, self.inputs(), |theta, z| self.decode(theta, z).mean())
     }
 
     /// E[x|z = E_q(z|x)] (lecture 002, "Trying to reconstruct"), (N, D) to (N, D).
+    #[track_caller]
     pub fn reconstruct<F: Real>(&self, theta: &Arc<Vec<F>>, x: &Matrix<F>) -> Matrix<F> {
         self.decode_rows(theta, &self.codes(theta, x).0)
     }
 
     /// E[x|z] for `n` draws z ~ N(0, I), (n, D).
+    #[track_caller]
     pub fn sample<F: Real>(&self, theta: &Arc<Vec<F>>, n: usize, seed: u64) -> Matrix<F> {
         let mut z = vec![F::ZERO; n * self.latent()];
         Noise::evaluation(seed).normal(0, self.latent(), &mut z);
@@ -51,11 +60,13 @@ impl Vae {
     ///
     /// log p(x) ≈ log 1/K Σₖ p(x, zₖ) / q(zₖ|x),   zₖ ~ q(z|x)
     ///
-    /// The estimate is low on average, by about half its variance. The standard error is that of the draws (delta
-    /// method), for these rows; it is too small where a few weights carry the sum. Memory does not grow with K.
+    /// The standard error is that of the draws (delta method), for these rows; NaN with a single draw, and too small where a
+    /// few weights carry the sum. Each row's estimate is low on average, by about half its variance: the average over N
+    /// rows by about ½ N se², which for many rows is more than se, and falls with 1/K. Memory does not grow with K.
     ///
     /// # Panics
-    /// If there are no rows or no samples.
+    /// If there are no rows or no samples, or more than 2²⁴ of these.
+    #[track_caller]
     pub fn log_likelihood<F: Real>(
         &self,
         theta: &Arc<Vec<F>>,
@@ -63,7 +74,9 @@ impl Vae {
         samples: usize,
         seed: u64,
     ) -> Estimate {
-        assert!(x.rows > 0 && samples > 0, "log_likelihood: {} rows, {samples} samples", x.rows);
+        self.check("log_likelihood", theta, x, self.inputs());
+        let some = x.rows > 0 && (1..=1 << 24).contains(&samples);
+        assert!(some, "log_likelihood: {} rows, {samples} samples", x.rows);
         const CHUNK: usize = 16;
         let at_once = samples.min(64);
         let chunks: Vec<(f64, f64)> = (0..x.rows.div_ceil(CHUNK))
@@ -76,7 +89,8 @@ impl Vae {
                     let count = at_once.min(samples - first);
                     tape.clear();
                     let theta = tape.shared_constant(theta, [theta.len()]);
-                    let data = tape.constant(&x.values[rows.start * x.cols..rows.end * x.cols], [rows.len(), x.cols]);
+                    let data = tape
+                        .constant(&x.values[rows.start * x.cols..rows.end * x.cols], [rows.len(), x.cols]);
                     let eps = tape.constant_with([count, rows.len(), self.latent()], |out| {
                         for (sample, out) in out.chunks_exact_mut(rows.len() * self.latent()).enumerate() {
                             noise.normal(first + sample, self.latent(), out);
@@ -95,6 +109,14 @@ impl Vae {
             .collect();
         let (sum, variance) = chunks.iter().fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
         Estimate { mean: sum / x.rows as f64, se: variance.sqrt() / x.rows as f64 }
+    }
+
+    /// Misuse is to show at the caller's line, not in a worker thread.
+    #[track_caller]
+    fn check<F: Real>(&self, what: &str, theta: &[F], x: &Matrix<F>, cols: usize) {
+        let (size, len) = (self.layout().size(), theta.len());
+        assert!(size == len, "{what}: θ has {len} numbers, the model {size}");
+        assert!(x.cols == cols, "{what}: [{}, {}]: rows of {cols} numbers are wanted", x.rows, x.cols);
     }
 
     /// A function of θ and rows, computed in chunks without gradients.
@@ -149,7 +171,7 @@ impl Weights {
     /// ln of the mean weight, and the variance of that: Var(w) / (n w̄²).
     fn log_mean(&self, n: f64) -> (f64, f64) {
         let mean = self.sum / n;
-        let variance = (self.squares / n - mean * mean).max(0.0) / (n - 1.0).max(1.0);
+        let variance = (self.squares / n - mean * mean).max(0.0) / (n - 1.0);
         (self.max + mean.ln(), variance / (mean * mean))
     }
 }

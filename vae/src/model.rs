@@ -58,13 +58,10 @@ impl Vae {
     /// The model with slots `encoder.*`, `decoder.*` and, with [`Likelihood::NormalLearned`], `log_sigma`.
     ///
     /// # Panics
-    /// If a width is 0.
+    /// If a width is 0, or a fixed σ is not a positive number.
     #[track_caller]
     pub fn new(config: &Config) -> Self {
-        Self::with_init(config, |inputs, outputs, phi| {
-            let _ = (inputs, outputs);
-            (nn::layers::init_for(phi), Init::Constant(0.0))
-        })
+        Self::with_init(config, |_, _, phi| (nn::layers::init_for(phi), Init::Constant(0.0)))
     }
 
     /// The same, with initialisers of weights and biases as a function of a layer's inputs, outputs and activation.
@@ -74,7 +71,13 @@ impl Vae {
         let heads = if likelihood == Likelihood::NormalHead { 2 } else { 1 };
         let down = [&[inputs], &encoder[..], &[2 * latent]].concat();
         let up = [&[latent], &decoder[..], &[heads * inputs]].concat();
-        assert!(down.iter().chain(&up).all(|&width| width > 0), "Vae: widths {down:?} and {up:?}: none may be 0");
+        assert!(
+            down.iter().chain(&up).all(|&width| width > 0),
+            "Vae: widths {down:?} and {up:?}: none may be 0"
+        );
+        if let Likelihood::Normal { sigma } = likelihood {
+            assert!(sigma > 0.0 && sigma.is_finite(), "Vae: σ = {sigma}: a positive number is wanted");
+        }
         let mut layout = Layout::new();
         let encoder = Mlp::with_init(&mut layout, "encoder", &down, phi, Nonlinearity::Identity, &init);
         let decoder = Mlp::with_init(&mut layout, "decoder", &up, phi, Nonlinearity::Identity, &init);
@@ -111,11 +114,16 @@ impl Vae {
         let y = self.decoder.apply(theta, z);
         let normal = |log_sigma| Observation::Normal(Normal { mu: y, log_sigma });
         match (self.likelihood, &self.log_sigma) {
-            (Likelihood::NormalLearned, Some(slot)) => normal(slot.of(theta)),
-            (Likelihood::Normal { sigma }, _) => normal(theta.tape().constant(&[F::from_f64(sigma.ln())], [])),
-            (Likelihood::NormalHead, _) => {
-                Observation::DiagNormal(DiagNormal { packed: y.bound_log_sigma(F::from_f64(LOG_SIGMA_BOUND)) })
+            (Likelihood::NormalLearned, Some(slot)) => {
+                let bound = F::from_f64(LOG_SIGMA_BOUND);
+                normal((slot.of(theta) / bound).tanh() * bound)
             }
+            (Likelihood::Normal { sigma }, _) => {
+                normal(theta.tape().constant(&[F::from_f64(sigma.ln())], []))
+            }
+            (Likelihood::NormalHead, _) => Observation::DiagNormal(DiagNormal {
+                packed: y.bound_log_sigma(F::from_f64(LOG_SIGMA_BOUND)),
+            }),
             _ => Observation::Bernoulli(Bernoulli { logits: y }),
         }
     }
@@ -128,9 +136,9 @@ impl Vae {
         let q = self.encode(theta, x);
         let z = q.sample_with(eps);
         let log_likelihood = self.decode(theta, z).log_prob(x);
-        let sampled = log_likelihood.shape().rank() > 1;
-        let log_likelihood = if sampled { log_likelihood.mean_axis(0) } else { log_likelihood };
-        Elbo { log_likelihood, kl: q.kl_to_standard() }
+        let kl = q.kl_to_standard();
+        let sampled = log_likelihood.shape().rank() > kl.shape().rank();
+        Elbo { log_likelihood: if sampled { log_likelihood.mean_axis(0) } else { log_likelihood }, kl }
     }
 
     /// log p(x, z) − log q(z|x) at z = μ + σ ⊙ ε: the logarithm of an importance weight, whose mean over q is p(x).

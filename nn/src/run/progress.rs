@@ -1,10 +1,11 @@
 //! What a run shows while it goes on, and how it is told to stop.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
@@ -13,13 +14,17 @@ use super::RunError;
 /// What a shell reports of a program that Ctrl-C ended.
 const ENDED_BY_INTERRUPT: i32 = 130;
 
-/// Progress on standard error: a bar with loss and time left above which a line stays for every epoch; the lines alone where
-/// it is no terminal.
+/// Short epochs do not get a line each.
+const BETWEEN_LINES: Duration = Duration::from_millis(500);
+
+/// Progress on standard error: a bar with loss and time left, above which lines stay that tell of epochs; the lines alone
+/// where it is no terminal.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
     epochs: Range<usize>,
     started: Instant,
+    said: Cell<Instant>,
 }
 
 impl Progress {
@@ -29,7 +34,8 @@ impl Progress {
         let bar = ProgressBar::new((epochs.len() * steps_per_epoch) as u64); // hidden where standard error is no terminal
         bar.set_style(style.expect("the template is sound"));
         bar.set_message("…");
-        Self { bar, epochs, started: Instant::now() }
+        let started = Instant::now();
+        Self { bar, epochs, started, said: Cell::new(started) }
     }
 
     /// A step was done, with this loss.
@@ -40,8 +46,13 @@ impl Progress {
         }
     }
 
-    /// An epoch, counted from 1, was done: a line with what is to be said of it.
+    /// An epoch, counted from 1, was done: a line with what is to be said of it, unless the last line was only just said.
     pub fn epoch(&self, epoch: usize, says: &str) {
+        let first_or_last = epoch == self.epochs.start + 1 || epoch == self.epochs.end;
+        if !first_or_last && self.said.get().elapsed() < BETWEEN_LINES {
+            return;
+        }
+        self.said.set(Instant::now());
         let (done, left) =
             (epoch.saturating_sub(self.epochs.start).max(1), self.epochs.end.saturating_sub(epoch));
         let line = format!(

@@ -57,9 +57,9 @@ impl<'a> Run<'a> {
             trainer.restore(layout, &checkpoint)?;
         }
         let sets = ["train", "validation"];
-        let columns = sets[..1 + usize::from(validation.is_some())].iter().flat_map(|set| {
-            ["loss"].iter().chain(O::PARTS).map(move |part| format!("{set}_{part}"))
-        });
+        let columns = sets[..1 + usize::from(validation.is_some())]
+            .iter()
+            .flat_map(|set| ["loss"].iter().chain(O::PARTS).map(move |part| format!("{set}_{part}")));
         let mut columns: Vec<String> = columns.collect();
         columns.push("seconds".to_owned());
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
@@ -111,8 +111,7 @@ impl<F: Real + Element> Observer<F> for Session<'_> {
             let Some(Loss { total, parts }) = loss else { continue };
             row.push(*total);
             row.extend(&parts[..self.parts.len()]);
-            let parts: Vec<_> = self.parts.iter().zip(parts).map(|(name, part)| format!("{name} {part:.2}")).collect();
-            says.push(format!("{set} {total:.2} ({})", parts.join(", ")));
+            says.push(format!("{set} {total:.3}"));
         }
         row.push(epoch.seconds);
         // The row before its checkpoint: a run that ends between the two does not lose it.

@@ -31,7 +31,7 @@ pub(crate) fn report(
     println!("  ELBO                     {:9.2}", parts[0]);
     println!("    E_q[log p(x|z)]        {:9.2}", parts[1]);
     println!("    KL(q(z|x) ‖ p(z))      {:9.2}", parts[2]);
-    println!("  log p(x), {samples:5} samples {:9.2} ± {:.2}", estimate.mean, estimate.se);
+    println!("  log p(x), {samples:5} samples {:9.2} ± {:.3}", estimate.mean, estimate.se);
 
     draw(run, vae, trainer, test).context("the pictures could not be drawn")?;
     println!("pictures, metrics and checkpoint are in {}", run.args.out.display());
