@@ -17,7 +17,7 @@ pub enum Likelihood {
         /// σ
         sigma: f64,
     },
-    /// N(d(z), σ²I) with one σ that is learned, beginning at 1.
+    /// N(d(z), σ²I) with one σ that is learned, beginning at 1; the slot `log_sigma` is log σ before its bound.
     NormalLearned,
     /// N(μ(z), diag σ²(z)), both computed by the decoder (lecture 001, "Multivariate Gaussian decoder with a diagonal
     /// covariance structure").

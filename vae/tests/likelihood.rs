@@ -52,7 +52,7 @@ fn theta(vae: &Vae, a: [[f64; L]; D], s: [f64; L]) -> Arc<Vec<f64>> {
                 out[D..].fill(unbounded(SIGMA.ln()));
                 out[..D].copy_from_slice(&B);
             }
-            "log_sigma" => out[0] = SIGMA.ln(),
+            "log_sigma" => out[0] = unbounded(SIGMA.ln()),
             other => panic!("slot {other}"),
         }
     }
