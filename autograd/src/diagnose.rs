@@ -1,7 +1,5 @@
 //! Looking at a tape: where numbers stopped being finite, and a drawing.
 
-use std::fmt::Write;
-
 use crate::adjoints::Adjoints;
 use crate::list::{Kind, Node, Place};
 use crate::{Gradients, Real, Shape, Tape};
@@ -74,10 +72,9 @@ impl<F: Real> Tape<F> {
             };
             let gradient = if node.adjoint.is_some() { "\\n+ gradient" } else { "" };
             let (name, shape) = (node.name(), node.shape);
-            writeln!(dot, "    n{index} [label=\"{name}\\n{shape}{gradient}\" style={style}];")
-                .expect("a String takes all that is written");
+            dot += &format!("    n{index} [label=\"{name}\\n{shape}{gradient}\" style={style}];\n");
             for input in &list.edges[node.inputs.clone()] {
-                writeln!(dot, "    n{input} -> n{index};").expect("a String takes all that is written");
+                dot += &format!("    n{input} -> n{index};\n");
             }
         }
         dot + "}\n"

@@ -5,8 +5,12 @@
 //! of something else, so that a rule which overwrites instead of adding is caught; all memory is filled with NaN
 //! beforehand, so that a rule which forgets an element is caught too.
 
+mod scalars;
+
 use std::fmt;
 use std::ops::Range;
+
+pub(crate) use scalars::{Cases, compare as compare_scalars};
 
 use crate::{Op, Real, Shape, Tape, Var};
 
@@ -185,11 +189,8 @@ fn compare(
     let mut random = Random(1);
     let mut tape = Tape::new();
     let mut x: Vec<Vec<f64>> = inputs.iter().map(|input| input.draw(&mut random)).collect();
-    let cotangent: Vec<f64> = (0..output(&mut tape, inputs, &x, &f).len())
-        .map(|_| 0.5 + random.uniform())
-        .enumerate()
-        .map(alternate)
-        .collect();
+    let size = output(&mut tape, inputs, &x, &f).len();
+    let cotangent = draw_cotangent(size, &mut random);
 
     let fresh = adjoints(&mut tape, inputs, &x, &cotangent, 0.0, &f);
     let added = adjoints(&mut tape, inputs, &x, &cotangent, 1.0, &f);
@@ -210,9 +211,9 @@ fn compare(
     Ok(())
 }
 
-/// Signs that alternate irregularly, so that no cotangent is orthogonal to what an operation conserves.
-fn alternate((i, c): (usize, f64)) -> f64 {
-    if i % 3 == 1 { -c } else { c }
+/// Random numbers whose signs alternate irregularly, so that they are not orthogonal to what an operation conserves.
+fn draw_cotangent(size: usize, random: &mut Random) -> Vec<f64> {
+    (0..size).map(|i| if i % 3 == 1 { -0.5 - random.uniform() } else { 0.5 + random.uniform() }).collect()
 }
 
 fn output(
@@ -299,8 +300,6 @@ pub struct Entry {
     pub check: fn() -> Result<usize, Mismatch>,
     /// [`undetected`]
     pub undetected: fn(f64) -> Vec<(usize, usize)>,
-}
-
-pub(crate) fn entry<O: Op<f64> + Clone>() -> Entry {
-    Entry { name: std::any::type_name::<O>(), check: check_op::<O>, undetected: undetected::<O> }
+    /// Compares its cases in single precision, and the tangents of dual numbers, with double precision.
+    pub scalars: fn() -> Result<(), Mismatch>,
 }

@@ -64,6 +64,11 @@ impl<'a, F: Real> Inputs<'a, F> {
         self.node(i).value.slice(self.values, self.shared, self.node(i).shape.size())
     }
 
+    /// The i-th input as a matrix; it must have two axes.
+    pub fn matrix(&self, i: usize) -> Mat<'a, F> {
+        Mat::new(self.get(i), self.shape(i)[0], self.shape(i)[1])
+    }
+
     fn node(&self, i: usize) -> &'a Node<F> {
         &self.nodes[self.edges[i] as usize]
     }

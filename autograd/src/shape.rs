@@ -49,12 +49,20 @@ impl Shape {
         self.dims().last().copied().unwrap_or(1)
     }
 
-    /// The shape with its last axis replaced by `size`.
+    /// The shape with its last axis replaced by `size`; a scalar stays one.
     pub fn with_last(&self, size: usize) -> Self {
+        self.rank.checked_sub(1).map_or(*self, |last| self.with_axis(last, size))
+    }
+
+    /// The shape with `axis` replaced by `size`.
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn with_axis(&self, axis: usize, size: usize) -> Self {
+        assert!(axis < self.rank, "shape {self}: there is no axis {axis}");
         let mut shape = *self;
-        if let Some(last) = shape.rank.checked_sub(1) {
-            shape.dims[last] = size;
-        }
+        shape.dims[axis] = size;
         shape
     }
 

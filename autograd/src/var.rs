@@ -99,11 +99,7 @@ impl<'t, F: Real> Var<'t, F> {
             shape.rank() > 0 && range.start <= range.end && range.end <= shape[0],
             "rows: {shape}: no rows {range:?}"
         );
-        let mut axes = [0; Shape::MAX_RANK];
-        axes[..shape.rank()].copy_from_slice(shape.dims());
-        axes[0] = range.len();
-        let row = shape.without(0).size();
-        self.view(range.start * row, &axes[..shape.rank()])
+        self.view(range.start * shape.without(0).size(), shape.with_axis(0, range.len()))
     }
 }
 

@@ -23,3 +23,10 @@ fn every_case_notices_an_adjoint_that_is_wrong_by_a_thousandth() {
         );
     }
 }
+
+#[test]
+fn every_operation_agrees_in_all_three_scalars() {
+    for entry in catalogue() {
+        (entry.scalars)().unwrap_or_else(|mismatch| panic!("{mismatch}"));
+    }
+}

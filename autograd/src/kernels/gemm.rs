@@ -1,7 +1,7 @@
 //! Matrix products.
 #![allow(unsafe_code)]
 
-use crate::Real;
+use crate::{Dual, Real};
 
 /// A matrix inside a slice: element (i, j) is `data[i · row_stride + j · col_stride]`.
 #[derive(Clone, Copy, Debug)]
@@ -13,12 +13,13 @@ pub struct Mat<'a, F> {
     col_stride: usize,
 }
 
-/// A matrix that can be written, in row-major order.
+/// A matrix that can be written, in row-major order, its elements `stride` apart.
 #[derive(Debug)]
 pub struct MatMut<'a, F> {
     data: &'a mut [F],
     rows: usize,
     cols: usize,
+    stride: usize,
 }
 
 impl<'a, F> Mat<'a, F> {
@@ -67,7 +68,7 @@ impl<'a, F> MatMut<'a, F> {
     #[track_caller]
     pub fn new(data: &'a mut [F], rows: usize, cols: usize) -> Self {
         check_fits(data.len(), rows, cols);
-        Self { data, rows, cols }
+        Self { data, rows, cols, stride: 1 }
     }
 }
 
@@ -90,7 +91,7 @@ macro_rules! product {
                 c.rows,
                 c.cols
             );
-            if a.rows == 1 || b.cols == 1 || a.cols == 1 {
+            if is_thin(&a, &b) && c.stride == 1 {
                 return thin(alpha, a, b, beta, c);
             }
             // SAFETY: the constructors checked that every element of `a`, `b` and `c` lies in its slice, and `c` is
@@ -109,8 +110,8 @@ macro_rules! product {
                     b.col_stride as isize,
                     beta,
                     c.data.as_mut_ptr(),
-                    c.cols as isize,
-                    1,
+                    (c.cols * c.stride) as isize,
+                    c.stride as isize,
                 );
             }
         }
@@ -119,6 +120,58 @@ macro_rules! product {
 
 product!(sgemm, f32);
 product!(dgemm, f64);
+
+/// (C + Ċ ε) ← (α + α̇ ε) (A + Ȧ ε) (B + Ḃ ε) + (β + β̇ ε) (C + Ċ ε), by three products of strided plain matrices:
+///
+/// Ċ ← α A Ḃ + β Ċ + β̇ C,   Ċ ← Ċ + α Ȧ B + α̇ A B,   C ← α A B + β C
+pub(crate) fn dual_gemm<F: Real>(
+    alpha: Dual<F>,
+    a: Mat<'_, Dual<F>>,
+    b: Mat<'_, Dual<F>>,
+    beta: Dual<F>,
+    mut c: MatMut<'_, Dual<F>>,
+) {
+    if is_thin(&a, &b) && c.stride == 1 {
+        return thin(alpha, a, b, beta, c);
+    }
+    let fresh = beta == Dual::ZERO;
+    assert!(fresh || beta.tangent == F::ZERO, "a dual product with a β that varies");
+    let (a_value, a_tangent) = (a.part(0), a.part(1));
+    let (b_value, b_tangent) = (b.part(0), b.part(1));
+    F::gemm(alpha.value, a_value, b_tangent, beta.value, c.part(1));
+    F::gemm(alpha.value, a_tangent, b_value, F::ONE, c.part(1));
+    if alpha.tangent != F::ZERO {
+        F::gemm(alpha.tangent, a_value, b_value, F::ONE, c.part(1));
+    }
+    F::gemm(alpha.value, a_value, b_value, beta.value, c.part(0));
+}
+
+impl<'a, F: Real> Mat<'a, Dual<F>> {
+    /// The values (0) or tangents (1) alone.
+    fn part(&self, part: usize) -> Mat<'a, F> {
+        let (rows, cols) = (self.rows, self.cols);
+        // SAFETY: `Dual` is `repr(C)` and two numbers of the same type: n of them are 2 n numbers without gaps.
+        let data = unsafe { std::slice::from_raw_parts(self.data.as_ptr().cast(), 2 * self.data.len()) };
+        let data = data.get(part..).unwrap_or_default();
+        Mat { data, rows, cols, row_stride: 2 * self.row_stride, col_stride: 2 * self.col_stride }
+    }
+}
+
+impl<F: Real> MatMut<'_, Dual<F>> {
+    /// The values (0) or tangents (1) alone.
+    fn part(&mut self, part: usize) -> MatMut<'_, F> {
+        // SAFETY: as above, and the borrow of `self` is handed on.
+        let data =
+            unsafe { std::slice::from_raw_parts_mut(self.data.as_mut_ptr().cast(), 2 * self.data.len()) };
+        let data = data.get_mut(part..).unwrap_or_default();
+        MatMut { data, rows: self.rows, cols: self.cols, stride: 2 * self.stride }
+    }
+}
+
+/// Whether a side of the product is 1.
+fn is_thin<F>(a: &Mat<'_, F>, b: &Mat<'_, F>) -> bool {
+    a.rows == 1 || b.cols == 1 || a.cols == 1
+}
 
 kernel! {
     /// Products with a side of 1, which packing would only slow down.

@@ -6,6 +6,7 @@
 #[macro_use]
 mod dispatch;
 
+pub(crate) mod broadcast;
 pub mod elementary;
 pub mod gemm;
 pub mod normal;

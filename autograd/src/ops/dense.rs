@@ -32,13 +32,13 @@ impl<F: Real, A: Activation<F>> Op<F> for Dense<A> {
     }
 
     fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
-        let (input, w) = matrices(x);
+        let (input, w) = (x.matrix(0), x.matrix(1));
         F::gemm(F::ONE, input, w, F::ZERO, MatMut::new(y, input.rows(), w.cols()));
         activate(&self.0, &x[2], y);
     }
 
     fn backward(&self, x: &Inputs<'_, F>, y: &[F], _: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
-        let (input, w) = matrices(x);
+        let (input, w) = (x.matrix(0), x.matrix(1));
         let mut buffer = grads.take_buffer(y.len());
         let da = &mut buffer[..y.len()];
         slope(&self.0, y, dy, da);
@@ -63,11 +63,6 @@ impl<F: Real, A: Activation<F>> Op<F> for Dense<A> {
         };
         [(3, 4, 5), (1, 4, 5), (3, 4, 1), (3, 1, 5), (1, 1, 1)].into_iter().map(case).collect()
     }
-}
-
-fn matrices<'a, F: Real>(x: &Inputs<'a, F>) -> (Mat<'a, F>, Mat<'a, F>) {
-    let matrix = |i: usize| Mat::new(x.get(i), x.shape(i)[0], x.shape(i)[1]);
-    (matrix(0), matrix(1))
 }
 
 kernel! {

@@ -71,11 +71,7 @@ impl<F: Real> Op<F> for BernoulliLogProb {
             weighted_rows(residuals, n, dy, if fresh { dl.sum } else { dl.sum() }, fresh);
         }
         if let Some(dx) = grads.get(1) {
-            let dx = dx.sum();
-            for (i, &dy) in dy.iter().enumerate() {
-                let dx = row_mut(dx, i, n);
-                dx.iter_mut().zip(row(&x[0], i, n)).for_each(|(dx, &l)| *dx += l * dy);
-            }
+            weighted_rows(&x[0], n, dy, dx.sum(), false);
         }
     }
 
@@ -105,8 +101,8 @@ kernel! {
 kernel! {
     /// Adds each row of `terms`, times its ȳ, to the row that it belongs to; writes where `fresh`.
     fn weighted_rows<F: Real>(terms: &[F], n: usize, dy: &[F], sums: &mut [F], fresh: bool) {
-        for (i, (terms, &dy)) in terms.chunks_exact(n.max(1)).zip(dy).enumerate() {
-            for (sum, &term) in row_mut(sums, i, n).iter_mut().zip(terms) {
+        for (i, &dy) in dy.iter().enumerate() {
+            for (sum, &term) in row_mut(sums, i, n).iter_mut().zip(row(terms, i, n)) {
                 *sum = if fresh { term * dy } else { *sum + term * dy };
             }
         }

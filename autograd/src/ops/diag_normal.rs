@@ -122,12 +122,7 @@ impl<F: Real> Op<F> for DiagNormalSample {
             sample_dq(&x[0], z, n, dz, dq.sum());
         }
         if let Some(dnoise) = grads.get(1) {
-            let dnoise = dnoise.sum();
-            for (i, dz) in dz.chunks_exact(n.max(1)).enumerate() {
-                let (_, log_sigma) = row(&x[0], i, 2 * n).split_at(n);
-                let terms = log_sigma.iter().zip(dz).map(|(s, &dz)| s.exp() * dz);
-                row_mut(dnoise, i, n).iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
-            }
+            sample_dnoise(&x[0], n, dz, dnoise.sum());
         }
     }
 
@@ -145,6 +140,17 @@ kernel! {
             let (noise, (mu, log_sigma)) = (row(noise, i, n), row(q, i, 2 * n).split_at(n));
             for (((z, &mu), &s), &noise) in z.iter_mut().zip(mu).zip(log_sigma).zip(noise) {
                 *z = mu + s.exp() * noise;
+            }
+        }
+    }
+}
+
+kernel! {
+    fn sample_dnoise<F: Real>(q: &[F], n: usize, dz: &[F], dnoise: &mut [F]) {
+        for (i, dz) in dz.chunks_exact(n.max(1)).enumerate() {
+            let log_sigma = &row(q, i, 2 * n)[n..];
+            for ((dnoise, &s), &dz) in row_mut(dnoise, i, n).iter_mut().zip(log_sigma).zip(dz) {
+                *dnoise += s.exp() * dz;
             }
         }
     }

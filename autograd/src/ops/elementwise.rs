@@ -142,6 +142,9 @@ macro_rules! elementwise {
 }
 
 elementwise! {
+    /// y = x,   dy/dx = 1: the activation of a layer that is linear
+    Identity identity on -2.0..2.0, |x| x, |_, _| F::ONE;
+
     /// y = −x,   dy/dx = −1
     Neg neg on -2.0..2.0, |x| -x, |_, _| -F::ONE;
 
@@ -210,31 +213,6 @@ elementwise! {
     Elu elu on -2.0..2.0, |x| if x > F::ZERO { x } else { x.exp_m1() },
         |_, y| if y > F::ZERO { F::ONE } else { y + F::ONE };
 }
-
-/// y = x: the activation of a layer that is linear.
-#[derive(Clone, Copy, Debug)]
-pub struct Identity;
-
-impl<F: Real> Elementwise<F> for Identity {
-    const NAME: &'static str = "identity";
-    const DOMAIN: Range<f64> = -2.0..2.0;
-
-    #[inline(always)]
-    fn f(&self, x: F) -> F {
-        x
-    }
-
-    #[inline(always)]
-    fn df(&self, _: F, _: F) -> F {
-        F::ONE
-    }
-
-    fn example() -> Self {
-        Identity
-    }
-}
-
-impl<F: Real> Activation<F> for Identity {}
 
 /// 1, 0 or −1; NaN for NaN.
 #[inline(always)]

@@ -12,8 +12,7 @@ pub struct MatMul<const TA: bool, const TB: bool>;
 impl<const TA: bool, const TB: bool> MatMul<TA, TB> {
     /// The factors A' and B'.
     fn factors<'a, F: Real>(x: &Inputs<'a, F>) -> (Mat<'a, F>, Mat<'a, F>) {
-        let matrix = |i: usize| Mat::new(x.get(i), x.shape(i)[0], x.shape(i)[1]);
-        (matrix(0).t_if(TA), matrix(1).t_if(TB))
+        (x.matrix(0).t_if(TA), x.matrix(1).t_if(TB))
     }
 }
 

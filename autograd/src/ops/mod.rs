@@ -18,7 +18,8 @@ pub use matmul::*;
 pub use movement::*;
 pub use reduce::*;
 
-use crate::gradcheck::{Entry, entry};
+use crate::Dual;
+use crate::gradcheck::{Cases, Entry, check_op, compare_scalars, undetected};
 
 /// Operations on `F` whose adjoint is in the [`catalogue`]. The methods of [`Var`](crate::Var) record no others, so
 /// that one which is missing there does not compile.
@@ -30,21 +31,33 @@ macro_rules! catalogue {
 
         /// All operations of the crate, with the checks of their adjoints.
         pub fn catalogue() -> Vec<Entry> {
-            type F = f64;
-            vec![$(entry::<$op>()),*]
+            vec![$({
+                type F = f64;
+                Entry {
+                    name: std::any::type_name::<$op>(),
+                    check: check_op::<$op>,
+                    undetected: undetected::<$op>,
+                    scalars: || compare_scalars(
+                        std::any::type_name::<$op>(),
+                        &Cases::<F>::of::<$op>(),
+                        &{ type F = f32; Cases::<F>::of::<$op>() },
+                        &{ type F = Dual<f64>; Cases::<F>::of::<$op>() },
+                    ),
+                }
+            }),*]
         }
     };
 }
 
 catalogue! {
-    Map<Neg>, Map<Recip>, Map<Square>, Map<Sqrt>, Map<Abs>, Map<Powi>, Map<Scale<F>>, Map<Shift<F>>,
+    Map<Identity>, Map<Neg>, Map<Recip>, Map<Square>, Map<Sqrt>, Map<Abs>, Map<Powi>, Map<Scale<F>>, Map<Shift<F>>,
     Map<Exp>, Map<ExpM1>, Map<Ln>, Map<Ln1p>, Map<Sin>, Map<Cos>,
     Map<Tanh>, Map<Sigmoid>, Map<LogSigmoid>, Map<Softplus>, Map<Relu>, Map<LeakyRelu<F>>, Map<Elu>,
     Broadcast<Add>, Broadcast<Sub>, Broadcast<Mul>, Broadcast<Div>, Broadcast<Max>, Broadcast<Min>,
     Sum, Mean, LogSumExp, Softmax, LogSoftmax,
     MatMul<false, false>, MatMul<false, true>, MatMul<true, false>,
     Dense<Identity>, Dense<Relu>, Dense<LeakyRelu<F>>, Dense<Elu>, Dense<Tanh>, Dense<Sigmoid>, Dense<Softplus>,
-    Transpose, Columns, Concatenate, Gather, BroadcastTo,
+    Move<Transpose>, Move<Columns>, Move<Concatenate>, Move<Gather>, Move<BroadcastTo>,
     BernoulliLogProb, NormalLogProb, DiagNormalLogProb, DiagNormalSample, DiagNormalKl, DiagNormalKlToStandard,
     BoundLogSigma<F>,
 }
