@@ -41,9 +41,9 @@ fn folder() -> PathBuf {
 #[test]
 fn the_engine_has_fewer_than_two_thousand_lines_of_code() {
     let mut files = sources(&folder());
-    let counts =
-        |path: &PathBuf| !path.to_str().is_some_and(|p| p.contains("kernels/") || p.contains("gradcheck"));
-    files.retain(counts);
+    // By the place in the crate alone: the folders above it may have any name.
+    let uncounted = ["kernels", "gradcheck", "gradcheck.rs"].map(|name| folder().join(name));
+    files.retain(|path| !uncounted.iter().any(|place| path.starts_with(place)));
     let lines: usize = files.iter().map(|path| code(&std::fs::read_to_string(path).unwrap())).sum();
     println!("{lines} lines of code in {} files", files.len());
     assert!((500..2000).contains(&lines), "{lines} lines of code");

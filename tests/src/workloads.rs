@@ -7,22 +7,9 @@ use nn::data::{Binarise, Matrix};
 use nn::optim::{Optimizer, Rule};
 use nn::train::Trainer;
 use nn::{Init, Layout, Mlp};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use vae::{Config, Images, Likelihood, Vae};
-
-/// Random numbers for data: SplitMix64.
-#[derive(Clone, Debug)]
-pub struct Random(pub u64);
-
-impl Random {
-    /// Uniform in [0, 1).
-    pub fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) as f64 / 2f64.powi(64)
-    }
-}
 
 /// Training a VAE on binary images of 784 pixels.
 pub struct VaeStep {
@@ -45,7 +32,7 @@ impl VaeStep {
     }
 
     fn new(encoder: &[usize], latent: usize, decoder: &[usize], phi: Nonlinearity, batch: usize) -> Self {
-        let mut random = Random(0);
+        let mut rng = StdRng::seed_from_u64(0);
         let config = Config {
             inputs: 784,
             encoder: encoder.to_vec(),
@@ -54,13 +41,10 @@ impl VaeStep {
             phi,
             likelihood: Likelihood::Bernoulli,
         };
-        let vae = Vae::with_init(&config, |inputs, _, _| {
-            let bound = (inputs as f64).sqrt().recip();
-            (Init::Uniform(bound), Init::Uniform(bound))
-        });
+        let vae = Vae::with_init(&config, framework_init);
         let rows = (batch * 8).max(4096);
-        let pixels = (0..rows * 784).map(|_| if random.uniform() < 0.3 { 1.0 } else { 0.0 }).collect();
-        let theta: Vec<f32> = init(vae.layout(), &mut random);
+        let pixels = (0..rows * 784).map(|_| if rng.random_bool(0.3) { 1.0 } else { 0.0 }).collect();
+        let theta: Vec<f32> = vae.layout().init(&mut rng);
         let optimizer = Optimizer::new(Rule::ADAM, theta.len());
         let trainer = Trainer::new(theta, optimizer, 0);
         Self { vae, data: Matrix::new(rows, 784, pixels), trainer, rows: (0..batch).collect(), step: 0 }
@@ -81,7 +65,6 @@ impl VaeStep {
 /// product, sum: 11 forward).
 pub struct TinyStep {
     tape: Tape<f32>,
-    layout: Layout,
     network: Mlp,
     theta: Arc<Vec<f32>>,
     optimizer: Optimizer<f32>,
@@ -94,10 +77,11 @@ impl TinyStep {
     /// W6.
     pub fn w6() -> Self {
         let mut layout = Layout::new();
-        let network = Mlp::new(&mut layout, "f", &[2, 16, 16, 1], Nonlinearity::Tanh, Nonlinearity::Identity);
-        let theta: Vec<f32> = init(&layout, &mut Random(0));
+        let (phi, psi) = (Nonlinearity::Tanh, Nonlinearity::Identity);
+        let network = Mlp::with_init(&mut layout, "f", &[2, 16, 16, 1], phi, psi, framework_init);
+        let theta: Vec<f32> = layout.init(&mut StdRng::seed_from_u64(0));
         let optimizer = Optimizer::new(Rule::ADAM, theta.len());
-        Self { tape: Tape::new(), layout, network, theta: Arc::new(theta), optimizer }
+        Self { tape: Tape::new(), network, theta: Arc::new(theta), optimizer }
     }
 
     /// Forward and backward (W6fb); the loss.
@@ -113,11 +97,6 @@ impl TinyStep {
         self.optimizer.step(1e-3, theta, self.tape.gradient());
         loss
     }
-
-    /// The number of parameters.
-    pub fn parameters(&self) -> usize {
-        self.layout.size()
-    }
 }
 
 fn tiny_loss<'t>(tape: &'t Tape<f32>, network: &Mlp, theta: Var<'t, f32>) -> Var<'t, f32> {
@@ -132,13 +111,8 @@ fn tiny_loss<'t>(tape: &'t Tape<f32>, network: &Mlp, theta: Var<'t, f32>) -> Var
     (d * d).sum()
 }
 
-/// Uniform in ±1/√inputs, as the frameworks begin.
-fn init(layout: &Layout, random: &mut Random) -> Vec<f32> {
-    let slots = layout.slots().iter();
-    let draw = |slot: &nn::Slot| {
-        let inputs = slot.shape().dims().iter().rev().nth(1).copied().unwrap_or(slot.shape().size());
-        let bound = (inputs as f64).sqrt().recip();
-        (0..slot.shape().size()).map(|_| (bound * (2.0 * random.uniform() - 1.0)) as f32).collect::<Vec<_>>()
-    };
-    slots.flat_map(draw).collect()
+/// Weights and biases uniform in ±1/√inputs, as the frameworks begin.
+fn framework_init(inputs: usize, _: usize, _: Nonlinearity) -> (Init, Init) {
+    let bound = (inputs as f64).sqrt().recip();
+    (Init::Uniform(bound), Init::Uniform(bound))
 }
