@@ -1,7 +1,7 @@
 //! Loops over slices, compiled for the vector instructions that the machine has.
 //!
-//! This is the one module that uses `unsafe`: to call `matrixmultiply`, and to enter code compiled for instructions
-//! that were found at run time.
+//! This is the one module that uses `unsafe`: to call `matrixmultiply`, to keep tiles of a product in registers, and to
+//! enter code compiled for instructions that were found at run time.
 
 #[macro_use]
 mod dispatch;
@@ -10,6 +10,8 @@ pub(crate) mod broadcast;
 pub mod elementary;
 pub mod gemm;
 pub mod normal;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 pub use dispatch::{Kernel, dispatch};
 pub use gemm::{Mat, MatMut};
