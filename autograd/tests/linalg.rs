@@ -303,6 +303,43 @@ fn matrices_without_rows_or_columns_have_factors_solutions_and_densities() {
     assert_eq!(tape.backward(y).wrt(k), [0.0; 1600]);
 }
 
+#[test]
+fn large_matrices_are_right_and_have_the_same_bits_on_any_number_of_threads() {
+    // Above the sizes at which work is shared, and not a multiple of a block.
+    let (n, m) = (429, 150);
+    let (a, l, b) = (positive_definite(19, n), lower(20, n), numbers(21, n * m));
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let tape = Tape::new();
+            let (k, l, z) =
+                (tape.parameter(&a, [n, n]), tape.parameter(&l, [n, n]), tape.parameter(&b, [n, m]));
+            let factor = k.cholesky().unwrap();
+            let mut loss = z.multivariate_normal_log_prob(k).unwrap() + (factor * factor).sum();
+            let mut found = vec![factor.to_vec(), factor.matmul_t(factor).to_vec()];
+            for (_, shape, solve, product) in equations() {
+                let b = z.reshape(shape(n, m));
+                let x = solve(l, b);
+                found.push(x.to_vec());
+                assert_close(
+                    &product(tape.constant(&tril(&l.to_vec(), n), [n, n]), x).to_vec(),
+                    &b.to_vec(),
+                    1e-12,
+                );
+                loss = loss + x.square().sum();
+            }
+            let gradients = tape.backward(loss);
+            found.extend([k, l, z].map(|x| gradients.wrt(x).to_vec()));
+            found
+        })
+    };
+    let one = run(1);
+    assert_close(&one[1], &a, 1e-13);
+    for threads in [2, 5] {
+        assert!(run(threads) == one, "{threads} threads");
+    }
+}
+
 thread_local! {
     /// The last panic of this thread: message and line.
     static LAST: RefCell<Option<(String, u32)>> = const { RefCell::new(None) };
