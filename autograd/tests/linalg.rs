@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use autograd::gradcheck::check_theta;
 use autograd::ops::{Cholesky, MultivariateNormalLogProb};
-use autograd::{NotPositiveDefinite, Shape, Tape, Var};
+use autograd::{Dual, Mat, MatMut, NotPositiveDefinite, Real, Shape, Tape, Var};
 use common::{assert_close, dirty_tape, numbers};
 
 /// Around the sizes at which blocks begin (32, 64, 128), and of several blocks.
@@ -338,6 +338,38 @@ fn large_matrices_are_right_and_have_the_same_bits_on_any_number_of_threads() {
     for threads in [2, 5] {
         assert!(run(threads) == one, "{threads} threads");
     }
+}
+
+/// C ← A B + β C in blocks of larger matrices, the first rows of A, against sums of products.
+fn product_of_blocks<F: Real>() {
+    for (m, k, n, beta) in
+        [(5, 7, 6, 0.0), (5, 7, 6, 0.5), (1, 3, 4, 0.0), (4, 3, 1, 0.5), (3, 1, 2, 1.0), (0, 2, 3, 0.0)]
+    {
+        let stride = 9;
+        let [a, b, c] = [22, 23, 24].map(|seed| numbers(seed, 10 * stride));
+        let lift = |x: &[f64]| -> Vec<F> { x.iter().map(|&x| F::from_f64(x)).collect() };
+        let (a_data, b_data, mut found) = (lift(&a), lift(&b), lift(&c));
+        let a_block = Mat::block(&a_data[2..], m + 1, k, stride).row_range(1..m + 1);
+        let (b_block, c_block) =
+            (Mat::block(&b_data[1..], k, n, stride), MatMut::block(&mut found[3..], m, n, stride));
+        F::gemm(F::ONE, a_block, b_block, F::from_f64(beta), c_block);
+
+        let mut expected = c;
+        for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+            let term = |l: usize| a[2 + (i + 1) * stride + l] * b[1 + l * stride + j];
+            let c = &mut expected[3 + i * stride + j];
+            *c = beta * *c + (0..k).map(term).sum::<f64>();
+        }
+        let found: Vec<f64> = found.iter().map(|x| x.to_f64()).collect();
+        assert_close(&found, &expected, if size_of::<F>() == 4 { 1e-5 } else { 1e-14 });
+    }
+}
+
+#[test]
+fn blocks_are_multiplied_in_place_and_what_lies_around_them_stays() {
+    product_of_blocks::<f64>();
+    product_of_blocks::<f32>();
+    product_of_blocks::<Dual<f64>>();
 }
 
 thread_local! {
