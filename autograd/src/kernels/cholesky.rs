@@ -149,9 +149,11 @@ fn subtract_gram<F: Real>(s: Mat<'_, F>, c: &mut [F], stride: usize) {
 }
 
 /// Adds the lower triangle of an n x n matrix X to `sum`, and what is below the diagonal also above if `mirrored`.
-/// `fill(columns, x)` writes a block of columns of X, in the rows from the diagonal down.
+/// `fill(columns, x)` writes a block of columns of X, in the rows from the diagonal down; all blocks take `work`
+/// multiplications.
 pub(crate) fn add_lower<F: Real>(
     n: usize,
+    work: usize,
     mirrored: bool,
     sum: &mut [F],
     fill: impl Fn(Range<usize>, &mut [F]) + Sync,
@@ -166,7 +168,7 @@ pub(crate) fn add_lower<F: Real>(
         add_block(&x, columns.len(), mirrored, n, &mut sum[columns.start * (n + 1)..]);
     };
     let blocks = 0..n.div_ceil(BLOCK);
-    if n * n * n / 2 < LARGE {
+    if work < LARGE {
         blocks.for_each(add);
     } else {
         blocks.into_par_iter().with_max_len(1).for_each(add);

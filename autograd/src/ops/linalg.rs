@@ -65,7 +65,7 @@ impl<F: Real> Op<F> for Cholesky {
         let mut buffer = grads.take_buffer(n * n);
         let p = &mut buffer[..n * n];
         p.fill(F::ZERO);
-        add_lower(n, true, p, |columns, p| {
+        add_lower(n, n * n * n / 2, true, p, |columns, p| {
             let (corner, rows, width) = (columns.start * (n + 1), n - columns.start, columns.len());
             let (l, dl) =
                 (Mat::block(&l[corner..], rows, rows, n), Mat::block(&dl[corner..], rows, width, n));
@@ -73,7 +73,7 @@ impl<F: Real> Op<F> for Cholesky {
         });
         lower.solve(true, p, n);
         if let Some(da) = grads.get(0) {
-            add_lower(n, true, da.sum(), |columns, da| {
+            add_lower(n, n * n * n / 2, true, da.sum(), |columns, da| {
                 let (corner, rows, width) = (columns.start * (n + 1), n - columns.start, columns.len());
                 transpose(&p[corner..], width, rows, n, da, width);
                 da.iter_mut().for_each(|da| *da *= F::from_f64(0.5));
@@ -136,7 +136,7 @@ impl<F: Real, const RIGHT: bool, const T: bool> Op<F> for SolveTriangular<RIGHT,
             let matrix = |x| Mat::new(x, shape[0], shape[1]).t_if(RIGHT);
             let (db, y) = (matrix(db), matrix(y));
             let (p, q) = if T == RIGHT { (db, y) } else { (y, db) };
-            add_lower(n, false, dl.sum(), |columns, dl| {
+            add_lower(n, n * dy.len() / 2, false, dl.sum(), |columns, dl| {
                 let (p, q) = (p.row_range(columns.start..n), q.row_range(columns));
                 F::gemm(-F::ONE, p, q.t(), F::ZERO, MatMut::new(dl, p.rows(), q.rows()));
             });
@@ -205,7 +205,7 @@ impl<F: Real> Op<F> for MultivariateNormalLogProb {
         let (half, matrix) = (F::from_f64(0.5) * dy[0], Mat::new(alpha, n, count));
         if let Some(dk) = grads.get(1) {
             // In each block of columns: ½ ȳ α αᵀ + L⁻ᵀ L⁻¹ (−½ c ȳ I)
-            add_lower(n, true, dk.sum(), |columns, dk| {
+            add_lower(n, n * n * n / 2, true, dk.sum(), |columns, dk| {
                 let (l, width) = (Lower::new(l, n).trailing(columns.start), columns.len());
                 dk.fill(F::ZERO);
                 let diagonal = dk.iter_mut().step_by(width + 1).take(width);
