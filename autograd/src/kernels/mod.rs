@@ -7,9 +7,12 @@
 mod dispatch;
 
 pub(crate) mod broadcast;
+pub(crate) mod cholesky;
+#[macro_use]
 pub mod elementary;
 pub mod gemm;
 pub mod normal;
+pub mod special;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 
