@@ -9,6 +9,7 @@ mod dispatch;
 pub(crate) mod broadcast;
 pub mod elementary;
 pub mod gemm;
+pub(crate) mod im2col;
 pub mod normal;
 
 pub use dispatch::{Kernel, dispatch};

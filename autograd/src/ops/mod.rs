@@ -1,6 +1,7 @@
 //! The operations, one type each.
 
 mod broadcast;
+mod conv;
 mod dense;
 mod density;
 mod diag_normal;
@@ -10,6 +11,7 @@ mod movement;
 mod reduce;
 
 pub use broadcast::*;
+pub use conv::*;
 pub use dense::*;
 pub use density::*;
 pub use diag_normal::*;
@@ -57,6 +59,9 @@ catalogue! {
     Sum, Mean, LogSumExp, Softmax, LogSoftmax,
     MatMul<false, false>, MatMul<false, true>, MatMul<true, false>,
     Dense<Identity>, Dense<Relu>, Dense<LeakyRelu<F>>, Dense<Elu>, Dense<Tanh>, Dense<Sigmoid>, Dense<Softplus>,
+    Conv2d<Identity>, Conv2d<Relu>, Conv2d<LeakyRelu<F>>, Conv2d<Elu>, Conv2d<Tanh>, Conv2d<Sigmoid>, Conv2d<Softplus>,
+    ConvTranspose2d<Identity>, ConvTranspose2d<Relu>, ConvTranspose2d<LeakyRelu<F>>, ConvTranspose2d<Elu>,
+    ConvTranspose2d<Tanh>, ConvTranspose2d<Sigmoid>, ConvTranspose2d<Softplus>, UpsampleNearest,
     Move<Transpose>, Move<Columns>, Move<Concatenate>, Move<Gather>, Move<BroadcastTo>,
     BernoulliLogProb, NormalLogProb, DiagNormalLogProb, DiagNormalSample, DiagNormalKl, DiagNormalKlToStandard,
     BoundLogSigma<F>,
