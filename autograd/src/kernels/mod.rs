@@ -11,6 +11,7 @@ pub(crate) mod cholesky;
 #[macro_use]
 pub mod elementary;
 pub mod gemm;
+pub(crate) mod im2col;
 pub mod normal;
 pub mod special;
 #[cfg(target_arch = "x86_64")]
