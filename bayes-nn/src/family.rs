@@ -3,12 +3,16 @@
 //! A family is a description, as a layer is: its parameters η are slots of a [`Layout`](nn::Layout), and it computes from
 //! any η that is put in.
 
+mod full;
+mod low_rank;
 mod mean_field;
 
 use autograd::{Real, Var};
 use nn::Init;
 use nn::density::Normal;
 
+pub use full::FullNormal;
+pub use low_rank::LowRankNormal;
 pub use mean_field::MeanField;
 
 /// A Gaussian family q_η(θ) that is sampled by reparameterisation: θ = φ(ξ, η) with standard normal ξ.
@@ -31,7 +35,7 @@ pub trait Family: Sync {
     #[track_caller]
     fn log_prob<'t, F: Real>(&self, eta: Var<'t, F>, theta: Var<'t, F>) -> Var<'t, F>;
 
-    /// H[q] = −E_q[log q] in nats, a scalar.
+    /// H(q) = −E_q[log q] in nats, a scalar.
     #[track_caller]
     fn entropy<'t, F: Real>(&self, eta: Var<'t, F>) -> Var<'t, F>;
 
@@ -45,7 +49,7 @@ pub trait Family: Sync {
 
     /// KL(q ‖ π) in nats for a prior π = N(m, diag s²) whose parameters are (d) or one number for all θᵢ:
     ///
-    /// KL(q ‖ π) = −H[q] − E_q[log π],   E_q[log π] = log π(E_q[θ]) − ½ Σᵢ Var_q[θᵢ] / sᵢ²
+    /// KL(q ‖ π) = −H(q) − E_q[log π],   E_q[log π] = log π(E_q[θ]) − ½ Σᵢ Var_q(θᵢ) / sᵢ²
     #[track_caller]
     fn kl<'t, F: Real>(&self, eta: Var<'t, F>, prior: Normal<'t, F>) -> Var<'t, F> {
         let precision = (prior.log_sigma * F::from_f64(-2.0)).exp();
@@ -54,12 +58,12 @@ pub trait Family: Sync {
     }
 }
 
-/// ½ ln 2πe, the entropy of N(0, 1)
-const UNIT_ENTROPY: f64 = 1.418_938_533_204_672_7;
+/// ln 2π
+const LN_2PI: f64 = 1.837_877_066_409_345_5;
 
-/// H = Σᵢ log Lᵢᵢ + d/2 ln 2πe of a normal with covariance L Lᵀ.
-fn entropy<F: Real>(log_det: Var<'_, F>, dim: usize) -> Var<'_, F> {
-    log_det + F::from_f64(UNIT_ENTROPY * dim as f64)
+/// ½ log det Σ + d/2 ln 2πe, of a normal with covariance Σ.
+fn entropy<F: Real>(half_log_det: Var<'_, F>, dim: usize) -> Var<'_, F> {
+    half_log_det + F::from_f64(0.5 * (LN_2PI + 1.0) * dim as f64)
 }
 
 /// Standard deviations to begin with.

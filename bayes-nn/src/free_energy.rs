@@ -12,7 +12,7 @@ use crate::Family;
 /// How the divergence of q from the prior is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Divergence {
-    /// KL(q ‖ π) of a Gaussian prior, or, where the prior is a part of log p(Y, θ), −H[q]: exactly.
+    /// KL(q ‖ π) of a Gaussian prior, or, where the prior is a part of log p(Y, θ), −H(q): exactly.
     #[default]
     ClosedForm,
     /// log q_η(θ) − log π(θ) at the samples (lecture 000, "Monte Carlo approximation").
@@ -137,7 +137,7 @@ pub struct FreeEnergy<'a, Q, P> {
 pub struct Bound<'t, F: Real> {
     /// E_q[log p(Y, θ)]; with a prior of its own E_q[log ℓ(Y|θ)].
     pub log_density: Var<'t, F>,
-    /// −H[q]; with a prior of its own KL(q ‖ π).
+    /// −H(q); with a prior of its own KL(q ‖ π).
     pub divergence: Var<'t, F>,
 }
 

@@ -40,6 +40,6 @@ mod family;
 mod free_energy;
 mod transform;
 
-pub use family::{Family, MeanField};
+pub use family::{Family, FullNormal, LowRankNormal, MeanField};
 pub use free_energy::{Bound, Divergence, Estimate, Estimator, FreeEnergy, Gradient, NormalPrior};
 pub use transform::{Support, Transform};

@@ -3,7 +3,7 @@
 use approx::assert_relative_eq;
 use autograd::gradcheck::check_theta;
 use autograd::{Tape, Var};
-use bayes_nn::{Family, MeanField};
+use bayes_nn::{Family, FullNormal, LowRankNormal, MeanField};
 use nn::density::Normal;
 use nn::noise::Noise;
 use nn::{Init, Layout};
@@ -108,6 +108,71 @@ fn examine<Q: Family>((q, eta): (Q, Vec<f64>)) {
 #[test]
 fn mean_field() {
     examine(random(|layout| MeanField::new(layout, "q", DIM, Init::Normal(1.0), 0.5)));
+}
+
+#[test]
+fn full() {
+    examine(random(|layout| FullNormal::new(layout, "q", DIM, Init::Normal(1.0), 0.5)));
+}
+
+#[test]
+fn low_rank() {
+    for rank in [1, 2, 5] {
+        examine(random(|layout| LowRankNormal::new(layout, "q", (DIM, rank), Init::Normal(1.0), 0.5)));
+    }
+}
+
+/// Both are the same density, where L Lᵀ = diag σ² + U Uᵀ.
+#[test]
+fn low_rank_and_full_agree_on_one_covariance() {
+    let (q, eta) = random(|layout| LowRankNormal::new(layout, "q", (DIM, 2), Init::Normal(1.0), 0.5));
+    let (full, mut full_eta) = random(|layout| FullNormal::new(layout, "q", DIM, Init::Normal(1.0), 0.5));
+    let (mu, sigma, u) = (&eta[3..7], eta[7..11].iter().map(|x| x.exp()), &eta[11..]);
+    let mut covariance: Vec<f64> =
+        (0..DIM * DIM).map(|k| (0..2).map(|r| u[k / DIM * 2 + r] * u[k % DIM * 2 + r]).sum()).collect();
+    covariance.iter_mut().step_by(DIM + 1).zip(sigma).for_each(|(c, sigma)| *c += sigma * sigma);
+    let tape = Tape::new();
+    let l = tape.constant(&covariance, [DIM, DIM]).cholesky().unwrap().to_vec();
+    full_eta[3..7].copy_from_slice(mu);
+    (0..DIM).for_each(|i| full_eta[7 + i] = l[i * (DIM + 1)].ln());
+    let below = (0..DIM).flat_map(|i| l[i * DIM..][..i].to_vec());
+    full_eta[11..].iter_mut().zip(below).for_each(|(x, l)| *x = l);
+
+    let [eta, full_eta] = [eta, full_eta].map(|eta| tape.constant(&eta, [eta.len()]));
+    for (l, expected) in full.factor(full_eta).to_vec().into_iter().zip(l) {
+        assert_relative_eq!(l, expected, epsilon = 1e-14);
+    }
+    let theta = tape.constant(&[0.1, -0.7, 0.4, 1.5, 2.0, 0.3, -1.1, 0.2], [2, DIM]);
+    let pairs = [
+        (q.log_prob(eta, theta), full.log_prob(full_eta, theta)),
+        (q.entropy(eta), full.entropy(full_eta)),
+        (q.variance(eta), full.variance(full_eta)),
+        (q.kl(eta, priors(&tape)[2]), full.kl(full_eta, priors(&tape)[2])),
+    ];
+    for (a, b) in pairs {
+        for (a, b) in a.to_vec().into_iter().zip(b.to_vec()) {
+            assert_relative_eq!(a, b, max_relative = 1e-12);
+        }
+    }
+}
+
+#[test]
+fn one_dimension_is_enough() {
+    let mut layout = Layout::new();
+    let q = FullNormal::new(&mut layout, "q", 1, Init::Constant(0.3), 2.0);
+    let eta = layout.init::<f64>(&mut StdRng::seed_from_u64(0));
+    let tape = Tape::new();
+    let eta = tape.parameter(&eta, [2]);
+    let theta = q.sample_with(eta, tape.constant(&[1.0, -1.0], [2, 1]));
+    for (theta, expected) in theta.to_vec().into_iter().zip([2.3, -1.7]) {
+        assert_relative_eq!(theta, expected, max_relative = 1e-14);
+    }
+}
+
+#[test]
+#[should_panic(expected = "low-rank normal: of rank 0")]
+fn no_directions_are_refused() {
+    LowRankNormal::new(&mut Layout::new(), "q", (3, 0), Init::Constant(0.0), 1.0);
 }
 
 #[test]

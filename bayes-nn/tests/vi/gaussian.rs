@@ -5,7 +5,9 @@
 
 use approx::assert_relative_eq;
 use autograd::{Tape, Var};
-use bayes_nn::{Divergence, Estimator, Family, FreeEnergy, MeanField, NormalPrior};
+use bayes_nn::{
+    Divergence, Estimator, Family, FreeEnergy, FullNormal, LowRankNormal, MeanField, NormalPrior,
+};
 use nn::optim::{Optimizer, Rule};
 use nn::{Init, Layout};
 use rand::{SeedableRng, rngs::StdRng};
@@ -156,5 +158,67 @@ fn mean_field_is_learned_from_noise() {
     for (i, (mean, variance)) in q.mean(eta).to_vec().into_iter().zip(q.variance(eta).to_vec()).enumerate() {
         assert_relative_eq!(mean, data.mean[i], epsilon = 1e-5);
         assert_relative_eq!(variance, 1.0 / data.precision[i][i], max_relative = 0.01);
+    }
+}
+
+/// Σ of L.
+fn covariance(l: &[f64]) -> Vec<f64> {
+    (0..D * D).map(|k| (0..D).map(|r| l[k / D * D + r] * l[k % D * D + r]).sum()).collect()
+}
+
+#[test]
+fn full_covariance_is_the_posterior_and_its_bound_the_evidence() {
+    let data = Regression::new();
+    for divergence in [Divergence::ClosedForm, Divergence::MonteCarlo] {
+        let mut layout = Layout::new();
+        let q = FullNormal::new(&mut layout, "q", D, Init::Constant(0.0), 0.5);
+        let (eta, elbo) = optimum(&q, &layout, divergence, 0.05);
+        let tape = Tape::new();
+        let eta = tape.constant(&eta, [eta.len()]);
+        let sigma = covariance(&q.factor(eta).to_vec());
+        for (i, mean) in q.mean(eta).to_vec().into_iter().enumerate() {
+            assert_relative_eq!(mean, data.mean[i], epsilon = 1e-7);
+        }
+        for (sigma, exact) in sigma.into_iter().zip(data.covariance().into_iter().flatten()) {
+            assert_relative_eq!(sigma, exact, epsilon = 1e-7);
+        }
+        assert_relative_eq!(elbo, data.log_evidence, max_relative = 1e-9);
+    }
+}
+
+/// Σ = λ I + (Σ − λ I) with its smallest eigenvalue λ: the second term is of rank 2.
+#[test]
+fn two_directions_and_a_diagonal_are_enough_for_three_dimensions() {
+    let data = Regression::new();
+    let mut layout = Layout::new();
+    let q = LowRankNormal::new(&mut layout, "q", (D, 2), Init::Constant(0.0), 0.2);
+    let (_, elbo) = optimum(&q, &layout, Divergence::ClosedForm, 0.02);
+    assert_relative_eq!(elbo, data.log_evidence, max_relative = 1e-9);
+}
+
+#[test]
+fn full_covariance_is_learned_from_noise_to_a_thousandth() {
+    let data = Regression::new();
+    let mut layout = Layout::new();
+    let q = FullNormal::new(&mut layout, "q", D, Init::Constant(0.0), 0.5);
+    let free_energy = FreeEnergy::with_prior(
+        &q,
+        |tape: &Tape<f64>, w| data.log_likelihood(tape, w),
+        NormalPrior::new(0.0, 1.0),
+        Estimator { samples: 8, divergence: Divergence::Path, ..Estimator::default() },
+    );
+    let eta = layout.init(&mut StdRng::seed_from_u64(0));
+    let eta = free_energy.minimise(eta, 3000, 0.03, 1).unwrap();
+    let elbo = free_energy.elbo(&eta, 100, 2);
+    assert!((elbo.mean - data.log_evidence).abs() < 1e-3, "{elbo:?}, {}", data.log_evidence);
+    let tape = Tape::new();
+    let eta = tape.constant(&eta, [eta.len()]);
+    let sigma = covariance(&q.factor(eta).to_vec());
+    for (i, mean) in q.mean(eta).to_vec().into_iter().enumerate() {
+        assert_relative_eq!(mean, data.mean[i], epsilon = 1e-3 * data.covariance()[i][i].sqrt());
+    }
+    for (k, (sigma, exact)) in sigma.into_iter().zip(data.covariance().into_iter().flatten()).enumerate() {
+        let scale = (data.covariance()[k / D][k / D] * data.covariance()[k % D][k % D]).sqrt();
+        assert_relative_eq!(sigma, exact, epsilon = 1e-3 * scale);
     }
 }
