@@ -39,7 +39,7 @@ pub trait Family: Sync {
     #[track_caller]
     fn entropy<'t, F: Real>(&self, eta: Var<'t, F>) -> Var<'t, F>;
 
-    /// E_q[θ], (d).
+    /// E_q(θ), (d).
     #[track_caller]
     fn mean<'t, F: Real>(&self, eta: Var<'t, F>) -> Var<'t, F>;
 
@@ -49,7 +49,7 @@ pub trait Family: Sync {
 
     /// KL(q ‖ π) in nats for a prior π = N(m, diag s²) whose parameters are (d) or one number for all θᵢ:
     ///
-    /// KL(q ‖ π) = −H(q) − E_q[log π],   E_q[log π] = log π(E_q[θ]) − ½ Σᵢ Var_q(θᵢ) / sᵢ²
+    /// KL(q ‖ π) = −H(q) − E_q[log π],   E_q[log π] = log π(E_q(θ)) − ½ Σᵢ Var_q(θᵢ) / sᵢ²
     #[track_caller]
     fn kl<'t, F: Real>(&self, eta: Var<'t, F>, prior: Normal<'t, F>) -> Var<'t, F> {
         let precision = (prior.log_sigma * F::from_f64(-2.0)).exp();

@@ -36,6 +36,7 @@
 //! # Ok::<(), nn::train::TrainError>(())
 //! ```
 
+pub mod conjugate;
 mod family;
 mod free_energy;
 mod transform;
