@@ -19,6 +19,7 @@ pub(crate) struct Adjoints<F> {
 
 impl<F: Real> Adjoints<F> {
     /// The adjoints of `range`, to be added to: zeroed where they are fresh.
+    #[inline]
     pub(crate) fn sum(&mut self, range: Range<usize>) -> &mut [F] {
         let sums = &mut self.values;
         if self.written.write(range.clone(), |gap| sums[gap].fill(F::ZERO)) {
@@ -28,6 +29,7 @@ impl<F: Real> Adjoints<F> {
     }
 
     /// The adjoints of `range`; `None` if its node was recorded after the backward pass.
+    #[inline]
     pub(crate) fn get(&self, range: Range<usize>) -> Option<&[F]> {
         self.values[..self.used].get(range)
     }
@@ -50,6 +52,7 @@ pub(crate) struct Ranges(Vec<Range<usize>>);
 
 impl Ranges {
     /// Adds `new`. Tells whether all of it was `fresh`; where only a part was, calls `fill` with each fresh piece.
+    #[inline]
     pub(crate) fn write(&mut self, new: Range<usize>, mut fill: impl FnMut(Range<usize>)) -> bool {
         if new.is_empty() {
             return false;
@@ -80,6 +83,7 @@ impl Ranges {
     }
 
     /// Whether any part of `range` has been written.
+    #[inline]
     pub(crate) fn touches(&self, range: Range<usize>) -> bool {
         let first = self.0.partition_point(|r| r.end <= range.start);
         self.0.get(first).is_some_and(|r| r.start.max(range.start) < range.end)

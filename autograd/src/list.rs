@@ -49,6 +49,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    #[inline]
     pub(crate) fn slice<'a, F>(
         &self,
         tape: &'a [F],
@@ -65,6 +66,7 @@ impl Place {
         &from[start..start + len]
     }
 
+    #[inline]
     pub(crate) fn shifted(self, by: usize) -> Self {
         match self {
             Place::Tape(start) => Place::Tape(start + by),
@@ -81,23 +83,27 @@ impl<F: Real> List<F> {
         (self.used, self.adjoints) = (0, 0);
     }
 
+    #[inline]
     pub(crate) fn inputs(&self, node: &Node<F>) -> Inputs<'_, F> {
         let edges = &self.edges[node.inputs.clone()];
         Inputs { nodes: &self.nodes, edges, values: &self.values, shared: &self.shared }
     }
 
     /// What an operation wrote: y and aux.
+    #[inline]
     pub(crate) fn output(&self, node: &Node<F>) -> (&[F], &[F]) {
         let Place::Tape(start) = node.value else { unreachable!("an operation's value lies on the tape") };
         let size = node.shape.size();
         self.values[start..start + size + node.aux].split_at(size)
     }
 
+    #[inline]
     pub(crate) fn value(&self, node: &Node<F>) -> &[F] {
         node.value.slice(&self.values, &self.shared, node.shape.size())
     }
 
     /// Takes room for `len` values.
+    #[inline]
     pub(crate) fn reserve(&mut self, len: usize) -> Range<usize> {
         let range = self.used..self.used + len;
         self.used = range.end;
@@ -107,17 +113,20 @@ impl<F: Real> List<F> {
         range
     }
 
+    #[inline]
     pub(crate) fn reserve_adjoint(&mut self, len: usize) -> usize {
         self.adjoints += len;
         self.adjoints - len
     }
 
+    #[inline]
     pub(crate) fn leaf(&mut self, shape: Shape, value: Place, differentiable: bool) -> u32 {
         let adjoint = differentiable.then(|| self.reserve_adjoint(shape.size()));
         let kind = if differentiable { Kind::Parameter } else { Kind::Constant };
         self.push(Node { kind, shape, inputs: 0..0, value, aux: 0, adjoint })
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, node: Node<F>) -> u32 {
         self.nodes.push(node);
         (self.nodes.len() - 1) as u32

@@ -55,20 +55,24 @@ impl<'a, F: Real> Inputs<'a, F> {
     }
 
     /// The i-th input's shape.
+    #[inline]
     pub fn shape(&self, i: usize) -> Shape {
         self.node(i).shape
     }
 
     /// The i-th input's values.
+    #[inline]
     pub fn get(&self, i: usize) -> &'a [F] {
         self.node(i).value.slice(self.values, self.shared, self.node(i).shape.size())
     }
 
     /// The i-th input as a matrix; it must have two axes.
+    #[inline]
     pub fn matrix(&self, i: usize) -> Mat<'a, F> {
         Mat::new(self.get(i), self.shape(i)[0], self.shape(i)[1])
     }
 
+    #[inline]
     fn node(&self, i: usize) -> &'a Node<F> {
         &self.nodes[self.edges[i] as usize]
     }
@@ -77,6 +81,7 @@ impl<'a, F: Real> Inputs<'a, F> {
 impl<F: Real> Index<usize> for Inputs<'_, F> {
     type Output = [F];
 
+    #[inline]
     fn index(&self, i: usize) -> &[F] {
         self.get(i)
     }
@@ -92,11 +97,13 @@ pub struct Grads<'a, F> {
 
 impl<F: Real> Grads<'_, F> {
     /// Whether a parameter reaches the i-th input.
+    #[inline]
     pub fn wants(&self, i: usize) -> bool {
         self.x.node(i).adjoint.is_some()
     }
 
     /// The adjoint of the i-th input; `None` if no parameter reaches it.
+    #[inline]
     pub fn get(&mut self, i: usize) -> Option<Adjoint<'_, F>> {
         let node = self.x.node(i);
         let start = node.adjoint?;
@@ -107,6 +114,7 @@ impl<F: Real> Grads<'_, F> {
     }
 
     /// The adjoint of the i-th input in `count` equal parts; none if no parameter reaches it.
+    #[inline]
     pub fn parts(&mut self, i: usize, count: usize) -> impl Iterator<Item = Adjoint<'_, F>> {
         let parts = move |Adjoint { sum, fresh }| {
             let size = sum.len() / count.max(1);
@@ -117,6 +125,7 @@ impl<F: Real> Grads<'_, F> {
 
     /// A buffer of `n` numbers with any contents, for intermediate results; hand it to [`put_buffer`](Self::put_buffer)
     /// afterwards and the next backward pass will not allocate it again.
+    #[inline]
     pub fn take_buffer(&mut self, n: usize) -> Vec<F> {
         let mut buffer = std::mem::take(self.scratch);
         if buffer.len() < n {
@@ -126,6 +135,7 @@ impl<F: Real> Grads<'_, F> {
     }
 
     /// Gives a buffer back.
+    #[inline]
     pub fn put_buffer(&mut self, buffer: Vec<F>) {
         *self.scratch = buffer;
     }
@@ -155,12 +165,14 @@ impl<'a, F: Real> Adjoint<'a, F> {
     }
 
     /// X̄ += α A B, X̄ taken as a matrix of the product's size.
+    #[inline]
     pub fn add_product(self, alpha: F, a: Mat<'_, F>, b: Mat<'_, F>) {
         let beta = if self.fresh { F::ZERO } else { F::ONE };
         F::gemm(alpha, a, b, beta, MatMut::new(self.sum, a.rows(), b.cols()));
     }
 
     /// The adjoint itself, for rules that add to some of its elements, or several times to one.
+    #[inline]
     pub fn sum(self) -> &'a mut [F] {
         if self.fresh {
             self.sum.fill(F::ZERO);

@@ -22,6 +22,7 @@ impl Shape {
     /// # Panics
     /// If there are more than four axes.
     #[track_caller]
+    #[inline]
     pub fn new(axes: &[usize]) -> Self {
         assert!(axes.len() <= Self::MAX_RANK, "shape {axes:?}: rank {} is above 4", axes.len());
         let mut dims = [0; Self::MAX_RANK];
@@ -30,26 +31,31 @@ impl Shape {
     }
 
     /// The axes' sizes.
+    #[inline]
     pub fn dims(&self) -> &[usize] {
         &self.dims[..self.rank]
     }
 
     /// The number of axes.
+    #[inline]
     pub fn rank(&self) -> usize {
         self.rank
     }
 
     /// The number of elements, the product of the axes (1 for a scalar).
+    #[inline]
     pub fn size(&self) -> usize {
         self.dims().iter().product()
     }
 
     /// The size of the last axis (1 for a scalar).
+    #[inline]
     pub fn last(&self) -> usize {
         self.dims().last().copied().unwrap_or(1)
     }
 
     /// The shape with its last axis replaced by `size`; a scalar stays one.
+    #[inline]
     pub fn with_last(&self, size: usize) -> Self {
         self.rank.checked_sub(1).map_or(*self, |last| self.with_axis(last, size))
     }
@@ -59,6 +65,7 @@ impl Shape {
     /// # Panics
     /// If there is no such axis.
     #[track_caller]
+    #[inline]
     pub fn with_axis(&self, axis: usize, size: usize) -> Self {
         assert!(axis < self.rank, "shape {self}: there is no axis {axis}");
         let mut shape = *self;
@@ -81,11 +88,13 @@ impl Shape {
     }
 
     /// Whether the axes of `self` are the last ones of `other`, so that `self` can be repeated along the rest.
+    #[inline]
     pub fn is_suffix_of(&self, other: &Self) -> bool {
         other.dims().ends_with(self.dims())
     }
 
     /// The axes, aligned at the right and padded with ones at the left.
+    #[inline]
     pub(crate) fn padded(&self) -> [usize; Self::MAX_RANK] {
         let mut dims = [1; Self::MAX_RANK];
         dims[Self::MAX_RANK - self.rank..].copy_from_slice(self.dims());
@@ -93,7 +102,11 @@ impl Shape {
     }
 
     /// The common shape of numpy's broadcasting: aligned at the right, axes agree or one of them is 1.
+    #[inline]
     pub(crate) fn broadcast(&self, other: &Self) -> Result<Self, String> {
+        if self == other {
+            return Ok(*self);
+        }
         let rank = self.rank.max(other.rank);
         let (a, b) = (self.padded(), other.padded());
         let mut dims = [1; Self::MAX_RANK];
@@ -115,6 +128,7 @@ impl Index<usize> for Shape {
     type Output = usize;
 
     #[track_caller]
+    #[inline]
     fn index(&self, axis: usize) -> &usize {
         &self.dims()[axis]
     }
@@ -122,6 +136,7 @@ impl Index<usize> for Shape {
 
 impl<const N: usize> From<[usize; N]> for Shape {
     #[track_caller]
+    #[inline]
     fn from(axes: [usize; N]) -> Self {
         Self::new(&axes)
     }
@@ -129,6 +144,7 @@ impl<const N: usize> From<[usize; N]> for Shape {
 
 impl From<&[usize]> for Shape {
     #[track_caller]
+    #[inline]
     fn from(axes: &[usize]) -> Self {
         Self::new(axes)
     }

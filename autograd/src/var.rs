@@ -14,27 +14,32 @@ pub struct Var<'t, F: Real> {
 }
 
 impl<'t, F: Real> Var<'t, F> {
+    #[inline]
     pub(crate) fn new(tape: &'t Tape<F>, index: u32) -> Self {
         Self { tape, index }
     }
 
+    #[inline]
     pub(crate) fn index(self) -> usize {
         self.index as usize
     }
 
     /// The tape that it lies on.
+    #[inline]
     pub fn tape(self) -> &'t Tape<F> {
         self.tape
     }
 
     /// The sizes of its axes.
     #[track_caller]
+    #[inline]
     pub fn shape(self) -> Shape {
         self.tape.list.borrow().nodes[self.index()].shape
     }
 
     /// The number of its elements.
     #[track_caller]
+    #[inline]
     pub fn size(self) -> usize {
         self.shape().size()
     }
@@ -68,6 +73,7 @@ impl<'t, F: Real> Var<'t, F> {
     /// # Panics
     /// If the range reaches beyond the end.
     #[track_caller]
+    #[inline]
     pub fn view(self, start: usize, shape: impl Into<Shape>) -> Self {
         self.tape.view(self, start, shape.into())
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use autograd::Nonlinearity;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tests::workloads::{TinyStep, VaeStep};
+use tests::workloads::{BayesStep, TinyStep, VaeStep};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -26,17 +26,34 @@ fn main() {
         pool.install(|| {
             let bench = Bench { started, threads, named: &named, time: Duration::from_secs_f64(secs) };
             for batch in [32, 128, 512] {
-                let mut w1 = VaeStep::w1(Nonlinearity::Relu, batch);
-                bench.run("W1", batch, "", || w1.step());
+                bench.run("W1", batch, "", || {
+                    let mut w1 = VaeStep::w1(Nonlinearity::Relu, batch);
+                    move || w1.step()
+                });
             }
-            let mut w1t = VaeStep::w1(Nonlinearity::Tanh, 128);
-            bench.run("W1t", 128, "", || w1t.step());
-            let mut w2 = VaeStep::w2(100);
-            bench.run("W2", 100, "", || w2.step());
+            bench.run("W1t", 128, "", || {
+                let mut w1t = VaeStep::w1(Nonlinearity::Tanh, 128);
+                move || w1t.step()
+            });
+            bench.run("W2", 100, "", || {
+                let mut w2 = VaeStep::w2(100);
+                move || w2.step()
+            });
+            for batch in [32, 455] {
+                bench.run("W3", batch, "", || {
+                    let mut w3 = BayesStep::w3(batch);
+                    move || w3.step()
+                });
+            }
             let operations = format!(" fwd_ops={}", TinyStep::OPERATIONS);
-            let (mut w6, mut w6fb) = (TinyStep::w6(), TinyStep::w6());
-            bench.run("W6", 1, &operations, || w6.step());
-            bench.run("W6fb", 1, &operations, || w6fb.forward_backward());
+            bench.run("W6", 1, &operations, || {
+                let mut w6 = TinyStep::w6();
+                move || w6.step()
+            });
+            bench.run("W6fb", 1, &operations, || {
+                let mut w6 = TinyStep::w6();
+                move || w6.forward_backward()
+            });
         });
     }
 }
@@ -49,11 +66,12 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn run(&self, name: &str, batch: usize, more: &str, mut step: impl FnMut() -> f64) {
+    fn run<S: FnMut() -> f64>(&self, name: &str, batch: usize, more: &str, workload: impl FnOnce() -> S) {
         if !self.named.is_empty() && !self.named.iter().any(|n| n == name) {
             return;
         }
         let resident = memory("VmRSS");
+        let mut step = workload();
         let first_loss = step();
         let first = self.started.elapsed().as_secs_f64();
         let warm = Instant::now();

@@ -1,9 +1,11 @@
 //! The workloads of the benchmarks: one training step each, on data of the right shape.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use autograd::{Nonlinearity, Tape, Var};
 use nn::data::{Binarise, Matrix};
+use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
 use nn::train::Trainer;
 use nn::{Init, Layout, Mlp};
@@ -58,6 +60,65 @@ impl VaeStep {
         self.step += 1;
         let objective = Images { vae: &self.vae, data: &self.data, binarise: Binarise::Grey, samples: 1 };
         self.trainer.step(&objective, &self.rows, 0, 1e-3).expect("the loss is finite").total
+    }
+}
+
+/// W3, Bayes by backprop: 13-50-1, ReLU, mean-field q over all 751 weights, σ = softplus(ρ), one draw a step, closed-form
+/// KL to N(0, I) scaled by B/455, Gaussian likelihood with σ = 0.1.
+pub struct BayesStep {
+    tape: Tape<f32>,
+    network: Mlp,
+    eta: Arc<Vec<f32>>,
+    optimizer: Optimizer<f32>,
+    data: Matrix<f32>,
+    batch: usize,
+    step: usize,
+}
+
+impl BayesStep {
+    const ROWS: usize = 455;
+
+    /// W3.
+    pub fn w3(batch: usize) -> Self {
+        let mut layout = Layout::new();
+        let network =
+            Mlp::new(&mut layout, "theta", &[13, 50, 1], Nonlinearity::Relu, Nonlinearity::Identity);
+        let d = layout.size();
+        let mut eta = vec![-3.0; 2 * d];
+        let noise = Noise::new(0, 0);
+        noise.normal(0, d, &mut eta[..d]);
+        eta[..d].iter_mut().for_each(|mu| *mu *= 0.1);
+        let mut rows = vec![0.0; Self::ROWS * 14];
+        noise.normal(1, 14, &mut rows);
+        let optimizer = Optimizer::new(Rule::ADAM, eta.len());
+        let data = Matrix::new(Self::ROWS, 14, rows);
+        Self { tape: Tape::new(), network, eta: Arc::new(eta), optimizer, data, batch, step: 0 }
+    }
+
+    /// Draws noise, computes bound and gradient, updates by Adam; the loss.
+    pub fn step(&mut self) -> f64 {
+        let Self { tape, network, eta, data, batch, step, .. } = self;
+        let (batch, d) = (*batch, eta.len() / 2);
+        let first = *step % (Self::ROWS / batch) * batch;
+        let noise = Noise::new(0, *step as u64);
+        let (loss, _) = tape.value_and_grad(eta, |tape, eta| {
+            let columns = |columns: Range<usize>, to: &mut [f32]| {
+                for (to, row) in to.chunks_exact_mut(columns.len()).zip(first..) {
+                    to.copy_from_slice(&data.row(row)[columns.clone()]);
+                }
+            };
+            let x = tape.constant_with([batch, 13], |to| columns(0..13, to));
+            let y = tape.constant_with([batch, 1], |to| columns(13..14, to));
+            let (mu, sigma) = (eta.view(0, [d]), eta.view(d, [d]).softplus());
+            let xi = tape.constant_with([d], |xi| noise.normal(0, d, xi));
+            let error = network.apply(mu + sigma * xi, x) - y;
+            let kl = (mu.square() + sigma.square()).sum() * 0.5 - sigma.ln().sum() - 0.5 * d as f32;
+            kl * (batch as f32 / Self::ROWS as f32) + error.square().sum() * (0.5 / 0.01)
+        });
+        let eta = Arc::get_mut(&mut self.eta).expect("η is not shared between steps");
+        self.optimizer.step(1e-3, eta, self.tape.gradient());
+        self.step += 1;
+        f64::from(loss)
     }
 }
 

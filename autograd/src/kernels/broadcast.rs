@@ -15,7 +15,11 @@ pub(crate) struct Walk {
 impl Walk {
     pub(crate) fn new(x: Shape, y: Shape) -> Self {
         let (xs, ys) = (x.padded(), y.padded());
-        let mut walk = Self { sizes: [1; 4], x: [0, 0, 0, 1], y: [0, 0, 0, 1] };
+        let mut walk = Self { sizes: [1, 1, 1, x.size()], x: [0, 0, 0, 1], y: [0, 0, 0, 1] };
+        if xs == ys {
+            return walk;
+        }
+        walk.sizes[3] = 1;
         let (mut at, mut x_step, mut y_step) = (3, 1, 1);
         for axis in (0..4).rev() {
             let size = if xs[axis] == 1 { ys[axis] } else { xs[axis] };
@@ -36,11 +40,13 @@ impl Walk {
         walk
     }
 
+    #[inline]
     pub(crate) fn swapped(self) -> Self {
         Self { x: self.y, y: self.x, ..self }
     }
 
     /// How often the innermost loop runs.
+    #[inline]
     fn runs(&self) -> usize {
         self.sizes[0] * self.sizes[1] * self.sizes[2]
     }

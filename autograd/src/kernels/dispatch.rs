@@ -1,6 +1,8 @@
 //! One body, three compilations: AVX-512, AVX2 and the target's baseline.
 #![allow(unsafe_code)]
 
+use crate::Real;
+
 /// A loop whose body `kernel!` wrapped. `run` and all that it calls must be `#[inline(always)]`: what is not
 /// inlined is compiled without the vector instructions.
 #[doc(hidden)]
@@ -74,6 +76,23 @@ macro_rules! kernel {
     };
 }
 
+/// The sum of sixteen lanes, halves onto halves. Four loops of constant length, which become four additions of vectors;
+/// one loop over the widths does not.
+#[doc(hidden)]
+#[inline(always)]
+pub fn fold_lanes<F: Real>(mut lanes: [F; 16]) -> F {
+    for lane in 0..8 {
+        lanes[lane] = lanes[lane] + lanes[lane + 8];
+    }
+    for lane in 0..4 {
+        lanes[lane] = lanes[lane] + lanes[lane + 4];
+    }
+    for lane in 0..2 {
+        lanes[lane] = lanes[lane] + lanes[lane + 2];
+    }
+    lanes[0] + lanes[1]
+}
+
 /// Σ of a term over slices of equal length, in sixteen lanes, so that it is vector code with the same bits at every
 /// width: `lane_sum!(F, [x, y] => x * y)`. Inside the term each name is one element; those after `mut` are references.
 #[macro_export]
@@ -98,12 +117,6 @@ macro_rules! lane_sum {
             $($(let $m = &mut $m[i];)*)?
             lanes[i % 16] += $term;
         }
-        for width in [8, 4, 2, 1] {
-            for lane in 0..width {
-                let right = lanes[lane + width];
-                lanes[lane] += right;
-            }
-        }
-        lanes[0]
+        $crate::kernels::fold_lanes(lanes)
     }};
 }

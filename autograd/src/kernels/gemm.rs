@@ -33,6 +33,7 @@ impl<'a, F> Mat<'a, F> {
     /// # Panics
     /// If `data` is shorter.
     #[track_caller]
+    #[inline]
     pub fn new(data: &'a [F], rows: usize, cols: usize) -> Self {
         check_fits(data.len(), rows, cols);
         Self { data, rows, cols, row_stride: cols, col_stride: 1 }
@@ -60,16 +61,19 @@ impl<'a, F> Mat<'a, F> {
     }
 
     /// How many rows.
+    #[inline]
     pub fn rows(&self) -> usize {
         self.rows
     }
 
     /// How many columns.
+    #[inline]
     pub fn cols(&self) -> usize {
         self.cols
     }
 
     /// The transpose, by exchanging strides.
+    #[inline]
     pub fn t(self) -> Self {
         Self {
             rows: self.cols,
@@ -81,11 +85,13 @@ impl<'a, F> Mat<'a, F> {
     }
 
     #[cfg(target_arch = "x86_64")]
+    #[inline]
     fn strided(&self) -> tiles::Strided<F> {
         tiles::Strided { at: self.data.as_ptr(), row: self.row_stride, col: self.col_stride }
     }
 
     /// The transpose if `yes`.
+    #[inline]
     pub fn t_if(self, yes: bool) -> Self {
         if yes { self.t() } else { self }
     }
@@ -97,6 +103,7 @@ impl<'a, F> MatMut<'a, F> {
     /// # Panics
     /// If `data` is shorter.
     #[track_caller]
+    #[inline]
     pub fn new(data: &'a mut [F], rows: usize, cols: usize) -> Self {
         check_fits(data.len(), rows, cols);
         Self { data, rows, cols, row_stride: cols, col_stride: 1 }
@@ -113,12 +120,14 @@ impl<'a, F> MatMut<'a, F> {
     }
 
     /// Whether the elements are the first ones of the slice, row after row.
+    #[inline]
     fn is_packed(&self) -> bool {
         self.row_stride == self.cols && self.col_stride == 1
     }
 }
 
 #[track_caller]
+#[inline]
 fn check_fits(len: usize, rows: usize, cols: usize) {
     let fits = rows.checked_mul(cols).is_some_and(|size| size <= len);
     assert!(fits, "a {rows} x {cols} matrix in a slice of {len}");
@@ -237,12 +246,14 @@ impl<F: Real> MatMut<'_, Dual<F>> {
 
 /// Whether the factors are small enough, or lie well enough, to be read in place.
 #[cfg(target_arch = "x86_64")]
+#[inline]
 fn stays_unpacked<F>(a: &Mat<'_, F>, b: &Mat<'_, F>, c: &MatMut<'_, F>) -> bool {
     // Columns of A that lie far apart are read again for every panel of B.
     a.cols > 0 && c.col_stride == 1 && (a.col_stride == 1 && b.col_stride == 1 || a.cols <= 1024)
 }
 
 /// Whether a side of the product is 1.
+#[inline]
 fn is_thin<F>(a: &Mat<'_, F>, b: &Mat<'_, F>) -> bool {
     a.rows == 1 || b.cols == 1 || a.cols == 1
 }

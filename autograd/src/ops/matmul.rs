@@ -12,6 +12,7 @@ pub struct MatMul<const TA: bool, const TB: bool>;
 
 impl<const TA: bool, const TB: bool> MatMul<TA, TB> {
     /// The factors A' and B' of each product.
+    #[inline]
     fn factors<'a, F: Real>(x: &Inputs<'a, F>) -> impl Iterator<Item = (Mat<'a, F>, Mat<'a, F>)> {
         let (x, (count, m, k), (_, l, n)) = (*x, sizes(x.shape(0)), sizes(x.shape(1)));
         (0..count).map(move |i| {
@@ -22,6 +23,7 @@ impl<const TA: bool, const TB: bool> MatMul<TA, TB> {
 }
 
 /// How many matrices there are in a stack, and their rows and columns.
+#[inline]
 fn sizes(shape: Shape) -> (usize, usize, usize) {
     let &[ref count @ .., rows, cols] = shape.dims() else { unreachable!("a matrix has two axes") };
     (count.iter().product(), rows, cols)
