@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use autograd::Nonlinearity;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tests::workloads::{BayesStep, TinyStep, VaeStep};
+use tests::workloads::{BayesStep, GaussianProcessStep, TinyStep, VaeStep};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -43,6 +43,14 @@ fn main() {
                 bench.run("W3", batch, "", || {
                     let mut w3 = BayesStep::w3(batch);
                     move || w3.step()
+                });
+            }
+            for (rows, name, fused) in
+                [(500, "W4", false), (2000, "W4", false), (500, "W4h", true), (2000, "W4h", true)]
+            {
+                bench.run(name, rows, "", || {
+                    let mut w4 = GaussianProcessStep::w4(rows, fused);
+                    move || w4.step()
                 });
             }
             let operations = format!(" fwd_ops={}", TinyStep::OPERATIONS);

@@ -122,6 +122,67 @@ impl BayesStep {
     }
 }
 
+/// W4: the negative log-density of L = 16 latent columns Z under a Gaussian process over views w and objects x, in f64, and
+/// its gradient in Z, X, log β, log ν and log α:
+///
+/// −log p(Z | X, w),   K = β exp(−2 sin²(w − w')/ν²) ⊙ X Xᵀ + α I
+pub struct GaussianProcessStep {
+    tape: Tape<f64>,
+    /// Z, X, log β, log ν, log α
+    theta: Arc<Vec<f64>>,
+    /// sin²(w − w')
+    squares: Arc<Vec<f64>>,
+    optimizer: Optimizer<f64>,
+    rows: usize,
+    fused: bool,
+}
+
+impl GaussianProcessStep {
+    const LATENTS: usize = 16;
+    const FEATURES: usize = 8;
+
+    /// W4, through a Cholesky factor and a triangular solve; W4h if `fused`, the log-density as one operation.
+    pub fn w4(rows: usize, fused: bool) -> Self {
+        let mut rng = StdRng::seed_from_u64(0);
+        let (z, x) = (rows * Self::LATENTS, rows * Self::FEATURES);
+        let mut theta = vec![0.0; z + x + 3];
+        Noise::new(0, 0).normal(0, z + x, &mut theta[..z + x]);
+        theta[z..z + x].iter_mut().for_each(|x| *x *= 0.35);
+        theta[z + x + 2] = -0.7;
+        let views: Vec<f64> = (0..rows).map(|_| rng.random_range(0.0..std::f64::consts::PI)).collect();
+        let square = |w: f64, v: f64| (w - v).sin().powi(2);
+        let squares = views.iter().flat_map(|&w| views.iter().map(move |&v| square(w, v))).collect();
+        let optimizer = Optimizer::new(Rule::ADAM, theta.len());
+        Self { tape: Tape::new(), theta: Arc::new(theta), squares: Arc::new(squares), optimizer, rows, fused }
+    }
+
+    /// The loss and its gradient, and an update by Adam; the loss.
+    pub fn step(&mut self) -> f64 {
+        let Self { tape, theta, squares, rows: n, fused, .. } = self;
+        let (n, z_size, x_size) = (*n, *n * Self::LATENTS, *n * Self::FEATURES);
+        let (loss, _) = tape.value_and_grad(theta, |tape, theta| {
+            let z = theta.view(0, [n, Self::LATENTS]);
+            let x = theta.view(z_size, [n, Self::FEATURES]);
+            let scalar = |i: usize| theta.view(z_size + x_size + i, [1]);
+            let (log_beta, log_nu, log_alpha) = (scalar(0), scalar(1), scalar(2));
+            let views = (tape.shared_constant(squares, [n, n]) * ((log_nu * -2.0).exp() * -2.0)).exp();
+            let x = x * (log_beta * 0.5).exp();
+            let k = views * x.matmul_t(x) + log_alpha.exp().broadcast_to([n]).diagonal_matrix();
+            const DEFINITE: &str = "K is positive definite: α > 0";
+            if *fused {
+                return -z.multivariate_normal_log_prob(k).expect(DEFINITE).sum();
+            }
+            let l = k.cholesky().expect(DEFINITE);
+            let whitened = l.solve_triangular(z);
+            let constant = 0.5 * (2.0 * std::f64::consts::PI).ln() * z_size as f64;
+            whitened.square().sum() * 0.5 + l.log_det_from_factor() * (0.5 * Self::LATENTS as f64) + constant
+        });
+        let theta = Arc::get_mut(&mut self.theta).expect("θ is not shared between steps");
+        self.optimizer.step(1e-3, theta, self.tape.gradient());
+        loss
+    }
+}
+
 /// The price of an operation: 2-16-16-1, tanh, batch 1, in separate operations (3 products, 3 sums, 2 tanh, difference,
 /// product, sum: 11 forward).
 pub struct TinyStep {
