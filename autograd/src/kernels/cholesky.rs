@@ -148,6 +148,69 @@ fn subtract_gram<F: Real>(s: Mat<'_, F>, c: &mut [F], stride: usize) {
     });
 }
 
+/// The adjoint of [`factor`]: L̄, the lower triangle of W, becomes the symmetric Σ = ∂loss/∂A. Its steps are those of
+/// the factor from the last to the first, with the sizes and hence nearly the cost of products (Murray 2016, section 3.2):
+///
+/// L̄₂₂ to Σ₂₂,   L̄₂₁ ← (L̄₂₁ − 2 Σ₂₂ L₂₁) L₁₁⁻¹,   L̄₁₁ ← L̄₁₁ − L̄₂₁ᵀ L₂₁,   L̄₁₁ to Σ₁₁,   Σ₂₁ = Σ₁₂ᵀ = ½ L̄₂₁
+pub(crate) fn factor_backward<F: Real>(l: Lower<'_, F>, w: &mut [F], stride: usize, scratch: &mut [F]) {
+    let n = l.n;
+    if n <= LEAF {
+        return factor_backward_leaf(l, w, stride);
+    }
+    let h = half(n);
+    let (l11, l21) = (Lower { n: h, ..l }, Mat::block(&l.data[h * l.stride..], n - h, h, l.stride));
+    let (top, bottom) = w.split_at_mut(h * stride);
+    factor_backward(l.trailing(h), &mut bottom[h..], stride, scratch);
+    {
+        let w21 = &mut scratch[..h * (n - h)];
+        for (w21, from) in w21.chunks_exact_mut(h).zip(bottom.chunks(stride)) {
+            w21.iter_mut().zip(from).for_each(|(w, &from)| *w = F::from_f64(0.5) * from);
+        }
+        subtract_product(Mat::block(&bottom[h..], n - h, n - h, stride), l21, w21);
+        l11.solve_right(false, w21, n - h);
+        let g = Mat::new(w21, n - h, h).t();
+        row_blocks(top, stride, h * h * (n - h) / 2, |start, top| {
+            let rows = start..h.min(start + BLOCK);
+            let c = MatMut::block(top, rows.len(), rows.end, stride);
+            F::gemm(
+                F::from_f64(-2.0),
+                g.row_range(rows.clone()),
+                l21.t().row_range(0..rows.end).t(),
+                F::ONE,
+                c,
+            );
+        });
+        for (w21, to) in w21.chunks_exact(h).zip(bottom.chunks_mut(stride)) {
+            to[..h].copy_from_slice(w21);
+        }
+    }
+    factor_backward(l11, top, stride, scratch);
+    transpose(bottom, n - h, h, stride, &mut top[h..], stride);
+}
+
+/// [`factor_backward`] for at most [`LEAF`] rows: Σ = ½ L⁻ᵀ P L⁻¹, P = Pᵀ the matrix whose lower triangle is that of Lᵀ L̄
+/// (ibid., equation 10)
+fn factor_backward_leaf<F: Real>(l: Lower<'_, F>, w: &mut [F], stride: usize) {
+    let n = l.n;
+    let mut p = [F::ZERO; LEAF * LEAF];
+    for i in 0..n {
+        for j in 0..=i {
+            let sum =
+                (i..n).map(|k| l.data[k * l.stride + i] * w[k * stride + j]).sum::<F>() * F::from_f64(0.5);
+            (p[i * n + j], p[j * n + i]) = (sum, sum);
+        }
+    }
+    l.solve(true, &mut p[..n * n], n);
+    let mut sigma = [F::ZERO; LEAF * LEAF];
+    transpose(&p, n, n, n, &mut sigma, n);
+    l.solve(true, &mut sigma[..n * n], n);
+    for i in 0..n {
+        for j in 0..=i {
+            (w[i * stride + j], w[j * stride + i]) = (sigma[i * n + j], sigma[i * n + j]);
+        }
+    }
+}
+
 /// Adds the lower triangle of an n x n matrix X to `sum`, and what is below the diagonal also above if `mirrored`.
 /// `fill(columns, x)` writes a block of columns of X, in the rows from the diagonal down; all blocks take `work`
 /// multiplications.
