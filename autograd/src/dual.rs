@@ -1,11 +1,13 @@
 //! Numbers that carry a derivative.
 
 use std::cmp::Ordering;
+use std::f64::consts::FRAC_2_SQRT_PI;
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use crate::kernels::gemm::dual_gemm;
+use crate::kernels::special;
 use crate::{Mat, MatMut, Real};
 
 /// a + b ε with ε² = 0: a value and its derivative along one direction, f(a + b ε) = f(a) + f'(a) b ε.
@@ -153,6 +155,12 @@ impl<F: Real> Real for Dual<F> {
         tanh |_, y| F::ONE - y * y;
         sigmoid |_, y| y * (F::ONE - y);
         softplus |x, _| x.sigmoid();
+        erf |x, _| F::from_f64(FRAC_2_SQRT_PI) * (-(x * x)).exp();
+        lgamma |x, _| x.digamma();
+    }
+
+    fn digamma(self) -> Self {
+        special::digamma(self)
     }
 
     fn gemm(alpha: Self, a: Mat<'_, Self>, b: Mat<'_, Self>, beta: Self, c: MatMut<'_, Self>) {

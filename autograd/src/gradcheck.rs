@@ -32,6 +32,8 @@ impl<O> Case<O> {
 pub struct Sample {
     shape: Shape,
     range: Range<f64>,
+    /// What is added to the diagonal.
+    diagonal: f64,
     differentiable: bool,
 }
 
@@ -46,7 +48,7 @@ impl Sample {
             range.start < range.end && (range.start < -0.05 || range.end > 0.05),
             "sample: no number of {range:?} is at least 0.05 away from 0"
         );
-        Self { shape: shape.into(), range, differentiable: true }
+        Self { shape: shape.into(), range, diagonal: 0.0, differentiable: true }
     }
 
     /// Uniform in −2..2.
@@ -60,6 +62,11 @@ impl Sample {
         Self { differentiable: false, ..self }
     }
 
+    /// The same square matrix with `shift` added to its diagonal: positive definite if that is large enough.
+    pub fn plus_diagonal(self, shift: f64) -> Self {
+        Self { diagonal: shift, ..self }
+    }
+
     fn draw(&self, random: &mut Random) -> Vec<f64> {
         let Range { start, end } = self.range;
         let mut next = || loop {
@@ -68,7 +75,11 @@ impl Sample {
                 return x;
             }
         };
-        (0..self.shape.size()).map(|_| next()).collect()
+        let mut sample: Vec<f64> = (0..self.shape.size()).map(|_| next()).collect();
+        if self.diagonal != 0.0 {
+            sample.iter_mut().step_by(self.shape.last() + 1).for_each(|x| *x += self.diagonal);
+        }
+        sample
     }
 }
 

@@ -21,7 +21,7 @@ pub use dual::Dual;
 pub use gradients::Gradients;
 pub use kernels::{Mat, MatMut};
 pub use op::{Adjoint, Grads, Inputs, Op};
-pub use ops::{Activation, Binary, Elementwise, Nonlinearity};
+pub use ops::{Activation, Binary, Elementwise, Nonlinearity, NotPositiveDefinite};
 pub use real::Real;
 pub use second::{Hvp, hessian, hvp, jacobian, jvp};
 pub use shape::Shape;

@@ -106,6 +106,15 @@ impl<F: Real> Grads<'_, F> {
         Some(Adjoint { sum: &mut adjoints[range], fresh })
     }
 
+    /// The adjoint of the i-th input in `count` equal parts; none if no parameter reaches it.
+    pub fn parts(&mut self, i: usize, count: usize) -> impl Iterator<Item = Adjoint<'_, F>> {
+        let parts = move |Adjoint { sum, fresh }| {
+            let size = sum.len() / count.max(1);
+            sum.chunks_exact_mut(size.max(1)).map(move |sum| Adjoint { sum, fresh })
+        };
+        self.get(i).into_iter().flat_map(parts)
+    }
+
     /// A buffer of `n` numbers with any contents, for intermediate results; hand it to [`put_buffer`](Self::put_buffer)
     /// afterwards and the next backward pass will not allocate it again.
     pub fn take_buffer(&mut self, n: usize) -> Vec<F> {

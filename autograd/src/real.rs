@@ -4,7 +4,7 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::kernels::{Mat, MatMut, elementary, gemm};
+use crate::kernels::{Mat, MatMut, elementary, gemm, special};
 
 /// A real number on a tape: `f32` for training, `f64` for gradient checks and Gaussian processes.
 ///
@@ -68,6 +68,12 @@ pub trait Real:
     fn sigmoid(self) -> Self;
     /// softplus(x) = ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|)
     fn softplus(self) -> Self;
+    /// erf x = 2/√π ∫₀ˣ e^−t² dt
+    fn erf(self) -> Self;
+    /// ln |Γ(x)|, +∞ at 0, −1, −2, …
+    fn lgamma(self) -> Self;
+    /// ψ(x) = d ln Γ(x) / dx, ∓∞ at ±0, NaN at −1, −2, …
+    fn digamma(self) -> Self;
 
     /// C ← α A B + β C. Where β = 0, C is written without being read.
     ///
@@ -106,18 +112,26 @@ macro_rules! float {
             fn powi(self, n: i32) -> Self {
                 self.powi(n)
             }
-            float!(@elementary $t: exp exp_m1 ln ln_1p sin cos tanh sigmoid softplus);
+            float!(@inline elementary $t: exp exp_m1 ln ln_1p sin cos tanh sigmoid softplus);
+            float!(@inline special $t: erf);
+
+            fn lgamma(self) -> Self {
+                special::lgamma(self.into()) as $t
+            }
+            fn digamma(self) -> Self {
+                special::digamma(f64::from(self)) as $t
+            }
 
             fn gemm(alpha: Self, a: Mat<'_, Self>, b: Mat<'_, Self>, beta: Self, c: MatMut<'_, Self>) {
                 gemm::$gemm(alpha, a, b, beta, c);
             }
         }
     };
-    (@elementary $t:ident: $($f:ident)*) => {
+    (@inline $module:ident $t:ident: $($f:ident)*) => {
         $(
             #[inline(always)]
             fn $f(self) -> Self {
-                elementary::$t::$f(self)
+                $module::$t::$f(self)
             }
         )*
     };

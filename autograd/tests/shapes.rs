@@ -52,8 +52,8 @@ fn products_name_both_shapes_and_the_inner_sizes() {
     misuse!(a.matmul(b) => "matmul: [128, 784] x [400, 20]: inner sizes 784 and 400 differ");
     misuse!(a.matmul_t(b) => "matmul_t: [128, 784] x [400, 20]: inner sizes 784 and 20 differ");
     misuse!(a.t_matmul(b) => "t_matmul: [128, 784] x [400, 20]: inner sizes 128 and 400 differ");
-    misuse!(a.matmul(v) => "matmul: [128, 784] x [5]: ranks 2 and 1, both must be matrices");
-    misuse!(v.matmul_t(a) => "matmul_t: [5] x [128, 784]: ranks 1 and 2, both must be matrices");
+    misuse!(a.matmul(v) => "matmul: [128, 784] x [5]: ranks 2 and 1, both must be matrices or stacks");
+    misuse!(v.matmul_t(a) => "matmul_t: [5] x [128, 784]: ranks 1 and 2, both must be matrices or stacks");
 }
 
 #[test]

@@ -5,7 +5,6 @@ use nn::data::Matrix;
 use rayon::prelude::*;
 
 use crate::BayesMlp;
-use crate::normal_cdf::{normal_cdf, normal_density};
 
 /// Draws of a network's parameters, from q or from any other sampler of the posterior.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,6 +181,16 @@ impl Predictive {
 }
 
 const HALF_LN_2PI: f64 = 0.918_938_533_204_672_7;
+
+/// Φ(x) = P(N(0, 1) ≤ x)
+fn normal_cdf(x: f64) -> f64 {
+    0.5 * (1.0 + Real::erf(x * std::f64::consts::FRAC_1_SQRT_2))
+}
+
+/// φ(x), the density of N(0, 1)
+fn normal_density(x: f64) -> f64 {
+    (-0.5 * x * x - HALF_LN_2PI).exp()
+}
 
 /// E|d + σ ε| = 2σ φ(d/σ) + d (2Φ(d/σ) − 1)
 fn mean_abs(d: f64, sigma: f64) -> f64 {

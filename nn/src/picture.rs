@@ -1,5 +1,5 @@
-//! Pictures of what a model learned, as PNG files: [`Figure`] for lines and points on axes, [`ImageGrid`] for many small
-//! images. Nothing of the system is needed: the font (DejaVu Sans, a free font) is compiled in.
+//! Pictures of what a model learned, as PNG files: [`Figure`] for lines, areas, points and heat maps on axes, [`Panels`]
+//! for several of these, [`ImageGrid`] for many small images. Nothing of the system is needed: the font (DejaVu Sans, a free font) is compiled in.
 //!
 //! ```no_run
 //! use nn::picture::{Figure, ImageGrid};
@@ -22,6 +22,7 @@ mod axis;
 mod canvas;
 mod figure;
 mod grid;
+mod panels;
 mod style;
 
 use std::io;
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 
 pub use figure::Figure;
 pub use grid::ImageGrid;
+pub use panels::Panels;
 
 /// Why a picture could not be saved.
 #[derive(Debug, thiserror::Error)]

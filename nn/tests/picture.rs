@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
 
-use nn::picture::{Figure, ImageGrid, PictureError};
+use nn::picture::{Figure, ImageGrid, Panels, PictureError};
 use proptest::prelude::*;
 use tempfile::tempdir;
 
@@ -136,6 +136,117 @@ fn a_test_set_of_ten_thousand_digits_stays_a_small_file() {
     draw(|path| Figure::new("MNIST").classes((0..10).map(|d| d.to_string()), spiral(10_000, 10)).save(path));
 }
 
+impl Decoded {
+    /// How many pixels are about of this colour.
+    fn like(&self, colour: [u8; 3]) -> usize {
+        self.pixels.iter().filter(|pixel| (0..3).all(|i| pixel[i].abs_diff(colour[i]) < 4)).count()
+    }
+}
+
+/// 0.3 of navy on white.
+const TINT: [u8; 3] = [183, 183, 213];
+
+#[test]
+fn a_band_fills_what_lies_between_its_lines() {
+    // So that all axes and their grids are the same.
+    let dot = || [(0.0, 0.97), (5.0, f64::NAN), (0.0, 1.0)];
+    let band = |low, high| (0..=10).map(move |i| (f64::from(i), low, high));
+    let picture = draw(|path| Figure::new("band").band("a", band(0.0, 1.0)).line("a", dot()).save(path));
+    let half = draw(|path| Figure::new("half").band("a", band(0.0, 0.5)).line("a", dot()).save(path));
+    let (whole, half) = (picture.like(TINT), half.like(TINT));
+    assert!(whole > 300_000, "{whole}");
+    assert!((half as f64 / whole as f64 - 0.5).abs() < 0.02, "{half} of {whole}");
+    // The grid shines through.
+    let gap = draw(|path| {
+        let points = band(0.0, 1.0).map(|(x, low, high)| (x, low, if x == 5.0 { f64::NAN } else { high }));
+        Figure::new("gap").band("a", points).line("a", dot()).save(path)
+    });
+    let share = gap.like(TINT) as f64 / whole as f64;
+    assert!((share - 0.8).abs() < 0.02, "{share}");
+}
+
+#[test]
+fn bars_are_as_wide_and_as_high_as_they_should_be() {
+    let area = |width, heights: [f64; 4]| {
+        let points = heights.into_iter().enumerate().map(|(i, y)| (i as f64, y));
+        draw(|path| Figure::new("bars").bars("a", width, points).save(path)).like(TINT) as f64
+    };
+    let [whole, half] = [1.0, 0.5].map(|width| area(width, [1.0; 4]));
+    // The narrower bars have a narrower axis: 4 of 4 against 2 of 3.5.
+    assert!((half / whole - 2.0 / 3.5).abs() < 0.02, "{half} of {whole}");
+    let steps = area(1.0, [1.0, 0.5, 0.0, 0.5]);
+    assert!((steps / whole - 0.5).abs() < 0.02, "{steps} of {whole}");
+}
+
+#[test]
+fn what_has_one_name_has_one_colour_and_one_entry() {
+    let picture = draw(|path| {
+        let figure = (0..20).fold(Figure::new("draws"), |f, i| f.line("draw", wave(50, 0.1 * f64::from(i))));
+        figure.save(path)
+    });
+    let navy = picture.like([16, 16, 115]);
+    assert!(navy > 5_000, "{navy}");
+    assert!(picture.coloured() < 3 * navy, "a second colour, {} of {navy}", picture.coloured());
+}
+
+#[test]
+fn a_heat_map_shows_each_value_as_a_rectangle_of_its_colour_and_a_bar_that_explains_it() {
+    let map = |values: [f64; 4]| {
+        draw(|path| Figure::new("heat").heat_map("density", (0.0..1.0, 0.0..1.0), 2, values).save(path))
+    };
+    let picture = map([0.0, 1.0, f64::NAN, 1.0]);
+    let (lowest, highest) = (picture.like([255, 250, 235]), picture.like([128, 34, 62]));
+    assert!((lowest as f64 / highest as f64 - 0.5).abs() < 0.02, "{lowest}, {highest}");
+    // The first row is the lowest: the cell that is light there is NaN, and white, above.
+    let light = |(i, pixel): (usize, &[u8; 3])| (*pixel == [255, 250, 235]).then_some(i / picture.width);
+    let top = picture.pixels.iter().enumerate().find_map(light).unwrap();
+    assert!(top > picture.height / 2 - 40, "{top}");
+    map([2.0; 4]);
+    map([f64::NAN; 4]);
+    map([f64::INFINITY, -1e308, 1e308, 0.0]);
+}
+
+#[test]
+fn what_lies_outside_a_heat_map_is_left_out() {
+    let figure = || Figure::new("").heat_map("", (0.0..1.0, 0.0..1.0), 1, [0.0]);
+    let inside = draw(|path| figure().line("a", [(0.1, 0.5), (0.9, 0.5)]).save(path));
+    let outside = draw(|path| figure().line("a", [(0.1, 1.5), (0.9, 1.5)]).save(path));
+    assert!(inside.like([16, 16, 115]) > 500);
+    assert_eq!(outside.like([16, 16, 115]), 0);
+}
+
+#[test]
+#[should_panic(expected = "figure: 5 values are no rows of 2 cells")]
+fn half_a_row_of_heat_panics() {
+    let _ = Figure::new("").heat_map("", (0.0..1.0, 0.0..1.0), 2, [0.0; 5]);
+}
+
+#[test]
+#[should_panic(expected = "figure: a second heat map would hide the first")]
+fn a_second_heat_map_panics() {
+    let range = || (0.0..1.0, 0.0..1.0);
+    let _ = Figure::new("").heat_map("", range(), 1, [0.0]).heat_map("", range(), 1, [0.0]);
+}
+
+#[test]
+fn panels_are_figures_side_by_side() {
+    let figure = |shift| Figure::new("panel").axes("x", "y").line("sine", wave(50, shift));
+    let size = |picture: &Decoded| (picture.width, picture.height);
+    let one = draw(|path| Panels::new("One", 3).figure(figure(0.0)).save(path));
+    let four = (0..4).fold(Panels::new("Four", 3), |panels, i| panels.figure(figure(f64::from(i))));
+    let four = draw(|path| four.save(path));
+    assert_eq!(size(&one), (560, 48 + 440));
+    assert_eq!(size(&four), (3 * 560, 48 + 2 * 440));
+    assert!(four.coloured() > 3 * one.coloured(), "{} and {}", one.coloured(), four.coloured());
+    draw(|path| Panels::new("None", 2).save(path));
+}
+
+#[test]
+#[should_panic(expected = "panels: rows of no figures")]
+fn panels_without_columns_panic() {
+    Panels::new("", 0);
+}
+
 #[test]
 #[should_panic(expected = "figure: class 2 has no name")]
 fn a_class_without_a_name_panics() {
@@ -171,7 +282,11 @@ proptest! {
     ) {
         let tiny = points.iter().map(|(x, y)| (x.fract() * 10_f64.powi(scale), 1.0 + y.fract() * 1e-12));
         for points in [points.clone(), tiny.collect()] {
-            let figure = Figure::new("any").line("a", points.clone()).classes(["b"], points.into_iter().map(|p| (p, 0)));
+            let figure = Figure::new("any")
+                .band("a", points.iter().map(|&(x, y)| (x, y, x)))
+                .bars("c", 0.5, points.clone())
+                .line("a", points.clone())
+                .classes(["b"], points.into_iter().map(|p| (p, 0)));
             let figure = if log.0 { figure.log_x() } else { figure };
             let figure = if log.1 { figure.log_y() } else { figure };
             draw(|path| figure.save(path));

@@ -1,6 +1,8 @@
 //! Matrix products.
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+
 use crate::{Dual, Real};
 
 /// A matrix inside a slice: element (i, j) is `data[i · row_stride + j · col_stride]`.
@@ -13,13 +15,14 @@ pub struct Mat<'a, F> {
     col_stride: usize,
 }
 
-/// A matrix that can be written, in row-major order, its elements `stride` apart.
+/// A matrix that can be written: element (i, j) is `data[i · row_stride + j · col_stride]`, and no two are the same.
 #[derive(Debug)]
 pub struct MatMut<'a, F> {
     data: &'a mut [F],
     rows: usize,
     cols: usize,
-    stride: usize,
+    row_stride: usize,
+    col_stride: usize,
 }
 
 impl<'a, F> Mat<'a, F> {
@@ -31,6 +34,27 @@ impl<'a, F> Mat<'a, F> {
     pub fn new(data: &'a [F], rows: usize, cols: usize) -> Self {
         check_fits(data.len(), rows, cols);
         Self { data, rows, cols, row_stride: cols, col_stride: 1 }
+    }
+
+    /// A block of a larger matrix whose rows are `stride` apart; `data` starts with the block's first element.
+    ///
+    /// # Panics
+    /// If `data` is shorter, or rows overlap.
+    #[track_caller]
+    pub fn block(data: &'a [F], rows: usize, cols: usize, stride: usize) -> Self {
+        check_block_fits(data.len(), rows, cols, stride);
+        Self { data, rows, cols, row_stride: stride, col_stride: 1 }
+    }
+
+    /// Some of the rows.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    #[track_caller]
+    pub fn row_range(self, rows: Range<usize>) -> Self {
+        assert!(rows.start <= rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
+        let data = self.data.get(rows.start * self.row_stride..).unwrap_or_default();
+        Self { data, rows: rows.len(), ..self }
     }
 
     /// How many rows.
@@ -68,7 +92,22 @@ impl<'a, F> MatMut<'a, F> {
     #[track_caller]
     pub fn new(data: &'a mut [F], rows: usize, cols: usize) -> Self {
         check_fits(data.len(), rows, cols);
-        Self { data, rows, cols, stride: 1 }
+        Self { data, rows, cols, row_stride: cols, col_stride: 1 }
+    }
+
+    /// A block of a larger matrix whose rows are `stride` apart; `data` starts with the block's first element.
+    ///
+    /// # Panics
+    /// If `data` is shorter, or rows overlap.
+    #[track_caller]
+    pub fn block(data: &'a mut [F], rows: usize, cols: usize, stride: usize) -> Self {
+        check_block_fits(data.len(), rows, cols, stride);
+        Self { data, rows, cols, row_stride: stride, col_stride: 1 }
+    }
+
+    /// Whether the elements are the first ones of the slice, row after row.
+    fn is_packed(&self) -> bool {
+        self.row_stride == self.cols && self.col_stride == 1
     }
 }
 
@@ -76,6 +115,16 @@ impl<'a, F> MatMut<'a, F> {
 fn check_fits(len: usize, rows: usize, cols: usize) {
     let fits = rows.checked_mul(cols).is_some_and(|size| size <= len);
     assert!(fits, "a {rows} x {cols} matrix in a slice of {len}");
+}
+
+#[track_caller]
+fn check_block_fits(len: usize, rows: usize, cols: usize, stride: usize) {
+    let before = rows.saturating_sub(1).checked_mul(stride);
+    let fits = before.and_then(|before| before.checked_add(cols)).is_some_and(|size| size <= len);
+    assert!(
+        cols <= stride && (fits || rows == 0),
+        "a {rows} x {cols} block, stride {stride}, in a slice of {len}"
+    );
 }
 
 macro_rules! product {
@@ -91,11 +140,11 @@ macro_rules! product {
                 c.rows,
                 c.cols
             );
-            if is_thin(&a, &b) && c.stride == 1 {
+            if is_thin(&a, &b) && c.is_packed() {
                 return thin(alpha, a, b, beta, c);
             }
-            // SAFETY: the constructors checked that every element of `a`, `b` and `c` lies in its slice, and `c` is
-            // borrowed mutably, so it overlaps neither `a` nor `b`.
+            // SAFETY: the constructors checked that every element of `a`, `b` and `c` lies in its slice and that the rows
+            // of `c` do not overlap; `c` is borrowed mutably, so it overlaps neither `a` nor `b`.
             unsafe {
                 matrixmultiply::$name(
                     a.rows,
@@ -110,8 +159,8 @@ macro_rules! product {
                     b.col_stride as isize,
                     beta,
                     c.data.as_mut_ptr(),
-                    (c.cols * c.stride) as isize,
-                    c.stride as isize,
+                    c.row_stride as isize,
+                    c.col_stride as isize,
                 );
             }
         }
@@ -131,7 +180,7 @@ pub(crate) fn dual_gemm<F: Real>(
     beta: Dual<F>,
     mut c: MatMut<'_, Dual<F>>,
 ) {
-    if is_thin(&a, &b) && c.stride == 1 {
+    if is_thin(&a, &b) && c.is_packed() {
         return thin(alpha, a, b, beta, c);
     }
     let fresh = beta == Dual::ZERO;
@@ -164,7 +213,8 @@ impl<F: Real> MatMut<'_, Dual<F>> {
         let data =
             unsafe { std::slice::from_raw_parts_mut(self.data.as_mut_ptr().cast(), 2 * self.data.len()) };
         let data = data.get_mut(part..).unwrap_or_default();
-        MatMut { data, rows: self.rows, cols: self.cols, stride: 2 * self.stride }
+        let (row_stride, col_stride) = (2 * self.row_stride, 2 * self.col_stride);
+        MatMut { data, rows: self.rows, cols: self.cols, row_stride, col_stride }
     }
 }
 

@@ -7,9 +7,12 @@
 mod dispatch;
 
 pub(crate) mod broadcast;
+pub(crate) mod cholesky;
+#[macro_use]
 pub mod elementary;
 pub mod gemm;
 pub mod normal;
+pub mod special;
 
 pub use dispatch::{Kernel, dispatch};
 pub use gemm::{Mat, MatMut};

@@ -2,6 +2,7 @@
 
 use std::ops;
 
+use super::elementwise::{power, power_slope};
 use crate::gradcheck::{Case, Sample};
 use crate::kernels::broadcast::{Swapped, Walk, broadcast, broadcast_backward};
 use crate::{Grads, Inputs, Op, Real, Shape, Var};
@@ -137,6 +138,11 @@ binary! {
 
     /// z = min(x, y), NaN if either is;   the smaller one has slope 1, equal ones ½ each
     Min min, |x, y| select(x, y, x < y, y < x), |x, y, _| share(y, x), |x, y, _| share(x, y);
+
+    /// z = xʸ = e^(y ln x),   ∂z/∂x = y xʸ⁻¹,   ∂z/∂y = z ln x, taken to be 0 where z = 0;   x ≥ 0, else NaN. At x = 0
+    /// as [`Powf`](crate::ops::Powf).
+    Pow pow, |x, y| power(x, y), |x, y, _| power_slope(x, y),
+        |x, _, z| if z == F::ZERO { z } else { z * x.ln() };
 }
 
 /// x or y, whichever was chosen; neither is where they are equal or one is NaN.
@@ -175,6 +181,12 @@ impl<F: Real> Var<'_, F> {
     #[track_caller]
     pub fn min(self, other: Self) -> Self {
         self.tape().apply(Broadcast(Min), &[self, other])
+    }
+
+    /// xʸ element by element, broadcast; x ≥ 0.
+    #[track_caller]
+    pub fn pow(self, exponent: Self) -> Self {
+        self.tape().apply(Broadcast(Pow), &[self, exponent])
     }
 }
 

@@ -1,9 +1,10 @@
 //! Functions of one number, applied to every element: a table.
 
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 use std::ops::Range;
 
 use crate::gradcheck::{Case, Sample};
-use crate::{Grads, Inputs, Op, Real, Shape, Var};
+use crate::{Dual, Grads, Inputs, Op, Real, Shape, Var};
 
 /// A function y = f(x) of one number. [`Map`] makes an operation of it: implement this trait, and
 /// `tape.record(Map(f), &[x])` records, differentiates and vectorises it.
@@ -89,19 +90,20 @@ kernel! {
     }
 }
 
-/// One line a function: type, method, domain of the check, y = f(x), dy/dx from x and y. An attribute comes with the
-/// value under which it is checked, and with a condition if not every value will do; `|_, y|` marks an [`Activation`].
+/// One line a function: type, method, domain of the check, y = f(x), dy/dx from x and y. Attributes come with the
+/// values under which they are checked, and with a condition if not every value will do; `|_, y|` marks an [`Activation`].
 macro_rules! elementwise {
     ($(
         $(#[$meta:meta])*
-        $name:ident $(<$generic:ident>)? $method:ident $(($attr:ident: $type:ty = $example:expr))? $(if $valid:expr;)?
+        $name:ident $(<$generic:ident>)? $method:ident $(($($attr:ident: $type:ty = $example:expr),+))?
+        $(if $valid:expr;)?
         on $domain:expr,
         |$x:ident| $f:expr, |$dx:tt, $dy:tt| $df:expr;
     )*) => {
         $(
             $(#[$meta])*
             #[derive(Clone, Copy, Debug)]
-            pub struct $name $(<$generic>)? $((pub $type))?;
+            pub struct $name $(<$generic>)? $(($(pub $type),+))?;
 
             impl<F: Real> Elementwise<F> for $name $(<$generic>)? {
                 const NAME: &'static str = stringify!($method);
@@ -109,18 +111,18 @@ macro_rules! elementwise {
 
                 #[inline(always)]
                 fn f(&self, $x: F) -> F {
-                    $(let $attr = self.0;)?
+                    $(let Self($($attr),+) = *self;)?
                     $f
                 }
 
                 #[inline(always)]
                 fn df(&self, $dx: F, $dy: F) -> F {
-                    $(let $attr = self.0; let _ = $attr;)?
+                    $(let Self($($attr),+) = *self; $(let _ = $attr;)+)?
                     $df
                 }
 
                 fn example() -> Self {
-                    $name $(({ let example: $type = $example; example }))?
+                    $name $(($({ let example: $type = $example; example }),+))?
                 }
             }
             elementwise!(@activation $dx $name $(<$generic>)?);
@@ -130,9 +132,9 @@ macro_rules! elementwise {
                 #[track_caller]
                 // `neg` is the operator's, too.
                 #[allow(clippy::should_implement_trait)]
-                pub fn $method(self $(, $attr: $type)?) -> Self {
+                pub fn $method(self $($(, $attr: $type)+)?) -> Self {
                     $(assert!($valid, "{}: {} is needed", stringify!($method), stringify!($valid));)?
-                    self.tape().apply(Map($name $(($attr))?), &[self])
+                    self.tape().apply(Map($name $(($($attr),+))?), &[self])
                 }
             }
         )*
@@ -212,6 +214,54 @@ elementwise! {
     /// y = x for x > 0, else eˣ − 1;   dy/dx = 1 for x > 0, else y + 1
     Elu elu on -2.0..2.0, |x| if x > F::ZERO { x } else { x.exp_m1() },
         |_, y| if y > F::ZERO { F::ONE } else { y + F::ONE };
+
+    /// y = x Φ(x) = x (1 + erf(x/√2)) / 2, with the normal distribution Φ itself,   dy/dx = Φ(x) + x φ(x);   NaN at −∞.
+    /// The error is relative to x where Φ(x) is tiny.
+    Gelu gelu on -3.0..3.0, |x| x * normal_cdf(x),
+        |x, _| normal_cdf(x) + x * F::from_f64(0.5 * FRAC_1_SQRT_2 * FRAC_2_SQRT_PI) * (F::from_f64(-0.5) * x * x).exp();
+
+    /// y = x σ(x),   dy/dx = σ(x) + y (1 − σ(x));   NaN at −∞
+    Silu silu on -3.0..3.0, |x| x * x.sigmoid(), |x, y| x.sigmoid() + y * (-x).sigmoid();
+
+    /// y = min(max(x, low), high), low ≤ high;   dy/dx = 1 for low ≤ x ≤ high (so that a parameter on a bound can leave
+    /// it), else 0
+    Clamp<F> clamp(low: F = F::from_f64(-0.7), high: F = F::from_f64(1.1)) if low <= high;
+        on -2.0..2.0, |x| if x < low { low } else if x > high { high } else { x },
+        |x, _| if x < low || x > high { F::ZERO } else { F::ONE };
+
+    /// y = xᶜ = e^(c ln x),   dy/dx = c xᶜ⁻¹;   x ≥ 0, else NaN. At 0 both are what c says: 0ᶜ is 0, 1 or ∞ for
+    /// c > 0, = 0 or < 0. x⁰ is 1 with slope 0, for every x. The error is about c ln x ulp.
+    Powf<F> powf(c: F = F::from_f64(2.5)) on 0.1..3.0, |x| power(x, c),
+        |x, _| power_slope(x, c);
+
+    /// y = erf x = 2/√π ∫₀ˣ e^−t² dt,   dy/dx = 2/√π e^−x²
+    Erf erf on -2.0..2.0, |x| x.erf(), |x, _| F::from_f64(FRAC_2_SQRT_PI) * (-(x * x)).exp();
+
+    /// y = ln |Γ(x)|,   dy/dx = ψ(x);   +∞ at 0, −1, −2, …
+    Lgamma lgamma on -0.9..4.0, |x| x.lgamma(), |x, _| x.digamma();
+
+    /// y = ψ(x) = d ln Γ(x) / dx,   dy/dx = ψ′(x), the tangent of ψ(x + ε);   ∓∞ at ±0, NaN at −1, −2, …
+    Digamma digamma on -0.9..4.0, |x| x.digamma(), |x, _| Dual::new(x, F::ONE).digamma().tangent;
+}
+
+/// xᶜ = e^(c ln x), and x⁰ = 1.
+#[inline(always)]
+pub(super) fn power<F: Real>(x: F, c: F) -> F {
+    let exponent = c * x.ln();
+    if c == F::ZERO && !exponent.is_finite() { F::ONE } else { exponent.exp() }
+}
+
+/// c xᶜ⁻¹, and 0 for c = 0.
+#[inline(always)]
+pub(super) fn power_slope<F: Real>(x: F, c: F) -> F {
+    let slope = c * power(x, c - F::ONE);
+    if c == F::ZERO && !slope.is_finite() { F::ZERO } else { slope }
+}
+
+/// Φ(x)
+#[inline(always)]
+fn normal_cdf<F: Real>(x: F) -> F {
+    F::from_f64(0.5) * (F::ONE + (F::from_f64(FRAC_1_SQRT_2) * x).erf())
 }
 
 /// 1, 0 or −1; NaN for NaN.

@@ -3,17 +3,28 @@
 use crate::gradcheck::{Case, Sample};
 use crate::{Grads, Inputs, Mat, MatMut, Op, Real, Shape, Var};
 
-/// The product of two matrices, either one transposed: C = A' B' with A' = Aᵀ if `TA`, B' = Bᵀ if `TB`.
+/// The product of two matrices, either one transposed: C = A' B' with A' = Aᵀ if `TA`, B' = Bᵀ if `TB`. Of two stacks of
+/// equally many matrices, the products one by one.
 ///
 /// Ā' += C̄ B'ᵀ,   B̄' += A'ᵀ C̄
 #[derive(Clone, Copy, Debug)]
 pub struct MatMul<const TA: bool, const TB: bool>;
 
 impl<const TA: bool, const TB: bool> MatMul<TA, TB> {
-    /// The factors A' and B'.
-    fn factors<'a, F: Real>(x: &Inputs<'a, F>) -> (Mat<'a, F>, Mat<'a, F>) {
-        (x.matrix(0).t_if(TA), x.matrix(1).t_if(TB))
+    /// The factors A' and B' of each product.
+    fn factors<'a, F: Real>(x: &Inputs<'a, F>) -> impl Iterator<Item = (Mat<'a, F>, Mat<'a, F>)> {
+        let (x, (count, m, k), (_, l, n)) = (*x, sizes(x.shape(0)), sizes(x.shape(1)));
+        (0..count).map(move |i| {
+            let (a, b) = (&x.get(0)[i * m * k..], &x.get(1)[i * l * n..]);
+            (Mat::new(a, m, k).t_if(TA), Mat::new(b, l, n).t_if(TB))
+        })
     }
+}
+
+/// How many matrices there are in a stack, and their rows and columns.
+fn sizes(shape: Shape) -> (usize, usize, usize) {
+    let &[ref count @ .., rows, cols] = shape.dims() else { unreachable!("a matrix has two axes") };
+    (count.iter().product(), rows, cols)
 }
 
 impl<F: Real, const TA: bool, const TB: bool> Op<F> for MatMul<TA, TB> {
@@ -28,30 +39,41 @@ impl<F: Real, const TA: bool, const TB: bool> Op<F> for MatMul<TA, TB> {
 
     fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
         let [a, b] = x else { return Err("takes two inputs".into()) };
-        if a.rank() != 2 || b.rank() != 2 {
-            return Err(format!("ranks {} and {}, both must be matrices", a.rank(), b.rank()));
+        if a.rank() != b.rank() || !(2..=3).contains(&a.rank()) {
+            return Err(format!("ranks {} and {}, both must be matrices or stacks", a.rank(), b.rank()));
         }
-        let (rows, inner) = if TA { (a[1], a[0]) } else { (a[0], a[1]) };
-        let (other, cols) = if TB { (b[1], b[0]) } else { (b[0], b[1]) };
+        let ((count, m, k), (others, l, n)) = (sizes(*a), sizes(*b));
+        if count != others {
+            return Err(format!("stacks of {count} and {others} matrices"));
+        }
+        let (rows, inner) = if TA { (k, m) } else { (m, k) };
+        let (other, cols) = if TB { (n, l) } else { (l, n) };
         if inner != other {
             return Err(format!("inner sizes {inner} and {other} differ"));
         }
-        Ok([rows, cols].into())
+        Ok(a.with_axis(a.rank() - 2, rows).with_last(cols))
     }
 
     fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
-        let (a, b) = Self::factors(x);
-        F::gemm(F::ONE, a, b, F::ZERO, MatMut::new(y, a.rows(), b.cols()));
+        for (i, (a, b)) in Self::factors(x).enumerate() {
+            let (rows, cols) = (a.rows(), b.cols());
+            F::gemm(F::ONE, a, b, F::ZERO, MatMut::new(&mut y[i * rows * cols..], rows, cols));
+        }
     }
 
     fn backward(&self, x: &Inputs<'_, F>, _: &[F], _: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
-        let (a, b) = Self::factors(x);
-        let dc = Mat::new(dy, a.rows(), b.cols());
-        if let Some(da) = grads.get(0) {
+        let count = sizes(x.shape(0)).0;
+        let dc = |i, a: Mat<'_, F>, b: Mat<'_, F>| {
+            let (rows, cols) = (a.rows(), b.cols());
+            Mat::new(&dy[i * rows * cols..], rows, cols)
+        };
+        for (da, (i, (a, b))) in grads.parts(0, count).zip(Self::factors(x).enumerate()) {
+            let dc = dc(i, a, b);
             let (left, right) = if TA { (b, dc.t()) } else { (dc, b.t()) };
             da.add_product(F::ONE, left, right);
         }
-        if let Some(db) = grads.get(1) {
+        for (db, (i, (a, b))) in grads.parts(1, count).zip(Self::factors(x).enumerate()) {
+            let dc = dc(i, a, b);
             let (left, right) = if TB { (dc.t(), a) } else { (a.t(), dc) };
             db.add_product(F::ONE, left, right);
         }
@@ -65,27 +87,32 @@ impl<F: Real, const TA: bool, const TB: bool> Op<F> for MatMul<TA, TB> {
             let b = if TB { [n, k] } else { [k, n] };
             Case::new(Self, [Sample::any(a), Sample::any(b)])
         };
-        sizes.into_iter().map(case).collect()
+        let stacked = |stack| {
+            let a = if TA { [stack, 4, 2] } else { [stack, 2, 4] };
+            let b = if TB { [stack, 3, 4] } else { [stack, 4, 3] };
+            Case::new(Self, [Sample::any(a), Sample::any(b)])
+        };
+        sizes.into_iter().map(case).chain([1, 3].map(stacked)).collect()
     }
 }
 
 impl<F: Real> Var<'_, F> {
-    /// The product A B of an (m, k) and a (k, n) matrix.
+    /// The product A B of an (m, k) and a (k, n) matrix; or the products of two stacks of them, one by one.
     ///
     /// # Panics
-    /// If the operands are not matrices, or the inner sizes differ (so do the two below).
+    /// If the operands are neither matrices nor stacks of equally many, or the inner sizes differ (so do the two below).
     #[track_caller]
     pub fn matmul(self, other: Self) -> Self {
         self.tape().apply(MatMul::<false, false>, &[self, other])
     }
 
-    /// The product A Bᵀ of an (m, k) and an (n, k) matrix; nothing is copied.
+    /// The product A Bᵀ of an (m, k) and an (n, k) matrix, or of stacks; nothing is copied.
     #[track_caller]
     pub fn matmul_t(self, other: Self) -> Self {
         self.tape().apply(MatMul::<false, true>, &[self, other])
     }
 
-    /// The product Aᵀ B of a (k, m) and a (k, n) matrix; nothing is copied.
+    /// The product Aᵀ B of a (k, m) and a (k, n) matrix, or of stacks; nothing is copied.
     #[track_caller]
     pub fn t_matmul(self, other: Self) -> Self {
         self.tape().apply(MatMul::<true, false>, &[self, other])

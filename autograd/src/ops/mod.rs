@@ -5,6 +5,7 @@ mod dense;
 mod density;
 mod diag_normal;
 mod elementwise;
+mod linalg;
 mod matmul;
 mod movement;
 mod reduce;
@@ -14,6 +15,7 @@ pub use dense::*;
 pub use density::*;
 pub use diag_normal::*;
 pub use elementwise::*;
+pub use linalg::*;
 pub use matmul::*;
 pub use movement::*;
 pub use reduce::*;
@@ -53,11 +55,16 @@ catalogue! {
     Map<Identity>, Map<Neg>, Map<Recip>, Map<Square>, Map<Sqrt>, Map<Abs>, Map<Powi>, Map<Scale<F>>, Map<Shift<F>>,
     Map<Exp>, Map<ExpM1>, Map<Ln>, Map<Ln1p>, Map<Sin>, Map<Cos>,
     Map<Tanh>, Map<Sigmoid>, Map<LogSigmoid>, Map<Softplus>, Map<Relu>, Map<LeakyRelu<F>>, Map<Elu>,
-    Broadcast<Add>, Broadcast<Sub>, Broadcast<Mul>, Broadcast<Div>, Broadcast<Max>, Broadcast<Min>,
-    Sum, Mean, LogSumExp, Softmax, LogSoftmax,
+    Map<Gelu>, Map<Silu>, Map<Clamp<F>>, Map<Powf<F>>, Map<Erf>, Map<Lgamma>, Map<Digamma>,
+    Broadcast<Add>, Broadcast<Sub>, Broadcast<Mul>, Broadcast<Div>, Broadcast<Max>, Broadcast<Min>, Broadcast<Pow>,
+    Sum, Mean, LogSumExp, Softmax, LogSoftmax, Maximum, CumulativeSum,
     MatMul<false, false>, MatMul<false, true>, MatMul<true, false>,
     Dense<Identity>, Dense<Relu>, Dense<LeakyRelu<F>>, Dense<Elu>, Dense<Tanh>, Dense<Sigmoid>, Dense<Softplus>,
+    Cholesky, MultivariateNormalLogProb,
+    SolveTriangular<false, false>, SolveTriangular<false, true>,
+    SolveTriangular<true, false>, SolveTriangular<true, true>,
     Move<Transpose>, Move<Columns>, Move<Concatenate>, Move<Gather>, Move<BroadcastTo>,
+    Move<Diagonal>, Move<DiagonalMatrix>, Move<LowerTriangle>, Move<Select>,
     BernoulliLogProb, NormalLogProb, DiagNormalLogProb, DiagNormalSample, DiagNormalKl, DiagNormalKlToStandard,
     BoundLogSigma<F>,
 }

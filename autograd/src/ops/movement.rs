@@ -5,6 +5,26 @@ use std::ops::Range;
 use crate::gradcheck::{Case, Sample};
 use crate::{Grads, Inputs, Op, Real, Shape, Var};
 
+/// A piece of a result.
+#[derive(Clone, Debug)]
+pub enum Piece {
+    /// A run of elements of the input with this number.
+    Run(usize, Range<usize>),
+    /// So many zeros.
+    Zeros(usize),
+}
+
+use Piece::{Run, Zeros};
+
+impl Piece {
+    fn len(&self) -> usize {
+        match self {
+            Run(_, run) => run.len(),
+            Zeros(len) => *len,
+        }
+    }
+}
+
 /// A way to put a result together from runs of the inputs. [`Move`] makes an operation of it.
 pub trait Movement: Clone + Send + 'static {
     /// The name in drawings and messages.
@@ -13,14 +33,14 @@ pub trait Movement: Clone + Send + 'static {
     /// The shape of the result, or why the inputs do not fit.
     fn shape(&self, x: &[Shape]) -> Result<Shape, String>;
 
-    /// Calls `run` with an input's number and a range of its elements, for one piece of the result after the other.
-    fn runs<F: Real>(&self, x: &Inputs<'_, F>, run: impl FnMut(usize, Range<usize>));
+    /// Calls `put` with one piece of the result after the other.
+    fn pieces<F: Real>(&self, x: &Inputs<'_, F>, put: impl FnMut(Piece));
 
     /// Movements and inputs on which the adjoint is checked.
     fn cases() -> Vec<(Self, Vec<Sample>)>;
 }
 
-/// Numbers moved: y is runs of the inputs, one after the other.   x̄ at each run += ȳ
+/// Numbers moved: y is runs of the inputs and zeros, one after the other.   x̄ at each run += ȳ
 #[derive(Clone, Copy, Debug)]
 pub struct Move<M>(pub M);
 
@@ -34,9 +54,12 @@ impl<F: Real, M: Movement> Op<F> for Move<M> {
     }
 
     fn forward(&self, x: &Inputs<'_, F>, mut y: &mut [F], _: &mut [F]) {
-        self.0.runs(x, |input, run| {
-            let (piece, rest) = std::mem::take(&mut y).split_at_mut(run.len());
-            piece.copy_from_slice(&x[input][run]);
+        self.0.pieces(x, |piece| {
+            let (at, rest) = std::mem::take(&mut y).split_at_mut(piece.len());
+            match piece {
+                Run(input, run) => at.copy_from_slice(&x[input][run]),
+                Zeros(_) => at.fill(F::ZERO),
+            }
             y = rest;
         });
     }
@@ -45,10 +68,13 @@ impl<F: Real, M: Movement> Op<F> for Move<M> {
         for wanted in 0..x.len() {
             let (Some(dx), mut dy) = (grads.get(wanted), dy) else { continue };
             let dx = dx.sum();
-            self.0.runs(x, |input, run| {
-                let (piece, rest) = dy.split_at(run.len());
-                if input == wanted {
-                    dx[run].iter_mut().zip(piece).for_each(|(dx, &dy)| *dx += dy);
+            self.0.pieces(x, |piece| {
+                let (at, rest) = dy.split_at(piece.len());
+                match piece {
+                    Run(input, run) if input == wanted => {
+                        dx[run].iter_mut().zip(at).for_each(|(dx, &dy)| *dx += dy);
+                    }
+                    _ => {}
                 }
                 dy = rest;
             });
@@ -77,11 +103,11 @@ impl Movement for Transpose {
         Ok(x.with_axis(x.rank() - 2, cols).with_axis(x.rank() - 1, rows))
     }
 
-    fn runs<F: Real>(&self, x: &Inputs<'_, F>, mut run: impl FnMut(usize, Range<usize>)) {
+    fn pieces<F: Real>(&self, x: &Inputs<'_, F>, mut put: impl FnMut(Piece)) {
         let &[.., rows, cols] = x.shape(0).dims() else { unreachable!("the shape rule asks for two axes") };
         for matrix in (0..x[0].len()).step_by((rows * cols).max(1)) {
             for column in matrix..matrix + cols {
-                (0..rows).map(|row| column + row * cols).for_each(|at| run(0, at..at + 1));
+                (0..rows).map(|row| column + row * cols).for_each(|at| put(Run(0, at..at + 1)));
             }
         }
     }
@@ -111,9 +137,9 @@ impl Movement for Columns {
         Ok(x.with_last(end - start))
     }
 
-    fn runs<F: Real>(&self, x: &Inputs<'_, F>, mut run: impl FnMut(usize, Range<usize>)) {
+    fn pieces<F: Real>(&self, x: &Inputs<'_, F>, mut put: impl FnMut(Piece)) {
         let rows = (0..x[0].len()).step_by(x.shape(0).last().max(1));
-        rows.for_each(|row| run(0, row + self.start..row + self.end));
+        rows.for_each(|row| put(Run(0, row + self.start..row + self.end)));
     }
 
     fn cases() -> Vec<(Self, Vec<Sample>)> {
@@ -147,12 +173,12 @@ impl Movement for Concatenate {
         Ok(first.with_axis(axis, x.iter().map(|x| x[axis]).sum()))
     }
 
-    fn runs<F: Real>(&self, x: &Inputs<'_, F>, mut run: impl FnMut(usize, Range<usize>)) {
+    fn pieces<F: Real>(&self, x: &Inputs<'_, F>, mut put: impl FnMut(Piece)) {
         // An array's axes from `axis` on are contiguous.
         for block in 0..x.shape(0).dims()[..self.axis].iter().product() {
             for input in 0..x.len() {
                 let size: usize = x.shape(input).dims()[self.axis..].iter().product();
-                run(input, block * size..(block + 1) * size);
+                put(Run(input, block * size..(block + 1) * size));
             }
         }
     }
@@ -186,9 +212,9 @@ impl Movement for Gather {
         }
     }
 
-    fn runs<F: Real>(&self, x: &Inputs<'_, F>, mut run: impl FnMut(usize, Range<usize>)) {
+    fn pieces<F: Real>(&self, x: &Inputs<'_, F>, mut put: impl FnMut(Piece)) {
         let width = x.shape(0).without(0).size();
-        self.indices.iter().for_each(|row| run(0, row * width..(row + 1) * width));
+        self.indices.iter().for_each(|row| put(Run(0, row * width..(row + 1) * width)));
     }
 
     fn cases() -> Vec<(Self, Vec<Sample>)> {
@@ -216,7 +242,7 @@ impl Movement for BroadcastTo {
         }
     }
 
-    fn runs<F: Real>(&self, x: &Inputs<'_, F>, mut run: impl FnMut(usize, Range<usize>)) {
+    fn pieces<F: Real>(&self, x: &Inputs<'_, F>, mut put: impl FnMut(Piece)) {
         let (sizes, from) = (self.shape.padded(), x.shape(0).padded());
         for at in 0..self.shape.size() {
             // The place in the result, axis by axis, and in x, where repeated axes do not count.
@@ -225,7 +251,7 @@ impl Movement for BroadcastTo {
                 source += if from == 1 { 0 } else { rest % size * step };
                 (rest, step) = (rest / size, step * from);
             }
-            run(0, source..source + 1);
+            put(Run(0, source..source + 1));
         }
     }
 
@@ -236,6 +262,114 @@ impl Movement for BroadcastTo {
             (Self { shape: [2, 3].into() }, vec![Sample::any([])]),
             (Self { shape: [2, 3].into() }, vec![Sample::any([2, 3])]),
         ]
+    }
+}
+
+/// The diagonal of a square matrix, as a vector.
+#[derive(Clone, Copy, Debug)]
+pub struct Diagonal;
+
+impl Movement for Diagonal {
+    const NAME: &'static str = "diagonal";
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        match one(x)?.dims() {
+            &[rows, cols] if rows == cols => Ok([rows].into()),
+            _ => Err("takes a square matrix".into()),
+        }
+    }
+
+    fn pieces<F: Real>(&self, x: &Inputs<'_, F>, mut put: impl FnMut(Piece)) {
+        let n = x.shape(0)[0];
+        (0..n).map(|i| i * (n + 1)).for_each(|at| put(Run(0, at..at + 1)));
+    }
+
+    fn cases() -> Vec<(Self, Vec<Sample>)> {
+        [4, 1].map(|n| (Self, vec![Sample::any([n, n])])).into()
+    }
+}
+
+/// The matrix with a vector on its diagonal, and zeros elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct DiagonalMatrix;
+
+impl Movement for DiagonalMatrix {
+    const NAME: &'static str = "diagonal_matrix";
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        match *one(x)?.dims() {
+            [n] => Ok([n, n].into()),
+            _ => Err("takes a vector".into()),
+        }
+    }
+
+    fn pieces<F: Real>(&self, x: &Inputs<'_, F>, mut put: impl FnMut(Piece)) {
+        let n = x[0].len();
+        for i in 0..n {
+            put(Zeros(if i == 0 { 0 } else { n }));
+            put(Run(0, i..i + 1));
+        }
+    }
+
+    fn cases() -> Vec<(Self, Vec<Sample>)> {
+        [4, 1].map(|n| (Self, vec![Sample::any([n])])).into()
+    }
+}
+
+/// A matrix, or each in a stack, with zeros above the diagonal.
+#[derive(Clone, Copy, Debug)]
+pub struct LowerTriangle;
+
+impl Movement for LowerTriangle {
+    const NAME: &'static str = "lower_triangle";
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        let x = one(x)?;
+        if x.rank() >= 2 { Ok(x) } else { Err("takes a matrix, or a stack of them".into()) }
+    }
+
+    fn pieces<F: Real>(&self, x: &Inputs<'_, F>, mut put: impl FnMut(Piece)) {
+        let &[.., rows, cols] = x.shape(0).dims() else { unreachable!("the shape rule asks for two axes") };
+        for (row, start) in (0..x[0].len()).step_by(cols.max(1)).enumerate() {
+            let kept = cols.min(row % rows + 1);
+            put(Run(0, start..start + kept));
+            put(Zeros(cols - kept));
+        }
+    }
+
+    fn cases() -> Vec<(Self, Vec<Sample>)> {
+        [&[4, 4][..], &[2, 4], &[4, 2], &[2, 3, 3]].map(|shape| (Self, vec![Sample::any(shape)])).into()
+    }
+}
+
+/// a or b, element by element: yᵢ = aᵢ where maskᵢ > 0, else bᵢ.
+///
+/// The mask has the gradient 0, and so has what was not chosen. (An infinite slope further back makes NaN of that 0: guard
+/// the argument, not the result.)
+#[derive(Clone, Copy, Debug)]
+pub struct Select;
+
+impl Movement for Select {
+    const NAME: &'static str = "select";
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        match x {
+            [mask, a, b] if mask == a && a == b => Ok(*a),
+            [_, _, _] => Err("the shapes differ".into()),
+            _ => Err("takes a mask and two inputs".into()),
+        }
+    }
+
+    fn pieces<F: Real>(&self, x: &Inputs<'_, F>, mut put: impl FnMut(Piece)) {
+        let (chosen, mut at) = (|mask: &F| *mask > F::ZERO, 0);
+        for run in x[0].chunk_by(|left, right| chosen(left) == chosen(right)) {
+            put(Run(if chosen(&run[0]) { 1 } else { 2 }, at..at + run.len()));
+            at += run.len();
+        }
+    }
+
+    fn cases() -> Vec<(Self, Vec<Sample>)> {
+        vec![(Self, vec![Sample::any([3, 4]).constant(), Sample::any([3, 4]), Sample::any([3, 4])])]
     }
 }
 
@@ -284,5 +418,41 @@ impl<F: Real> Var<'_, F> {
     pub fn concatenate(parts: &[Self], axis: usize) -> Self {
         let first = parts.first().expect("concatenate: takes at least one input");
         first.tape().apply(Move(Concatenate { axis }), parts)
+    }
+
+    /// The diagonal of a square matrix, as a vector.
+    ///
+    /// # Panics
+    /// If it is not a square matrix.
+    #[track_caller]
+    pub fn diagonal(self) -> Self {
+        self.tape().apply(Move(Diagonal), &[self])
+    }
+
+    /// The matrix with this vector on its diagonal.
+    ///
+    /// # Panics
+    /// If it is not a vector.
+    #[track_caller]
+    pub fn diagonal_matrix(self) -> Self {
+        self.tape().apply(Move(DiagonalMatrix), &[self])
+    }
+
+    /// The matrix, or each in the stack, with zeros above the diagonal.
+    ///
+    /// # Panics
+    /// If there are fewer than two axes.
+    #[track_caller]
+    pub fn lower_triangle(self) -> Self {
+        self.tape().apply(Move(LowerTriangle), &[self])
+    }
+
+    /// `a` where `self` > 0, else `b`: see [`Select`].
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn select(self, a: Self, b: Self) -> Self {
+        self.tape().apply(Move(Select), &[self, a, b])
     }
 }

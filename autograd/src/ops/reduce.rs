@@ -20,7 +20,7 @@ impl View {
 
     /// The places of the elements that are reduced to the `run`-th of the result.
     #[inline(always)]
-    fn along(self, run: usize) -> impl Iterator<Item = usize> {
+    fn along(self, run: usize) -> impl DoubleEndedIterator<Item = usize> {
         let start = run / self.inner * self.size * self.inner + run % self.inner;
         (0..self.size).map(move |i| start + i * self.inner)
     }
@@ -133,6 +133,18 @@ reductions! {
     LogSoftmax log_softmax log_softmax_axis kept,
         |view, x, y| log_softmax(view, x, y),
         |view, _, y, dy, dx| log_softmax_backward(view, y, dy, dx);
+
+    /// The largest, over an axis (which disappears) or all; NaN if one is, −∞ for none.
+    ///
+    /// x̄ᵢ += ȳ / n for the n that are equal to it (for all, if it is NaN).
+    Maximum maximum max_axis reduced,
+        |view, x, y| maximum(view, x, y),
+        |view, x, _, dy, dx| maximum_backward(view, x, dy, dx);
+
+    /// yᵢ = Σ_{j≤i} xⱼ, along an axis or over all in row-major order.   x̄ᵢ += Σ_{j≥i} ȳⱼ
+    CumulativeSum cumulative_sum cumulative_sum_axis kept,
+        |view, x, y| cumulative_sum(view, x, y),
+        |view, _, _, dy, dx| cumulative_sum_backward(view, dy, dx);
 }
 
 kernel! {
@@ -256,6 +268,74 @@ kernel! {
             let total: F = view.along(run).map(|i| dy[i]).sum();
             for i in view.along(run) {
                 dx[i] += dy[i] - y[i].exp() * total;
+            }
+        }
+    }
+}
+
+kernel! {
+    fn maximum<F: Real>(view: View, x: &[F], y: &mut [F]) {
+        for (run, y) in y.iter_mut().enumerate() {
+            let (max, ties) = max_and_ties(view, run, x);
+            // 0 in value; what it carries is the mean of what equal numbers carry, as the adjoint has it.
+            let mean: F = view.along(run).map(|i| at_top(x[i], max) * (x[i] - max)).sum::<F>() / ties;
+            *y = if mean.is_finite() { max + mean } else { max };
+        }
+    }
+}
+
+kernel! {
+    fn maximum_backward<F: Real>(view: View, x: &[F], dy: &[F], dx: &mut [F]) {
+        for (run, &dy) in dy.iter().enumerate() {
+            let (max, ties) = max_and_ties(view, run, x);
+            for i in view.along(run) {
+                dx[i] += at_top(x[i], max) * (dy / ties);
+            }
+        }
+    }
+}
+
+/// max xᵢ, NaN if one is, and how many are equal to it, along the axis.
+#[inline(always)]
+fn max_and_ties<F: Real>(view: View, run: usize, x: &[F]) -> (F, F) {
+    let mut max = -(F::ONE / F::ZERO);
+    for i in view.along(run) {
+        max = if x[i] > max {
+            x[i]
+        } else if x[i] <= max {
+            max
+        } else {
+            x[i] + max
+        };
+    }
+    (max, view.along(run).map(|i| at_top(x[i], max)).sum())
+}
+
+/// 0 below the maximum, else 1.
+#[inline(always)]
+fn at_top<F: Real>(x: F, max: F) -> F {
+    if x < max { F::ZERO } else { F::ONE }
+}
+
+kernel! {
+    fn cumulative_sum<F: Real>(view: View, x: &[F], y: &mut [F]) {
+        for run in 0..x.len() / view.size.max(1) {
+            let mut sum = F::ZERO;
+            for i in view.along(run) {
+                sum += x[i];
+                y[i] = sum;
+            }
+        }
+    }
+}
+
+kernel! {
+    fn cumulative_sum_backward<F: Real>(view: View, dy: &[F], dx: &mut [F]) {
+        for run in 0..dy.len() / view.size.max(1) {
+            let mut sum = F::ZERO;
+            for i in view.along(run).rev() {
+                sum += dy[i];
+                dx[i] += sum;
             }
         }
     }

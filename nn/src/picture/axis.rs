@@ -33,6 +33,11 @@ impl Axis {
         Self { low: axis.low - room, high: axis.high + room, ..axis }
     }
 
+    /// From `low` to `high`, without room around.
+    pub(super) fn exact(low: f64, high: f64) -> Self {
+        Self { log: false, whole: false, low, high }
+    }
+
     /// The place of a number, 0 to 1 within the frame; none if it cannot be shown.
     pub(super) fn place(&self, value: f64) -> Option<f64> {
         Some((self.scale(value)? - self.low) / (self.high - self.low))

@@ -9,7 +9,9 @@ use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
 use plotters::element::{DashedPathElement, Drawable, PathElement, PointCollection, Polygon, Rectangle};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontStyle, FontTransform, IntoFont, RGBColor, ShapeStyle, TextStyle, register_font};
+use plotters::style::{
+    Color, FontStyle, FontTransform, IntoFont, RGBColor, ShapeStyle, TextStyle, register_font,
+};
 
 use super::PictureError;
 use crate::checkpoint::write_aside;
@@ -38,6 +40,21 @@ const PALETTE: [RGBColor; 10] = [
 /// The colour of number `i` of `n`: few are spread over the whole palette.
 pub(super) fn colour(i: usize, n: usize) -> RGBColor {
     PALETTE[i * (PALETTE.len() / n.max(1)).max(1) % PALETTE.len()]
+}
+
+/// From light to dark, L* = 98, 89, 76, 61, 46, 33: what heat maps interpolate. Lines of dark colours show on the lower half.
+const HEAT: [[u8; 3]; 6] =
+    [[255, 250, 235], [254, 221, 160], [250, 176, 96], [228, 118, 66], [183, 66, 60], [128, 34, 62]];
+
+/// The colour of a heat, 0 to 1.
+pub(super) fn heat(value: f64) -> RGBColor {
+    let at = value.clamp(0.0, 1.0) * (HEAT.len() - 1) as f64;
+    let left = (at as usize).min(HEAT.len() - 2);
+    let mix = |i: usize| {
+        let (a, b) = (f64::from(HEAT[left][i]), f64::from(HEAT[left + 1][i]));
+        (a + (at - left as f64) * (b - a)).round() as u8
+    };
+    RGBColor(mix(0), mix(1), mix(2))
 }
 
 /// Where a text lies relative to its point: vertically always centred on it.
@@ -89,13 +106,13 @@ impl Canvas<'_> {
         }
     }
 
-    pub(super) fn polygon(&self, corners: &[Point], colour: RGBColor) {
-        self.element(&Polygon::new(fine_all(corners), colour));
+    pub(super) fn polygon(&self, corners: &[Point], colour: impl Color) {
+        self.element(&Polygon::new(fine_all(corners), colour.to_rgba()));
     }
 
-    pub(super) fn rectangle(&self, (x, y): Point, (width, height): (f64, f64), colour: RGBColor) {
+    pub(super) fn rectangle(&self, (x, y): Point, (width, height): (f64, f64), colour: impl Color) {
         let ((left, top), (right, bottom)) = (fine((x, y)), fine((x + width, y + height)));
-        let style = ShapeStyle { color: colour.into(), filled: true, stroke_width: 0 };
+        let style = ShapeStyle { color: colour.to_rgba(), filled: true, stroke_width: 0 };
         self.element(&Rectangle::new([(left, top), (right, bottom)], style));
     }
 

@@ -1,10 +1,11 @@
-//! Lines and points on axes.
+//! Lines, areas, points and heat maps on axes.
 
+use std::ops::Range;
 use std::path::Path;
 
 use super::PictureError;
 use super::axis::Axis;
-use super::canvas::{Align, Canvas, FAINT, INK, Point, SOLID, paint, text_width};
+use super::canvas::{Align, Canvas, FAINT, INK, Point, SOLID, heat, paint, text_width};
 use super::style::Style;
 
 const SIZE: (f64, f64) = (960.0, 640.0);
@@ -17,7 +18,14 @@ const SAMPLE: f64 = 40.0;
 /// More points than this hide one another.
 const MOST: usize = 3000;
 
-/// A picture with two axes, a title and, where there is something to tell apart, a legend beside the frame.
+/// The colour bar of a heat map, and the stripes that it is drawn in.
+const BAR: f64 = 22.0;
+const STRIPES: usize = 200;
+/// Cells overlap by this, so that rounding leaves no line between them.
+const SEAM: f64 = 0.2;
+
+/// A picture with two axes, a title and, where there is something to tell apart, a legend beside the frame. What comes
+/// later lies on top. Lines, bands and bars of the same name have the same colour and one entry in the legend.
 ///
 /// Numbers that cannot be shown (NaN, infinities, on a logarithmic axis also what is not positive) leave gaps.
 #[derive(Clone, Debug, Default)]
@@ -27,22 +35,54 @@ pub struct Figure {
     log: (bool, bool),
     legend: String,
     layers: Vec<Layer>,
-    lines: usize,
+    /// The names of lines, bands and bars; their number is that of their colour.
+    series: Vec<String>,
+    heat: Option<HeatMap>,
 }
 
 #[derive(Clone, Debug)]
 enum Layer {
-    Line { number: usize, name: String, points: Vec<Point> },
-    Classes { names: Vec<String>, points: Vec<(Point, usize)> },
+    Line {
+        number: usize,
+        points: Vec<Point>,
+    },
+    /// Between two lines.
+    Band {
+        number: usize,
+        low: Vec<Point>,
+        high: Vec<Point>,
+    },
+    Bars {
+        number: usize,
+        width: f64,
+        points: Vec<Point>,
+    },
+    Classes {
+        names: Vec<String>,
+        points: Vec<(Point, usize)>,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct HeatMap {
+    label: String,
+    x: Range<f64>,
+    y: Range<f64>,
+    columns: usize,
+    values: Vec<f64>,
 }
 
 impl Layer {
-    fn points(&self) -> impl Iterator<Item = Point> {
-        let (line, classes): (&[_], &[_]) = match self {
-            Layer::Line { points, .. } => (points, &[]),
-            Layer::Classes { points, .. } => (&[], points),
-        };
-        line.iter().copied().chain(classes.iter().map(|(point, _)| *point))
+    /// All that has to fit into the frame.
+    fn points(&self) -> Vec<Point> {
+        match self {
+            Layer::Line { points, .. } => points.clone(),
+            Layer::Band { low, high, .. } => [&low[..], high].concat(),
+            Layer::Bars { width, points, .. } => {
+                points.iter().flat_map(|&(x, y)| [(x - width / 2.0, 0.0), (x + width / 2.0, y)]).collect()
+            }
+            Layer::Classes { points, .. } => points.iter().map(|(point, _)| *point).collect(),
+        }
     }
 }
 
@@ -78,10 +118,59 @@ impl Figure {
 
     /// Adds a line through these points, in their order.
     pub fn line(mut self, name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
-        let (number, name) = (self.lines, name.to_owned());
-        self.layers.push(Layer::Line { number, name, points: points.into_iter().collect() });
-        self.lines += 1;
+        let number = self.number(name);
+        self.layers.push(Layer::Line { number, points: points.into_iter().collect() });
         self
+    }
+
+    /// Fills the area between two lines, given as (x, low, high); where a number cannot be shown there is a gap.
+    pub fn band(mut self, name: &str, points: impl IntoIterator<Item = (f64, f64, f64)>) -> Self {
+        let number = self.number(name);
+        let (low, high) = points.into_iter().map(|(x, low, high)| ((x, low), (x, high))).unzip();
+        self.layers.push(Layer::Band { number, low, high });
+        self
+    }
+
+    /// Adds bars from 0 to y, as wide as `width` on the x-axis and centred at x; on logarithmic axes, where there is no 0,
+    /// from the frame.
+    pub fn bars(mut self, name: &str, width: f64, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        let number = self.number(name);
+        self.layers.push(Layer::Bars { number, width, points: points.into_iter().collect() });
+        self
+    }
+
+    /// Puts a heat map below all else: values on a regular grid of cells over these ranges, row after row, the first at
+    /// the bottom. The axes then have these ranges and are linear; the label stands at a bar that tells colours from
+    /// values. Cells that cannot be shown (NaN, infinities) stay white.
+    ///
+    /// # Panics
+    /// If there is a heat map already, the values do not fill rows of `columns` cells, or a range is empty or not finite.
+    #[track_caller]
+    pub fn heat_map(
+        mut self,
+        label: &str,
+        (x, y): (Range<f64>, Range<f64>),
+        columns: usize,
+        values: impl IntoIterator<Item = f64>,
+    ) -> Self {
+        let values: Vec<f64> = values.into_iter().collect();
+        let filled = columns > 0 && !values.is_empty() && values.len().is_multiple_of(columns);
+        assert!(filled, "figure: {} values are no rows of {columns} cells", values.len());
+        for range in [&x, &y] {
+            let sound = range.start < range.end && (range.end - range.start).is_finite();
+            assert!(sound, "figure: a heat map over {range:?}");
+        }
+        assert!(self.heat.is_none(), "figure: a second heat map would hide the first");
+        self.heat = Some(HeatMap { label: label.to_owned(), x, y, columns, values });
+        self
+    }
+
+    /// The number of a series by its name.
+    fn number(&mut self, name: &str) -> usize {
+        self.series.iter().position(|other| other == name).unwrap_or_else(|| {
+            self.series.push(name.to_owned());
+            self.series.len() - 1
+        })
     }
 
     /// Adds points, each with the index of its class among `names`; later ones lie on top. A class whose name is a single
@@ -110,42 +199,69 @@ impl Figure {
     /// # Errors
     /// [`PictureError::Write`] if the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), PictureError> {
-        let all = || self.layers.iter().flat_map(Layer::points);
-        let x = Axis::over(all().map(|p| p.0), self.log.0);
-        let y = Axis::over(all().map(|p| p.1), self.log.1);
+        let legend = self.legend_width();
         paint(path, SIZE, |canvas| {
-            let entries = self.entries();
-            let width = |text: &str| text_width(text, TICK);
-            let legend =
-                entries.iter().map(|(name, _)| SAMPLE + width(name)).fold(width(&self.legend), f64::max);
-            let numbers = y.ticks(8).iter().map(|(_, name)| width(name)).fold(0.0, f64::max);
-            let frame = Frame {
-                left: MARGIN + LABEL + 12.0 + numbers + 8.0,
-                right: SIZE.0 - MARGIN - if entries.is_empty() { 0.0 } else { legend + MARGIN },
-                top: MARGIN + TITLE + 18.0,
-                bottom: SIZE.1 - MARGIN - LABEL - 12.0 - TICK - 8.0,
-                x,
-                y,
-            };
-            self.draw_axes(canvas, &frame);
-            self.draw_layers(canvas, &frame);
-            let at = frame.right + MARGIN;
-            canvas.text(&self.legend, TICK, (at, frame.top + TICK / 2.0), Align::Left, INK);
-            let top = frame.top + TICK / 2.0 + if self.legend.is_empty() { 0.0 } else { LEGEND_LINE };
-            for (i, (name, style)) in entries.iter().enumerate() {
-                let y = top + i as f64 * LEGEND_LINE;
-                style.sample(canvas, (at, y), SAMPLE - 8.0);
-                if !style.is_name() {
-                    canvas.text(name, TICK, (at + SAMPLE, y), Align::Left, INK);
-                }
-            }
+            self.draw(canvas, (0.0, 0.0), (SIZE.0 - legend, SIZE.1));
+            self.draw_legend(canvas, (SIZE.0 - legend, MARGIN + TITLE + 18.0));
         })
     }
 
-    fn draw_axes(&self, canvas: &Canvas<'_>, frame: &Frame) {
+    /// Draws all but the legend into a part of a canvas.
+    pub(super) fn draw(&self, canvas: &Canvas<'_>, (x0, y0): Point, size: (f64, f64)) {
+        let points: Vec<Point> = self.layers.iter().flat_map(Layer::points).collect();
+        let (x, y) = match &self.heat {
+            Some(map) => (Axis::exact(map.x.start, map.x.end), Axis::exact(map.y.start, map.y.end)),
+            None => (
+                Axis::over(points.iter().map(|p| p.0), self.log.0),
+                Axis::over(points.iter().map(|p| p.1), self.log.1),
+            ),
+        };
+        let width = |text: &str| text_width(text, TICK);
+        let bar = self.heat.as_ref().map(HeatMap::scale);
+        let bar_width = bar.as_ref().map_or(0.0, |scale| {
+            let numbers = scale.ticks(8).iter().map(|(_, name)| width(name)).fold(0.0, f64::max);
+            MARGIN + BAR + 6.0 + numbers + 8.0 + LABEL
+        });
+        let numbers = y.ticks(8).iter().map(|(_, name)| width(name)).fold(0.0, f64::max);
+        let frame = Frame {
+            left: x0 + MARGIN + LABEL + 12.0 + numbers + 8.0,
+            right: x0 + size.0 - MARGIN - bar_width,
+            top: y0 + MARGIN + TITLE + 18.0,
+            bottom: y0 + size.1 - MARGIN - LABEL - 12.0 - TICK - 8.0,
+            x,
+            y,
+        };
+        self.draw_axes(canvas, &frame, (x0, y0 + size.1));
+        if let (Some(map), Some(scale)) = (&self.heat, bar) {
+            map.draw(canvas, &frame, &scale);
+        }
+        self.draw_layers(canvas, &frame);
+        frame.outline(canvas);
+    }
+
+    /// The room of the legend beside the frame.
+    pub(super) fn legend_width(&self) -> f64 {
+        let width = |text: &str| text_width(text, TICK);
+        let names = self.entries().into_iter().map(|(name, _)| SAMPLE + width(name));
+        names.reduce(f64::max).map_or(0.0, |names| names.max(width(&self.legend)) + MARGIN)
+    }
+
+    pub(super) fn draw_legend(&self, canvas: &Canvas<'_>, (x, top): Point) {
+        canvas.text(&self.legend, TICK, (x, top + TICK / 2.0), Align::Left, INK);
+        let top = top + TICK / 2.0 + if self.legend.is_empty() { 0.0 } else { LEGEND_LINE };
+        for (i, (name, styles)) in self.entries().iter().enumerate() {
+            let y = top + i as f64 * LEGEND_LINE;
+            styles.iter().for_each(|style| style.sample(canvas, (x, y), SAMPLE - 8.0));
+            if !styles.iter().any(Style::is_name) {
+                canvas.text(name, TICK, (x + SAMPLE, y), Align::Left, INK);
+            }
+        }
+    }
+
+    fn draw_axes(&self, canvas: &Canvas<'_>, frame: &Frame, (x0, y1): Point) {
         let Frame { left, right, top, bottom, .. } = *frame;
         let centre = ((left + right) / 2.0, (top + bottom) / 2.0);
-        for (at, name) in frame.x.ticks(10) {
+        for (at, name) in frame.x.ticks(((right - left) / 60.0).clamp(2.0, 10.0) as usize) {
             let x = left + at * (right - left);
             canvas.line(&[(x, top), (x, bottom)], SOLID, 1.0, FAINT);
             canvas.text(&name, TICK, (x, bottom + 8.0 + TICK / 2.0), Align::Centre, INK);
@@ -155,25 +271,38 @@ impl Figure {
             canvas.line(&[(left, y), (right, y)], SOLID, 1.0, FAINT);
             canvas.text(&name, TICK, (left - 8.0, y), Align::Right, INK);
         }
-        canvas.line(
-            &[(left, top), (right, top), (right, bottom), (left, bottom), (left, top)],
-            SOLID,
-            1.0,
-            INK,
-        );
-        canvas.text(&self.title, TITLE, (centre.0, MARGIN + TITLE / 2.0), Align::Centre, INK);
-        canvas.text(&self.labels.0, LABEL, (centre.0, SIZE.1 - MARGIN - LABEL / 2.0), Align::Centre, INK);
-        canvas.text(&self.labels.1, LABEL, (MARGIN + LABEL / 2.0, centre.1), Align::Upwards, INK);
+        canvas.text(&self.title, TITLE, (centre.0, top - 18.0 - TITLE / 2.0), Align::Centre, INK);
+        canvas.text(&self.labels.0, LABEL, (centre.0, y1 - MARGIN - LABEL / 2.0), Align::Centre, INK);
+        canvas.text(&self.labels.1, LABEL, (x0 + MARGIN + LABEL / 2.0, centre.1), Align::Upwards, INK);
     }
 
     fn draw_layers(&self, canvas: &Canvas<'_>, frame: &Frame) {
         for layer in &self.layers {
             match layer {
-                Layer::Line { number, points, .. } => {
-                    let style = Style::nth_line(*number, self.lines);
+                Layer::Line { number, points } => {
+                    let style = Style::nth_line(*number, self.series.len());
                     let places: Vec<_> = points.iter().map(|point| frame.place(*point)).collect();
                     for run in places.split(Option::is_none) {
                         style.line(canvas, &run.iter().flatten().copied().collect::<Vec<_>>());
+                    }
+                }
+                Layer::Band { number, low, high } => {
+                    let style = Style::nth_area(*number, self.series.len());
+                    let both =
+                        |(low, high): (&Point, &Point)| Some((frame.place(*high)?, frame.place(*low)?));
+                    let places: Vec<_> = low.iter().zip(high).map(both).collect();
+                    for run in places.split(Option::is_none) {
+                        let (high, low): (Vec<_>, Vec<_>) = run.iter().flatten().copied().unzip();
+                        style.area(canvas, &high, &low);
+                    }
+                }
+                Layer::Bars { number, width, points } => {
+                    let style = Style::nth_area(*number, self.series.len());
+                    for &(x, y) in points {
+                        let ends = [x - width / 2.0, x + width / 2.0].map(|x| frame.place((x, y)));
+                        let [Some(left), Some(right)] = ends else { continue };
+                        let base = frame.y.place(0.0).map_or(frame.bottom, |at| frame.height(at));
+                        style.area(canvas, &[left, right], &[(left.0, base), (right.0, base)]);
                     }
                 }
                 Layer::Classes { names, points } => {
@@ -193,22 +322,68 @@ impl Figure {
         }
     }
 
-    /// What the legend explains: nothing if there is a single line.
-    fn entries(&self) -> Vec<(&str, Style)> {
-        let mut entries = Vec::new();
+    /// What the legend explains: nothing if there is a single thing.
+    fn entries(&self) -> Vec<(&str, Vec<Style>)> {
+        let (mut series, mut classes) = (Vec::new(), Vec::new());
+        series.extend(self.series.iter().map(|name| (&name[..], Vec::new())));
+        let count = self.series.len();
         for layer in &self.layers {
-            match layer {
-                Layer::Line { number, name, .. } => {
-                    entries.push((&name[..], Style::nth_line(*number, self.lines)))
+            let (number, style) = match layer {
+                Layer::Line { number, .. } => (*number, Style::nth_line(*number, count)),
+                Layer::Band { number, .. } | Layer::Bars { number, .. } => {
+                    (*number, Style::nth_area(*number, count))
                 }
                 Layer::Classes { names, .. } => {
-                    entries.extend(
-                        names.iter().enumerate().map(|(i, name)| (&name[..], Style::class(names, i))),
-                    );
+                    let style = |i: usize| vec![Style::class(names, i)];
+                    classes.extend(names.iter().enumerate().map(|(i, name)| (&name[..], style(i))));
+                    continue;
                 }
+            };
+            // Of several lines of one name, one stands for all.
+            if !series[number].1.contains(&style) {
+                series[number].1.push(style);
             }
         }
-        if entries.len() > 1 { entries } else { Vec::new() }
+        series.append(&mut classes);
+        if series.len() > 1 { series } else { Vec::new() }
+    }
+}
+
+impl HeatMap {
+    /// From the lowest to the highest value.
+    fn scale(&self) -> Axis {
+        let shown = self.values.iter().filter(|value| value.is_finite());
+        let (low, high) = shown.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| {
+            (low.min(value), high.max(value))
+        });
+        let flat = Axis::over([low].into_iter(), false);
+        if high - low > 1e-9 * high.abs() && (high - low).is_finite() { Axis::exact(low, high) } else { flat }
+    }
+
+    /// The cells, and beside the frame the bar.
+    fn draw(&self, canvas: &Canvas<'_>, frame: &Frame, scale: &Axis) {
+        let Frame { left, right, top, bottom, .. } = *frame;
+        let rows = self.values.len() / self.columns;
+        let (width, height) = ((right - left) / self.columns as f64, (bottom - top) / rows as f64);
+        for (i, value) in self.values.iter().enumerate() {
+            let Some(at) = scale.place(*value) else { continue };
+            let (x, y) = ((i % self.columns) as f64 * width, (i / self.columns + 1) as f64 * height);
+            canvas.rectangle((left + x, bottom - y), (width + SEAM, height + SEAM), heat(at));
+        }
+        let (x, stripe) = (right + MARGIN, (bottom - top) / STRIPES as f64);
+        for i in 0..STRIPES {
+            let at = (i as f64 + 0.5) / STRIPES as f64;
+            canvas.rectangle((x, bottom - (i + 1) as f64 * stripe), (BAR, stripe + SEAM), heat(at));
+        }
+        let mut numbers = 0.0_f64;
+        for (at, name) in scale.ticks(8) {
+            let y = frame.height(at);
+            canvas.line(&[(x + BAR, y), (x + BAR + 4.0, y)], SOLID, 1.0, INK);
+            canvas.text(&name, TICK, (x + BAR + 8.0, y), Align::Left, INK);
+            numbers = numbers.max(text_width(&name, TICK));
+        }
+        let label = (x + BAR + 14.0 + numbers + LABEL / 2.0, (top + bottom) / 2.0);
+        canvas.text(&self.label, LABEL, label, Align::Upwards, INK);
     }
 }
 
@@ -223,8 +398,20 @@ struct Frame {
 }
 
 impl Frame {
+    /// None if it cannot be shown, or lies outside.
     fn place(&self, (x, y): Point) -> Option<Point> {
-        let (x, y) = (self.x.place(x)?, self.y.place(y)?);
-        Some((self.left + x * (self.right - self.left), self.bottom + y * (self.top - self.bottom)))
+        let inside = |at: &f64| (-1e-9..=1.0 + 1e-9).contains(at);
+        let (x, y) = (self.x.place(x).filter(inside)?, self.y.place(y).filter(inside)?);
+        Some((self.left + x * (self.right - self.left), self.height(y)))
+    }
+
+    fn height(&self, at: f64) -> f64 {
+        self.bottom + at * (self.top - self.bottom)
+    }
+
+    fn outline(&self, canvas: &Canvas<'_>) {
+        let Self { left, right, top, bottom, .. } = *self;
+        let corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
+        canvas.line(&corners, SOLID, 1.0, INK);
     }
 }

@@ -1,8 +1,8 @@
-//! How one line or one class looks, in the frame as in the legend.
+//! How one line, area or class looks, in the frame as in the legend.
 
 use std::f64::consts::{PI, SQRT_2};
 
-use plotters::style::RGBColor;
+use plotters::style::{Color, RGBColor};
 
 use super::canvas::{Canvas, Point, SOLID, colour};
 
@@ -20,8 +20,13 @@ const SHAPES: [(usize, f64, f64); 6] = [
     (5, 0.75, 0.4),
 ];
 
+/// How much of the colour an area has.
+const TINT: f64 = 0.3;
+
+#[derive(PartialEq)]
 pub(super) enum Style {
     Line((u32, u32), RGBColor),
+    Area(RGBColor),
     Glyph(char, RGBColor),
     Shape((usize, f64, f64), RGBColor),
 }
@@ -29,6 +34,10 @@ pub(super) enum Style {
 impl Style {
     pub(super) fn nth_line(i: usize, n: usize) -> Self {
         Style::Line(DASHES[i % DASHES.len()], colour(i, n))
+    }
+
+    pub(super) fn nth_area(i: usize, n: usize) -> Self {
+        Style::Area(colour(i, n))
     }
 
     pub(super) fn class(names: &[String], i: usize) -> Self {
@@ -48,6 +57,11 @@ impl Style {
     pub(super) fn sample(&self, canvas: &Canvas<'_>, (x, y): Point, width: f64) {
         match self {
             Style::Line(..) => self.line(canvas, &[(x, y), (x + width, y)]),
+            Style::Area(_) => self.area(
+                canvas,
+                &[(x, y - 8.0), (x + width, y - 8.0)],
+                &[(x, y + 8.0), (x + width, y + 8.0)],
+            ),
             _ => self.point(canvas, (x + width / 2.0, y), 18.0),
         }
     }
@@ -61,15 +75,25 @@ impl Style {
         }
     }
 
+    /// The area between two lines through as many points.
+    pub(super) fn area(&self, canvas: &Canvas<'_>, above: &[Point], below: &[Point]) {
+        let Style::Area(colour) = self else { return };
+        let corners: Vec<Point> = above.iter().chain(below.iter().rev()).copied().collect();
+        canvas.polygon(&corners, colour.mix(TINT));
+    }
+
     /// A point, about `size` pixels high.
     pub(super) fn point(&self, canvas: &Canvas<'_>, (x, y): Point, size: f64) {
-        let (&Style::Line(_, colour) | &Style::Glyph(_, colour) | &Style::Shape(_, colour)) = self;
+        let (&Style::Line(_, colour)
+        | &Style::Area(colour)
+        | &Style::Glyph(_, colour)
+        | &Style::Shape(_, colour)) = self;
         let (points, turn, depth) = match self {
             Style::Glyph(letter, _) => {
                 return canvas.glyph(*letter, size, (x, y), colour);
             }
             Style::Shape(shape, _) => *shape,
-            Style::Line(..) => SHAPES[0],
+            Style::Line(..) | Style::Area(_) => SHAPES[0],
         };
         let corner = |k: usize| {
             let radius = 0.4 * size * if k.is_multiple_of(2) { 1.0 } else { depth };

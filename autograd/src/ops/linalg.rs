@@ -1,0 +1,315 @@
+//! Linear algebra of positive definite matrices, by their lower Cholesky factors.
+
+use crate::gradcheck::{Case, Sample};
+use crate::kernels::cholesky::{Lower, add_lower, cholesky, transpose};
+use crate::ops::density::HALF_LN_2PI;
+use crate::{Grads, Inputs, Mat, MatMut, Op, Real, Shape, Var};
+
+/// A matrix that has no Cholesky factor.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "a {size} x {size} matrix is not positive definite: pivot {pivot} is {value}; \
+     add jitter to the diagonal, or look for duplicated points and numbers that are not finite"
+)]
+pub struct NotPositiveDefinite {
+    /// The first row, counted from 0, up to which the matrix is not positive definite.
+    pub pivot: usize,
+    /// What was left on the diagonal there: not above 0, infinite or NaN.
+    pub value: f64,
+    /// How many rows the matrix has.
+    pub size: usize,
+}
+
+/// How many rows a square matrix has.
+fn square(a: Shape) -> Result<usize, String> {
+    if a.rank() == 2 && a[0] == a[1] { Ok(a[0]) } else { Err(format!("{a} is not a square matrix")) }
+}
+
+/// Numbers in `aux` before all others: the pivot that failed (or the size), and its value.
+const STATUS: usize = 2;
+
+/// L ← the factor of A, or NaN; tells which.
+fn factorise<F: Real>(a: &[F], n: usize, l: &mut [F], status: &mut [F]) -> bool {
+    let failure = cholesky(a, n, l).err();
+    let (pivot, value) = failure.unwrap_or((n, F::ZERO));
+    status.copy_from_slice(&[F::from_f64(pivot as f64), value]);
+    if failure.is_some() {
+        l.fill(F::from_f64(f64::NAN));
+    }
+    failure.is_none()
+}
+
+/// The result of an operation that called [`factorise`], if that succeeded.
+fn checked<F: Real>(y: Var<'_, F>, size: usize) -> Result<Var<'_, F>, NotPositiveDefinite> {
+    let list = y.tape().list.borrow();
+    let (_, aux) = list.output(&list.nodes[y.index()]);
+    let (pivot, value) = (aux[0].to_f64() as usize, aux[1].to_f64());
+    if pivot == size { Ok(y) } else { Err(NotPositiveDefinite { pivot, value, size }) }
+}
+
+/// The lower factor of a positive definite matrix, ½ (A + Aᵀ) = L Lᵀ, with zeros above its diagonal.
+///
+/// Ā += ½ L⁻ᵀ P L⁻¹,   P = Pᵀ the matrix whose lower triangle is that of Lᵀ L̄   (Murray 2016, equation 10)
+///
+/// NaN if A is not positive definite.
+#[derive(Clone, Copy, Debug)]
+pub struct Cholesky;
+
+impl<F: Real> Op<F> for Cholesky {
+    fn name(&self) -> &'static str {
+        "cholesky"
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        let [a] = x else { return Err("takes one input".into()) };
+        square(*a).map(|_| *a)
+    }
+
+    fn aux(&self, _: &[Shape]) -> usize {
+        STATUS
+    }
+
+    fn forward(&self, x: &Inputs<'_, F>, l: &mut [F], status: &mut [F]) {
+        factorise(&x[0], x.shape(0)[0], l, status);
+    }
+
+    fn backward(&self, x: &Inputs<'_, F>, l: &[F], _: &[F], dl: &[F], grads: &mut Grads<'_, F>) {
+        let (n, lower) = (x.shape(0)[0], Lower::new(l, x.shape(0)[0]));
+        let mut buffer = grads.take_buffer(n * n);
+        let p = &mut buffer[..n * n];
+        p.fill(F::ZERO);
+        add_lower(n, true, p, |columns, p| {
+            let (corner, rows, width) = (columns.start * (n + 1), n - columns.start, columns.len());
+            let (l, dl) =
+                (Mat::block(&l[corner..], rows, rows, n), Mat::block(&dl[corner..], rows, width, n));
+            F::gemm(F::ONE, l.t(), dl, F::ZERO, MatMut::new(p, rows, width));
+        });
+        lower.solve(true, p, n);
+        if let Some(da) = grads.get(0) {
+            add_lower(n, true, da.sum(), |columns, da| {
+                let (corner, rows, width) = (columns.start * (n + 1), n - columns.start, columns.len());
+                transpose(&p[corner..], width, rows, n, da, width);
+                da.iter_mut().for_each(|da| *da *= F::from_f64(0.5));
+                lower.trailing(columns.start).solve(true, da, width);
+            });
+        }
+        grads.put_buffer(buffer);
+    }
+
+    fn cases() -> Vec<Case<Self>> {
+        [1, 2, 5].map(|n| Case::new(Self, [Sample::any([n, n]).plus_diagonal(9.0)])).into()
+    }
+}
+
+/// The solution X of L' X = B, or of X L' = B if `RIGHT`; L' = Lᵀ if `T`, and only the lower triangle of L is read.
+///
+/// B̄' = L'⁻ᵀ X̄ (X̄ L'⁻ᵀ if `RIGHT`),   B̄ += B̄',   L̄' −= B̄' Xᵀ (Xᵀ B̄' if `RIGHT`), its lower triangle
+#[derive(Clone, Copy, Debug)]
+pub struct SolveTriangular<const RIGHT: bool, const T: bool>;
+
+impl<const RIGHT: bool, const T: bool> SolveTriangular<RIGHT, T> {
+    /// X ← L'⁻¹ X or X L'⁻¹
+    fn solve<F: Real>(l: Lower<'_, F>, transposed: bool, x: &mut [F], shape: Shape) {
+        if RIGHT { l.solve_right(transposed, x, shape[0]) } else { l.solve(transposed, x, shape[1]) }
+    }
+}
+
+impl<F: Real, const RIGHT: bool, const T: bool> Op<F> for SolveTriangular<RIGHT, T> {
+    fn name(&self) -> &'static str {
+        match (RIGHT, T) {
+            (false, false) => "solve_triangular",
+            (false, true) => "solve_triangular_t",
+            (true, false) => "solve_triangular_right",
+            (true, true) => "solve_triangular_right_t",
+        }
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        let [l, b] = x else { return Err("takes two inputs".into()) };
+        let n = square(*l)?;
+        if b.rank() != 2 {
+            return Err(format!("{b} is not a matrix"));
+        }
+        let inner = b[usize::from(RIGHT)];
+        if inner == n { Ok(*b) } else { Err(format!("inner sizes {n} and {inner} differ")) }
+    }
+
+    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
+        y.copy_from_slice(&x[1]);
+        Self::solve(Lower::new(x.get(0), x.shape(0)[0]), T, y, x.shape(1));
+    }
+
+    fn backward(&self, x: &Inputs<'_, F>, y: &[F], _: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
+        let (n, shape) = (x.shape(0)[0], x.shape(1));
+        let mut buffer = grads.take_buffer(dy.len());
+        let db = &mut buffer[..dy.len()];
+        db.copy_from_slice(dy);
+        Self::solve(Lower::new(x.get(0), n), !T, db, shape);
+        if let Some(dl) = grads.get(0) {
+            let matrix = |x| Mat::new(x, shape[0], shape[1]).t_if(RIGHT);
+            let (db, y) = (matrix(db), matrix(y));
+            let (p, q) = if T == RIGHT { (db, y) } else { (y, db) };
+            add_lower(n, false, dl.sum(), |columns, dl| {
+                let (p, q) = (p.row_range(columns.start..n), q.row_range(columns));
+                F::gemm(-F::ONE, p, q.t(), F::ZERO, MatMut::new(dl, p.rows(), q.rows()));
+            });
+        }
+        if let Some(sum) = grads.get(1) {
+            sum.add(db.iter().copied());
+        }
+        grads.put_buffer(buffer);
+    }
+
+    fn cases() -> Vec<Case<Self>> {
+        let case = |(n, count)| {
+            let b = if RIGHT { [count, n] } else { [n, count] };
+            Case::new(Self, [Sample::any([n, n]).plus_diagonal(4.0), Sample::any(b)])
+        };
+        [(4, 3), (3, 1), (1, 2), (1, 1)].map(case).into()
+    }
+}
+
+/// log N(Z; 0, K), summed over the columns of Z. With K = ½ (K + Kᵀ) = L Lᵀ and α = K⁻¹ Z:
+///
+/// y = −½ tr(Zᵀ α) − c Σᵢ ln Lᵢᵢ − ½ N c ln 2π,   Z̄ −= α ȳ,   K̄ += ½ (α αᵀ − c K⁻¹) ȳ
+///
+/// Z (N, c) and K (N, N) to a scalar, NaN if K is not positive definite (Rasmussen & Williams 2006, equations 2.30
+/// and 5.9).
+#[derive(Clone, Copy, Debug)]
+pub struct MultivariateNormalLogProb;
+
+impl<F: Real> Op<F> for MultivariateNormalLogProb {
+    fn name(&self) -> &'static str {
+        "multivariate_normal_log_prob"
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        let [z, k] = x else { return Err("takes a matrix Z and a covariance K".into()) };
+        let n = square(*k)?;
+        if z.rank() == 2 && z[0] == n {
+            return Ok(Shape::SCALAR);
+        }
+        Err(format!("{z} is not a matrix of {n} rows"))
+    }
+
+    fn aux(&self, x: &[Shape]) -> usize {
+        STATUS + x[1].size() + x[0].size()
+    }
+
+    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], aux: &mut [F]) {
+        let (z, n, count) = (&x[0], x.shape(0)[0], x.shape(0)[1]);
+        let (status, aux) = aux.split_at_mut(STATUS);
+        let (l, alpha) = aux.split_at_mut(n * n);
+        alpha.copy_from_slice(z);
+        if !factorise(&x[1], n, l, status) {
+            return y.fill(F::from_f64(f64::NAN));
+        }
+        Lower::new(l, n).solve(false, alpha, count);
+        let quadratic = sum_of_squares(alpha);
+        Lower::new(l, n).solve(true, alpha, count);
+        let log_det: F = l.iter().step_by(n + 1).map(|&l| l.ln()).sum();
+        let constant = F::from_f64(z.len() as f64 * HALF_LN_2PI);
+        y[0] = -F::from_f64(0.5) * quadratic - F::from_f64(count as f64) * log_det - constant;
+    }
+
+    fn backward(&self, x: &Inputs<'_, F>, _: &[F], aux: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
+        let (n, count) = (x.shape(0)[0], x.shape(0)[1]);
+        let (l, alpha) = aux[STATUS..].split_at(n * n);
+        let (half, matrix) = (F::from_f64(0.5) * dy[0], Mat::new(alpha, n, count));
+        if let Some(dk) = grads.get(1) {
+            // In each block of columns: ½ ȳ α αᵀ + L⁻ᵀ L⁻¹ (−½ c ȳ I)
+            add_lower(n, true, dk.sum(), |columns, dk| {
+                let (l, width) = (Lower::new(l, n).trailing(columns.start), columns.len());
+                dk.fill(F::ZERO);
+                let diagonal = dk.iter_mut().step_by(width + 1).take(width);
+                diagonal.for_each(|dk| *dk = -F::from_f64(count as f64) * half);
+                l.solve(false, dk, width);
+                l.solve(true, dk, width);
+                let (rows, columns) = (matrix.row_range(columns.start..n), matrix.row_range(columns));
+                F::gemm(half, rows, columns.t(), F::ONE, MatMut::new(dk, rows.rows(), width));
+            });
+        }
+        if let Some(dz) = grads.get(0) {
+            dz.add(alpha.iter().map(|&alpha| -alpha * dy[0]));
+        }
+    }
+
+    fn cases() -> Vec<Case<Self>> {
+        let case =
+            |(n, count)| Case::new(Self, [Sample::any([n, count]), Sample::any([n, n]).plus_diagonal(9.0)]);
+        [(5, 3), (2, 1), (1, 4), (1, 1)].map(case).into()
+    }
+}
+
+kernel! {
+    fn sum_of_squares<F: Real>(x: &[F]) -> F {
+        lane_sum!(F, [x] => x * x)
+    }
+}
+
+impl<F: Real> Var<'_, F> {
+    /// The lower factor L of a positive definite matrix, ½ (A + Aᵀ) = L Lᵀ, with zeros above its diagonal: see
+    /// [`Cholesky`]. The gradient is symmetric.
+    ///
+    /// # Errors
+    /// [`NotPositiveDefinite`]: the first pivot that is not positive and finite. (A node full of NaN stays on the tape
+    /// until that is cleared.)
+    ///
+    /// # Panics
+    /// If `self` is not a square matrix.
+    #[track_caller]
+    pub fn cholesky(self) -> Result<Self, NotPositiveDefinite> {
+        let l = self.tape().apply(Cholesky, &[self]);
+        checked(l, l.shape()[0])
+    }
+
+    /// The solution X = L⁻¹ B of L X = B, for a lower triangular matrix L = `self` (n, n) and B (n, m). What is above the
+    /// diagonal of L is not read, here and in the three below: see [`SolveTriangular`].
+    ///
+    /// # Panics
+    /// If L is not square, or B is no matrix of its size (so do the three below).
+    #[track_caller]
+    pub fn solve_triangular(self, b: Self) -> Self {
+        self.tape().apply(SolveTriangular::<false, false>, &[self, b])
+    }
+
+    /// The solution X = L⁻ᵀ B of Lᵀ X = B, for L (n, n) and B (n, m).
+    #[track_caller]
+    pub fn solve_triangular_t(self, b: Self) -> Self {
+        self.tape().apply(SolveTriangular::<false, true>, &[self, b])
+    }
+
+    /// The solution X = B L⁻¹ of X L = B, for L (n, n) and B (m, n).
+    #[track_caller]
+    pub fn solve_triangular_right(self, b: Self) -> Self {
+        self.tape().apply(SolveTriangular::<true, false>, &[self, b])
+    }
+
+    /// The solution X = B L⁻ᵀ of X Lᵀ = B, for L (n, n) and B (m, n).
+    #[track_caller]
+    pub fn solve_triangular_right_t(self, b: Self) -> Self {
+        self.tape().apply(SolveTriangular::<true, true>, &[self, b])
+    }
+
+    /// ln det A = 2 Σᵢ ln Lᵢᵢ, from the [`cholesky`](Self::cholesky) factor L = `self` of A.
+    ///
+    /// # Panics
+    /// If `self` is not a square matrix.
+    #[track_caller]
+    pub fn log_det_from_factor(self) -> Self {
+        self.diagonal().ln().sum() * F::from_f64(2.0)
+    }
+
+    /// log N(Z; 0, K) of the columns of Z = `self` (N, c), summed, for one covariance K = `k` (N, N), of which the
+    /// symmetric part is taken: see [`MultivariateNormalLogProb`]. In nats, to a scalar; the gradient of K is symmetric.
+    ///
+    /// # Errors
+    /// [`NotPositiveDefinite`], as [`cholesky`](Self::cholesky).
+    ///
+    /// # Panics
+    /// If K is not square, or Z not a matrix with as many rows.
+    #[track_caller]
+    pub fn multivariate_normal_log_prob(self, k: Self) -> Result<Self, NotPositiveDefinite> {
+        checked(self.tape().apply(MultivariateNormalLogProb, &[self, k]), k.shape()[0])
+    }
+}

@@ -1,0 +1,82 @@
+//! All covariances.
+
+use autograd::{Real, Var};
+use nn::{Init, Layout, Slot};
+
+use super::{Family, LN_2PI};
+
+/// q_η(θ) = N(μ, L Lᵀ) with a lower triangular L, whose diagonal is positive: η = (μ, log Lᵢᵢ, Lᵢⱼ for j < i).
+/// θ = μ + L ξ.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FullNormal {
+    mu: Slot,
+    log_diagonal: Slot,
+    below: Slot,
+    /// Where the elements of L, row after row, stand in (Lᵢᵢ | Lᵢⱼ | 0).
+    places: Vec<usize>,
+}
+
+impl FullNormal {
+    /// The slots `name.mu` (d), `name.log_diagonal` (d) and `name.below` (d(d−1)/2, row after row); q begins at the means
+    /// that `mean` draws, with independent coordinates of this standard deviation.
+    ///
+    /// # Panics
+    /// If the standard deviation is not a positive number.
+    #[track_caller]
+    pub fn new(layout: &mut Layout, name: &str, dim: usize, mean: Init, sigma: f64) -> Self {
+        let below = dim * dim.saturating_sub(1) / 2;
+        let place = |(i, j): (usize, usize)| match i.cmp(&j) {
+            std::cmp::Ordering::Equal => i,
+            std::cmp::Ordering::Greater => dim + i * (i - 1) / 2 + j,
+            std::cmp::Ordering::Less => dim + below,
+        };
+        Self {
+            mu: layout.slot(format!("{name}.mu"), [dim], mean),
+            log_diagonal: layout.slot(format!("{name}.log_diagonal"), [dim], super::constant_log(sigma)),
+            below: layout.slot(format!("{name}.below"), [below], Init::Constant(0.0)),
+            places: (0..dim * dim).map(|k| place((k / dim, k % dim))).collect(),
+        }
+    }
+
+    /// L, (d, d)
+    #[track_caller]
+    pub fn factor<'t, F: Real>(&self, eta: Var<'t, F>) -> Var<'t, F> {
+        let zero = eta.tape().constant(&[F::ZERO], [1]);
+        let elements = Var::concatenate(&[self.log_diagonal.of(eta).exp(), self.below.of(eta), zero], 0);
+        elements.gather(&self.places).reshape([self.dim(), self.dim()])
+    }
+}
+
+impl Family for FullNormal {
+    fn dim(&self) -> usize {
+        self.mu.shape().size()
+    }
+
+    #[track_caller]
+    fn sample_with<'t, F: Real>(&self, eta: Var<'t, F>, xi: Var<'t, F>) -> Var<'t, F> {
+        xi.matmul_t(self.factor(eta)) + self.mu.of(eta)
+    }
+
+    /// −½ ‖L⁻¹ (θ − μ)‖² − Σᵢ log Lᵢᵢ − d/2 ln 2π
+    #[track_caller]
+    fn log_prob<'t, F: Real>(&self, eta: Var<'t, F>, theta: Var<'t, F>) -> Var<'t, F> {
+        let xi = self.factor(eta).solve_triangular_right_t(theta - self.mu.of(eta));
+        let log_det = self.log_diagonal.of(eta).sum() + F::from_f64(0.5 * LN_2PI * self.dim() as f64);
+        (xi.square().sum_axis(1) * F::from_f64(0.5) + log_det).neg()
+    }
+
+    #[track_caller]
+    fn entropy<'t, F: Real>(&self, eta: Var<'t, F>) -> Var<'t, F> {
+        super::entropy(self.log_diagonal.of(eta).sum(), self.dim())
+    }
+
+    #[track_caller]
+    fn mean<'t, F: Real>(&self, eta: Var<'t, F>) -> Var<'t, F> {
+        self.mu.of(eta)
+    }
+
+    #[track_caller]
+    fn variance<'t, F: Real>(&self, eta: Var<'t, F>) -> Var<'t, F> {
+        self.factor(eta).square().sum_axis(1)
+    }
+}

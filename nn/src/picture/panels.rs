@@ -1,0 +1,61 @@
+//! Several figures in one picture.
+
+use std::path::Path;
+
+use super::PictureError;
+use super::canvas::{Align, INK, paint};
+use super::figure::Figure;
+
+const TITLE: f64 = 28.0;
+const MARGIN: f64 = 20.0;
+
+/// Figures of one size in rows, under a title. They share the legend of the first.
+#[derive(Clone, Debug)]
+pub struct Panels {
+    title: String,
+    across: usize,
+    size: (f64, f64),
+    figures: Vec<Figure>,
+}
+
+impl Panels {
+    /// A picture with `across` figures a row, of 560 x 440 pixels each.
+    ///
+    /// # Panics
+    /// If `across` is 0.
+    #[track_caller]
+    pub fn new(title: &str, across: usize) -> Self {
+        assert!(across > 0, "panels: rows of no figures");
+        Self { title: title.to_owned(), across, size: (560.0, 440.0), figures: Vec::new() }
+    }
+
+    /// Adds a figure to the last row, or begins a new one.
+    pub fn figure(mut self, figure: Figure) -> Self {
+        self.figures.push(figure);
+        self
+    }
+
+    /// Writes the PNG.
+    ///
+    /// # Errors
+    /// [`PictureError::Write`] if the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), PictureError> {
+        let (width, height) = self.size;
+        let top = MARGIN + TITLE;
+        let (across, down) =
+            (self.across.min(self.figures.len().max(1)), self.figures.len().div_ceil(self.across));
+        let frames = across as f64 * width;
+        let legend = self.figures.first().map_or(0.0, Figure::legend_width);
+        let whole = (frames + legend, top + down as f64 * height);
+        paint(path, whole, |canvas| {
+            canvas.text(&self.title, TITLE, (whole.0 / 2.0, MARGIN + TITLE / 2.0), Align::Centre, INK);
+            if let Some(first) = self.figures.first() {
+                first.draw_legend(canvas, (frames, top + MARGIN));
+            }
+            for (i, figure) in self.figures.iter().enumerate() {
+                let (row, column) = (i / self.across, i % self.across);
+                figure.draw(canvas, (column as f64 * width, top + row as f64 * height), self.size);
+            }
+        })
+    }
+}
