@@ -81,6 +81,7 @@ mod mlp;
 mod predict;
 mod prior;
 mod regression;
+mod scaling;
 mod score;
 mod transform;
 
@@ -91,5 +92,6 @@ pub use mlp::{BayesMlp, MlpConfig, WeightDensity};
 pub use predict::{Draws, Predictive};
 pub use prior::Prior;
 pub use regression::{Regression, Sampling};
+pub use scaling::{Scaling, ScalingError};
 pub use score::Scores;
 pub use transform::{Support, Transform};

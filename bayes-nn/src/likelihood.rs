@@ -80,12 +80,7 @@ impl Head {
     ///
     /// E_q[log N(y; f, σ²)] = log N(y; f, σ̃²) − v²,   log σ̃ = m − v²
     #[track_caller]
-    pub(crate) fn log_prob<'t, F: Real>(
-        &self,
-        eta: Var<'t, F>,
-        f: Var<'t, F>,
-        y: Var<'t, F>,
-    ) -> Var<'t, F> {
+    pub(crate) fn log_prob<'t, F: Real>(&self, eta: Var<'t, F>, f: Var<'t, F>, y: Var<'t, F>) -> Var<'t, F> {
         match (self.likelihood, self.q(eta)) {
             (Likelihood::Normal { sigma }, _) => {
                 let log_sigma = eta.tape().constant(&[F::from_f64(sigma.ln())], []);

@@ -3,7 +3,7 @@
 use autograd::{Nonlinearity, Real, Var};
 use nn::data::Matrix;
 use nn::noise::Noise;
-use nn::{Init, Layout, Mlp, Slot};
+use nn::{Init, Layout, Mlp};
 use rayon::prelude::*;
 
 use crate::likelihood::{Head, Likelihood};
@@ -27,40 +27,48 @@ pub struct MlpConfig {
     /// √(inputs + 1). At 1 training would begin in noise as loud as the signal, and prune most neurons before they have
     /// learned anything.
     pub initial_sigma: f64,
+    /// K, the number of modes of q.
+    pub modes: usize,
 }
 
 impl MlpConfig {
-    /// ReLU, a prior whose scales are learned, one learned noise level, and an initial σ of 0.05.
+    /// ReLU, π = N(0, I), one learned noise level, an initial σ of 0.003, and a single mode.
     pub fn new(inputs: usize, hidden: &[usize]) -> Self {
         Self {
             inputs,
             hidden: hidden.to_vec(),
             phi: Nonlinearity::Relu,
-            prior: Prior::Learned,
+            prior: Prior::Normal(vec![1.0]),
             likelihood: Likelihood::NORMAL_LEARNED,
-            initial_sigma: 0.05,
+            initial_sigma: 0.003,
+            modes: 1,
         }
     }
 }
 
 /// A multilayer perceptron y ≈ f_θ(x), x of any number of inputs and y one number, with a mean-field posterior
-/// (Graves 2011; Blundell et al. 2015):
+/// (Graves 2011; Blundell et al. 2015) or, for K > 1, an even mixture of such:
 ///
-/// q_η(θ) = N(μ, diag σ²),   σ = softplus(ρ)
+/// q_η(θ) = 1/K Σₖ N(μₖ, diag σₖ²),   σ = softplus(ρ)
 ///
-/// A description, whose numbers are in η = (μ, ρ, …): first the slots `mu.*` of an [`Mlp`], which is thus also what
-/// computes from a sampled θ, then `rho` in the same order, then what the likelihood has of its own.
+/// One normal stays near one of the many functions that explain the data equally well; between data it is too certain
+/// (Foong et al. 2020). Modes that begin apart find different ones. The divergence of a mixture is at most the average
+/// of its components', so that the average of K bounds is a bound itself.
+///
+/// A description, whose numbers are in η = (μ₁, ρ₁, μ₂, ρ₂, …): first the slots `mu.*` of an [`Mlp`], which is thus also
+/// what computes from a sampled θ, then `rho` in the same order; `mode.1.mu.*` and `mode.1.rho` for a second mode, and so
+/// on; and last what the likelihood has of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BayesMlp {
     layout: Layout,
     mlp: Mlp,
     phi: Nonlinearity,
-    rho: Slot,
+    modes: usize,
     prior: Prior,
     head: Head,
 }
 
-/// q(θ), or a run of its elements: μ and σ on the tape, of one shape.
+/// A mode of q(θ), or a run of its elements: μ and σ on the tape, of one shape.
 #[derive(Clone, Copy, Debug)]
 pub struct WeightDensity<'t, F: Real> {
     /// The means.
@@ -81,10 +89,10 @@ impl BayesMlp {
     /// The model.
     ///
     /// # Panics
-    /// If a width is 0, the prior has neither one scale nor one for each layer, or a scale is not a positive number.
+    /// If a width or the number of modes is 0, the prior has neither one scale nor one for each layer, or a scale is not a positive number.
     #[track_caller]
     pub fn new(config: &MlpConfig) -> Self {
-        let MlpConfig { inputs, ref hidden, phi, ref prior, likelihood, initial_sigma } = *config;
+        let MlpConfig { inputs, ref hidden, phi, ref prior, likelihood, initial_sigma, modes } = *config;
         let widths = [&[inputs], &hidden[..], &[likelihood.outputs()]].concat();
         assert!(widths.iter().all(|&width| width > 0), "BayesMlp: widths {widths:?}: none may be 0");
         assert!(
@@ -92,16 +100,25 @@ impl BayesMlp {
             "BayesMlp: initial σ = {initial_sigma}: a positive number is wanted"
         );
         prior.check(widths.len() - 1);
+        assert!(modes > 0, "BayesMlp: q has no modes");
         let mut layout = Layout::new();
-        let mlp = Mlp::new(&mut layout, "mu", &widths, phi, Nonlinearity::Identity);
-        let rho = mlp.layers().iter().flat_map(|layer| {
-            let [inputs, outputs] = [layer.weight().shape()[0], layer.weight().shape()[1]];
-            let sigma = initial_sigma / ((inputs + 1) as f64).sqrt();
-            vec![sigma.exp_m1().ln(); (inputs + 1) * outputs] // softplus⁻¹(σ)
-        });
-        let rho = layout.slot("rho", [layout.size()], Init::Values(rho.collect()));
+        let mut mode = |k: usize| {
+            let prefix = if k == 0 { String::new() } else { format!("mode.{k}.") };
+            let (name, start) = (format!("{prefix}mu"), layout.size());
+            let mlp = Mlp::new(&mut layout, &name, &widths, phi, Nonlinearity::Identity);
+            let rho = widths.windows(2).flat_map(|width| {
+                let sigma = initial_sigma / ((width[0] + 1) as f64).sqrt();
+                vec![sigma.exp_m1().ln(); (width[0] + 1) * width[1]] // softplus⁻¹(σ)
+            });
+            layout.slot(format!("{prefix}rho"), [layout.size() - start], Init::Values(rho.collect()));
+            mlp
+        };
+        let mlp = mode(0);
+        for k in 1..modes {
+            mode(k);
+        }
         let head = Head::new(&mut layout, likelihood);
-        Self { layout, mlp, phi, rho, prior: prior.clone(), head }
+        Self { layout, mlp, phi, modes, prior: prior.clone(), head }
     }
 
     /// The slots of η.
@@ -116,7 +133,12 @@ impl BayesMlp {
 
     /// d, the length of θ.
     pub fn dim(&self) -> usize {
-        self.rho.shape().size()
+        self.mlp.layers().last().map_or(0, |layer| layer.bias().range().end)
+    }
+
+    /// K, the number of modes of q.
+    pub fn modes(&self) -> usize {
+        self.modes
     }
 
     /// ℓ(y|f_θ(x))
@@ -129,46 +151,61 @@ impl BayesMlp {
         self.head.moments(f, log_sigma, mean, sigma);
     }
 
-    /// q_η(θ), (d).
+    /// The modes of q_η(θ), (d) each.
     #[track_caller]
-    pub fn posterior<'t, F: Real>(&self, eta: Var<'t, F>) -> WeightDensity<'t, F> {
-        WeightDensity { mu: eta.view(0, [self.dim()]), sigma: self.rho.of(eta).softplus() }
+    pub fn posterior<'t, F: Real>(&self, eta: Var<'t, F>) -> Vec<WeightDensity<'t, F>> {
+        let mode = |k| {
+            let [mu, rho] = self.places(k).map(|range| eta.view(range.start, [range.len()]));
+            WeightDensity { mu, sigma: rho.softplus() }
+        };
+        (0..self.modes).map(mode).collect()
     }
 
-    /// KL(q_η ‖ π) in nats, a scalar; with [`Prior::Mixture`] an estimate by one draw of θ. The parameters of the
-    /// likelihood are included.
-    #[track_caller]
-    pub fn kl<'t, F: Real>(&self, eta: Var<'t, F>, q: WeightDensity<'t, F>, noise: Noise) -> Var<'t, F> {
-        let layers = self.mlp.layers().iter().map(|layer| {
-            let (start, end) = (layer.weight().range().start, layer.bias().range().end);
-            let part = |x: Var<'t, F>| x.view(start, [end - start]);
-            WeightDensity { mu: part(q.mu), sigma: part(q.sigma) }
-        });
-        let of_weights = self.prior.kl(layers, |number, size| {
-            eta.tape().constant_with([size], |xi| noise.of_step().normal(PRIOR_DRAW + number, size, xi))
-        });
-        self.head.kl(eta).into_iter().fold(of_weights, |sum, kl| sum + kl)
+    /// Where μ and ρ of a mode are in η.
+    fn places(&self, k: usize) -> [std::ops::Range<usize>; 2] {
+        let dim = self.dim();
+        [2 * k * dim..(2 * k + 1) * dim, (2 * k + 1) * dim..(2 * k + 2) * dim]
     }
 
-    /// Σ over the rows of E_q[log ℓ(y|θ)], estimated by M draws of θ: x (B, inputs) and y (B, 1) to a scalar.
+    /// KL(q_η ‖ π) in nats, averaged over the modes, a scalar; with [`Prior::Mixture`] an estimate by one draw of θ from
+    /// each. The parameters of the likelihood are included.
+    #[track_caller]
+    pub fn kl<'t, F: Real>(&self, eta: Var<'t, F>, q: &[WeightDensity<'t, F>], noise: Noise) -> Var<'t, F> {
+        let mode = |(k, q): (usize, &WeightDensity<'t, F>)| {
+            let layers = self.mlp.layers().iter().map(|layer| {
+                let (start, end) = (layer.weight().range().start, layer.bias().range().end);
+                let part = |x: Var<'t, F>| x.view(start, [end - start]);
+                WeightDensity { mu: part(q.mu), sigma: part(q.sigma) }
+            });
+            self.prior.kl(layers, |layer, size| {
+                let number = PRIOR_DRAW + k * self.mlp.layers().len() + layer;
+                eta.tape().constant_with([size], |xi| noise.of_step().normal(number, size, xi))
+            })
+        };
+        let of_weights = mean(q.iter().enumerate().map(mode));
+        self.head.kl(eta).map_or(of_weights, |of_noise| of_weights + of_noise)
+    }
+
+    /// Σ over the rows of E_q[log ℓ(y|θ)], estimated by M draws of θ from each mode: x (B, inputs) and y (B, 1) to a
+    /// scalar.
     #[track_caller]
     pub fn log_likelihood<'t, F: Real>(
         &self,
         eta: Var<'t, F>,
-        q: WeightDensity<'t, F>,
+        q: &[WeightDensity<'t, F>],
         (x, y): (Var<'t, F>, Var<'t, F>),
         (sampling, samples): (Sampling, usize),
         noise: Noise,
     ) -> Var<'t, F> {
-        let draw = |m| {
+        let draw = |m: usize| {
+            let q = q[m % q.len()];
             let f = match sampling {
                 Sampling::Weights => self.mlp.apply(q.sample_with(self.xi(eta, noise, m)), x),
                 Sampling::Local => self.apply_local(q, x, noise, m),
             };
             self.head.log_prob(eta, f, y).sum()
         };
-        let sum = (1..samples).fold(draw(0), |sum, m| sum + draw(m));
-        if samples == 1 { sum } else { sum / F::from_f64(samples as f64) }
+        mean((0..samples * q.len()).map(draw))
     }
 
     /// The noise of draw m of θ: the same for all rows of a step.
@@ -206,7 +243,8 @@ impl BayesMlp {
         h
     }
 
-    /// `count` draws of θ, and of what the likelihood has of its own, from q_η; the same for the same seed.
+    /// `count` draws of θ, and of what the likelihood has of its own, from q_η, the modes taking turns; the same for the
+    /// same seed.
     ///
     /// # Panics
     /// If η is not as long as the layout, or there are more than 2²² draws.
@@ -215,19 +253,25 @@ impl BayesMlp {
         let (dim, len, size) = (self.dim(), eta.len(), self.layout.size());
         assert!(len == size, "draws: η has {len} numbers, the model {size}");
         assert!(count <= WEIGHT_DRAW, "draws: {count} are more than there is noise for");
-        let (mu, rho) = (&eta[..dim], &eta[self.rho.range()]);
-        let sigma: Vec<F> = rho.iter().map(|rho| rho.softplus()).collect();
         let noise = Noise::evaluation(seed);
         let mut theta = vec![F::ZERO; count * dim];
         theta.par_chunks_mut(dim).enumerate().for_each(|(m, theta)| {
             noise.normal(WEIGHT_DRAW + m, dim, theta);
-            for ((theta, &mu), &sigma) in theta.iter_mut().zip(mu).zip(&sigma) {
-                *theta = mu + sigma * *theta;
+            let [mu, rho] = self.places(m % self.modes).map(|range| &eta[range]);
+            for ((theta, &mu), &rho) in theta.iter_mut().zip(mu).zip(rho) {
+                *theta = mu + rho.softplus() * *theta;
             }
         });
         let log_sigma = self.head.draws(eta, count, noise);
         Draws { theta: Matrix::new(count, dim, theta), log_sigma }
     }
+}
+
+#[track_caller]
+fn mean<'t, F: Real>(terms: impl ExactSizeIterator<Item = Var<'t, F>>) -> Var<'t, F> {
+    let count = terms.len();
+    let sum = terms.reduce(|sum, term| sum + term).expect("at least one term");
+    if count == 1 { sum } else { sum / F::from_f64(count as f64) }
 }
 
 /// The numbers of the noise of draws of θ, behind those of rows: 2²² of them, then those for the prior's.

@@ -15,6 +15,19 @@ pub struct Draws<F> {
     pub log_sigma: Vec<f64>,
 }
 
+impl<F: Real> Draws<F> {
+    /// The draws with these numbers.
+    ///
+    /// # Panics
+    /// If there is no such draw.
+    #[track_caller]
+    pub fn select(&self, numbers: &[usize]) -> Self {
+        let log_sigma = if self.log_sigma.is_empty() { &[] } else { numbers };
+        let log_sigma = log_sigma.iter().map(|&s| self.log_sigma[s]).collect();
+        Self { theta: self.theta.select(numbers), log_sigma }
+    }
+}
+
 /// The posterior predictive distribution of rows: for each an even mixture of one normal for every draw of θ,
 ///
 /// p(y|x, Y) = ∫ ℓ(y|x, θ) p(θ|Y) dθ ≈ 1/S Σₛ N(y; fₛ(x), σₛ²(x))
@@ -60,11 +73,6 @@ impl BayesMlp {
 }
 
 impl Predictive {
-    /// The number of rows of x.
-    pub fn rows(&self) -> usize {
-        self.f.cols
-    }
-
     /// The same of a·y + b, a > 0: back from standardised to the target's units.
     ///
     /// # Panics
@@ -83,8 +91,9 @@ impl Predictive {
     /// Var[fₛ(x)], for each row: what is unknown about the function, which more data would reduce.
     pub fn epistemic(&self) -> Vec<f64> {
         let mean = self.mean();
-        let squares = |i: usize| self.draws_of(i).map(move |(f, _)| f).map(|f| (f - mean[i]).powi(2)).sum::<f64>();
-        (0..self.rows()).map(|i| squares(i) / self.f.rows as f64).collect()
+        let squares =
+            |i: usize| self.draws_of(i).map(move |(f, _)| f).map(|f| (f - mean[i]).powi(2)).sum::<f64>();
+        (0..self.f.cols).map(|i| squares(i) / self.f.rows as f64).collect()
     }
 
     /// E[σₛ²(x)], for each row: noise, which remains however much is known.
@@ -94,7 +103,11 @@ impl Predictive {
 
     /// Var[y|x], the sum of both.
     pub fn variance(&self) -> Vec<f64> {
-        self.epistemic().iter().zip(self.aleatoric()).map(|(epistemic, aleatoric)| epistemic + aleatoric).collect()
+        self.epistemic()
+            .iter()
+            .zip(self.aleatoric())
+            .map(|(epistemic, aleatoric)| epistemic + aleatoric)
+            .collect()
     }
 
     /// log p(y|x) of an observation for each row, in nats: log 1/S Σₛ N(y; fₛ, σₛ²), from the largest term on.
@@ -130,7 +143,8 @@ impl Predictive {
         // Below and above the quantiles of all components: found by bisection, since Φ⁻¹(p) is at most 40 in size.
         let row = |i: usize| {
             let ends = self.draws_of(i).map(|(f, sigma)| (f - 40.0 * sigma, f + 40.0 * sigma));
-            let (mut low, mut high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |a, b| (a.0.min(b.0), a.1.max(b.1)));
+            let (mut low, mut high) =
+                ends.fold((f64::INFINITY, f64::NEG_INFINITY), |a, b| (a.0.min(b.0), a.1.max(b.1)));
             let width = high - low;
             while high - low > 1e-9 * width {
                 let middle = 0.5 * (low + high);
@@ -138,7 +152,7 @@ impl Predictive {
             }
             0.5 * (low + high)
         };
-        (0..self.rows()).into_par_iter().map(row).collect()
+        (0..self.f.cols).into_par_iter().map(row).collect()
     }
 
     /// The continuous ranked probability score ∫ (P(y' ≤ t|x) − 1[y ≤ t])² dt for each row, in units of y: the smaller
@@ -158,7 +172,7 @@ impl Predictive {
             };
             to_y / count - draws.iter().enumerate().map(pair).sum::<f64>() / (count * count)
         };
-        (0..self.rows()).into_par_iter().map(row).collect()
+        (0..self.f.cols).into_par_iter().map(row).collect()
     }
 
     fn draws_of(&self, i: usize) -> impl Iterator<Item = (f64, f64)> + Clone {
@@ -167,7 +181,7 @@ impl Predictive {
 
     fn over_draws(&self, g: impl Fn(f64, f64) -> f64) -> Vec<f64> {
         let mean = |i| self.draws_of(i).map(|(f, sigma)| g(f, sigma)).sum::<f64>() / self.f.rows as f64;
-        (0..self.rows()).map(mean).collect()
+        (0..self.f.cols).map(mean).collect()
     }
 
     fn cdf_of(&self, i: usize, y: f64) -> f64 {
@@ -176,7 +190,7 @@ impl Predictive {
 
     #[track_caller]
     fn check(&self, what: &str, y: &[f64]) {
-        assert!(y.len() == self.rows(), "{what}: {} observations of {} rows", y.len(), self.rows());
+        assert!(y.len() == self.f.cols, "{what}: {} observations of {} rows", y.len(), self.f.cols);
     }
 }
 

@@ -38,7 +38,10 @@ impl Prior {
             }
             Self::Learned => {}
             Self::Mixture { share, first, second } => {
-                assert!(*share > 0.0 && *share < 1.0, "prior: a share of {share}: it must lie between 0 and 1");
+                assert!(
+                    *share > 0.0 && *share < 1.0,
+                    "prior: a share of {share}: it must lie between 0 and 1"
+                );
                 let scales = [*first, *second];
                 assert!(scales.iter().all(positive), "prior: scales {scales:?}: positive numbers are wanted");
             }
@@ -62,7 +65,8 @@ impl Prior {
                 Self::Learned => (q.second_moment() / F::from_f64(n)).ln() * F::from_f64(0.5 * n),
                 Self::Mixture { share, first, second } => {
                     let theta = q.sample_with(xi(i, q.mu.size()));
-                    mixture_log_prob(theta, *share, *first, *second).neg() - F::from_f64(n * (HALF_LN_2PI + 0.5))
+                    mixture_log_prob(theta, *share, *first, *second).neg()
+                        - F::from_f64(n * (HALF_LN_2PI + 0.5))
                 }
             };
             cross - q.sigma.ln().sum()

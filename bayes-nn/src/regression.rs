@@ -30,7 +30,7 @@ pub struct Regression<'a, F> {
     pub n: usize,
     /// How θ is drawn.
     pub sampling: Sampling,
-    /// M, the number of draws.
+    /// M, the number of draws from each mode.
     pub samples: usize,
 }
 
@@ -61,8 +61,9 @@ impl<F: Real> Objective<F> for Regression<'_, F> {
         };
         let q = self.model.posterior(eta);
         let draws = (self.sampling, self.samples);
-        let log_likelihood = self.model.log_likelihood(eta, q, (rows(self.x), rows(self.y)), draws, batch.noise);
-        let kl = self.model.kl(eta, q, batch.noise);
+        let log_likelihood =
+            self.model.log_likelihood(eta, &q, (rows(self.x), rows(self.y)), draws, batch.noise);
+        let kl = self.model.kl(eta, &q, batch.noise);
         let free_energy = kl - log_likelihood * F::from_f64(n / b);
 
         parts[1] = log_likelihood.item().to_f64();
