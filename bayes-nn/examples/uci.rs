@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
-use bayes_nn::{BayesMlp, Draws, Likelihood, MlpConfig, Regression, Sampling, Scaling, Scores};
+use bayes_nn::{BayesMlp, Draws, Likelihood, MlpConfig, Predictive, Regression, Sampling, Scaling, Scores};
 use nn::data::{Matrix, counts, split, table};
 use nn::optim::{Optimizer, Rule};
 use nn::run::{Defaults, RunArgs, RunFolder, result_line};
@@ -148,7 +148,9 @@ impl Set {
         let seed = args.run.seed.wrapping_add(k as u64);
         let likelihood = self.noise_by_validation(args, train, seed)?;
         let fit = self.fit(args, train, likelihood, seed)?;
-        let (sigma, scores) = (fit.sigma(), self.score(&fit, args, test)?);
+        anyhow::ensure!(!test.is_empty(), "no rows to predict");
+        let predictive = fit.predict(&self.x.select(test))?;
+        let (sigma, scores) = (fit.sigma(), Scores::of(&predictive, &self.y.select(test).values));
         eprintln!(
             "{} split {k}: σ {sigma:.3}, RMSE {:.3}, log-likelihood {:.3}",
             self.name, scores.rmse, scores.log_likelihood
@@ -169,7 +171,9 @@ impl Set {
             let (mut log_likelihood, mut log_sigma) = (0.0, 0.0);
             for (validation, other) in [(&a, &b), (&b, &a)] {
                 let fit = self.fit(args, &[&rest[..], other].concat(), likelihood, seed)?;
-                log_likelihood += 0.5 * self.score(&fit, args, validation)?.log_likelihood;
+                let log_density =
+                    fit.predict(&self.x.select(validation))?.log_density(&self.y.select(validation).values);
+                log_likelihood += 0.5 * log_density.iter().sum::<f64>() / validation.len() as f64;
                 log_sigma += 0.5 * (fit.sigma() / fit.scaling.target_sd()).ln();
             }
             Ok((log_likelihood, log_sigma.exp()))
@@ -204,13 +208,6 @@ impl Set {
         let draws = model.draws(trainer.theta(), args.draws, seed);
         Ok(Fitted { model, draws, scaling })
     }
-
-    fn score(&self, fit: &Fitted, args: &Args, rows: &[usize]) -> anyhow::Result<Scores> {
-        anyhow::ensure!(!rows.is_empty() && args.draws > 0, "no rows to predict");
-        let x = fit.scaling.inputs(&self.x.select(rows))?;
-        let predictive = fit.scaling.restore(&fit.model.predict(&fit.draws, &x));
-        Ok(Scores::of(&predictive, &self.y.select(rows).values))
-    }
 }
 
 /// A posterior, in draws.
@@ -221,6 +218,10 @@ struct Fitted {
 }
 
 impl Fitted {
+    fn predict(&self, x: &Matrix<f64>) -> anyhow::Result<Predictive> {
+        Ok(self.scaling.restore(&self.model.predict(&self.draws, &self.scaling.inputs(x)?)))
+    }
+
     /// The noise level in units of the target: exp E[log σ].
     fn sigma(&self) -> f64 {
         let log_sigma = &self.draws.log_sigma;
