@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use autograd::gradcheck::check_theta;
 use autograd::ops::{Cholesky, MultivariateNormalLogProb};
-use autograd::{NotPositiveDefinite, Shape, Tape, Var};
+use autograd::{Dual, Mat, MatMut, NotPositiveDefinite, Real, Shape, Tape, Var};
 use common::{assert_close, dirty_tape, numbers};
 
 /// Around the sizes at which blocks begin (32, 64, 128), and of several blocks.
@@ -301,6 +301,75 @@ fn matrices_without_rows_or_columns_have_factors_solutions_and_densities() {
     let y = z.multivariate_normal_log_prob(k).unwrap();
     assert_eq!(y.item(), 0.0);
     assert_eq!(tape.backward(y).wrt(k), [0.0; 1600]);
+}
+
+#[test]
+fn large_matrices_are_right_and_have_the_same_bits_on_any_number_of_threads() {
+    // Above the sizes at which work is shared, and not a multiple of a block.
+    let (n, m) = (429, 150);
+    let (a, l, b) = (positive_definite(19, n), lower(20, n), numbers(21, n * m));
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let tape = Tape::new();
+            let (k, l, z) =
+                (tape.parameter(&a, [n, n]), tape.parameter(&l, [n, n]), tape.parameter(&b, [n, m]));
+            let factor = k.cholesky().unwrap();
+            let mut loss = z.multivariate_normal_log_prob(k).unwrap() + (factor * factor).sum();
+            let mut found = vec![factor.to_vec(), factor.matmul_t(factor).to_vec()];
+            for (_, shape, solve, product) in equations() {
+                let b = z.reshape(shape(n, m));
+                let x = solve(l, b);
+                found.push(x.to_vec());
+                assert_close(
+                    &product(tape.constant(&tril(&l.to_vec(), n), [n, n]), x).to_vec(),
+                    &b.to_vec(),
+                    1e-12,
+                );
+                loss = loss + x.square().sum();
+            }
+            let gradients = tape.backward(loss);
+            found.extend([k, l, z].map(|x| gradients.wrt(x).to_vec()));
+            found
+        })
+    };
+    let one = run(1);
+    assert_close(&one[1], &a, 1e-13);
+    for threads in [2, 5] {
+        assert!(run(threads) == one, "{threads} threads");
+    }
+}
+
+/// C ← A B + β C in blocks of larger matrices, the first rows of A, against sums of products.
+fn product_of_blocks<F: Real>() {
+    for (m, k, n, beta) in
+        [(5, 7, 6, 0.0), (5, 7, 6, 0.5), (1, 3, 4, 0.0), (4, 3, 1, 0.5), (3, 1, 2, 1.0), (0, 2, 3, 0.0)]
+    {
+        let stride = 9;
+        let [a, b, c] = [22, 23, 24].map(|seed| numbers(seed, 10 * stride));
+        let lift = |x: &[f64]| -> Vec<F> { x.iter().map(|&x| F::from_f64(x)).collect() };
+        let (a_data, b_data, mut found) = (lift(&a), lift(&b), lift(&c));
+        let a_block = Mat::block(&a_data[2..], m + 1, k, stride).row_range(1..m + 1);
+        let (b_block, c_block) =
+            (Mat::block(&b_data[1..], k, n, stride), MatMut::block(&mut found[3..], m, n, stride));
+        F::gemm(F::ONE, a_block, b_block, F::from_f64(beta), c_block);
+
+        let mut expected = c;
+        for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+            let term = |l: usize| a[2 + (i + 1) * stride + l] * b[1 + l * stride + j];
+            let c = &mut expected[3 + i * stride + j];
+            *c = beta * *c + (0..k).map(term).sum::<f64>();
+        }
+        let found: Vec<f64> = found.iter().map(|x| x.to_f64()).collect();
+        assert_close(&found, &expected, if size_of::<F>() == 4 { 1e-5 } else { 1e-14 });
+    }
+}
+
+#[test]
+fn blocks_are_multiplied_in_place_and_what_lies_around_them_stays() {
+    product_of_blocks::<f64>();
+    product_of_blocks::<f32>();
+    product_of_blocks::<Dual<f64>>();
 }
 
 thread_local! {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Once};
 
 use autograd::gradcheck::Sample;
 use autograd::ops::{Broadcast, Map, Square, Sum};
-use autograd::{Mat, Nonlinearity, Shape, Tape, Var};
+use autograd::{Mat, MatMut, Nonlinearity, Shape, Tape, Var};
 
 thread_local! {
     /// The last panic of this thread: message, file and line.
@@ -224,6 +224,11 @@ fn a_tape_is_not_written_while_it_is_read() {
 #[test]
 fn kernels_and_checks_refuse_what_they_cannot_do() {
     misuse!(Mat::new(&[0.0; 5], 2, 3) => "a 2 x 3 matrix in a slice of 5");
+    misuse!(Mat::block(&[0.0; 6], 2, 3, 4) => "a 2 x 3 block, stride 4, in a slice of 6");
+    misuse!(Mat::block(&[0.0; 9], 2, 3, 2) => "a 2 x 3 block, stride 2, in a slice of 9");
+    misuse!(Mat::block(&[0.0; 9], 3, 3, usize::MAX) => format!("a 3 x 3 block, stride {}, in a slice of 9", usize::MAX));
+    misuse!(MatMut::block(&mut [0.0; 6], 2, 3, 4) => "a 2 x 3 block, stride 4, in a slice of 6");
+    misuse!(Mat::new(&[0.0; 6], 2, 3).row_range(1..3) => "rows 1..3 of 2");
     let text = "sample: no number of 0.0..0.05 is at least 0.05 away from 0";
     misuse!(Sample::uniform([1], 0.0..0.05) => text);
 }

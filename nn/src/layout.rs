@@ -5,7 +5,7 @@ use rand::Rng;
 use rand_distr::{Distribution, Normal, Uniform};
 
 /// How a slot's numbers are drawn when training begins. The fan is the number of inputs and outputs of a neuron: the
-/// sizes of the last two axes.
+/// sizes of the last two axes, unless [`with_fan`](Self::with_fan) says otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Init {
     /// Every number is this one.
@@ -25,10 +25,18 @@ pub enum Init {
 }
 
 impl Init {
+    /// The same for neurons with so many inputs and outputs: what does not depend on the shape any more.
+    pub fn with_fan(self, inputs: f64, outputs: f64) -> Self {
+        match self {
+            Self::Glorot => Self::Uniform((6.0 / (inputs + outputs)).sqrt()),
+            Self::He => Self::Normal((2.0 / inputs).sqrt()),
+            Self::LeCun => Self::Normal((1.0 / inputs).sqrt()),
+            other => other,
+        }
+    }
+
     fn draw<F: Real>(&self, shape: Shape, rng: &mut impl Rng) -> Vec<F> {
         let size = shape.size();
-        let inputs = shape.dims().iter().rev().nth(1).copied().unwrap_or(1) as f64;
-        let outputs = shape.last() as f64;
         let uniform = |bound: f64, rng: &mut _| {
             let uniform = Uniform::new_inclusive(-bound, bound)
                 .expect("the bound of a uniform initialiser is finite and not negative");
@@ -41,11 +49,12 @@ impl Init {
         match *self {
             Self::Constant(c) => vec![F::from_f64(c); size],
             Self::Values(ref values) => values.iter().map(|&x| F::from_f64(x)).collect(),
-            Self::Glorot => uniform((6.0 / (inputs + outputs)).sqrt(), rng),
-            Self::He => normal((2.0 / inputs).sqrt(), rng),
-            Self::LeCun => normal((1.0 / inputs).sqrt(), rng),
             Self::Uniform(bound) => uniform(bound, rng),
             Self::Normal(sd) => normal(sd, rng),
+            Self::Glorot | Self::He | Self::LeCun => {
+                let inputs = shape.dims().iter().rev().nth(1).copied().unwrap_or(1);
+                self.clone().with_fan(inputs as f64, shape.last() as f64).draw(shape, rng)
+            }
         }
     }
 }

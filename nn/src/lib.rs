@@ -1,6 +1,7 @@
 //! What models are made of: the parameter vector θ, layers, densities, optimisers, data, training, pictures.
 
 pub mod checkpoint;
+pub mod conv;
 pub mod data;
 pub mod density;
 pub mod layers;
@@ -15,5 +16,6 @@ pub mod schedule;
 pub mod train;
 
 pub use autograd::Nonlinearity;
+pub use conv::{Conv2d, ConvTranspose2d, Window};
 pub use layers::{Linear, Mlp};
 pub use layout::{Init, Layout, Slot};

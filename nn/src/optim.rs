@@ -90,6 +90,14 @@ struct Gradient<'a, F> {
     scale: F,
 }
 
+/// A stretch of it: (others + last) · scale.
+#[derive(Clone, Copy)]
+struct Slopes<'a, F> {
+    others: &'a [F],
+    last: &'a [F],
+    scale: F,
+}
+
 /// A rule with its constants for this step.
 #[derive(Clone, Copy)]
 struct Step<F> {
@@ -189,8 +197,7 @@ impl<F: Real> Step<F> {
         let mut buffer = [F::ZERO; BLOCK];
         for at in (0..theta.len()).step_by(BLOCK) {
             let end = theta.len().min(at + BLOCK);
-            let g = &mut buffer[..end - at];
-            gradient.sum(start + at, g);
+            let g = gradient.halves(start + at, &mut buffer[..end - at]);
             let theta = &mut theta[at..end];
             // What the rule does not keep stays empty.
             let (m, v) = (block(m, at, end), block(v, at, end));
@@ -219,7 +226,27 @@ fn block<F>(kept: &mut [F], at: usize, end: usize) -> &mut [F] {
     if kept.is_empty() { kept } else { &mut kept[at..end] }
 }
 
-impl<F: Real> Gradient<'_, F> {
+impl<'a, F: Real> Gradient<'a, F> {
+    /// Two terms whose sum is the gradient from `start` on: the last shard's, and, in `buffer`, that of the others. The
+    /// rules add them, so that two shards are read once.
+    fn halves<'b>(&self, start: usize, buffer: &'b mut [F]) -> Slopes<'b, F>
+    where
+        'a: 'b,
+    {
+        let (len, scale) = (buffer.len(), self.scale);
+        let part = |shard: &'a [F]| &shard[start..start + len];
+        let (others, last) = match *self.shards {
+            [] => (&*buffer, &*buffer),
+            [only] => (&*buffer, part(only)),
+            [first, second] => (part(first), part(second)),
+            [ref others @ .., last] => {
+                sum_shards(others, start, F::ONE, buffer);
+                (&*buffer, part(last))
+            }
+        };
+        Slopes { others, last, scale }
+    }
+
     fn sum(&self, start: usize, out: &mut [F]) {
         sum_shards(self.shards, start, self.scale, out);
     }
@@ -266,8 +293,9 @@ kernel! {
 }
 
 kernel! {
-    fn sgd<F: Real>(rate: F, theta: &mut [F], g: &[F]) {
-        for (theta, &g) in theta.iter_mut().zip(g) {
+    fn sgd<F: Real>(rate: F, theta: &mut [F], g: Slopes<'_, F>) {
+        for ((theta, &others), &last) in theta.iter_mut().zip(g.others).zip(g.last) {
+            let g = (others + last) * g.scale;
             *theta -= rate * g;
         }
     }
@@ -275,8 +303,9 @@ kernel! {
 
 kernel! {
     /// m ← μ m + g,   θ ← θ − ρ (a g + b m)
-    fn heavy_ball<F: Real>(rate: F, momentum: F, a: F, b: F, theta: &mut [F], m: &mut [F], g: &[F]) {
-        for ((theta, m), &g) in theta.iter_mut().zip(m).zip(g) {
+    fn heavy_ball<F: Real>(rate: F, momentum: F, a: F, b: F, theta: &mut [F], m: &mut [F], g: Slopes<'_, F>) {
+        for (((theta, m), &others), &last) in theta.iter_mut().zip(m).zip(g.others).zip(g.last) {
+            let g = (others + last) * g.scale;
             *m = flush(momentum * *m + g);
             *theta -= rate * (a * g + b * *m);
         }
@@ -285,8 +314,9 @@ kernel! {
 
 kernel! {
     /// v ← a v + b g²,   θ ← θ − ρ g / (√v + ε)
-    fn scaled<F: Real>(rate: F, a: F, b: F, epsilon: F, theta: &mut [F], v: &mut [F], g: &[F]) {
-        for ((theta, v), &g) in theta.iter_mut().zip(v).zip(g) {
+    fn scaled<F: Real>(rate: F, a: F, b: F, epsilon: F, theta: &mut [F], v: &mut [F], g: Slopes<'_, F>) {
+        for (((theta, v), &others), &last) in theta.iter_mut().zip(v).zip(g.others).zip(g.last) {
+            let g = (others + last) * g.scale;
             *v = flush(a * *v + b * (g * g));
             *theta -= rate * g / (v.sqrt() + epsilon);
         }
@@ -295,10 +325,11 @@ kernel! {
 
 kernel! {
     fn adam<F: Real>(
-        rate: F, root: F, shrink: F, betas: [F; 4], epsilon: F, theta: &mut [F], m: &mut [F], v: &mut [F], g: &[F]
+        rate: F, root: F, shrink: F, betas: [F; 4], epsilon: F, theta: &mut [F], m: &mut [F], v: &mut [F], g: Slopes<'_, F>
     ) {
         let [keep_m, add_m, keep_v, add_v] = betas;
-        for (((theta, m), v), &g) in theta.iter_mut().zip(m).zip(v).zip(g) {
+        for ((((theta, m), v), &others), &last) in theta.iter_mut().zip(m).zip(v).zip(g.others).zip(g.last) {
+            let g = (others + last) * g.scale;
             *m = flush(keep_m * *m + add_m * g);
             *v = flush(keep_v * *v + add_v * (g * g));
             *theta = shrink * *theta - rate * *m / (v.sqrt() * root + epsilon);

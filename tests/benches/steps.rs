@@ -1,8 +1,8 @@
 //! One line for every workload, at 1 and at 2 threads: the time of a training step.
 //!
-//!     cargo bench -p tests --bench steps
+//!     cargo bench -p tests --bench steps [-- W1 W6fb ...]
 //!
-//! `SECS` is the measuring time of a line in seconds (0.8). A line says `med_us`, `min_us` and `p90_us` of a step,
+//! prints all of them, or those named. `SECS` is the measuring time of a line in seconds (0.8). A line says `med_us`, `min_us` and `p90_us` of a step,
 //! steps measured, seconds from the start of the process to the end of the line's first step, resident memory before the
 //! workload and at the peak (of the whole process, so the first line's says most), the loss of the first step and of the last,
 //! and heap allocations a step.
@@ -20,10 +20,11 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn main() {
     let started = Instant::now();
     let secs = std::env::var("SECS").ok().and_then(|secs| secs.parse().ok()).unwrap_or(0.8);
+    let named: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads");
         pool.install(|| {
-            let bench = Bench { started, threads, time: Duration::from_secs_f64(secs) };
+            let bench = Bench { started, threads, named: &named, time: Duration::from_secs_f64(secs) };
             for batch in [32, 128, 512] {
                 let mut w1 = VaeStep::w1(Nonlinearity::Relu, batch);
                 bench.run("W1", batch, "", || w1.step());
@@ -40,14 +41,18 @@ fn main() {
     }
 }
 
-struct Bench {
+struct Bench<'a> {
+    named: &'a [String],
     started: Instant,
     threads: usize,
     time: Duration,
 }
 
-impl Bench {
+impl Bench<'_> {
     fn run(&self, name: &str, batch: usize, more: &str, mut step: impl FnMut() -> f64) {
+        if !self.named.is_empty() && !self.named.iter().any(|n| n == name) {
+            return;
+        }
         let resident = memory("VmRSS");
         let first_loss = step();
         let first = self.started.elapsed().as_secs_f64();

@@ -1,19 +1,22 @@
 //! Triangular matrices: Cholesky factors, solves, and sums of which only a triangle is computed.
 //!
-//! Recursions that halve the matrix down to blocks of 32 rows, so that nearly all of the arithmetic is in products. A
-//! matrix is split between two rows; what lies left and right of each other is copied into a scratch first. The products
-//! of [`subtract_gram`] and the blocks of [`add_lower`] do not depend on each other: that is where threads would go.
+//! Recursions that halve the matrix down to blocks of 32 rows, so that nearly all of the arithmetic is in products. What
+//! lies left and right of each other is copied into a scratch first. Large products and solves are shared among threads in
+//! blocks of rows, whose size does not depend on how many threads there are: nor do the bits of the result.
 
 use std::ops::Range;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
 
 use crate::{Mat, MatMut, Real};
 
 /// Rows of a block that is not halved any more: a tile of as many columns stays in the first cache.
 const LEAF: usize = 32;
-/// Below this size a Gram matrix is computed with both of its triangles.
-const GRAM: usize = 64;
-/// Columns of a block in [`add_lower`].
-const BLOCK: usize = 64;
+/// Rows of a block that one thread computes, and columns of one in [`add_lower`].
+const BLOCK: usize = 128;
+/// Multiplications from which on sharing pays: some tenths of a millisecond.
+const LARGE: usize = 1 << 22;
 /// Side of a square of numbers that are transposed together: a line of the cache.
 const TILE: usize = 8;
 
@@ -55,22 +58,43 @@ impl<'a, F: Real> Lower<'a, F> {
         let (x1, x2) = x.split_at_mut(h * count);
         if transposed {
             second.solve(true, x2, count);
-            F::gemm(-F::ONE, l21.t(), Mat::new(x2, n - h, count), F::ONE, MatMut::new(x1, h, count));
+            subtract_product(l21.t(), Mat::new(x2, n - h, count), x1);
             first.solve(true, x1, count);
         } else {
             first.solve(false, x1, count);
-            F::gemm(-F::ONE, l21, Mat::new(x1, h, count), F::ONE, MatMut::new(x2, n - h, count));
+            subtract_product(l21, Mat::new(x1, h, count), x2);
             second.solve(false, x2, count);
         }
     }
 
     /// X ← X L⁻¹, or X L⁻ᵀ if `transposed`, for a (count, n) matrix: the same for Xᵀ.
     pub(crate) fn solve_right(self, transposed: bool, x: &mut [F], count: usize) {
-        let mut xt = vec![F::ZERO; x.len()];
-        transpose(x, count, self.n, self.n, &mut xt, count);
-        self.solve(!transposed, &mut xt, count);
-        transpose(&xt, self.n, count, count, x, self.n);
+        let n = self.n;
+        row_blocks(x, n, count * n * n / 2, |_, x| {
+            let (count, mut xt) = (x.len() / n, vec![F::ZERO; x.len()]);
+            transpose(x, count, n, n, &mut xt, count);
+            self.solve(!transposed, &mut xt, count);
+            transpose(&xt, n, count, count, x, n);
+        });
     }
+}
+
+/// `f(start, rows)` for one block of rows, from row `start` on, after the other; side by side if that is much work.
+fn row_blocks<F: Real>(x: &mut [F], stride: usize, work: usize, f: impl Fn(usize, &mut [F]) + Sync) {
+    let size = BLOCK * stride.max(1);
+    if work < LARGE {
+        x.chunks_mut(size).enumerate().for_each(|(i, x)| f(i * BLOCK, x));
+    } else {
+        x.par_chunks_mut(size).enumerate().with_max_len(1).for_each(|(i, x)| f(i * BLOCK, x));
+    }
+}
+
+/// C ← C − A B
+fn subtract_product<F: Real>(a: Mat<'_, F>, b: Mat<'_, F>, c: &mut [F]) {
+    row_blocks(c, b.cols(), a.rows() * a.cols() * b.cols(), |start, c| {
+        let a = a.row_range(start..a.rows().min(start + BLOCK));
+        F::gemm(-F::ONE, a, b, F::ONE, MatMut::new(c, a.rows(), b.cols()));
+    });
 }
 
 /// L ← the lower factor of ½ (A + Aᵀ) = L Lᵀ, zeros above; or the number and value of the first pivot that is not
@@ -94,42 +118,60 @@ fn factor<F: Real>(a: &mut [F], n: usize, stride: usize, scratch: &mut [F]) -> R
     let h = half(n);
     let (top, bottom) = a.split_at_mut(h * stride);
     factor(top, h, stride, scratch)?;
-    let l21_t = &mut scratch[..h * (n - h)];
-    transpose(bottom, n - h, h, stride, l21_t, n - h);
-    Lower { data: top, n: h, stride }.solve(false, l21_t, n - h);
-    transpose(l21_t, h, n - h, n - h, bottom, stride);
-    subtract_gram(l21_t, h, n - h, n - h, &mut bottom[h..], stride);
+    let l21 = &mut scratch[..h * (n - h)];
+    for (l21, a21) in l21.chunks_exact_mut(h).zip(bottom.chunks(stride)) {
+        l21.copy_from_slice(&a21[..h]);
+    }
+    Lower { data: top, n: h, stride }.solve_right(true, l21, n - h);
+    for (l21, a21) in l21.chunks_exact(h).zip(bottom.chunks_mut(stride)) {
+        a21[..h].copy_from_slice(l21);
+    }
+    subtract_gram(Mat::new(l21, n - h, h), &mut bottom[h..], stride);
     factor(&mut bottom[h..], n - h, stride, scratch).map_err(|(pivot, value)| (h + pivot, value))
 }
 
-/// C ← C − Sᵀ S, its lower triangle, for a (k, n) matrix S.
-fn subtract_gram<F: Real>(s: &[F], k: usize, n: usize, s_stride: usize, c: &mut [F], stride: usize) {
-    let columns = |range: Range<usize>| Mat::block(&s[range.start..], k, range.len(), s_stride);
-    if n <= GRAM {
-        let s = columns(0..n);
-        return F::gemm(-F::ONE, s.t(), s, F::ONE, MatMut::block(c, n, n, stride));
-    }
-    let h = half(n);
-    let (top, bottom) = c.split_at_mut(h * stride);
-    subtract_gram(s, k, h, s_stride, top, stride);
-    F::gemm(-F::ONE, columns(h..n).t(), columns(0..h), F::ONE, MatMut::block(bottom, n - h, h, stride));
-    subtract_gram(&s[h..], k, n - h, s_stride, &mut bottom[h..], stride);
+/// C ← C − S Sᵀ, its lower triangle and some of the upper one: of each block of rows what is left of the diagonal, then
+/// narrower blocks along it.
+fn subtract_gram<F: Real>(s: Mat<'_, F>, c: &mut [F], stride: usize) {
+    row_blocks(c, stride, s.rows() * s.rows() * s.cols() / 2, |start, c| {
+        let end = s.rows().min(start + BLOCK);
+        let mut subtract = |rows: Range<usize>, columns: Range<usize>| {
+            let c = &mut c[(rows.start - start) * stride + columns.start..];
+            let c = MatMut::block(c, rows.len(), columns.len(), stride);
+            F::gemm(-F::ONE, s.row_range(rows), s.row_range(columns).t(), F::ONE, c);
+        };
+        subtract(start..end, 0..start);
+        for row in (start..end).step_by(BLOCK / 2) {
+            let rows = row..end.min(row + BLOCK / 2);
+            subtract(rows.clone(), start..rows.end);
+        }
+    });
 }
 
 /// Adds the lower triangle of an n x n matrix X to `sum`, and what is below the diagonal also above if `mirrored`.
-/// `fill(columns, x)` writes a block of columns of X, in the rows from the diagonal down.
+/// `fill(columns, x)` writes a block of columns of X, in the rows from the diagonal down; all blocks take `work`
+/// multiplications.
 pub(crate) fn add_lower<F: Real>(
     n: usize,
+    work: usize,
     mirrored: bool,
     sum: &mut [F],
-    mut fill: impl FnMut(Range<usize>, &mut [F]),
+    fill: impl Fn(Range<usize>, &mut [F]) + Sync,
 ) {
-    let mut scratch = vec![F::ZERO; n * n.min(BLOCK)];
-    for start in (0..n).step_by(BLOCK) {
-        let columns = start..n.min(start + BLOCK);
-        let x = &mut scratch[..(n - start) * columns.len()];
-        fill(columns.clone(), x);
-        add_block(x, columns.len(), mirrored, n, &mut sum[start * (n + 1)..]);
+    // No two blocks add to the same element: their order does not matter.
+    let sum = Mutex::new(sum);
+    let add = |block: usize| {
+        let columns = block * BLOCK..n.min((block + 1) * BLOCK);
+        let mut x = vec![F::ZERO; (n - columns.start) * columns.len()];
+        fill(columns.clone(), &mut x);
+        let mut sum = sum.lock().expect("adding does not panic");
+        add_block(&x, columns.len(), mirrored, n, &mut sum[columns.start * (n + 1)..]);
+    };
+    let blocks = 0..n.div_ceil(BLOCK);
+    if work < LARGE {
+        blocks.for_each(add);
+    } else {
+        blocks.into_par_iter().with_max_len(1).for_each(add);
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+#[cfg(target_arch = "x86_64")]
+use super::tiles;
 use crate::{Dual, Real};
 
 /// A matrix inside a slice: element (i, j) is `data[i · row_stride + j · col_stride]`.
@@ -78,6 +80,11 @@ impl<'a, F> Mat<'a, F> {
         }
     }
 
+    #[cfg(target_arch = "x86_64")]
+    fn strided(&self) -> tiles::Strided<F> {
+        tiles::Strided { at: self.data.as_ptr(), row: self.row_stride, col: self.col_stride }
+    }
+
     /// The transpose if `yes`.
     pub fn t_if(self, yes: bool) -> Self {
         if yes { self.t() } else { self }
@@ -146,6 +153,16 @@ macro_rules! product {
             // SAFETY: the constructors checked that every element of `a`, `b` and `c` lies in its slice and that the rows
             // of `c` do not overlap; `c` is borrowed mutably, so it overlaps neither `a` nor `b`.
             unsafe {
+                #[cfg(target_arch = "x86_64")]
+                if stays_unpacked(&a, &b, &c) {
+                    let (m, k, n, c_row) = (a.rows, a.cols, b.cols, c.row_stride);
+                    let c = c.data.as_mut_ptr();
+                    let product =
+                        tiles::Product { m, k, n, alpha, a: a.strided(), b: b.strided(), beta, c, c_row };
+                    if product.try_run() {
+                        return;
+                    }
+                }
                 matrixmultiply::$name(
                     a.rows,
                     a.cols,
@@ -216,6 +233,13 @@ impl<F: Real> MatMut<'_, Dual<F>> {
         let (row_stride, col_stride) = (2 * self.row_stride, 2 * self.col_stride);
         MatMut { data, rows: self.rows, cols: self.cols, row_stride, col_stride }
     }
+}
+
+/// Whether the factors are small enough, or lie well enough, to be read in place.
+#[cfg(target_arch = "x86_64")]
+fn stays_unpacked<F>(a: &Mat<'_, F>, b: &Mat<'_, F>, c: &MatMut<'_, F>) -> bool {
+    // Columns of A that lie far apart are read again for every panel of B.
+    a.cols > 0 && c.col_stride == 1 && (a.col_stride == 1 && b.col_stride == 1 || a.cols <= 1024)
 }
 
 /// Whether a side of the product is 1.

@@ -1,7 +1,7 @@
 //! Loops over slices, compiled for the vector instructions that the machine has.
 //!
-//! This is the one module that uses `unsafe`: to call `matrixmultiply`, and to enter code compiled for instructions
-//! that were found at run time.
+//! This is the one module that uses `unsafe`: to call `matrixmultiply`, to keep tiles of a product in registers, and to
+//! enter code compiled for instructions that were found at run time.
 
 #[macro_use]
 mod dispatch;
@@ -11,8 +11,11 @@ pub(crate) mod cholesky;
 #[macro_use]
 pub mod elementary;
 pub mod gemm;
+pub(crate) mod im2col;
 pub mod normal;
 pub mod special;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 pub use dispatch::{Kernel, dispatch};
 pub use gemm::{Mat, MatMut};

@@ -25,26 +25,15 @@ fn square(a: Shape) -> Result<usize, String> {
     if a.rank() == 2 && a[0] == a[1] { Ok(a[0]) } else { Err(format!("{a} is not a square matrix")) }
 }
 
-/// Numbers in `aux` before all others: the pivot that failed (or the size), and its value.
-const STATUS: usize = 2;
-
-/// L ← the factor of A, or NaN; tells which.
-fn factorise<F: Real>(a: &[F], n: usize, l: &mut [F], status: &mut [F]) -> bool {
-    let failure = cholesky(a, n, l).err();
-    let (pivot, value) = failure.unwrap_or((n, F::ZERO));
-    status.copy_from_slice(&[F::from_f64(pivot as f64), value]);
-    if failure.is_some() {
-        l.fill(F::from_f64(f64::NAN));
+/// The result y of an operation that is NaN where A has no factor.
+fn checked<'t, F: Real>(y: Var<'t, F>, a: Var<'t, F>) -> Result<Var<'t, F>, NotPositiveDefinite> {
+    let size = a.shape()[0];
+    if y.with(|y| y.iter().take(1).all(|y| !y.to_f64().is_nan())) {
+        return Ok(y);
     }
-    failure.is_none()
-}
-
-/// The result of an operation that called [`factorise`], if that succeeded.
-fn checked<F: Real>(y: Var<'_, F>, size: usize) -> Result<Var<'_, F>, NotPositiveDefinite> {
-    let list = y.tape().list.borrow();
-    let (_, aux) = list.output(&list.nodes[y.index()]);
-    let (pivot, value) = (aux[0].to_f64() as usize, aux[1].to_f64());
-    if pivot == size { Ok(y) } else { Err(NotPositiveDefinite { pivot, value, size }) }
+    // Where it failed need not be fast; and NaN may have another cause.
+    let failure = |(pivot, value): (usize, F)| NotPositiveDefinite { pivot, value: value.to_f64(), size };
+    a.with(|a| cholesky(a, size, &mut vec![F::ZERO; size * size])).map_err(failure).map(|()| y)
 }
 
 /// The lower factor of a positive definite matrix, ½ (A + Aᵀ) = L Lᵀ, with zeros above its diagonal.
@@ -65,12 +54,10 @@ impl<F: Real> Op<F> for Cholesky {
         square(*a).map(|_| *a)
     }
 
-    fn aux(&self, _: &[Shape]) -> usize {
-        STATUS
-    }
-
-    fn forward(&self, x: &Inputs<'_, F>, l: &mut [F], status: &mut [F]) {
-        factorise(&x[0], x.shape(0)[0], l, status);
+    fn forward(&self, x: &Inputs<'_, F>, l: &mut [F], _: &mut [F]) {
+        if cholesky(&x[0], x.shape(0)[0], l).is_err() {
+            l.fill(F::from_f64(f64::NAN));
+        }
     }
 
     fn backward(&self, x: &Inputs<'_, F>, l: &[F], _: &[F], dl: &[F], grads: &mut Grads<'_, F>) {
@@ -78,7 +65,7 @@ impl<F: Real> Op<F> for Cholesky {
         let mut buffer = grads.take_buffer(n * n);
         let p = &mut buffer[..n * n];
         p.fill(F::ZERO);
-        add_lower(n, true, p, |columns, p| {
+        add_lower(n, n * n * n / 2, true, p, |columns, p| {
             let (corner, rows, width) = (columns.start * (n + 1), n - columns.start, columns.len());
             let (l, dl) =
                 (Mat::block(&l[corner..], rows, rows, n), Mat::block(&dl[corner..], rows, width, n));
@@ -86,7 +73,7 @@ impl<F: Real> Op<F> for Cholesky {
         });
         lower.solve(true, p, n);
         if let Some(da) = grads.get(0) {
-            add_lower(n, true, da.sum(), |columns, da| {
+            add_lower(n, n * n * n / 2, true, da.sum(), |columns, da| {
                 let (corner, rows, width) = (columns.start * (n + 1), n - columns.start, columns.len());
                 transpose(&p[corner..], width, rows, n, da, width);
                 da.iter_mut().for_each(|da| *da *= F::from_f64(0.5));
@@ -149,7 +136,7 @@ impl<F: Real, const RIGHT: bool, const T: bool> Op<F> for SolveTriangular<RIGHT,
             let matrix = |x| Mat::new(x, shape[0], shape[1]).t_if(RIGHT);
             let (db, y) = (matrix(db), matrix(y));
             let (p, q) = if T == RIGHT { (db, y) } else { (y, db) };
-            add_lower(n, false, dl.sum(), |columns, dl| {
+            add_lower(n, n * dy.len() / 2, false, dl.sum(), |columns, dl| {
                 let (p, q) = (p.row_range(columns.start..n), q.row_range(columns));
                 F::gemm(-F::ONE, p, q.t(), F::ZERO, MatMut::new(dl, p.rows(), q.rows()));
             });
@@ -193,15 +180,15 @@ impl<F: Real> Op<F> for MultivariateNormalLogProb {
     }
 
     fn aux(&self, x: &[Shape]) -> usize {
-        STATUS + x[1].size() + x[0].size()
+        x[1].size() + x[0].size()
     }
 
     fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], aux: &mut [F]) {
         let (z, n, count) = (&x[0], x.shape(0)[0], x.shape(0)[1]);
-        let (status, aux) = aux.split_at_mut(STATUS);
         let (l, alpha) = aux.split_at_mut(n * n);
         alpha.copy_from_slice(z);
-        if !factorise(&x[1], n, l, status) {
+        if cholesky(&x[1], n, l).is_err() {
+            aux.fill(F::from_f64(f64::NAN));
             return y.fill(F::from_f64(f64::NAN));
         }
         Lower::new(l, n).solve(false, alpha, count);
@@ -214,11 +201,11 @@ impl<F: Real> Op<F> for MultivariateNormalLogProb {
 
     fn backward(&self, x: &Inputs<'_, F>, _: &[F], aux: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
         let (n, count) = (x.shape(0)[0], x.shape(0)[1]);
-        let (l, alpha) = aux[STATUS..].split_at(n * n);
+        let (l, alpha) = aux.split_at(n * n);
         let (half, matrix) = (F::from_f64(0.5) * dy[0], Mat::new(alpha, n, count));
         if let Some(dk) = grads.get(1) {
             // In each block of columns: ½ ȳ α αᵀ + L⁻ᵀ L⁻¹ (−½ c ȳ I)
-            add_lower(n, true, dk.sum(), |columns, dk| {
+            add_lower(n, n * n * n / 2, true, dk.sum(), |columns, dk| {
                 let (l, width) = (Lower::new(l, n).trailing(columns.start), columns.len());
                 dk.fill(F::ZERO);
                 let diagonal = dk.iter_mut().step_by(width + 1).take(width);
@@ -259,8 +246,7 @@ impl<F: Real> Var<'_, F> {
     /// If `self` is not a square matrix.
     #[track_caller]
     pub fn cholesky(self) -> Result<Self, NotPositiveDefinite> {
-        let l = self.tape().apply(Cholesky, &[self]);
-        checked(l, l.shape()[0])
+        checked(self.tape().apply(Cholesky, &[self]), self)
     }
 
     /// The solution X = L⁻¹ B of L X = B, for a lower triangular matrix L = `self` (n, n) and B (n, m). What is above the
@@ -310,6 +296,6 @@ impl<F: Real> Var<'_, F> {
     /// If K is not square, or Z not a matrix with as many rows.
     #[track_caller]
     pub fn multivariate_normal_log_prob(self, k: Self) -> Result<Self, NotPositiveDefinite> {
-        checked(self.tape().apply(MultivariateNormalLogProb, &[self, k]), k.shape()[0])
+        checked(self.tape().apply(MultivariateNormalLogProb, &[self, k]), k)
     }
 }

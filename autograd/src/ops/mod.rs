@@ -1,6 +1,7 @@
 //! The operations, one type each.
 
 mod broadcast;
+mod conv;
 mod dense;
 mod density;
 mod diag_normal;
@@ -11,6 +12,7 @@ mod movement;
 mod reduce;
 
 pub use broadcast::*;
+pub use conv::*;
 pub use dense::*;
 pub use density::*;
 pub use diag_normal::*;
@@ -63,6 +65,9 @@ catalogue! {
     Cholesky, MultivariateNormalLogProb,
     SolveTriangular<false, false>, SolveTriangular<false, true>,
     SolveTriangular<true, false>, SolveTriangular<true, true>,
+    Conv2d<Identity>, Conv2d<Relu>, Conv2d<LeakyRelu<F>>, Conv2d<Elu>, Conv2d<Tanh>, Conv2d<Sigmoid>, Conv2d<Softplus>,
+    ConvTranspose2d<Identity>, ConvTranspose2d<Relu>, ConvTranspose2d<LeakyRelu<F>>, ConvTranspose2d<Elu>,
+    ConvTranspose2d<Tanh>, ConvTranspose2d<Sigmoid>, ConvTranspose2d<Softplus>, UpsampleNearest,
     Move<Transpose>, Move<Columns>, Move<Concatenate>, Move<Gather>, Move<BroadcastTo>,
     Move<Diagonal>, Move<DiagonalMatrix>, Move<LowerTriangle>, Move<Select>,
     BernoulliLogProb, NormalLogProb, DiagNormalLogProb, DiagNormalSample, DiagNormalKl, DiagNormalKlToStandard,
