@@ -191,13 +191,14 @@ impl<'a, Q: Family, P> FreeEnergy<'a, Q, P> {
     /// [`Gradient::Score`] it is not that of the value.
     ///
     /// # Panics
-    /// If the density is not a scalar.
+    /// If the density is not a scalar, or M samples are no pairs or too few for the control variate.
     #[track_caller]
     pub fn bound<'t, F: Real>(&self, eta: Var<'t, F>, xi: Var<'t, F>) -> Bound<'t, F>
     where
         P: for<'s> Fn(&'s Tape<F>, Var<'s, F>) -> Var<'s, F>,
     {
         let (q, Estimator { divergence, gradient, .. }) = (self.q, self.estimator);
+        Estimator { samples: xi.shape()[0], ..self.estimator }.check();
         let score = gradient != Gradient::Reparameterised;
         let theta = q.sample_with(eta, xi);
         let theta = if score { held(theta) } else { theta };

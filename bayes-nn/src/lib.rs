@@ -8,8 +8,6 @@
 //! [`Predictive`] what the posterior says of new rows, and [`Scores`] how good that is.
 //!
 //! ```
-//! use std::sync::Arc;
-//!
 //! use bayes_nn::{BayesMlp, MlpConfig, Regression, Scores};
 //! use nn::data::Matrix;
 //! use nn::optim::{Optimizer, Rule};
@@ -44,8 +42,9 @@
 //!
 //! ```
 //! use autograd::Tape;
-//! use bayes_nn::{Divergence, Estimator, Family, FreeEnergy, MeanField, Support, Transform};
+//! use bayes_nn::{Divergence, Estimator, FreeEnergy, MeanField, Support, Transform};
 //! use nn::{Init, Layout};
+//! use rand::{SeedableRng, rngs::StdRng};
 //!
 //! let mut transform = Transform::new();
 //! let p = transform.slot("p", [1], Support::UNIT);
@@ -53,7 +52,7 @@
 //! let q = MeanField::new(&mut layout, "q", transform.dim(), Init::Constant(0.0), 1.0);
 //!
 //! // log p(Y, ζ) = 10 log p + 4 log (1 − p) + log |dp/dζ|,   p = σ(ζ)
-//! let estimator = Estimator { samples: 32, antithetic: true, ..Estimator::default() };
+//! let estimator = Estimator { samples: 32, divergence: Divergence::Path, ..Estimator::default() };
 //! let free_energy = FreeEnergy::new(
 //!     &q,
 //!     |_: &Tape<f64>, zeta| {
@@ -64,7 +63,7 @@
 //!     },
 //!     estimator,
 //! );
-//! let eta = layout.init(&mut rand::rng());
+//! let eta = layout.init(&mut StdRng::seed_from_u64(0));
 //! let eta = free_energy.minimise(eta, 500, 0.05, 1)?;
 //!
 //! let elbo = free_energy.elbo(&eta, 100, 2);
@@ -72,6 +71,8 @@
 //! assert!(elbo.mean < log_evidence && elbo.mean > log_evidence - 0.02);
 //! # Ok::<(), nn::train::TrainError>(())
 //! ```
+//!
+//! For conjugate models, [`conjugate`] needs no gradient.
 
 pub mod conjugate;
 mod family;

@@ -202,6 +202,8 @@ fn a_heat_map_shows_each_value_as_a_rectangle_of_its_colour_and_a_bar_that_expla
     let top = picture.pixels.iter().enumerate().find_map(light).unwrap();
     assert!(top > picture.height / 2 - 40, "{top}");
     map([2.0; 4]);
+    map([0.0; 4]);
+    map([1e308; 4]);
     map([f64::NAN; 4]);
     map([f64::INFINITY, -1e308, 1e308, 0.0]);
 }

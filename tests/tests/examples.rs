@@ -7,7 +7,10 @@ use std::sync::Once;
 
 /// An example with flags that make it run on little data, in a folder with a small MNIST and a small regression set.
 const SMOKE: &[(&str, &str, &[&str])] = &[
+    ("bayes-nn", "coin", &["--dry-run"]),
+    ("bayes-nn", "gradients", &["--dry-run"]),
     ("bayes-nn", "regression", &["--dry-run"]),
+    ("bayes-nn", "sensors", &["--dry-run"]),
     ("bayes-nn", "uci", &["--dry-run", "--data", "uci"]),
     ("vae", "digits", &["--dry-run"]),
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--importance-samples", "2"]),
@@ -166,6 +169,30 @@ fn error(name: &str, flags: &[&str], dir: &Path) -> String {
         lines.next().and_then(|line| line.strip_prefix("error: ")).unwrap_or_else(|| panic!("{stderr}"));
     assert_eq!(lines.next(), None, "{stderr}");
     line.to_owned()
+}
+
+/// The numbers of lecture 004.
+#[test]
+fn the_coin_has_the_lectures_digits() {
+    let dir = folder();
+    let output = run("coin", &[], dir.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let results = result(&output);
+    let get = |name: &str| results.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("no {name}")).1;
+    let rounded = |name: &str, digits: i32| (get(name) * 10_f64.powi(digits)).round() / 10_f64.powi(digits);
+    assert_eq!(rounded("posterior_unfair", 6), 0.181818);
+    assert_eq!(rounded("p_value", 4), 0.0898);
+    assert_eq!(rounded("bayes_factor", 2), 1.21);
+    assert_eq!([rounded("lo_uniform", 2), rounded("hi_uniform", 2)], [0.45, 0.88]);
+    assert_eq!([rounded("lo_peaked", 2), rounded("hi_peaked", 2)], [0.42, 0.75]);
+    assert!((get("advi_mean") / (11.0 / 16.0) - 1.0).abs() < 0.01, "{results:?}");
+    // Below the evidences, 1/15 and 1.21/15, and close to them.
+    let evidence = -15.0_f64.ln();
+    for (bound, evidence) in
+        [(get("elbo_uniform"), evidence), (get("elbo_peaked"), evidence + get("bayes_factor").ln())]
+    {
+        assert!(bound < evidence && bound > evidence - 0.01, "{results:?}");
+    }
 }
 
 #[test]

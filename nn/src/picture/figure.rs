@@ -351,14 +351,16 @@ impl Figure {
 }
 
 impl HeatMap {
-    /// From the lowest to the highest value.
+    /// From the lowest to the highest value; around a single one, to 0.
     fn scale(&self) -> Axis {
-        let shown = self.values.iter().filter(|value| value.is_finite());
-        let (low, high) = shown.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| {
-            (low.min(value), high.max(value))
-        });
-        let flat = Axis::over([low].into_iter(), false);
-        if high - low > 1e-9 * high.abs() && (high - low).is_finite() { Axis::exact(low, high) } else { flat }
+        let shown = || self.values.iter().copied().filter(|value| value.is_finite());
+        let (low, high) = (shown().fold(f64::INFINITY, f64::min), shown().fold(f64::NEG_INFINITY, f64::max));
+        let (size, span) = (low.abs().max(high.abs()), high - low);
+        match (size.is_finite() && span.is_finite(), span > 1e-9 * size) {
+            (true, true) => Axis::exact(low, high),
+            (true, false) if size > 0.0 => Axis::exact(low - size, low + size),
+            _ => Axis::exact(0.0, 1.0),
+        }
     }
 
     /// The cells, and beside the frame the bar.
