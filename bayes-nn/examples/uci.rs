@@ -147,7 +147,7 @@ impl Set {
     ) -> anyhow::Result<SplitScores> {
         let seed = args.run.seed.wrapping_add(k as u64);
         let likelihood = self.noise_by_validation(args, train, seed)?;
-        let fit = self.fit(args, train, likelihood, None, seed)?;
+        let fit = self.fit(args, train, likelihood, seed)?;
         anyhow::ensure!(!test.is_empty(), "no rows to predict");
         let predictive = fit.predict(&self.x.select(test))?;
         let (sigma, scores) = (fit.sigma(), Scores::of(&predictive, &self.y.select(test).values));
@@ -167,69 +167,54 @@ impl Set {
             .map(|part| part.into_iter().map(|i| train[i]).collect::<Vec<_>>());
         let few = a.is_empty() || b.is_empty();
         anyhow::ensure!(!few, "{} rows to train on are too few for validation", train.len());
-        let folds = [([&rest[..], &b].concat(), &a), ([&rest[..], &a].concat(), &b)];
-        let fit = |likelihood, before: &[Fitted]| -> anyhow::Result<Vec<Fitted>> {
-            let fits = folds.iter().enumerate();
-            fits.map(|(i, (rows, _))| self.fit(args, rows, likelihood, before.get(i), seed)).collect()
-        };
-        let held_out = |fits: &[Fitted]| -> anyhow::Result<f64> {
-            let mut sum = 0.0;
-            for (fit, (_, rows)) in fits.iter().zip(&folds) {
-                let log_density = fit.predict(&self.x.select(rows))?.log_density(&self.y.select(rows).values);
-                sum += log_density.iter().sum::<f64>() / rows.len() as f64;
+        // The mean log-likelihood of what is held out, and the mean of log σ.
+        let held_out = |likelihood| -> anyhow::Result<(f64, f64)> {
+            let (mut log_likelihood, mut log_sigma) = (0.0, 0.0);
+            for (validation, other) in [(&a, &b), (&b, &a)] {
+                let fit = self.fit(args, &[&rest[..], other].concat(), likelihood, seed)?;
+                let y = self.y.select(validation);
+                let log_density = fit.predict(&self.x.select(validation))?.log_density(&y.values);
+                log_likelihood += 0.5 * log_density.iter().sum::<f64>() / y.rows as f64;
+                log_sigma += 0.5 * (fit.sigma() / fit.scaling.target_sd()).ln();
             }
-            Ok(sum)
+            Ok((log_likelihood, log_sigma))
         };
-        let mut fits = fit(Likelihood::NORMAL_LEARNED, &[])?;
-        let mut best = (Likelihood::NORMAL_LEARNED, held_out(&fits)?);
-        let mut sigma = fits.iter().map(|fit| fit.sigma() / fit.scaling.target_sd()).product::<f64>().sqrt();
+        let mut best = Likelihood::NORMAL_LEARNED;
+        let (mut log_likelihood, log_sigma) = held_out(best)?;
+        let mut sigma = log_sigma.exp();
         loop {
             sigma *= std::f64::consts::FRAC_1_SQRT_2;
             let smaller = Likelihood::Normal { sigma };
-            fits = fit(smaller, &fits)?;
-            let log_likelihood = held_out(&fits)?;
-            if log_likelihood <= best.1 || args.run.dry_run {
-                return Ok(best.0);
+            let (next, _) = held_out(smaller)?;
+            if next <= log_likelihood || args.run.dry_run {
+                return Ok(best);
             }
-            best = (smaller, log_likelihood);
+            (best, log_likelihood) = (smaller, next);
         }
     }
 
-    /// Fits these rows; with a quarter of the steps where an earlier fit with another noise level is gone on from.
-    fn fit(
-        &self,
-        args: &Args,
-        rows: &[usize],
-        likelihood: Likelihood,
-        before: Option<&Fitted>,
-        seed: u64,
-    ) -> anyhow::Result<Fitted> {
+    fn fit(&self, args: &Args, rows: &[usize], likelihood: Likelihood, seed: u64) -> anyhow::Result<Fitted> {
         let (x, y) = (self.x.select(rows), self.y.select(rows));
         let scaling = Scaling::fit(&x, &y)?;
         let (x, y) = (scaling.inputs(&x)?, scaling.targets(&y)?);
         let config = MlpConfig { likelihood, modes: args.modes, ..MlpConfig::new(x.cols, &[args.hidden]) };
         let model = BayesMlp::new(&config);
-        let mut eta: Vec<f32> = model.layout().init(&mut StdRng::seed_from_u64(seed));
-        if let Some(before) = before {
-            let weights = 2 * model.modes() * model.dim();
-            eta[..weights].copy_from_slice(&before.eta[..weights]);
-        }
-        let steps = if before.is_some() { args.steps.div_ceil(4) } else { args.steps };
+        let eta: Vec<f32> = model.layout().init(&mut StdRng::seed_from_u64(seed));
         let optimizer = Optimizer::new(Rule::ADAM, eta.len());
         let mut trainer = Trainer::new(eta, optimizer, seed);
-        let RunArgs { epochs, batch_size, lr: rate, .. } = common::within_steps(&args.run, steps, x.rows);
+        let RunArgs { epochs, batch_size, lr: rate, .. } =
+            common::within_steps(&args.run, args.steps, x.rows);
         let fit = Fit { epochs, batch_size, rate, schedule: Schedule::Cosine { epochs }, patience: None };
         let objective = Regression { sampling: Sampling::Weights, ..Regression::new(&model, &x, &y) };
         trainer.fit(&objective, x.rows, None, &fit, &mut ())?;
         let draws = model.draws(trainer.theta(), args.draws, seed);
-        Ok(Fitted { eta: trainer.theta().to_vec(), model, draws, scaling })
+        Ok(Fitted { model, draws, scaling })
     }
 }
 
 /// A posterior, and draws from it.
 struct Fitted {
     model: BayesMlp,
-    eta: Vec<f32>,
     draws: Draws<f32>,
     scaling: Scaling,
 }

@@ -1,9 +1,11 @@
 //! A network whose θ has a posterior.
 
+use std::ops::Range;
+
 use autograd::{Nonlinearity, Real, Var};
 use nn::data::Matrix;
 use nn::noise::Noise;
-use nn::{Init, Layout, Mlp};
+use nn::{Init, Layout, Linear, Mlp};
 use rayon::prelude::*;
 
 use crate::likelihood::{Head, Likelihood};
@@ -55,9 +57,9 @@ impl MlpConfig {
 /// (Foong et al. 2020). Modes that begin apart find different ones. The divergence of a mixture is at most the average
 /// of its components', so that the average of K bounds is a bound itself.
 ///
-/// A description, whose numbers are in η = (μ₁, ρ₁, μ₂, ρ₂, …): first the slots `mu.*` of an [`Mlp`], which is thus also
-/// what computes from a sampled θ, then `rho` in the same order; `mode.1.mu.*` and `mode.1.rho` for a second mode, and so
-/// on; and last what the likelihood has of its own.
+/// A description, whose numbers are in η = (μ₁, ρ₁, μ₂, ρ₂, …): first the slots `mu.*` of an [`Mlp`], which is thus
+/// also what computes from a sampled θ, then `rho` in the same order; `mode.1.mu.*` and `mode.1.rho` for a second mode,
+/// and so on; and last what the likelihood has of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BayesMlp {
     layout: Layout,
@@ -65,6 +67,8 @@ pub struct BayesMlp {
     phi: Nonlinearity,
     modes: usize,
     prior: Prior,
+    /// The runs of θ that have a prior scale each.
+    groups: Vec<Range<usize>>,
     head: Head,
 }
 
@@ -89,7 +93,8 @@ impl BayesMlp {
     /// The model.
     ///
     /// # Panics
-    /// If a width or the number of modes is 0, the prior has neither one scale nor one for each layer, or a scale is not a positive number.
+    /// If a width or the number of modes is 0, the prior has neither one scale nor one for each layer, or a scale is not
+    /// a positive number.
     #[track_caller]
     pub fn new(config: &MlpConfig) -> Self {
         let MlpConfig { inputs, ref hidden, phi, ref prior, likelihood, initial_sigma, modes } = *config;
@@ -117,8 +122,14 @@ impl BayesMlp {
         for k in 1..modes {
             mode(k);
         }
+        let group = |layer: &Linear| layer.weight().range().start..layer.bias().range().end;
+        let groups = mlp.layers().iter().map(group);
+        let groups = match prior.scales() {
+            Some(1) => vec![groups.fold(0..0, |all, group| all.start..group.end)],
+            _ => groups.collect(),
+        };
         let head = Head::new(&mut layout, likelihood);
-        Self { layout, mlp, phi, modes, prior: prior.clone(), head }
+        Self { layout, mlp, phi, modes, prior: prior.clone(), groups, head }
     }
 
     /// The slots of η.
@@ -162,7 +173,7 @@ impl BayesMlp {
     }
 
     /// Where μ and ρ of a mode are in η.
-    fn places(&self, k: usize) -> [std::ops::Range<usize>; 2] {
+    fn places(&self, k: usize) -> [Range<usize>; 2] {
         let dim = self.dim();
         [2 * k * dim..(2 * k + 1) * dim, (2 * k + 1) * dim..(2 * k + 2) * dim]
     }
@@ -172,13 +183,12 @@ impl BayesMlp {
     #[track_caller]
     pub fn kl<'t, F: Real>(&self, eta: Var<'t, F>, q: &[WeightDensity<'t, F>], noise: Noise) -> Var<'t, F> {
         let mode = |(k, q): (usize, &WeightDensity<'t, F>)| {
-            let layers = self.mlp.layers().iter().map(|layer| {
-                let (start, end) = (layer.weight().range().start, layer.bias().range().end);
-                let part = |x: Var<'t, F>| x.view(start, [end - start]);
+            let groups = self.groups.iter().map(|group| {
+                let part = |x: Var<'t, F>| x.view(group.start, [group.len()]);
                 WeightDensity { mu: part(q.mu), sigma: part(q.sigma) }
             });
-            self.prior.kl(layers, |layer, size| {
-                let number = PRIOR_DRAW + k * self.mlp.layers().len() + layer;
+            self.prior.kl(groups, |group, size| {
+                let number = PRIOR_DRAW + k * self.groups.len() + group;
                 eta.tape().constant_with([size], |xi| noise.of_step().normal(number, size, xi))
             })
         };

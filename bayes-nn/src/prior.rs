@@ -48,18 +48,27 @@ impl Prior {
         }
     }
 
-    /// KL(q ‖ π), summed over the layers; `xi` makes standard normal noise of a number and size.
+    /// How many scales there are, if not one for each layer.
+    pub(crate) fn scales(&self) -> Option<usize> {
+        match self {
+            Self::Normal(s) => Some(s.len()),
+            Self::Learned => None,
+            Self::Mixture { .. } => Some(1),
+        }
+    }
+
+    /// KL(q ‖ π), summed over groups of θ that have a scale each; `xi` makes standard normal noise of a number and size.
     #[track_caller]
     pub(crate) fn kl<'t, F: Real>(
         &self,
-        layers: impl Iterator<Item = WeightDensity<'t, F>>,
+        groups: impl Iterator<Item = WeightDensity<'t, F>>,
         xi: impl Fn(usize, usize) -> Var<'t, F>,
     ) -> Var<'t, F> {
-        let kl = layers.enumerate().map(|(i, q)| {
+        let kl = groups.enumerate().map(|(i, q)| {
             let n = q.mu.size() as f64;
             let cross = match self {
                 Self::Normal(s) => {
-                    let s = s[i.min(s.len() - 1)];
+                    let s = s[i];
                     q.second_moment() * F::from_f64(0.5 / (s * s)) + F::from_f64(n * (s.ln() - 0.5))
                 }
                 Self::Learned => (q.second_moment() / F::from_f64(n)).ln() * F::from_f64(0.5 * n),
