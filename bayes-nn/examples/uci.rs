@@ -42,6 +42,9 @@ struct Args {
     /// Modes of q
     #[arg(long, value_name = "N", default_value_t = 4)]
     modes: usize,
+    /// Train by local reparameterisation instead of sampled weights
+    #[arg(long)]
+    local: bool,
     /// Draws of θ for predictions
     #[arg(long, value_name = "N", default_value_t = 200)]
     draws: usize,
@@ -205,7 +208,8 @@ impl Set {
         let RunArgs { epochs, batch_size, lr: rate, .. } =
             common::within_steps(&args.run, args.steps, x.rows);
         let fit = Fit { epochs, batch_size, rate, schedule: Schedule::Cosine { epochs }, patience: None };
-        let objective = Regression { sampling: Sampling::Weights, ..Regression::new(&model, &x, &y) };
+        let sampling = if args.local { Sampling::Local } else { Sampling::Weights };
+        let objective = Regression { sampling, ..Regression::new(&model, &x, &y) };
         trainer.fit(&objective, x.rows, None, &fit, &mut ())?;
         let draws = model.draws(trainer.theta(), args.draws, seed);
         Ok(Fitted { model, draws, scaling })
