@@ -189,7 +189,8 @@ impl Set {
             sigma *= std::f64::consts::FRAC_1_SQRT_2;
             let smaller = Likelihood::Normal { sigma };
             let (next, _) = held_out(smaller)?;
-            if next <= log_likelihood || args.run.dry_run {
+            let better = next > log_likelihood;
+            if !better || args.run.dry_run {
                 return Ok(best);
             }
             (best, log_likelihood) = (smaller, next);
