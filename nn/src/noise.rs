@@ -39,6 +39,11 @@ impl Noise {
         Self { row: self.row + row, ..self }
     }
 
+    /// The noise of the step from row 0 on, whatever was skipped: for what all rows of a minibatch share.
+    pub fn of_step(self) -> Self {
+        Self { row: 0, ..self }
+    }
+
     /// Fills `out`, rows of `width`, with standard normal noise; `sample` numbers several such arrays of one step.
     ///
     /// # Panics

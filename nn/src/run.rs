@@ -35,6 +35,7 @@ mod session;
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -224,7 +225,7 @@ pub fn one_line(error: &(dyn Error + 'static)) -> String {
 }
 
 /// Prints the last line on standard output, for programs to read: `RESULT name=value name=value`.
-pub fn result_line(results: &[(&str, f64)]) {
+pub fn result_line<V: Display>(results: &[(&str, V)]) {
     let line: String = results.iter().map(|(name, value)| format!(" {name}={value}")).collect();
     let _ = writeln!(io::stdout(), "RESULT{line}"); // nobody is left to tell if standard output is closed
 }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Once;
 
-/// An example with flags that make it run on little data, in a folder with a small MNIST.
+/// An example with flags that make it run on little data, in a folder with a small MNIST and a small regression set.
 const SMOKE: &[(&str, &str, &[&str])] = &[
     ("bayes-nn", "coin", &["--dry-run"]),
     ("bayes-nn", "gradients", &["--dry-run"]),
+    ("bayes-nn", "regression", &["--dry-run"]),
     ("bayes-nn", "sensors", &["--dry-run"]),
+    ("bayes-nn", "uci", &["--dry-run", "--data", "uci"]),
     ("vae", "digits", &["--dry-run"]),
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--importance-samples", "2"]),
 ];
@@ -59,7 +61,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A folder with a small MNIST in `mnist/`: 40 images of noise in each set.
+/// A folder with a small MNIST in `mnist/`, 40 images of noise in each set, and a regression set of 40 rows with two splits
+/// in `uci/`.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mnist = dir.path().join("mnist");
@@ -72,10 +75,25 @@ fn folder() -> tempfile::TempDir {
         fs::write(mnist.join(format!("{set}-images-idx3-ubyte")), images).unwrap();
         fs::write(mnist.join(format!("{set}-labels-idx1-ubyte")), labels).unwrap();
     }
+    let uci = dir.path().join("uci");
+    fs::create_dir(&uci).unwrap();
+    let row = |i: usize| {
+        let (a, b) = ((i as f64).sin(), (7.0 * i as f64).cos());
+        format!("{a:.4} {b:.4} {:.4}\n", a * b + 0.1 * (3.0 * i as f64).sin())
+    };
+    fs::write(uci.join("data.txt"), (0..40).map(row).collect::<String>() + "\n").unwrap();
+    fs::write(uci.join("index_features.txt"), "0\n1\n").unwrap();
+    fs::write(uci.join("index_target.txt"), "2\n").unwrap();
+    for split in 0..2 {
+        for (part, test) in [("train", false), ("test", true)] {
+            let rows = (0..40).filter(|i| (i % 10 == split) == test).map(|i| format!("{i}\n"));
+            fs::write(uci.join(format!("index_{part}_{split}.txt")), rows.collect::<String>()).unwrap();
+        }
+    }
     dir
 }
 
-/// The values of the `RESULT` line, which must be the last on standard output.
+/// The numbers of the `RESULT` line, which must be the last on standard output.
 fn result(output: &Output) -> Vec<(String, f64)> {
     let stdout = text(&output.stdout);
     let line = stdout.lines().last().unwrap_or_default();
@@ -85,7 +103,7 @@ fn result(output: &Output) -> Vec<(String, f64)> {
         let (name, value) = pair.split_once('=').unwrap();
         (name.to_owned(), value.parse().unwrap())
     };
-    pairs.split(' ').map(pair).collect()
+    pairs.split(' ').filter(|pair| !pair.starts_with("set=")).map(pair).collect()
 }
 
 #[test]
@@ -120,8 +138,9 @@ fn every_example_runs_and_ends_with_finite_results() {
         let results = result(&output);
         assert!(results.iter().any(|(name, _)| name == "seconds"), "{package}/{name}: {results:?}");
         assert!(results.iter().all(|(_, value)| value.is_finite()), "{package}/{name}: {results:?}");
-        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(left, ["mnist"], "{package}/{name}: a dry run leaves something behind");
+        let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["mnist", "uci"], "{package}/{name}: a dry run leaves something behind");
     }
 }
 
@@ -244,4 +263,85 @@ fn a_resumed_run_ends_with_the_results_of_an_uninterrupted_one() {
     fs::write(dir.path().join("halves/checkpoint.safetensors"), &bytes[..bytes.len() / 2]).unwrap();
     let line = error("mnist", &[&flags("5", "halves")[..], &["--resume"]].concat(), dir.path());
     assert!(line.contains("checkpoint.safetensors") && line.contains("damaged"), "{line}");
+}
+
+/// Flags that train for a moment on a table.
+fn on_table<'a>(file: &'a str, target: &'a str) -> Vec<&'a str> {
+    let brief = ["--steps", "20", "--draws", "20", "--modes", "2", "--out", "run", "--force"];
+    [&["--csv", file, "--target", target], &brief[..]].concat()
+}
+
+#[test]
+fn regression_tells_what_is_wrong_with_a_table() {
+    let dir = folder();
+    let rows = |target: fn(usize) -> String| -> String {
+        (0..20).map(|i| format!("{i},{},{}\n", i * i % 7, target(i))).collect()
+    };
+    let good = rows(|i| format!("{}", 2 * i));
+    for (file, content) in [
+        ("absent.csv", "a,b,y\n".to_owned() + &good),
+        ("text.csv", "a,b,y\n".to_owned() + &good + "20,low,3\n"),
+        ("nan.csv", "a,b,y\n".to_owned() + &good + "20,NaN,3\n"),
+        ("flat.csv", "a,b,y\n".to_owned() + &rows(|_| "3".to_owned())),
+        ("one.csv", "a,b,y\n1,2,3\n".to_owned()),
+        ("lonely.csv", "y\n1\n2\n3\n4\n5\n".to_owned()),
+    ] {
+        fs::write(dir.path().join(file), content).unwrap();
+    }
+    for (file, target, says) in [
+        ("absent.csv", "height", &["height", "a, b, y"][..]),
+        ("text.csv", "y", &["text.csv", "line 22", "column 2", "low"]),
+        ("nan.csv", "y", &["nan.csv", "line 22", "column 2", "NaN"]),
+        ("flat.csv", "y", &["target is 3"]),
+        ("one.csv", "y", &["1 rows", "too few"]),
+        ("lonely.csv", "y", &["no column but the target"]),
+        ("nowhere.csv", "y", &["nowhere.csv"]),
+    ] {
+        let line = error("regression", &on_table(file, target), dir.path());
+        assert!(says.iter().all(|part| line.contains(part)), "{file}: {line}");
+        assert!(!dir.path().join("run").exists(), "{file}: a run was begun");
+    }
+}
+
+#[test]
+fn regression_predicts_all_rows_of_a_table_with_or_without_a_header_and_notes_constant_inputs() {
+    let dir = folder();
+    let rows: String = (0..30).map(|i| format!("{i};5;{}\n", (i as f64 / 5.0).sin())).collect();
+    fs::write(dir.path().join("header.csv"), "time;same;wave\n".to_owned() + &rows).unwrap();
+    fs::write(dir.path().join("bare.csv"), &rows).unwrap();
+    for (file, target, constant) in [("header.csv", "wave", "same"), ("bare.csv", "2", "column 1")] {
+        let output = run("regression", &on_table(file, target), dir.path());
+        let stderr = text(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        assert!(stderr.contains(&format!("note: {constant} does not vary")), "{stderr}");
+        let predictions = fs::read_to_string(dir.path().join("run/predictions.csv")).unwrap();
+        assert_eq!(predictions.lines().count(), 31, "{predictions}");
+        let held_out = predictions.lines().filter(|line| line.contains(",validation,")).count();
+        assert_eq!(held_out, 6, "{predictions}");
+        assert!(!predictions.contains("NaN") && !predictions.contains("inf"), "{predictions}");
+    }
+}
+
+#[test]
+fn uci_runs_all_or_some_splits_and_says_which_file_is_missing() {
+    let dir = folder();
+    let brief = ["--steps", "20", "--draws", "20", "--out", "run", "--force"];
+    let with = |flags: &[&'static str]| [flags, &brief[..]].concat();
+    let splits = |flags: &[&'static str]| {
+        let output = run("uci", &with(flags), dir.path());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let line = text(&output.stdout).lines().last().unwrap().to_owned();
+        assert!(line.starts_with("RESULT set=uci splits="), "{line}");
+        result(&output).into_iter().find(|(name, _)| name == "splits").unwrap().1
+    };
+    assert_eq!(splits(&["--data", "uci"]), 2.0);
+    assert_eq!(splits(&["--data", "uci", "--splits", "1..2"]), 1.0);
+    assert_eq!(fs::read_to_string(dir.path().join("run/splits.csv")).unwrap().lines().count(), 2);
+
+    assert!(error("uci", &with(&[]), dir.path()).contains("--data"));
+    assert!(error("uci", &with(&["--data", "nowhere"]), dir.path()).contains("nowhere"));
+    let line = error("uci", &with(&["--data", "uci", "--splits", "1..3"]), dir.path());
+    assert!(line.contains("index_train_2.txt"), "{line}");
+    fs::remove_file(dir.path().join("uci/index_target.txt")).unwrap();
+    assert!(error("uci", &with(&["--data", "uci"]), dir.path()).contains("index_target.txt"));
 }

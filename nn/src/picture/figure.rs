@@ -306,8 +306,9 @@ impl Figure {
                     }
                 }
                 Layer::Classes { names, points } => {
-                    // The more there are, the smaller: 18 pixels up to a hundred, 10 from 1600 on.
+                    // The more there are, the smaller: 18 pixels up to a hundred, 10 from 1600 on; less in a panel.
                     let size = 18.0 - 2.0 * (points.len().max(100) as f64 / 100.0).log2().min(4.0);
+                    let size = size * ((frame.right - frame.left) / 700.0).min(1.0);
                     // By the golden ratio: a fixed stride could meet a single class where they take turns.
                     let golden = |i: usize| (i as f64 * 0.618_033_988_749_894_9).fract();
                     let share = MOST as f64 / points.len() as f64;

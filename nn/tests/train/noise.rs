@@ -32,6 +32,19 @@ fn noise_is_a_function_of_seed_step_sample_row_and_column_alone() {
 }
 
 #[test]
+fn what_all_rows_share_is_the_same_from_every_shard() {
+    let draw = |noise: Noise| {
+        let mut out = [0.0_f32; 5];
+        noise.normal(3, 5, &mut out);
+        out
+    };
+    let noise = Noise::new(1, 2);
+    assert_eq!(draw(noise.skip(7).of_step()), draw(noise));
+    assert_ne!(draw(noise.skip(7)), draw(noise));
+    assert_ne!(draw(Noise::new(1, 3).of_step()), draw(noise));
+}
+
+#[test]
 #[should_panic(expected = "noise: there is none for sample 16777216")]
 fn noise_does_not_repeat_where_samples_run_out() {
     Noise::evaluation(0).normal(1 << 24, 1, &mut [0.0_f32]);

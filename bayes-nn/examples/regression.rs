@@ -1,0 +1,309 @@
+//! Regression with a Bayesian network. Without flags it learns a curve with a gap in the data:
+//!
+//!     cargo run --release -p bayes-nn --example regression
+//!
+//! and draws mean, uncertainty and functions from the posterior to `posterior.png`. Tables, the embedded one or your own:
+//!
+//!     cargo run --release -p bayes-nn --example regression -- --table diabetes
+//!     cargo run --release -p bayes-nn --example regression -- --csv FILE --target COLUMN
+//!
+//! hold out a part of the rows, score the predictions for it, and write those for all rows to `predictions.csv`.
+
+mod common;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context;
+use bayes_nn::{BayesMlp, Draws, Likelihood, MlpConfig, Predictive, Regression, Sampling, Scaling, Scores};
+use nn::Nonlinearity;
+use nn::data::{Matrix, Table, counts, embedded, split, table};
+use nn::optim::{Optimizer, Rule};
+use nn::picture::{Figure, Panels};
+use nn::run::{Defaults, Run, RunArgs, result_line};
+use nn::schedule::Schedule;
+use nn::train::{End, Trainer};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rand_distr::{Distribution, StandardNormal};
+
+/// Fits a Bayesian network to a curve or a table and says how certain it is
+#[derive(clap::Parser, serde::Serialize)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    run: RunArgs,
+    /// Learn this table, with or without a header
+    #[arg(long, value_name = "FILE", requires = "target", conflicts_with = "table")]
+    csv: Option<PathBuf>,
+    /// The column to predict from the others, by name or by number from 0
+    #[arg(long, value_name = "COLUMN")]
+    target: Option<String>,
+    /// Learn an embedded table
+    #[arg(long, value_parser = ["diabetes"])]
+    table: Option<String>,
+    /// The share of a table's rows that is held out
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    validation: f64,
+    /// Steps of training; with --epochs, whichever ends first
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    steps: usize,
+    /// Hidden units of the network for a table
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    hidden: usize,
+    /// Modes of q
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    modes: usize,
+    /// Learn the noise as a function of the inputs
+    #[arg(long)]
+    heteroscedastic: bool,
+    /// Draws of θ for predictions
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    draws: usize,
+}
+
+fn main() -> ExitCode {
+    let defaults = Defaults { out: "out/bayes-nn-regression", epochs: 1_000_000, batch_size: 100, lr: 5e-3 };
+    nn::run::main(defaults, |args: Args| args.run.in_pool(|| regression(&args))?)
+}
+
+fn regression(args: &Args) -> anyhow::Result<()> {
+    anyhow::ensure!(args.run.data.is_none(), "this example reads no folder: give a table by --csv");
+    anyhow::ensure!(args.steps * args.hidden * args.modes * args.draws > 0, "counts must be positive");
+    anyhow::ensure!(args.draws >= args.modes, "--draws must not be below --modes");
+    match (&args.csv, &args.table) {
+        (Some(path), _) => {
+            let table = table::read(path, &table::TableOptions::default())?;
+            learn_table(args, &table, args.target.as_deref().unwrap_or_default())
+        }
+        (_, Some(_)) => {
+            learn_table(args, &embedded::diabetes(), args.target.as_deref().unwrap_or("progression"))
+        }
+        _ => learn_curve(args),
+    }
+}
+
+/// A network that was fitted to standardised rows.
+struct Fitted {
+    model: BayesMlp,
+    draws: Draws<f32>,
+    scaling: Scaling,
+}
+
+impl Fitted {
+    fn predict(&self, draws: &Draws<f32>, x: &Matrix<f64>) -> anyhow::Result<Predictive> {
+        Ok(self.scaling.restore(&self.model.predict(draws, &self.scaling.inputs(x)?)))
+    }
+}
+
+/// Trains on standardised rows; none if the user stopped it.
+fn fit(
+    run: &Run<'_>,
+    args: &Args,
+    config: &MlpConfig,
+    (x, y): (&Matrix<f64>, &Matrix<f64>),
+    validation: Option<(&Matrix<f64>, &Matrix<f64>)>,
+) -> anyhow::Result<Option<Fitted>> {
+    let scaling = Scaling::fit(x, y)?;
+    let model = BayesMlp::new(config);
+    let (x, y) = (scaling.inputs(x)?, scaling.targets(y)?);
+    let objective = Regression { sampling: Sampling::Local, ..Regression::new(&model, &x, &y) };
+    let held_out = validation.map(|(x, y)| Ok::<_, anyhow::Error>((scaling.inputs(x)?, scaling.targets(y)?)));
+    let held_out = held_out.transpose()?;
+    let validation =
+        held_out.as_ref().map(|(x, y)| Regression { n: objective.n, ..Regression::new(&model, x, y) });
+
+    let eta = model.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
+    let optimizer = Optimizer::new(Rule::ADAM, eta.len());
+    let mut trainer = Trainer::new(eta, optimizer, args.run.seed);
+    let end = run
+        .train(
+            model.layout(),
+            &mut trainer,
+            (&objective, args.run.rows(x.rows)),
+            validation.as_ref().map(|objective| (objective, objective.x.rows)),
+            (Schedule::Cosine { epochs: run.args.epochs }, None),
+        )
+        .map_err(anyhow::Error::from_boxed)?;
+    let draws = model.draws(trainer.theta(), args.draws, args.run.seed);
+    Ok((end != End::Stopped).then_some(Fitted { model, draws, scaling }))
+}
+
+/// The function to be learned, and the noise on it.
+fn truth(x: f64) -> f64 {
+    (2.0 * x).sin() + 0.3 * x
+}
+
+const NOISE: f64 = 0.15;
+
+/// 100 observations with x in ±(0.8 … 2.2).
+fn curve(seed: u64) -> (Matrix<f64>, Matrix<f64>) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let side = |i: usize| if i.is_multiple_of(2) { 1.0 } else { -1.0 };
+    let x: Vec<f64> = (0..100).map(|i| side(i) * rng.random_range(0.8..2.2)).collect();
+    let mut noise = || -> f64 { StandardNormal.sample(&mut rng) };
+    let y = x.iter().map(|&x| truth(x) + NOISE * noise()).collect();
+    (Matrix::new(100, 1, x), Matrix::new(100, 1, y))
+}
+
+fn learn_curve(args: &Args) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let (x, y) = curve(args.run.seed);
+    let flags = common::within_steps(&args.run, args.steps, x.rows);
+    let run = Run::open(&flags, args)?;
+    // The noise is known: what is compared are posteriors of θ.
+    let likelihood = Likelihood::Normal { sigma: NOISE / Scaling::fit(&x, &y)?.target_sd() };
+    let (phi, modes) = (Nonlinearity::Elu, args.modes);
+    let config = MlpConfig { phi, likelihood, modes, ..MlpConfig::new(1, &[20, 20]) };
+    let Some(fitted) = fit(&run, args, &config, (&x, &y), None)? else { return Ok(()) };
+
+    // Another posterior of the same network, as draws of θ, is another panel.
+    let first: Vec<usize> = (0..args.draws).step_by(args.modes).collect();
+    let title = format!("q with {} modes", args.modes);
+    let posteriors = [("q with one mode", fitted.draws.select(&first)), (&title, fitted.draws.clone())];
+    let grid = Matrix::new(241, 1, (0..241).map(|i| -3.0 + i as f64 / 40.0).collect());
+    let mut panels = Panels::new("A curve, and what is known of it", 2);
+    for (title, draws) in &posteriors[usize::from(args.modes == 1)..] {
+        panels = panels.figure(panel(title, (&x, &y), &grid, &fitted.predict(draws, &grid)?));
+    }
+    panels.save(&run.folder.file("posterior.png"))?;
+
+    let epistemic = |at: &[f64]| -> anyhow::Result<f64> {
+        let predictive = fitted.predict(&fitted.draws, &Matrix::new(at.len(), 1, at.to_vec()))?;
+        Ok((predictive.epistemic().iter().sum::<f64>() / at.len() as f64).sqrt())
+    };
+    let (on_data, in_gap, beyond) = (epistemic(&x.values)?, epistemic(&[0.0])?, epistemic(&[-3.0, 3.0])?);
+    let scores = Scores::of(&fitted.predict(&fitted.draws, &x)?, &y.values);
+    println!("epistemic standard deviation of the curve");
+    println!("  at the data      {on_data:.3}");
+    println!("  in the gap       {in_gap:.3}");
+    println!("  beyond the data  {beyond:.3}");
+    println!("the picture is {}", run.folder.file("posterior.png").display());
+    result_line(&[
+        ("on_data", on_data),
+        ("in_gap", in_gap),
+        ("beyond", beyond),
+        ("rmse", scores.rmse),
+        ("ll", scores.log_likelihood),
+        ("seconds", started.elapsed().as_secs_f64()),
+    ]);
+    Ok(())
+}
+
+/// Data, truth, and what a posterior says of the curve at the points of a grid.
+fn panel(title: &str, (x, y): (&Matrix<f64>, &Matrix<f64>), grid: &Matrix<f64>, p: &Predictive) -> Figure {
+    let at = &grid.values;
+    let mean = p.mean();
+    let band = |variance: Vec<f64>| {
+        let points = at.iter().zip(&mean).zip(variance);
+        points.map(|((&x, &mean), variance)| (x, mean - 2.0 * variance.sqrt(), mean + 2.0 * variance.sqrt()))
+    };
+    let (curve, noisy) = ("curve: mean, ± 2 sd", "observations: ± 2 sd");
+    let mut figure =
+        Figure::new(title).axes("x", "y").band(curve, band(p.epistemic())).band(noisy, band(p.variance()));
+    for s in 0..p.f.rows.min(8) {
+        figure = figure.line("drawn curves", at.iter().copied().zip(p.f.row(s).iter().copied()));
+    }
+    figure
+        .line("truth", at.iter().map(|&x| (x, truth(x))))
+        .line(curve, at.iter().copied().zip(mean.iter().copied()))
+        .classes(["data"], x.values.iter().zip(y.values.iter()).map(|(&x, &y)| ((x, y), 0)))
+}
+
+fn learn_table(args: &Args, table: &Table, target: &str) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let share = args.validation;
+    anyhow::ensure!(share > 0.0 && share < 1.0, "--validation {share}: a share between 0 and 1 is wanted");
+    let (inputs, y) = table.split_target(target)?;
+    let (names, x) = (&inputs.names, &inputs.values);
+    anyhow::ensure!(!names.is_empty(), "the table has no column but the target");
+    let [train, validation] = split(x.rows, counts(x.rows, [1.0 - share, share]), args.run.seed);
+    anyhow::ensure!(
+        !validation.is_empty(),
+        "{} rows: too few to hold any out; give more, or --validation",
+        x.rows
+    );
+    let constant = Scaling::fit(&x.select(&train), &y.select(&train))?;
+    for &j in constant.constant_inputs() {
+        eprintln!("note: {} does not vary over the rows to train on and tells nothing", names[j]);
+    }
+    let flags = common::within_steps(&args.run, args.steps, train.len());
+    let run = Run::open(&flags, args)?;
+    let part = |rows: &[usize]| (x.select(rows), y.select(rows));
+    let ((x_train, y_train), (x_validation, y_validation)) = (part(&train), part(&validation));
+    let held_out = Some((&x_validation, &y_validation));
+    let likelihood = if args.heteroscedastic { Likelihood::NormalHead } else { Likelihood::NORMAL_LEARNED };
+    let config = MlpConfig { likelihood, modes: args.modes, ..MlpConfig::new(x.cols, &[args.hidden]) };
+    let Some(fitted) = fit(&run, args, &config, (&x_train, &y_train), held_out)? else {
+        return Ok(());
+    };
+
+    let predictive = fitted.predict(&fitted.draws, &x_validation)?;
+    let scores = Scores::of(&predictive, &y_validation.values);
+    println!("{} rows held out of {}, in units of {target}", validation.len(), x.rows);
+    println!(
+        "  RMSE                    {:9.3}   (of the mean alone: {:.3})",
+        scores.rmse,
+        spread(&y_train, &y_validation)
+    );
+    println!("  log-likelihood          {:9.3}   nats per row", scores.log_likelihood);
+    println!("  CRPS                    {:9.3}", scores.crps);
+    for level in [0.5, 0.9, 0.95] {
+        println!("  inside {:2.0} % intervals    {:9.3}", 100.0 * level, scores.coverage(level));
+    }
+    write_predictions(&run, &fitted, (x, &y), &validation).context("the predictions could not be written")?;
+    common::calibration(&scores).save(&run.folder.file("calibration.png"))?;
+    let mean = predictive.mean();
+    let ends =
+        y_validation.values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |a, &y| (a.0.min(y), a.1.max(y)));
+    let points = mean.iter().zip(y_validation.values.iter()).map(|(&mean, &y)| ((mean, y), 0));
+    Figure::new("Rows held out: observed against predicted")
+        .axes(&format!("predicted {target}"), &format!("observed {target}"))
+        .line("equal", [(ends.0, ends.0), (ends.1, ends.1)])
+        .classes(["rows"], points)
+        .save(&run.folder.file("predictions.png"))?;
+    println!("predictions, pictures, metrics and checkpoint are in {}", run.folder.path().display());
+    result_line(&[
+        ("rmse", scores.rmse),
+        ("ll", scores.log_likelihood),
+        ("crps", scores.crps),
+        ("coverage_90", scores.coverage(0.9)),
+        ("seconds", started.elapsed().as_secs_f64()),
+    ]);
+    Ok(())
+}
+
+/// The error of predicting the training rows' mean.
+fn spread(train: &Matrix<f64>, validation: &Matrix<f64>) -> f64 {
+    let mean = train.values.iter().sum::<f64>() / train.rows as f64;
+    (validation.values.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / validation.rows as f64).sqrt()
+}
+
+/// A row for each row of the table: its part, the target, and what is predicted of it.
+fn write_predictions(
+    run: &Run<'_>,
+    fitted: &Fitted,
+    (x, y): (&Matrix<f64>, &Matrix<f64>),
+    validation: &[usize],
+) -> anyhow::Result<()> {
+    let p = fitted.predict(&fitted.draws, x)?;
+    let columns = [
+        y.values.to_vec(),
+        p.mean(),
+        p.variance().into_iter().map(f64::sqrt).collect(),
+        p.epistemic().into_iter().map(f64::sqrt).collect(),
+        p.aleatoric().into_iter().map(f64::sqrt).collect(),
+        p.quantile(0.05),
+        p.quantile(0.95),
+    ];
+    let mut file = csv::Writer::from_path(run.folder.file("predictions.csv"))?;
+    file.write_record(["row", "part", "target", "mean", "sd", "epistemic_sd", "aleatoric_sd", "q05", "q95"])?;
+    let mut part = vec!["train"; x.rows];
+    validation.iter().for_each(|&row| part[row] = "validation");
+    for (row, part) in part.iter().enumerate() {
+        let numbers = columns.iter().map(|column| column[row].to_string());
+        file.write_record([row.to_string(), part.to_string()].into_iter().chain(numbers))?;
+    }
+    file.flush()?;
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Where the optimum is known.
+
+use bayes_nn::{BayesMlp, Likelihood, MlpConfig, Prior, Regression, Sampling};
+use nn::data::Matrix;
+use nn::noise::Noise;
+use nn::optim::{Optimizer, Rule};
+use nn::schedule::Schedule;
+use nn::train::{Fit, Trainer};
+
+use crate::eta;
+
+/// Rows whose inputs are correlated.
+fn rows(n: usize) -> (Matrix<f64>, Matrix<f64>) {
+    let mut noise = vec![0.0; 3 * n];
+    Noise::new(7, 0).normal(0, 3, &mut noise);
+    let x = noise.chunks(3).flat_map(|z| [z[0], 0.8 * z[0] + 0.6 * z[1]]).collect();
+    let y =
+        noise.chunks(3).map(|z| 0.7 * z[0] - 0.4 * (0.8 * z[0] + 0.6 * z[1]) + 0.2 + 0.5 * z[2]).collect();
+    (Matrix::new(n, 2, x), Matrix::new(n, 1, y))
+}
+
+/// Λ = XᵀX/σ² + I/s² with a column of ones behind X, and Λ⁻¹ Xᵀy/σ² by Gauss' elimination.
+fn exact(x: &Matrix<f64>, y: &Matrix<f64>, sigma: f64, s: f64) -> (Vec<f64>, Vec<f64>) {
+    let mut a = [[0.0; 4]; 3];
+    for (i, y) in y.values.iter().enumerate() {
+        let row = [x.row(i)[0], x.row(i)[1], 1.0];
+        for j in 0..3 {
+            (0..3).for_each(|k| a[j][k] += row[j] * row[k] / (sigma * sigma));
+            a[j][3] += row[j] * y / (sigma * sigma);
+        }
+    }
+    (0..3).for_each(|j| a[j][j] += 1.0 / (s * s));
+    let precisions = (0..3).map(|j| a[j][j]).collect();
+    for j in 0..3 {
+        for i in (0..3).filter(|&i| i != j) {
+            let factor = a[i][j] / a[j][j];
+            (0..4).for_each(|k| a[i][k] -= factor * a[j][k]);
+        }
+    }
+    (precisions, (0..3).map(|j| a[j][3] / a[j][j]).collect())
+}
+
+#[test]
+fn a_network_without_hidden_layers_finds_the_mean_field_optimum_of_linear_regression() {
+    let ((x, y), sigma, s) = (rows(60), 0.5, 0.9);
+    let (precisions, mean) = exact(&x, &y, sigma, s);
+    for sampling in [Sampling::Weights, Sampling::Local] {
+        let likelihood = Likelihood::Normal { sigma };
+        let config = MlpConfig { likelihood, prior: Prior::Normal(vec![s]), ..MlpConfig::new(2, &[]) };
+        let model = BayesMlp::new(&config);
+        let mut trainer = Trainer::new(eta(&model), Optimizer::new(Rule::ADAM, model.layout().size()), 1);
+        let objective = Regression { sampling, samples: 4, ..Regression::new(&model, &x, &y) };
+        let epochs = 4000;
+        let schedule = Schedule::Cosine { epochs };
+        let fit = Fit { epochs, batch_size: 60, rate: 0.02, schedule, patience: None };
+        trainer.fit(&objective, 60, None, &fit, &mut ()).unwrap();
+        let eta = trainer.theta();
+        for i in 0..3 {
+            let (mu, sd) = (eta[i], eta[3 + i].exp().ln_1p());
+            let wanted = precisions[i].sqrt().recip();
+            assert!((mu - mean[i]).abs() < 0.05 * wanted, "{sampling:?}: mean {i}: {mu}, not {}", mean[i]);
+            assert!((sd / wanted - 1.0).abs() < 0.02, "{sampling:?}: deviation {i}: {sd}, not {wanted}");
+        }
+    }
+}
+
+#[test]
+fn the_noise_level_is_learned() {
+    let (x, y) = rows(400);
+    let model =
+        BayesMlp::new(&MlpConfig { likelihood: Likelihood::NORMAL_LEARNED, ..MlpConfig::new(2, &[]) });
+    let mut trainer = Trainer::new(eta(&model), Optimizer::new(Rule::ADAM, model.layout().size()), 1);
+    let epochs = 3000;
+    let fit =
+        Fit { epochs, batch_size: 400, rate: 0.02, schedule: Schedule::Cosine { epochs }, patience: None };
+    trainer.fit(&Regression::new(&model, &x, &y), 400, None, &fit, &mut ()).unwrap();
+    let draws = model.draws(trainer.theta(), 2000, 1);
+    let (mean, se) = crate::average(&draws.log_sigma);
+    let deviation = se * (2000.0_f64).sqrt();
+    // log σ has an asymptotic posterior deviation of 1/√(2n).
+    assert!((deviation / (800.0_f64).sqrt().recip() - 1.0).abs() < 0.1, "{deviation}");
+    assert!((mean - 0.5_f64.ln()).abs() < 3.0 * deviation, "{mean} ± {deviation}");
+}
+
+#[test]
+fn the_weights_of_a_constant_input_keep_their_prior() {
+    let (x, y) = rows(60);
+    let x = Matrix::new(60, 2, x.values.chunks(2).flat_map(|x| [x[0], 0.0]).collect());
+    let model = BayesMlp::new(&MlpConfig { prior: Prior::Normal(vec![0.7]), ..MlpConfig::new(2, &[3]) });
+    let mut trainer = Trainer::new(eta(&model), Optimizer::new(Rule::ADAM, model.layout().size()), 1);
+    let epochs = 3000;
+    let fit =
+        Fit { epochs, batch_size: 60, rate: 0.02, schedule: Schedule::Cosine { epochs }, patience: None };
+    trainer.fit(&Regression::new(&model, &x, &y), 60, None, &fit, &mut ()).unwrap();
+    for i in 3..6 {
+        let (mu, sd) = (trainer.theta()[i], trainer.theta()[model.dim() + i].exp().ln_1p());
+        assert!(mu.abs() < 1e-3 && (sd - 0.7).abs() < 1e-3, "{mu} ± {sd}");
+    }
+}
