@@ -306,8 +306,9 @@ kernel! {
     fn heavy_ball<F: Real>(rate: F, momentum: F, a: F, b: F, theta: &mut [F], m: &mut [F], g: Slopes<'_, F>) {
         for (((theta, m), &others), &last) in theta.iter_mut().zip(m).zip(g.others).zip(g.last) {
             let g = (others + last) * g.scale;
-            *m = flush(momentum * *m + g);
-            *theta -= rate * (a * g + b * *m);
+            let first = flush(momentum * *m + g);
+            *m = first;
+            *theta -= rate * (a * g + b * first);
         }
     }
 }
@@ -317,8 +318,9 @@ kernel! {
     fn scaled<F: Real>(rate: F, a: F, b: F, epsilon: F, theta: &mut [F], v: &mut [F], g: Slopes<'_, F>) {
         for (((theta, v), &others), &last) in theta.iter_mut().zip(v).zip(g.others).zip(g.last) {
             let g = (others + last) * g.scale;
-            *v = flush(a * *v + b * (g * g));
-            *theta -= rate * g / (v.sqrt() + epsilon);
+            let second = flush(a * *v + b * (g * g));
+            *v = second;
+            *theta -= rate * g / (second.sqrt() + epsilon);
         }
     }
 }
@@ -330,9 +332,11 @@ kernel! {
         let [keep_m, add_m, keep_v, add_v] = betas;
         for ((((theta, m), v), &others), &last) in theta.iter_mut().zip(m).zip(v).zip(g.others).zip(g.last) {
             let g = (others + last) * g.scale;
-            *m = flush(keep_m * *m + add_m * g);
-            *v = flush(keep_v * *v + add_v * (g * g));
-            *theta = shrink * *theta - rate * *m / (v.sqrt() * root + epsilon);
+            let first = flush(keep_m * *m + add_m * g);
+            let second = flush(keep_v * *v + add_v * (g * g));
+            // Kept in registers: what was just stored is read back slowly.
+            (*m, *v) = (first, second);
+            *theta = shrink * *theta - rate * first / (second.sqrt() * root + epsilon);
         }
     }
 }
