@@ -82,13 +82,16 @@ macro_rules! kernel {
 #[inline(always)]
 pub fn fold_lanes<F: Real>(mut lanes: [F; 16]) -> F {
     for lane in 0..8 {
-        lanes[lane] = lanes[lane] + lanes[lane + 8];
+        let right = lanes[lane + 8];
+        lanes[lane] += right;
     }
     for lane in 0..4 {
-        lanes[lane] = lanes[lane] + lanes[lane + 4];
+        let right = lanes[lane + 4];
+        lanes[lane] += right;
     }
     for lane in 0..2 {
-        lanes[lane] = lanes[lane] + lanes[lane + 2];
+        let right = lanes[lane + 2];
+        lanes[lane] += right;
     }
     lanes[0] + lanes[1]
 }
