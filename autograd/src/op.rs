@@ -32,6 +32,15 @@ pub trait Op<F: Real>: Send + 'static {
     /// Adds to each input's adjoint: x̄ᵢ += (∂y/∂xᵢ)ᵀ ȳ.
     fn backward(&self, x: &Inputs<'_, F>, y: &[F], aux: &[F], dy: &[F], grads: &mut Grads<'_, F>);
 
+    /// How many floating-point operations y takes, or, with `Some(i)`, what is added to the i-th input's adjoint: what
+    /// [`Tape::profile`](crate::Tape::profile) reports. One for each element of the largest array, unless an operation
+    /// says otherwise.
+    fn flops(&self, x: &[Shape], to: Option<usize>) -> f64 {
+        let _ = to;
+        let result = self.shape(x).map_or(0, |y| y.size());
+        x.iter().map(Shape::size).fold(result, usize::max) as f64
+    }
+
     /// Inputs on which [`gradcheck`](crate::gradcheck) compares `backward` with differences of `forward`.
     fn cases() -> Vec<Case<Self>>
     where
@@ -117,8 +126,8 @@ impl<F: Real> Grads<'_, F> {
     #[inline]
     pub fn parts(&mut self, i: usize, count: usize) -> impl Iterator<Item = Adjoint<'_, F>> {
         let parts = move |Adjoint { sum, fresh }| {
-            let size = sum.len() / count.max(1);
-            sum.chunks_exact_mut(size.max(1)).map(move |sum| Adjoint { sum, fresh })
+            let size = if count == 1 { sum.len() } else { sum.len() / count.max(1) };
+            sum.chunks_mut(size.max(1)).map(move |sum| Adjoint { sum, fresh })
         };
         self.get(i).into_iter().flat_map(parts)
     }

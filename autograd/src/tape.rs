@@ -163,12 +163,12 @@ impl<F: Real> Tape<F> {
     /// If an adjoint's size is not its variable's.
     #[track_caller]
     pub fn backward_from(&self, seeds: &[(Var<'_, F>, &[F])]) -> Gradients<'_, F> {
-        Gradients { tape: self, adjoints: self.replay(seeds) }
+        Gradients { tape: self, adjoints: self.replay(seeds, |_| ()) }
     }
 
-    /// The backward pass.
+    /// The backward pass, which tells `visited` of each operation that it has gone through.
     #[track_caller]
-    fn replay(&self, seeds: &[(Var<'_, F>, &[F])]) -> Adjoints<F> {
+    pub(crate) fn replay(&self, seeds: &[(Var<'_, F>, &[F])], mut visited: impl FnMut(usize)) -> Adjoints<F> {
         let list = self.list.borrow();
         let mut adjoints = self.spare.borrow_mut().pop().unwrap_or_default();
         adjoints.reset(list.adjoints);
@@ -181,7 +181,7 @@ impl<F: Real> Tape<F> {
                 sum.iter_mut().zip(seed).for_each(|(sum, &seed)| *sum += seed);
             }
         }
-        for node in list.nodes.iter().rev() {
+        for (index, node) in list.nodes.iter().enumerate().rev() {
             let (Kind::Op(op), Some(start)) = (&node.kind, node.adjoint) else { continue };
             let size = node.shape.size();
             if !adjoints.written.touches(start..start + size) {
@@ -192,6 +192,7 @@ impl<F: Real> Tape<F> {
             let (before, after) = sums.split_at_mut(start);
             let (x, (y, aux)) = (list.inputs(node), list.output(node));
             op.backward(&x, y, aux, &after[..size], &mut Grads { x, adjoints: before, written, scratch });
+            visited(index);
         }
         adjoints.sum(0..list.adjoints);
         adjoints
@@ -213,7 +214,7 @@ impl<F: Real> Tape<F> {
         self.clear();
         let loss = f(self, self.shared_parameter(theta, [theta.len()]));
         assert!(loss.size() == 1, "value_and_grad: {}: the loss must be a scalar", loss.shape());
-        let (value, adjoints) = (loss.item(), self.replay(&[(loss, &[F::ONE])]));
+        let (value, adjoints) = (loss.item(), self.replay(&[(loss, &[F::ONE])], |_| ()));
         self.list.get_mut().shared.fill(None);
         self.kept = Some(adjoints);
         (value, self.gradient())

@@ -1,7 +1,7 @@
 //! The engine stays small enough to be read in an evening, and an operation in a minute.
 //!
-//! The *engine* is what a reader must follow to know how a tape works: all but `ops`, `kernels` and `gradcheck`. It has one
-//! limit, since it is read as a whole. *Operations* are read one at a time, each on its own: a new one makes none of the
+//! The *engine* is what a reader must follow to know how a tape works: all but `ops`, `kernels`, `gradcheck`, and the two
+//! that only look at a tape from outside, `diagnose` and `profile`. It has one limit, since it is read as a whole. *Operations* are read one at a time, each on its own: a new one makes none of the
 //! others harder to read, so what is limited is their length on average, not their number. Not counted are blank lines,
 //! comments and docs, unit tests, the checks (`gradcheck` and each operation's cases), and the kernels (the folder, and the
 //! loops over slices inside `kernel!`).
@@ -46,14 +46,15 @@ fn total(files: &[PathBuf]) -> usize {
 }
 
 #[test]
-fn the_engine_has_fewer_than_eleven_hundred_lines_of_code() {
+fn the_engine_has_fewer_than_a_thousand_and_fifty_lines_of_code() {
     let mut files = sources(&folder());
     // By the place in the crate alone: the folders above it may have any name.
-    let outside = ["ops", "kernels", "gradcheck", "gradcheck.rs"].map(|name| folder().join(name));
+    let outside = ["ops", "kernels", "gradcheck", "gradcheck.rs", "diagnose.rs", "profile.rs"]
+        .map(|name| folder().join(name));
     files.retain(|path| !outside.iter().any(|place| path.starts_with(place)));
     let lines = total(&files);
     println!("{lines} lines of code in {} files", files.len());
-    assert!((500..1100).contains(&lines), "{lines} lines of code");
+    assert!((500..1050).contains(&lines), "{lines} lines of code");
 }
 
 #[test]

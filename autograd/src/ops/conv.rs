@@ -131,6 +131,14 @@ impl<F: Real, A: Activation<F>, const TRANSPOSED: bool> Op<F> for Convolution<A,
         grads.put_buffer(buffer);
     }
 
+    /// 2 · windows · their size · features, and one for each element of Y for the biases' adjoint
+    fn flops(&self, x: &[Shape], to: Option<usize>) -> f64 {
+        let Ok(Form { windows: Windows { out, .. }, batch, .. }) = self.form(x) else { return 0.0 };
+        let products = 2 * batch * out[0] * out[1] * x[1].size();
+        let results = Op::<F>::shape(self, x).map_or(0, |y| y.size());
+        (if to == Some(2) { results } else { products }) as f64
+    }
+
     fn cases() -> Vec<Case<Self>> {
         // Images, kernels (the first two axes exchanged if transposed), stride, padding, output padding.
         let cases = [

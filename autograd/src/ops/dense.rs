@@ -55,6 +55,11 @@ impl<F: Real, A: Activation<F>> Op<F> for Dense<A> {
         grads.put_buffer(buffer);
     }
 
+    /// 2 · batch · in · out, and batch · out for the biases' adjoint
+    fn flops(&self, x: &[Shape], to: Option<usize>) -> f64 {
+        (x[0][0] * x[2].size() * if to == Some(2) { 1 } else { 2 * x[0][1] }) as f64
+    }
+
     fn cases() -> Vec<Case<Self>> {
         let case = |(batch, inputs, outputs)| {
             let shapes =

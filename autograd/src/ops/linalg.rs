@@ -73,6 +73,11 @@ impl<F: Real> Op<F> for Cholesky {
         grads.put_buffer(buffer);
     }
 
+    /// n³/3, and 2n³/3 for the adjoint
+    fn flops(&self, x: &[Shape], to: Option<usize>) -> f64 {
+        (x[0][0] as f64).powi(3) * if to.is_some() { 2.0 / 3.0 } else { 1.0 / 3.0 }
+    }
+
     fn cases() -> Vec<Case<Self>> {
         [1, 2, 5, 40].map(|n| Case::new(Self, [Sample::any([n, n]).plus_diagonal(9.0 + n as f64)])).into()
     }
@@ -135,6 +140,11 @@ impl<F: Real, const RIGHT: bool, const T: bool> Op<F> for SolveTriangular<RIGHT,
             sum.add(db.iter().copied());
         }
         grads.put_buffer(buffer);
+    }
+
+    /// n² for each right-hand side, for each adjoint too
+    fn flops(&self, x: &[Shape], _: Option<usize>) -> f64 {
+        (x[0][0] * x[1].size()) as f64
     }
 
     fn cases() -> Vec<Case<Self>> {
@@ -208,6 +218,16 @@ impl<F: Real> Op<F> for MultivariateNormalLogProb {
         }
         if let Some(dz) = grads.get(0) {
             dz.add(alpha.iter().map(|&alpha| -alpha * dy[0]));
+        }
+    }
+
+    /// n³/3 for the factor and 2 n² c for the solves; the lower half of K⁻¹, 2n³/3, and n² c for K̄
+    fn flops(&self, x: &[Shape], to: Option<usize>) -> f64 {
+        let (n, count) = (x[0][0] as f64, x[0][1] as f64);
+        match to {
+            None => n.powi(3) / 3.0 + 2.0 * n * n * count,
+            Some(0) => n * count,
+            Some(_) => 2.0 * n.powi(3) / 3.0 + n * n * count,
         }
     }
 

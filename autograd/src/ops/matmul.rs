@@ -81,6 +81,12 @@ impl<F: Real, const TA: bool, const TB: bool> Op<F> for MatMul<TA, TB> {
         }
     }
 
+    /// 2 m k n for each product
+    fn flops(&self, x: &[Shape], _: Option<usize>) -> f64 {
+        let (_, rows, columns) = sizes(x[1]);
+        2.0 * (x[0].size() * if TB { rows } else { columns }) as f64
+    }
+
     fn cases() -> Vec<Case<Self>> {
         // Every size 1 has a kernel of its own.
         let sizes = [(3, 4, 5), (1, 4, 5), (3, 1, 5), (3, 4, 1), (1, 1, 5), (1, 4, 1), (3, 1, 1), (1, 1, 1)];

@@ -1,0 +1,76 @@
+//! What a profile counts, and that it leaves the tape as it was.
+
+mod common;
+
+use autograd::{Nonlinearity, Profile, ProfileRow, Tape};
+use common::dirty_tape;
+
+fn row<'p>(profile: &'p Profile, operation: &str) -> &'p ProfileRow {
+    profile.rows.iter().find(|row| row.operation == operation).expect("the operation was recorded")
+}
+
+#[test]
+fn calls_bytes_and_operations_are_those_of_the_formula() {
+    let tape = dirty_tape();
+    let (x, w, b) = (
+        tape.constant(&[0.5; 6], [2, 3]),
+        tape.parameter(&[0.1; 12], [3, 4]),
+        tape.parameter(&[0.2; 4], [4]),
+    );
+    let hidden = x.dense(w, b, Nonlinearity::Tanh);
+    let loss = (hidden.matmul(tape.parameter(&[1.0; 4], [4, 1])) * 2.0).square().sum();
+    let (before, gradient) = (loss.item(), tape.backward(loss).wrt(w).to_vec());
+    let profile = tape.profile(loss);
+
+    let dense = row(&profile, "dense");
+    // 2 · 2 · 3 · 4 forward, as many for W̄, none for X̄, which nobody wants, and one for each element for b̄.
+    assert_eq!((dense.calls, dense.flops), (1, 48.0 + 48.0 + 8.0));
+    // Forward X, W, b and Y; backward these again, Ȳ, W̄ and b̄.
+    assert_eq!(dense.bytes, 8 * ((6 + 12 + 4 + 8) * 2 + 8 + 12 + 4));
+    assert_eq!(row(&profile, "matmul").flops, 3.0 * 16.0);
+    assert_eq!(row(&profile, "square").flops, 4.0);
+
+    let total = profile.total();
+    assert_eq!(total.calls, profile.rows.iter().map(|row| row.calls).sum::<usize>());
+    assert!(profile.rows.iter().all(|row| row.time() <= total.time()));
+    assert!(profile.rows.is_sorted_by(|a, b| a.time() >= b.time()));
+
+    assert_eq!(loss.item(), before);
+    assert_eq!(tape.backward(loss).wrt(w), gradient);
+}
+
+#[test]
+fn what_no_parameter_reaches_or_the_loss_does_not_use_has_no_backward_pass() {
+    let tape = dirty_tape();
+    let x = tape.constant(&[1.0, 2.0], [2]);
+    let theta = tape.parameter(&[3.0, 4.0], [2]);
+    let _unused = theta.sin().sum();
+    let loss = (x.exp() * theta).sum();
+    let _later = theta.cos();
+    let profile = tape.profile(loss);
+    for operation in ["exp", "sin"] {
+        let row = row(&profile, operation);
+        assert!(row.backward.is_zero() && !row.forward.is_zero(), "{row:?}");
+        assert_eq!((row.bytes, row.flops), (8 * 4, 2.0));
+    }
+    assert!(profile.rows.iter().all(|row| row.operation != "cos"));
+}
+
+#[test]
+fn it_prints_as_a_table_with_a_total() {
+    let tape = Tape::<f32>::new();
+    let x = tape.parameter(&[0.5; 64 * 64], [64, 64]);
+    let table = tape.profile(x.matmul(x).sum()).to_string();
+    let lines: Vec<_> = table.lines().collect();
+    assert_eq!(lines.len(), 4, "{table}");
+    assert!(lines[0].starts_with("operation") && lines[0].ends_with("GFLOP/s"));
+    assert!(lines[3].starts_with("total") && lines[3].contains("100.0 %"));
+    assert!(lines.iter().all(|line| line.len() == lines[0].len()), "{table}");
+}
+
+#[test]
+#[should_panic(expected = "profile: [2]: the loss must be a scalar")]
+fn a_loss_must_be_a_scalar() {
+    let tape = dirty_tape();
+    let _ = tape.profile(tape.parameter(&[1.0, 2.0], [2]).exp());
+}
