@@ -57,6 +57,16 @@ impl Ranges {
         if new.is_empty() {
             return false;
         }
+        // What the backward pass has just walked through is the last range: mostly `new` lies in it, or just before it.
+        if let [before @ .., last] = &mut self.0[..] {
+            if last.start <= new.start && new.end <= last.end {
+                return false;
+            }
+            if new.end == last.start && before.last().is_none_or(|r| r.end < new.start) {
+                last.start = new.start;
+                return true;
+            }
+        }
         // The ranges that `new` overlaps or touches: `first..last`.
         let first = self.0.partition_point(|r| r.end < new.start);
         let last = first + self.0[first..].partition_point(|r| r.start <= new.end);
@@ -85,6 +95,11 @@ impl Ranges {
     /// Whether any part of `range` has been written.
     #[inline]
     pub(crate) fn touches(&self, range: Range<usize>) -> bool {
+        if let Some(last) = self.0.last()
+            && last.start <= range.start
+        {
+            return range.start < last.end && !range.is_empty();
+        }
         let first = self.0.partition_point(|r| r.end <= range.start);
         self.0.get(first).is_some_and(|r| r.start.max(range.start) < range.end)
     }

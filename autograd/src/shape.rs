@@ -4,8 +4,9 @@ use std::fmt;
 use std::ops::Index;
 
 /// The sizes of an array's axes, outermost first; elements lie in row-major order. Rank 0 is a scalar.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shape {
+    /// The axes, and 1 for those that are missing, so that the size is a product without a loop.
     dims: [usize; Self::MAX_RANK],
     rank: usize,
 }
@@ -15,7 +16,7 @@ impl Shape {
     pub const MAX_RANK: usize = 4;
 
     /// The shape of one number.
-    pub const SCALAR: Self = Self { dims: [0; Self::MAX_RANK], rank: 0 };
+    pub const SCALAR: Self = Self { dims: [1; Self::MAX_RANK], rank: 0 };
 
     /// A shape from its axes.
     ///
@@ -25,7 +26,7 @@ impl Shape {
     #[inline]
     pub fn new(axes: &[usize]) -> Self {
         assert!(axes.len() <= Self::MAX_RANK, "shape {axes:?}: rank {} is above 4", axes.len());
-        let mut dims = [0; Self::MAX_RANK];
+        let mut dims = [1; Self::MAX_RANK];
         dims[..axes.len()].copy_from_slice(axes);
         Self { dims, rank: axes.len() }
     }
@@ -45,7 +46,7 @@ impl Shape {
     /// The number of elements, the product of the axes (1 for a scalar).
     #[inline]
     pub fn size(&self) -> usize {
-        self.dims().iter().product()
+        self.dims.iter().product()
     }
 
     /// The size of the last axis (1 for a scalar).
@@ -82,7 +83,7 @@ impl Shape {
         assert!(axis < self.rank, "shape {self}: there is no axis {axis}");
         let mut shape = *self;
         shape.dims.copy_within(axis + 1.., axis);
-        shape.dims[Self::MAX_RANK - 1] = 0;
+        shape.dims[Self::MAX_RANK - 1] = 1;
         shape.rank -= 1;
         shape
     }
@@ -96,19 +97,23 @@ impl Shape {
     /// The axes, aligned at the right and padded with ones at the left.
     #[inline]
     pub(crate) fn padded(&self) -> [usize; Self::MAX_RANK] {
-        let mut dims = [1; Self::MAX_RANK];
-        dims[Self::MAX_RANK - self.rank..].copy_from_slice(self.dims());
-        dims
+        let [a, b, c, _] = self.dims;
+        match self.rank {
+            1 => [1, 1, 1, a],
+            2 => [1, 1, a, b],
+            3 => [1, a, b, c],
+            _ => self.dims,
+        }
     }
 
     /// The common shape of numpy's broadcasting: aligned at the right, axes agree or one of them is 1.
     #[inline]
     pub(crate) fn broadcast(&self, other: &Self) -> Result<Self, String> {
-        if self == other {
-            return Ok(*self);
+        let (a, b) = (self.padded(), other.padded());
+        if a == b {
+            return Ok(if self.rank > other.rank { *self } else { *other });
         }
         let rank = self.rank.max(other.rank);
-        let (a, b) = (self.padded(), other.padded());
         let mut dims = [1; Self::MAX_RANK];
         for (axis, (&m, &n)) in a.iter().zip(&b).enumerate() {
             dims[axis] = match (m, n) {

@@ -13,12 +13,14 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    pub(crate) fn new(x: Shape, y: Shape) -> Self {
-        let (xs, ys) = (x.padded(), y.padded());
-        let mut walk = Self { sizes: [1, 1, 1, x.size()], x: [0, 0, 0, 1], y: [0, 0, 0, 1] };
-        if xs == ys {
+    /// For arrays whose common shape has `size` elements.
+    #[inline]
+    pub(crate) fn new(x: Shape, y: Shape, size: usize) -> Self {
+        let mut walk = Self { sizes: [1, 1, 1, size], x: [0, 0, 0, 1], y: [0, 0, 0, 1] };
+        if x.size() == size && y.size() == size {
             return walk;
         }
+        let (xs, ys) = (x.padded(), y.padded());
         walk.sizes[3] = 1;
         let (mut at, mut x_step, mut y_step) = (3, 1, 1);
         for axis in (0..4).rev() {
@@ -54,6 +56,10 @@ impl Walk {
     /// Where x and y begin in a run of the innermost loop.
     #[inline(always)]
     fn start(&self, run: usize) -> (usize, usize) {
+        if run == 0 {
+            // Most often there is but one run, and a division takes longer than a short loop.
+            return (0, 0);
+        }
         let index =
             [run / (self.sizes[1] * self.sizes[2]), run / self.sizes[2] % self.sizes[1], run % self.sizes[2]];
         let offset = |step: &[usize; 4]| index[0] * step[0] + index[1] * step[1] + index[2] * step[2];
@@ -64,7 +70,7 @@ impl Walk {
 kernel! {
     /// z ← f(x, y)
     pub(crate) fn broadcast<F: Real, B: Binary<F>>(b: &B, walk: &Walk, x: &[F], y: &[F], z: &mut [F]) {
-        for (run, z) in z.chunks_exact_mut(walk.sizes[3].max(1)).enumerate() {
+        for (run, z) in z.chunks_mut(walk.sizes[3].max(1)).enumerate() {
             let (x_start, y_start) = walk.start(run);
             let (x, y) = (&x[x_start..], &y[y_start..]);
             match (walk.x[3], walk.y[3]) {

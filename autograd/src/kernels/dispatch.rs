@@ -1,7 +1,52 @@
 //! One body, three compilations: AVX-512, AVX2 and the target's baseline.
 #![allow(unsafe_code)]
 
+use std::sync::atomic::{AtomicU8, Ordering};
+
 use crate::Real;
+
+/// The vector instructions that loops are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Vectors {
+    /// What the target has without asking.
+    Baseline = 1,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL, and all of the above.
+    Avx512,
+}
+
+impl Vectors {
+    /// The widest that this machine has: asked once, then one load.
+    #[inline]
+    pub(crate) fn of_this_machine() -> Self {
+        static FOUND: AtomicU8 = AtomicU8::new(0);
+        match FOUND.load(Ordering::Relaxed) {
+            0 => {
+                let found = Self::detect();
+                FOUND.store(found as u8, Ordering::Relaxed);
+                found
+            }
+            3 => Self::Avx512,
+            2 => Self::Avx2,
+            _ => Self::Baseline,
+        }
+    }
+
+    #[cold]
+    fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            let wide = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl");
+            return if wide { Self::Avx512 } else { Self::Avx2 };
+        }
+        Self::Baseline
+    }
+}
 
 /// A loop whose body `kernel!` wrapped. `run` and all that it calls must be `#[inline(always)]`: what is not
 /// inlined is compiled without the vector instructions.
@@ -27,17 +72,12 @@ pub fn dispatch<K: Kernel<Args>, Args>(args: Args) -> K::Output {
         fn avx2<K: Kernel<Args>, Args>(args: Args) -> K::Output {
             K::run(args)
         }
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-        {
-            // SAFETY: the features that `avx512` enables were just detected.
-            return unsafe { avx512::<K, Args>(args) };
-        }
-        if is_x86_feature_detected!("avx2") {
+        match Vectors::of_this_machine() {
+            // SAFETY: the machine has the features that `avx512` enables.
+            Vectors::Avx512 => return unsafe { avx512::<K, Args>(args) },
             // SAFETY: as above, for `avx2`.
-            return unsafe { avx2::<K, Args>(args) };
+            Vectors::Avx2 => return unsafe { avx2::<K, Args>(args) },
+            Vectors::Baseline => {}
         }
     }
     K::run(args)

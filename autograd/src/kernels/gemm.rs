@@ -262,6 +262,14 @@ kernel! {
     /// Products with a side of 1, which packing would only slow down.
     fn thin<F: Real>(alpha: F, a: Mat<'_, F>, b: Mat<'_, F>, beta: F, c: MatMut<'_, F>) {
         let (rows, cols, c) = (c.rows, c.cols, &mut c.data[..c.rows * c.cols]);
+        if beta == F::ZERO && a.cols == 1 && b.col_stride == 1 {
+            let row = &b.data[..cols];
+            for (i, c) in c.chunks_mut(cols.max(1)).enumerate() {
+                let scale = alpha * a.data[i * a.row_stride];
+                c.iter_mut().zip(row).for_each(|(c, &b)| *c = scale * b);
+            }
+            return;
+        }
         if beta == F::ZERO {
             c.fill(F::ZERO);
         } else if beta != F::ONE {

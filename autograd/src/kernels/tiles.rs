@@ -11,6 +11,7 @@
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 
+use super::dispatch::Vectors;
 use crate::Real;
 
 /// The address and the strides of a matrix.
@@ -361,12 +362,10 @@ macro_rules! compile {
                 }
                 // SAFETY: the caller's, and each is called where its instructions were found.
                 unsafe {
-                    if is_x86_feature_detected!("avx512f") {
-                        wide(self);
-                    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                        narrow(self);
-                    } else {
-                        return false;
+                    match Vectors::of_this_machine() {
+                        Vectors::Avx512 => wide(self),
+                        Vectors::Avx2 => narrow(self),
+                        Vectors::Baseline => return false,
                     }
                 }
                 true
@@ -441,10 +440,10 @@ mod tests {
             unsafe { product.run::<L>() }
         }
         let mut runs: Vec<unsafe fn(Product<F>)> = Vec::new();
-        if is_x86_feature_detected!("avx512f") {
+        if Vectors::of_this_machine() == Vectors::Avx512 {
             runs.push(wide::<F, W>);
         }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        if Vectors::of_this_machine() != Vectors::Baseline {
             runs.push(narrow::<F, N>);
         }
         runs

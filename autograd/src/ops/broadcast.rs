@@ -43,11 +43,11 @@ impl<F: Real, B: Binary<F>> Op<F> for Broadcast<B> {
     }
 
     fn forward(&self, x: &Inputs<'_, F>, z: &mut [F], _: &mut [F]) {
-        broadcast(&self.0, &Walk::new(x.shape(0), x.shape(1)), &x[0], &x[1], z);
+        broadcast(&self.0, &Walk::new(x.shape(0), x.shape(1), z.len()), &x[0], &x[1], z);
     }
 
     fn backward(&self, x: &Inputs<'_, F>, z: &[F], _: &[F], dz: &[F], grads: &mut Grads<'_, F>) {
-        let walk = Walk::new(x.shape(0), x.shape(1));
+        let walk = Walk::new(x.shape(0), x.shape(1), z.len());
         let (xs, ys) = (x.get(0), x.get(1));
         if let Some(dx) = grads.get(0) {
             let fresh = dx.fresh && xs.len() == z.len();
