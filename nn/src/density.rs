@@ -3,7 +3,11 @@
 //! Randomness is always an argument: `sample_with` takes standard noise and returns a sample that the gradient passes
 //! through where the density allows it. Noise with further leading axes makes several samples of each row.
 
+mod multivariate_normal;
+
 use autograd::{Real, Shape, Var};
+
+pub use multivariate_normal::MultivariateNormal;
 
 /// ½ ln 2πe, the entropy of N(0, 1)
 const UNIT_ENTROPY: f64 = 1.418_938_533_204_672_7;

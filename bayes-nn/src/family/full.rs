@@ -1,9 +1,10 @@
 //! All covariances.
 
 use autograd::{Real, Var};
+use nn::density::MultivariateNormal;
 use nn::{Init, Layout, Slot};
 
-use super::{Family, LN_2PI};
+use super::Family;
 
 /// q_η(θ) = N(μ, L Lᵀ) with a lower triangular L, whose diagonal is positive: η = (μ, log Lᵢᵢ, Lᵢⱼ for j < i).
 /// θ = μ + L ξ.
@@ -45,6 +46,12 @@ impl FullNormal {
         let elements = Var::concatenate(&[self.log_diagonal.of(eta).exp(), self.below.of(eta), zero], 0);
         elements.gather(&self.places).reshape([self.dim(), self.dim()])
     }
+
+    /// q_η itself.
+    #[track_caller]
+    pub fn of<'t, F: Real>(&self, eta: Var<'t, F>) -> MultivariateNormal<'t, F> {
+        MultivariateNormal { mu: self.mu.of(eta), l: self.factor(eta) }
+    }
 }
 
 impl Family for FullNormal {
@@ -54,17 +61,15 @@ impl Family for FullNormal {
 
     #[track_caller]
     fn sample_with<'t, F: Real>(&self, eta: Var<'t, F>, xi: Var<'t, F>) -> Var<'t, F> {
-        xi.matmul_t(self.factor(eta)) + self.mu.of(eta)
+        self.of(eta).sample_with(xi)
     }
 
-    /// −½ ‖L⁻¹ (θ − μ)‖² − Σᵢ log Lᵢᵢ − d/2 ln 2π
     #[track_caller]
     fn log_prob<'t, F: Real>(&self, eta: Var<'t, F>, theta: Var<'t, F>) -> Var<'t, F> {
-        let xi = self.factor(eta).solve_triangular_right_t(theta - self.mu.of(eta));
-        let log_det = self.log_diagonal.of(eta).sum() + F::from_f64(0.5 * LN_2PI * self.dim() as f64);
-        (xi.square().sum_axis(1) * F::from_f64(0.5) + log_det).neg()
+        self.of(eta).log_prob(theta)
     }
 
+    /// From log Lᵢᵢ, which η holds.
     #[track_caller]
     fn entropy<'t, F: Real>(&self, eta: Var<'t, F>) -> Var<'t, F> {
         super::entropy(self.log_diagonal.of(eta).sum(), self.dim())
