@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use autograd::Nonlinearity;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tests::measure::{memory, secs, wanted};
 use tests::workloads::{BayesStep, GaussianProcessStep, TinyStep, VaeStep};
 
 #[global_allocator]
@@ -19,12 +20,11 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 fn main() {
     let started = Instant::now();
-    let secs = std::env::var("SECS").ok().and_then(|secs| secs.parse().ok()).unwrap_or(0.8);
-    let named: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    let secs = secs(0.8);
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads");
         pool.install(|| {
-            let bench = Bench { started, threads, named: &named, time: Duration::from_secs_f64(secs) };
+            let bench = Bench { started, threads, time: Duration::from_secs_f64(secs) };
             for batch in [32, 128, 512] {
                 bench.run("W1", batch, "", || {
                     let mut w1 = VaeStep::w1(Nonlinearity::Relu, batch);
@@ -66,16 +66,15 @@ fn main() {
     }
 }
 
-struct Bench<'a> {
-    named: &'a [String],
+struct Bench {
     started: Instant,
     threads: usize,
     time: Duration,
 }
 
-impl Bench<'_> {
+impl Bench {
     fn run<S: FnMut() -> f64>(&self, name: &str, batch: usize, more: &str, workload: impl FnOnce() -> S) {
-        if !self.named.is_empty() && !self.named.iter().any(|n| n == name) {
+        if !wanted(name) {
             return;
         }
         let resident = memory("VmRSS");
@@ -108,13 +107,4 @@ impl Bench<'_> {
             memory("VmHWM"),
         );
     }
-}
-
-/// A line of `/proc/self/status` in MB; 0 where there is no such file.
-fn memory(line: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|l| l.starts_with(line));
-    let kilobytes =
-        line.and_then(|line| line.split_whitespace().nth(1)).and_then(|number| number.parse::<f64>().ok());
-    kilobytes.unwrap_or(0.0) / 1024.0
 }

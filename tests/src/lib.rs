@@ -2,4 +2,5 @@
 //!
 //! The library holds the workloads that both use.
 
+pub mod measure;
 pub mod workloads;

@@ -1,0 +1,101 @@
+//! How the time of a training step grows with batch, width and depth, and that memory does not grow with steps.
+//!
+//!     cargo bench -p tests --bench growth [-- batch width depth memory]
+//!
+//! A step is forward, backward and Adam of a multilayer perceptron in f32 on one thread. Each sweep prints its times and the
+//! slope of log time over log size in its upper half (1 is expected of batch and depth, 2 of width), and draws them into
+//! `out/growth/`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use autograd::{Nonlinearity, Tape};
+use nn::noise::Noise;
+use nn::optim::{Optimizer, Rule};
+use nn::picture::Figure;
+use nn::{Layout, Mlp};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tests::measure::{memory, seconds, secs, wanted};
+
+fn main() {
+    let time = secs(0.3);
+    let powers = |from: u32, to: u32| (from..=to).map(|power| 1usize << power);
+    rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of threads").install(|| {
+        sweep("batch", powers(4, 12), time, |batch| Step::new(batch, 128, 2));
+        sweep("width", powers(6, 12), time, |width| Step::new(64, width, 1));
+        sweep("depth", powers(0, 6), time, |depth| Step::new(64, 128, depth));
+        if wanted("memory") {
+            let mut step = Step::new(16, 32, 2);
+            (0..1000).for_each(|_| step.run());
+            let before = memory("VmRSS");
+            (0..99_000).for_each(|_| step.run());
+            println!("memory: {before:.1} MB after 1,000 steps, {:.1} MB after 100,000", memory("VmRSS"));
+        }
+    });
+}
+
+/// A network of `depth` hidden layers, all of `width`, with its optimiser.
+struct Step {
+    tape: Tape<f32>,
+    network: Mlp,
+    theta: Arc<Vec<f32>>,
+    optimizer: Optimizer<f32>,
+    x: Arc<Vec<f32>>,
+    batch: usize,
+}
+
+impl Step {
+    fn new(batch: usize, width: usize, depth: usize) -> Self {
+        let mut layout = Layout::new();
+        let widths = vec![width; depth + 1];
+        let network = Mlp::new(&mut layout, "f", &widths, Nonlinearity::Relu, Nonlinearity::Relu);
+        let theta = layout.init(&mut StdRng::seed_from_u64(0));
+        let optimizer = Optimizer::new(Rule::ADAM, layout.size());
+        let mut x = vec![0.0; batch * width];
+        Noise::new(0, 0).normal(0, width, &mut x);
+        Self { tape: Tape::new(), network, theta: Arc::new(theta), optimizer, x: Arc::new(x), batch }
+    }
+
+    fn run(&mut self) {
+        let Self { tape, network, theta, optimizer, x, batch } = self;
+        tape.value_and_grad(theta, |tape, theta| {
+            let x = tape.shared_constant(x, [*batch, x.len() / *batch]);
+            network.apply(theta, x).square().mean()
+        });
+        let theta = Arc::get_mut(theta).expect("θ is not shared between steps");
+        optimizer.step(1e-3, theta, tape.gradient());
+    }
+}
+
+fn sweep(name: &str, sizes: impl Iterator<Item = usize>, time: f64, step: impl Fn(usize) -> Step) {
+    if !wanted(name) {
+        return;
+    }
+    let mut points = Vec::new();
+    for size in sizes {
+        let mut step = step(size);
+        let (median, _) = seconds(time, || step.run());
+        println!("{name:>6} {size:>5}  {:>12.1} us", median * 1e6);
+        points.push((size as f64, median * 1e3));
+    }
+    let slope = slope(&points[points.len() / 2..]);
+    println!("{name:>6} slope  {slope:.2} of the upper half");
+    let folder = Path::new("out/growth");
+    std::fs::create_dir_all(folder).expect("a folder for the picture");
+    let figure = Figure::new(&format!("Time of a training step, slope {slope:.2}"))
+        .axes(name, "milliseconds")
+        .log_x()
+        .log_y()
+        .line("", points);
+    figure.save(&folder.join(format!("{name}.png"))).expect("the picture is written");
+}
+
+/// Least squares of log y over log x.
+fn slope(points: &[(f64, f64)]) -> f64 {
+    let logs: Vec<(f64, f64)> = points.iter().map(|(x, y)| (x.ln(), y.ln())).collect();
+    let n = logs.len() as f64;
+    let mean = logs.iter().fold((0.0, 0.0), |sum, (x, y)| (sum.0 + x / n, sum.1 + y / n));
+    let products = logs.iter().map(|(x, y)| (x - mean.0) * (y - mean.1)).sum::<f64>();
+    products / logs.iter().map(|(x, _)| (x - mean.0).powi(2)).sum::<f64>()
+}

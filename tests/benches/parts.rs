@@ -1,0 +1,174 @@
+//! What the parts of a step cost, against what the machine can do.
+//!
+//!     cargo bench -p tests --bench parts [-- products functions normals adam cholesky step]
+//!
+//! `SECS` is the measuring time of a line in seconds (0.1). Times are medians. The peak is the best of square products of this
+//! size range in this run: what a product can reach here, not what the processor's data sheet says.
+
+use autograd::kernels::elementary;
+use autograd::kernels::normal::fill_standard_normal;
+use autograd::{Mat, MatMut, Nonlinearity, Real, Tape, kernel};
+use nn::noise::Noise;
+use nn::optim::{Optimizer, Rule};
+use tests::measure::{seconds, secs, wanted};
+use tests::workloads::VaeStep;
+
+fn main() {
+    let time = secs(0.1);
+    let pool =
+        |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads");
+    pool(1).install(|| {
+        let (single, double) = (peak::<f32>(time), peak::<f64>(time));
+        println!("peak: {single:.1} GFLOP/s in f32, {double:.1} in f64, on one thread");
+        if wanted("products") {
+            println!("W1, 64 rows: C = A B, and the products of the backward pass");
+            products(time, single, &W1, 64);
+            println!("W2, 50 rows");
+            products(time, single, &W2, 50);
+        }
+        if wanted("functions") {
+            functions(time);
+        }
+        if wanted("normals") {
+            let mut out = vec![0f32; 4096];
+            let (median, _) = seconds(time, || fill_standard_normal(1, 2, 0, 4096, &mut out));
+            println!("normal f32 {:>8.2} ns", median * 1e9 / 4096.0);
+        }
+        if wanted("adam") {
+            adam(time);
+        }
+        if wanted("step") {
+            let mut w1 = VaeStep::w1(Nonlinearity::Relu, 128);
+            let (step, _) = seconds(5.0 * time, || {
+                w1.step();
+            });
+            let alone =
+                2.0 * sizes(&W1, 64).map(|(m, k, n, a, b)| product::<f32>(time, m, k, n, a, b)).sum::<f64>();
+            println!(
+                "step of W1, 128 rows, one thread: {:.2} ms, its products alone {:.2} ms, {:.0} %",
+                step * 1e3,
+                alone * 1e3,
+                100.0 * alone / step
+            );
+        }
+    });
+    if wanted("cholesky") {
+        for threads in [1, 2] {
+            pool(threads).install(|| cholesky(time, threads));
+        }
+    }
+}
+
+/// Widths (in, out) of the dense layers, and whether the layer's input needs an adjoint.
+type Layers = [(usize, usize, bool)];
+const W1: [(usize, usize, bool); 4] = [(784, 400, false), (400, 40, true), (20, 400, true), (400, 784, true)];
+const W2: [(usize, usize, bool); 6] =
+    [(784, 512, false), (512, 256, true), (256, 4, true), (2, 64, true), (64, 256, true), (256, 784, true)];
+
+/// Y = X W, W̄ = Xᵀ Ȳ, X̄ = Ȳ Wᵀ of every layer: m, k, n and which factor is transposed.
+fn sizes(layers: &Layers, rows: usize) -> impl Iterator<Item = (usize, usize, usize, bool, bool)> {
+    layers.iter().flat_map(move |&(inputs, outputs, adjoint)| {
+        let forward = [(rows, inputs, outputs, false, false), (inputs, rows, outputs, true, false)];
+        forward.into_iter().chain(adjoint.then_some((rows, outputs, inputs, false, true)))
+    })
+}
+
+fn products(time: f64, peak: f64, layers: &Layers, rows: usize) {
+    for (m, k, n, ta, tb) in sizes(layers, rows) {
+        let rate = 2e-9 * (m * k * n) as f64 / product::<f32>(time, m, k, n, ta, tb);
+        let t = |yes| if yes { "T" } else { " " };
+        let percent = 100.0 * rate / peak;
+        println!("product {m:>4} x {k:>4}{} x {n:>4}{}  {rate:>6.1} GFLOP/s  {percent:>4.0} %", t(ta), t(tb));
+    }
+}
+
+/// Seconds of one product of m x k and k x n numbers.
+fn product<F: Real>(time: f64, m: usize, k: usize, n: usize, ta: bool, tb: bool) -> f64 {
+    let numbers = |size| (0..size).map(|i| F::from_f64((i % 7) as f64 - 3.0)).collect::<Vec<_>>();
+    let (a, b, mut c) = (numbers(m * k), numbers(k * n), numbers(m * n));
+    let a = if ta { Mat::new(&a, k, m).t() } else { Mat::new(&a, m, k) };
+    let b = if tb { Mat::new(&b, n, k).t() } else { Mat::new(&b, k, n) };
+    seconds(time / 2.0, || F::gemm(F::ONE, a, b, F::ZERO, MatMut::new(&mut c, m, n))).0
+}
+
+fn peak<F: Real>(time: f64) -> f64 {
+    let rate = |n: usize| 2e-9 * (n * n * n) as f64 / product::<F>(time, n, n, n, false, false);
+    [96, 128, 192, 256, 384].map(rate).into_iter().fold(0.0, f64::max)
+}
+
+macro_rules! functions {
+    ($time:ident: $($f:ident $from:literal $to:literal),*) => {$({
+        kernel! {
+            fn apply<F: Real>(x: &[F], y: &mut [F]) {
+                for (y, &x) in y.iter_mut().zip(x) {
+                    *y = x.$f();
+                }
+            }
+        }
+        let at = |i: usize, n: usize| $from + ($to - $from) * i as f64 / n as f64;
+        let (x, wide): (Vec<f32>, Vec<f64>) = (0..1024).map(|i| (at(i, 1024) as f32, at(i, 1024))).unzip();
+        let (mut y, mut wide_y) = (vec![0f32; 1024], vec![0f64; 1024]);
+        let single = seconds($time / 2.0, || apply(&x, &mut y)).0;
+        let double = seconds($time / 2.0, || apply(&wide, &mut wide_y)).0;
+        // The error of the single-precision function, against the double-precision one.
+        let error = (0..1 << 20).map(|i| at(i, 1 << 20) as f32).map(|x| {
+            let (got, want) = (f64::from(x.$f()), elementary::f64::$f(f64::from(x)));
+            let want32 = want.abs() as f32;
+            let ulp = f64::from(f32::from_bits(want32.to_bits() + 1)) - f64::from(want32);
+            (got - want).abs() / ulp
+        });
+        println!(
+            "{:<9} f32 {:>6.2} ns  f64 {:>6.2} ns  error in f32 at most {:.2} ulp over [{}, {}]",
+            stringify!($f), single * 1e9 / 1024.0, double * 1e9 / 1024.0, error.fold(0.0, f64::max), $from, $to
+        );
+    })*};
+}
+
+fn functions(time: f64) {
+    functions!(time: exp -80.0 80.0, ln 0.001 1000.0, tanh -9.0 9.0, sigmoid -80.0 80.0, softplus -80.0 80.0,
+        sin -100.0 100.0, exp_m1 -9.0 9.0, ln_1p -0.9 9.0);
+}
+
+fn adam(time: f64) {
+    const N: usize = 650_000;
+    let mut optimizer = Optimizer::<f32>::new(Rule::ADAM, N);
+    let (mut theta, gradient) = (vec![1.0; N], vec![0.5; N]);
+    for shards in [1, 2] {
+        let gradients = vec![&gradient[..]; shards];
+        let (median, _) = seconds(3.0 * time, || optimizer.step_sum(1e-3, &mut theta, &gradients, 0.5));
+        // θ, m and v are read and written, the gradients read.
+        let bytes = (4 * N * (6 + shards)) as f64;
+        let (ns, rate) = (median * 1e9 / N as f64, bytes * 1e-9 / median);
+        println!("adam, {shards} shards of {N} parameters: {ns:.3} ns each, {rate:.0} GB/s");
+    }
+}
+
+fn cholesky(time: f64, threads: usize) {
+    let mut tape = Tape::<f64>::new();
+    for n in [100, 200, 500, 1000, 2000, 4000] {
+        let mut a = vec![0.0; n * n];
+        (0..n).for_each(|i| {
+            (0..n).for_each(|j| a[i * n + j] = (-((i as f64 - j as f64) / 20.0).powi(2)).exp())
+        });
+        (0..n).for_each(|i| a[i * n + i] += 0.5);
+        let factor = seconds(time, || {
+            tape.clear();
+            tape.constant(&a, [n, n]).cholesky().expect("the matrix is positive definite");
+        });
+        let rate = 1e-9 * (n as f64).powi(3) / 3.0 / factor.0;
+        print!("cholesky {n:>4}, {threads} threads {:>9.2} ms {rate:>6.1} GFLOP/s", factor.0 * 1e3);
+        if ![500, 2000].contains(&n) {
+            println!();
+            continue;
+        }
+        let mut z = vec![0.0; n * 16];
+        Noise::new(0, 0).normal(0, 16, &mut z);
+        let density = seconds(time, || {
+            tape.clear();
+            let (z, k) = (tape.parameter(&z, [n, 16]), tape.parameter(&a, [n, n]));
+            let log_prob = z.multivariate_normal_log_prob(k).expect("the matrix is positive definite");
+            tape.backward(log_prob);
+        });
+        println!(", multivariate normal with gradient {:.2} ms", density.0 * 1e3);
+    }
+}
