@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::{Dual, Real, Tape, Var};
 
 /// f(θ), ∇f(θ) and the product H v of its Hessian with a vector.
@@ -42,24 +44,23 @@ pub fn hvp<F: Real>(
     Hvp { value, gradient, product }
 }
 
-/// The Hessian ∇²f(θ), row after row, by d Hessian-vector products: for small d.
+/// The Hessian ∇²f(θ), row after row, by d Hessian-vector products, in parallel: for small d.
 ///
 /// # Panics
 /// If `f` does not return a scalar.
 #[track_caller]
 pub fn hessian<F: Real>(
     theta: &[F],
-    f: impl for<'t> Fn(&'t Tape<Dual<F>>, Var<'t, Dual<F>>) -> Var<'t, Dual<F>>,
+    f: impl for<'t> Fn(&'t Tape<Dual<F>>, Var<'t, Dual<F>>) -> Var<'t, Dual<F>> + Sync,
 ) -> Vec<F> {
-    let mut tape = Tape::new();
-    let mut unit = vec![F::ZERO; theta.len()];
-    let mut rows = Vec::with_capacity(theta.len() * theta.len());
-    for i in 0..theta.len() {
+    let mut rows = vec![F::ZERO; theta.len() * theta.len()];
+    let each = rows.par_chunks_mut(theta.len().max(1)).enumerate();
+    each.for_each_init(Tape::new, |tape, (i, row)| {
+        let mut unit = vec![F::ZERO; theta.len()];
         unit[i] = F::ONE;
         let (_, gradient) = tape.value_and_grad(&Arc::new(lift(theta, &unit)), &f);
-        rows.extend(gradient.iter().map(|dual| dual.tangent));
-        unit[i] = F::ZERO;
-    }
+        row.iter_mut().zip(gradient).for_each(|(row, dual)| *row = dual.tangent);
+    });
     rows
 }
 

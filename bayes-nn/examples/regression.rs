@@ -2,7 +2,8 @@
 //!
 //!     cargo run --release -p bayes-nn --example regression
 //!
-//! and draws mean, uncertainty and functions from the posterior to `posterior.png`. Tables, the embedded one or your own:
+//! and draws mean, uncertainty and functions from the posterior to `posterior.png`: by q, and beside it for the same network
+//! by Hamiltonian Monte Carlo and by the Laplace approximation. Tables, the embedded one or your own:
 //!
 //!     cargo run --release -p bayes-nn --example regression -- --table diabetes
 //!     cargo run --release -p bayes-nn --example regression -- --csv FILE --target COLUMN
@@ -16,7 +17,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
-use bayes_nn::{BayesMlp, Draws, Likelihood, MlpConfig, Predictive, Regression, Sampling, Scaling, Scores};
+use autograd::{Real, Var};
+use bayes_nn::{
+    BayesMlp, Draws, Hmc, HmcRun, Laplace, Likelihood, MlpConfig, Predictive, Regression, Sampling, Scaling,
+    Scores,
+};
 use nn::Nonlinearity;
 use nn::data::{Matrix, Table, counts, embedded, split, table};
 use nn::optim::{Optimizer, Rule};
@@ -57,6 +62,9 @@ struct Args {
     /// Learn the noise as a function of the inputs
     #[arg(long)]
     heteroscedastic: bool,
+    /// Iterations of each of four Markov chains on the curve, half of them to warm up
+    #[arg(long, value_name = "N", default_value_t = 500, default_value_if("dry_run", "true", "20"))]
+    hmc: usize,
     /// Draws of θ for predictions
     #[arg(long, value_name = "N", default_value_t = 400)]
     draws: usize,
@@ -71,6 +79,7 @@ fn regression(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.run.data.is_none(), "this example reads no folder: give a table by --csv");
     anyhow::ensure!(args.steps * args.hidden * args.modes * args.draws > 0, "counts must be positive");
     anyhow::ensure!(args.draws >= args.modes, "--draws must not be below --modes");
+    anyhow::ensure!(args.hmc >= 8, "--hmc {}: at least 8 iterations are needed", args.hmc);
     match (&args.csv, &args.table) {
         (Some(path), _) => {
             let table = table::read(path, &table::TableOptions::default())?;
@@ -157,37 +166,140 @@ fn learn_curve(args: &Args) -> anyhow::Result<()> {
     let config = MlpConfig { phi, likelihood, modes, ..MlpConfig::new(1, &[20, 20]) };
     let Some(fitted) = fit(&run, args, &config, (&x, &y), None)? else { return Ok(()) };
 
-    // Another posterior of the same network, as draws of θ, is another panel.
+    let run_of_chains = sample_chains(args, &fitted, (&x, &y))?;
+    let laplace = Laplace::fit(
+        |_, theta| log_joint(&fitted, theta, (&x, &y)),
+        fitted.draws.theta.row(0).iter().map(|&theta| theta.into()).collect(),
+        if args.run.dry_run { 1 } else { 200 },
+    );
     let first: Vec<usize> = (0..args.draws).step_by(args.modes).collect();
-    let title = format!("q with {} modes", args.modes);
-    let posteriors = [("q with one mode", fitted.draws.select(&first)), (&title, fitted.draws.clone())];
+    let many = format!("q with {} modes", args.modes);
+    let hmc = fitted.model.draws_from(&run_of_chains.chains.thinned(args.draws));
     let grid = Matrix::new(241, 1, (0..241).map(|i| -3.0 + i as f64 / 40.0).collect());
+    let mut posteriors = vec![
+        ("q with one mode", fitted.predict(&fitted.draws.select(&first), &grid)?),
+        (&many, fitted.predict(&fitted.draws, &grid)?),
+        ("Hamiltonian Monte Carlo", fitted.predict(&hmc, &grid)?),
+    ];
+    if args.modes == 1 {
+        posteriors.remove(0);
+    }
+    match &laplace {
+        Ok(q) => {
+            posteriors.push(("Laplace, linearised", linearised(q, args, &fitted, &grid)?));
+            let draws = fitted.model.draws_from(&q.draws(args.draws, args.run.seed));
+            posteriors.push(("Laplace, draws of θ", fitted.predict(&draws, &grid)?));
+        }
+        Err(error) => eprintln!("note: there is no Laplace approximation: {error}"),
+    }
+
     let mut panels = Panels::new("A curve, and what is known of it", 2);
-    for (title, draws) in &posteriors[usize::from(args.modes == 1)..] {
-        panels = panels.figure(panel(title, (&x, &y), &grid, &fitted.predict(draws, &grid)?));
+    // The draws of θ by Laplace are off the scale.
+    for (title, predictive) in posteriors.iter().filter(|(title, _)| !title.ends_with('θ')) {
+        panels = panels.figure(panel(title, (&x, &y), &grid, predictive));
     }
     panels.save(&run.folder.file("posterior.png"))?;
 
-    let epistemic = |at: &[f64]| -> anyhow::Result<f64> {
-        let predictive = fitted.predict(&fitted.draws, &Matrix::new(at.len(), 1, at.to_vec()))?;
-        Ok((predictive.epistemic().iter().sum::<f64>() / at.len() as f64).sqrt())
-    };
-    let (on_data, in_gap, beyond) = (epistemic(&x.values)?, epistemic(&[0.0])?, epistemic(&[-3.0, 3.0])?);
-    let scores = Scores::of(&fitted.predict(&fitted.draws, &x)?, &y.values);
-    println!("epistemic standard deviation of the curve");
-    println!("  at the data      {on_data:.3}");
-    println!("  in the gap       {in_gap:.3}");
-    println!("  beyond the data  {beyond:.3}");
+    let yardstick = posteriors.iter().find(|(title, _)| title.starts_with("Hamil")).expect("it was added");
+    println!("                          sd of the curve           against Hamiltonian Monte Carlo");
+    println!("                        at data  in gap  beyond        mean, rms    sd, ratio");
+    let mut results = Vec::new();
+    let near: Vec<usize> = (0..grid.rows).filter(|&i| (0.8..=2.2).contains(&grid.values[i].abs())).collect();
+    for (title, p) in &posteriors {
+        let variance = p.epistemic();
+        let sd = |at: &[usize]| (at.iter().map(|&i| variance[i]).sum::<f64>() / at.len() as f64).sqrt();
+        let (on_data, in_gap, beyond) = (sd(&near), sd(&[120]), sd(&[0, 240]));
+        let (distance, ratio) = compare(p, &yardstick.1);
+        println!("{title:<25}{on_data:>7.3} {in_gap:>7.3} {beyond:>7.3}     {distance:>12.3} {ratio:>12.2}");
+        results.push((on_data, in_gap, beyond, distance, ratio));
+    }
+    let (r_hat, ess, acceptance) = judge(&run_of_chains, &fitted, &grid)?;
+    println!(
+        "Hamiltonian Monte Carlo: R-hat of the curve at most {r_hat:.3}, effective draws at least {ess:.0},"
+    );
+    println!("acceptance {acceptance:.2}");
     println!("the picture is {}", run.folder.file("posterior.png").display());
+    let (on_data, in_gap, beyond, distance, ratio) = results[usize::from(args.modes > 1)];
+    let scores = Scores::of(&fitted.predict(&fitted.draws, &x)?, &y.values);
     result_line(&[
         ("on_data", on_data),
         ("in_gap", in_gap),
         ("beyond", beyond),
         ("rmse", scores.rmse),
         ("ll", scores.log_likelihood),
+        ("hmc_distance", distance),
+        ("hmc_sd_ratio", ratio),
+        ("r_hat", r_hat),
+        ("ess", ess),
         ("seconds", started.elapsed().as_secs_f64()),
     ]);
     Ok(())
+}
+
+/// log p(Y, θ) of the standardised rows.
+fn log_joint<'t, F: Real>(
+    fitted: &Fitted,
+    theta: Var<'t, F>,
+    (x, y): (&Matrix<f64>, &Matrix<f64>),
+) -> Var<'t, F> {
+    let (x, y) = (fitted.scaling.inputs(x), fitted.scaling.targets(y));
+    let [x, y] = [x, y].map(|rows| {
+        let rows = rows.expect("the rows were fitted").map(|x| F::from_f64(x.into()));
+        theta.tape().constant(&rows.values, [rows.rows, 1])
+    });
+    fitted.model.log_joint(theta, x, y)
+}
+
+/// Four chains, each from another draw of q.
+fn sample_chains(args: &Args, fitted: &Fitted, data: (&Matrix<f64>, &Matrix<f64>)) -> anyhow::Result<HmcRun> {
+    // The acceptance at which a draw of many dimensions is cheapest (Beskos et al. 2013).
+    let acceptance = 0.65;
+    let hmc = Hmc { warmup: args.hmc / 2, draws: args.hmc.div_ceil(2), acceptance, ..Hmc::default() };
+    let start = |chain: usize| {
+        let draw = fitted.draws.theta.row(chain % fitted.draws.theta.rows);
+        draw.iter().map(|&theta| f64::from(theta)).collect()
+    };
+    let starts: Vec<Vec<f64>> = (0..4).map(start).collect();
+    Ok(hmc.sample(|_, theta| log_joint(fitted, theta, data), &starts, args.run.seed)?)
+}
+
+/// What the linearised Laplace approximation says of the curve at the points of a grid.
+fn linearised(q: &Laplace, args: &Args, fitted: &Fitted, grid: &Matrix<f64>) -> anyhow::Result<Predictive> {
+    let x = fitted.scaling.inputs(grid)?.map(f64::from);
+    let network = fitted.model.mlp();
+    let f = q.linearised(
+        |tape, theta| network.apply(theta, tape.constant(&x.values, [x.rows, 1])),
+        args.draws,
+        args.run.seed,
+    );
+    let Likelihood::Normal { sigma } = fitted.model.likelihood() else { unreachable!("the noise is known") };
+    Ok(fitted.scaling.restore(&Predictive { sigma: f.map(|_| sigma), f }))
+}
+
+/// R-hat and effective sample size of the curve where they are worst, and the average acceptance. Of the weights themselves
+/// they would say little: hidden units can change places.
+fn judge(run: &HmcRun, fitted: &Fitted, grid: &Matrix<f64>) -> anyhow::Result<(f64, f64, f64)> {
+    let every: Vec<usize> = (0..grid.rows).step_by(20).collect();
+    let x = grid.select(&every);
+    let all = run.chains.thinned(usize::MAX);
+    let curves = fitted.predict(&fitted.model.draws_from(&all), &x)?.f;
+    let mut row = 0;
+    let curves = run.chains.map(|_| {
+        row += 1;
+        curves.row(row - 1).to_vec()
+    });
+    let r_hat = curves.r_hat().into_iter().fold(0.0, f64::max);
+    let ess = curves.ess().into_iter().fold(f64::INFINITY, f64::min);
+    let acceptance =
+        run.reports.iter().map(|report| report.acceptance).sum::<f64>() / run.reports.len() as f64;
+    Ok((r_hat, ess, acceptance))
+}
+
+/// The root mean square of the difference of the means, and the ratio of the curve's average standard deviations.
+fn compare(p: &Predictive, other: &Predictive) -> (f64, f64) {
+    let square = p.mean().iter().zip(other.mean()).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+    let sd = |p: &Predictive| p.epistemic().iter().map(|v| v.sqrt()).sum::<f64>();
+    ((square / p.f.cols as f64).sqrt(), sd(p) / sd(other))
 }
 
 /// Data, truth, and what a posterior says of the curve at the points of a grid.

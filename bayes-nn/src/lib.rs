@@ -72,11 +72,15 @@
 //! # Ok::<(), nn::train::TrainError>(())
 //! ```
 //!
-//! For conjugate models, [`conjugate`] needs no gradient.
+//! For conjugate models, [`conjugate`] needs no gradient. How good q is, [`Hmc`] tells, which draws from the posterior itself;
+//! [`Laplace`] is the normal distribution at a mode, for comparison. Both take the same log p(Y, θ).
 
+mod chains;
 pub mod conjugate;
 mod family;
 mod free_energy;
+mod hmc;
+mod laplace;
 mod likelihood;
 mod mlp;
 mod predict;
@@ -86,8 +90,11 @@ mod scaling;
 mod score;
 mod transform;
 
+pub use chains::Chains;
 pub use family::{Family, FullNormal, LowRankNormal, MeanField};
 pub use free_energy::{Bound, Divergence, Estimate, Estimator, FreeEnergy, Gradient, NormalPrior};
+pub use hmc::{ChainReport, Hmc, HmcError, HmcRun};
+pub use laplace::{Laplace, LaplaceError};
 pub use likelihood::Likelihood;
 pub use mlp::{BayesMlp, MlpConfig, WeightDensity};
 pub use predict::{Draws, Predictive};

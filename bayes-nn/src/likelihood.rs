@@ -91,6 +91,31 @@ impl Head {
         }
     }
 
+    /// log ℓ(y|f, σ) for this log σ if it is unknown, f (B, outputs) and y (B, 1) to (B).
+    #[track_caller]
+    pub(crate) fn log_prob_of<'t, F: Real>(
+        &self,
+        log_sigma: Option<Var<'t, F>>,
+        f: Var<'t, F>,
+        y: Var<'t, F>,
+    ) -> Var<'t, F> {
+        match (self.likelihood, log_sigma) {
+            (Likelihood::NormalLearned { .. }, Some(log_sigma)) => Normal { mu: f, log_sigma }.log_prob(y),
+            // The other two read nothing of η.
+            _ => self.log_prob(f, f, y),
+        }
+    }
+
+    /// log N(log σ; mean, sd²), of an unknown σ.
+    #[track_caller]
+    pub(crate) fn log_prior<'t, F: Real>(&self, log_sigma: Var<'t, F>) -> Var<'t, F> {
+        let Likelihood::NormalLearned { mean, sd } = self.likelihood else {
+            unreachable!("σ is not learned")
+        };
+        let constant = |x: f64| log_sigma.tape().constant(&[F::from_f64(x)], [1]);
+        Normal { mu: constant(mean), log_sigma: constant(sd.ln()) }.log_prob(log_sigma).sum()
+    }
+
     /// KL(q(log σ) ‖ N(mean, sd²)), if σ is unknown.
     #[track_caller]
     pub(crate) fn kl<'t, F: Real>(&self, eta: Var<'t, F>) -> Option<Var<'t, F>> {

@@ -218,6 +218,45 @@ impl BayesMlp {
         mean((0..samples * q.len()).map(draw))
     }
 
+    /// How many numbers [`log_joint`](Self::log_joint) takes: those of θ, and log σ where that is learned.
+    pub fn joint_dim(&self) -> usize {
+        self.dim() + usize::from(matches!(self.likelihood(), Likelihood::NormalLearned { .. }))
+    }
+
+    /// log p(Y, θ) = Σ log ℓ(y|f_θ(x)) + log π(θ) in nats, for `theta` of [`joint_dim`](Self::joint_dim) numbers, x (N,
+    /// inputs) and y (N, 1) to a scalar: what [`Hmc`](crate::Hmc) and [`Laplace`](crate::Laplace) work with.
+    ///
+    /// # Panics
+    /// If the prior's scales are learned by the bound: without a q that is no density.
+    #[track_caller]
+    pub fn log_joint<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>, y: Var<'t, F>) -> Var<'t, F> {
+        let log_sigma = (self.joint_dim() > self.dim()).then(|| theta.view(self.dim(), [1]));
+        let log_likelihood = self.head.log_prob_of(log_sigma, self.mlp.apply(theta, x), y).sum();
+        let log_prior =
+            self.prior.log_prob(self.groups.iter().map(|group| theta.view(group.start, [group.len()])));
+        let log_joint = log_likelihood + log_prior;
+        log_sigma.map_or(log_joint, |log_sigma| log_joint + self.head.log_prior(log_sigma))
+    }
+
+    /// Draws for [`predict`](Self::predict) from rows of [`joint_dim`](Self::joint_dim) numbers, as other samplers of the
+    /// posterior make them.
+    ///
+    /// # Panics
+    /// If the rows have another length.
+    #[track_caller]
+    pub fn draws_from<F: Real>(&self, rows: &Matrix<f64>) -> Draws<F> {
+        let (dim, joint) = (self.dim(), self.joint_dim());
+        assert!(rows.cols == joint, "draws_from: rows of {} numbers, the model has {joint}", rows.cols);
+        let each = || (0..rows.rows).map(|s| rows.row(s));
+        let theta = each().flat_map(|row| &row[..dim]).map(|&theta| F::from_f64(theta)).collect();
+        let log_sigma = match self.likelihood() {
+            Likelihood::Normal { sigma } => vec![sigma.ln(); rows.rows],
+            Likelihood::NormalLearned { .. } => each().map(|row| row[dim]).collect(),
+            Likelihood::NormalHead => Vec::new(),
+        };
+        Draws { theta: Matrix::new(rows.rows, dim, theta), log_sigma }
+    }
+
     /// The noise of draw m of θ: the same for all rows of a step.
     fn xi<'t, F: Real>(&self, eta: Var<'t, F>, noise: Noise, m: usize) -> Var<'t, F> {
         eta.tape().constant_with([self.dim()], |xi| noise.of_step().normal(WEIGHT_DRAW + m, self.dim(), xi))

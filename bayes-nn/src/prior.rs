@@ -82,6 +82,25 @@ impl Prior {
         });
         kl.reduce(|sum, kl| sum + kl).expect("a network has a layer")
     }
+
+    /// log π(θ), summed over groups of θ that have a scale each.
+    ///
+    /// # Panics
+    /// If the scales are learned by the bound: such a prior is no density until a q is given.
+    #[track_caller]
+    pub(crate) fn log_prob<'t, F: Real>(&self, groups: impl Iterator<Item = Var<'t, F>>) -> Var<'t, F> {
+        let of_group = |(i, theta): (usize, Var<'t, F>)| match self {
+            Self::Normal(s) => {
+                let constant = theta.size() as f64 * (s[i].ln() + HALF_LN_2PI);
+                theta.square().sum() * F::from_f64(-0.5 / (s[i] * s[i])) - F::from_f64(constant)
+            }
+            Self::Mixture { share, first, second } => mixture_log_prob(theta, *share, *first, *second),
+            Self::Learned => {
+                panic!("log_joint: a prior whose scales are learned by the bound has no density")
+            }
+        };
+        groups.enumerate().map(of_group).reduce(|sum, term| sum + term).expect("a network has a layer")
+    }
 }
 
 const HALF_LN_2PI: f64 = 0.918_938_533_204_672_7;
