@@ -122,16 +122,6 @@ impl<F: Real> Grads<'_, F> {
         Some(Adjoint { sum: &mut adjoints[range], fresh })
     }
 
-    /// The adjoint of the i-th input in `count` equal parts; none if no parameter reaches it.
-    #[inline]
-    pub fn parts(&mut self, i: usize, count: usize) -> impl Iterator<Item = Adjoint<'_, F>> {
-        let parts = move |Adjoint { sum, fresh }| {
-            let size = if count == 1 { sum.len() } else { sum.len() / count.max(1) };
-            sum.chunks_mut(size.max(1)).map(move |sum| Adjoint { sum, fresh })
-        };
-        self.get(i).into_iter().flat_map(parts)
-    }
-
     /// A buffer of `n` numbers with any contents, for intermediate results; hand it to [`put_buffer`](Self::put_buffer)
     /// afterwards and the next backward pass will not allocate it again.
     #[inline]
@@ -171,6 +161,13 @@ impl<'a, F: Real> Adjoint<'a, F> {
             let term = terms.next().expect("a term for every element of the adjoint");
             *sum = if self.fresh { term } else { *sum + term };
         }
+    }
+
+    /// The i-th of `count` equal parts.
+    #[inline]
+    pub fn part(&mut self, i: usize, count: usize) -> Adjoint<'_, F> {
+        let size = if count == 1 { self.sum.len() } else { self.sum.len() / count };
+        Adjoint { sum: &mut self.sum[i * size..][..size], fresh: self.fresh }
     }
 
     /// X̄ += α A B, X̄ taken as a matrix of the product's size.

@@ -11,14 +11,12 @@ use crate::{Grads, Inputs, Mat, MatMut, Op, Real, Shape, Var};
 pub struct MatMul<const TA: bool, const TB: bool>;
 
 impl<const TA: bool, const TB: bool> MatMul<TA, TB> {
-    /// The factors A' and B' of each product.
+    /// The factors A' and B' of the i-th product.
     #[inline]
-    fn factors<'a, F: Real>(x: &Inputs<'a, F>) -> impl Iterator<Item = (Mat<'a, F>, Mat<'a, F>)> {
-        let (x, (count, m, k), (_, l, n)) = (*x, sizes(x.shape(0)), sizes(x.shape(1)));
-        (0..count).map(move |i| {
-            let (a, b) = (&x.get(0)[i * m * k..], &x.get(1)[i * l * n..]);
-            (Mat::new(a, m, k).t_if(TA), Mat::new(b, l, n).t_if(TB))
-        })
+    fn factors<'a, F: Real>(x: &Inputs<'a, F>, i: usize) -> (Mat<'a, F>, Mat<'a, F>) {
+        let ((_, m, k), (_, l, n)) = (sizes(x.shape(0)), sizes(x.shape(1)));
+        let (a, b) = (&x.get(0)[i * m * k..], &x.get(1)[i * l * n..]);
+        (Mat::new(a, m, k).t_if(TA), Mat::new(b, l, n).t_if(TB))
     }
 }
 
@@ -57,7 +55,8 @@ impl<F: Real, const TA: bool, const TB: bool> Op<F> for MatMul<TA, TB> {
     }
 
     fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
-        for (i, (a, b)) in Self::factors(x).enumerate() {
+        for i in 0..sizes(x.shape(0)).0 {
+            let (a, b) = Self::factors(x, i);
             let (rows, cols) = (a.rows(), b.cols());
             F::gemm(F::ONE, a, b, F::ZERO, MatMut::new(&mut y[i * rows * cols..], rows, cols));
         }
@@ -65,19 +64,25 @@ impl<F: Real, const TA: bool, const TB: bool> Op<F> for MatMul<TA, TB> {
 
     fn backward(&self, x: &Inputs<'_, F>, _: &[F], _: &[F], dy: &[F], grads: &mut Grads<'_, F>) {
         let count = sizes(x.shape(0)).0;
-        let dc = |i, a: Mat<'_, F>, b: Mat<'_, F>| {
+        let dc = |i: usize, a: Mat<'_, F>, b: Mat<'_, F>| {
             let (rows, cols) = (a.rows(), b.cols());
             Mat::new(&dy[i * rows * cols..], rows, cols)
         };
-        for (da, (i, (a, b))) in grads.parts(0, count).zip(Self::factors(x).enumerate()) {
-            let dc = dc(i, a, b);
-            let (left, right) = if TA { (b, dc.t()) } else { (dc, b.t()) };
-            da.add_product(F::ONE, left, right);
+        if let Some(mut da) = grads.get(0) {
+            for i in 0..count {
+                let (a, b) = Self::factors(x, i);
+                let dc = dc(i, a, b);
+                let (left, right) = if TA { (b, dc.t()) } else { (dc, b.t()) };
+                da.part(i, count).add_product(F::ONE, left, right);
+            }
         }
-        for (db, (i, (a, b))) in grads.parts(1, count).zip(Self::factors(x).enumerate()) {
-            let dc = dc(i, a, b);
-            let (left, right) = if TB { (dc.t(), a) } else { (a.t(), dc) };
-            db.add_product(F::ONE, left, right);
+        if let Some(mut db) = grads.get(1) {
+            for i in 0..count {
+                let (a, b) = Self::factors(x, i);
+                let dc = dc(i, a, b);
+                let (left, right) = if TB { (dc.t(), a) } else { (a.t(), dc) };
+                db.part(i, count).add_product(F::ONE, left, right);
+            }
         }
     }
 
