@@ -10,14 +10,13 @@ mod common;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use nn::Nonlinearity;
 use nn::data::{embedded, split};
 use nn::optim::{Optimizer, Rule};
 use nn::run::{Defaults, Run, RunArgs};
 use nn::schedule::Schedule;
 use nn::train::{End, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
-use vae::{Config, Likelihood, Vae};
+use vae::{Config, Vae};
 
 /// Trains a variational autoencoder on handwritten digits and draws what it learned
 #[derive(clap::Parser, serde::Serialize)]
@@ -55,14 +54,7 @@ fn digits(args: &Args) -> anyhow::Result<()> {
     let [train, validation, test] =
         split(data.len(), [1297, 200, 300], args.run.seed).map(|rows| data.select(&rows));
 
-    let vae = Vae::new(&Config {
-        inputs: data.images.cols,
-        encoder: vec![128, 64],
-        latent: args.latent,
-        decoder: vec![64, 128],
-        phi: Nonlinearity::Relu,
-        likelihood: Likelihood::Bernoulli,
-    });
+    let vae = Vae::new(&Config::new(data.images.cols, &[128, 64], args.latent));
     let theta = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
     let optimizer = Optimizer::new(Rule::ADAM, theta.len());
     let mut trainer = Trainer::new(theta, optimizer, args.run.seed);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Context;
-use nn::data::{Binarise, LabelledImages, Matrix};
+use nn::data::{LabelledImages, Matrix};
 use nn::picture::{Figure, ImageGrid};
 use nn::run::{Run, result_line};
 use nn::train::{Loss, Trainer};
@@ -11,7 +11,7 @@ use vae::{Images, Vae};
 
 /// The training objective of a set of grey images, one sample of z each.
 pub(crate) fn grey<'a>(vae: &'a Vae, set: &'a LabelledImages) -> Images<'a> {
-    Images { vae, data: &set.images, binarise: Binarise::Grey, samples: 1 }
+    Images::new(vae, &set.images)
 }
 
 /// Evaluates a trained model on images that it has not seen, draws what it learned, and prints table and result line.
@@ -47,7 +47,13 @@ pub(crate) fn report(
     Ok(())
 }
 
-fn draw(run: &Run<'_>, vae: &Vae, trainer: &Trainer<f32>, test: &LabelledImages) -> anyhow::Result<()> {
+/// Draws reconstructions, samples, the loss curve, the latent space and its manifold.
+pub(crate) fn draw(
+    run: &Run<'_>,
+    vae: &Vae,
+    trainer: &Trainer<f32>,
+    test: &LabelledImages,
+) -> anyhow::Result<()> {
     let (folder, theta) = (&run.folder, trainer.theta());
     let (height, width) = (test.height, test.width);
 
