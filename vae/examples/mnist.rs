@@ -5,9 +5,12 @@
 //! Network and schedule are those of PyTorch's own VAE example unless flags say otherwise: 784-400-20, ReLU, grey pixels
 //! as Bernoulli probabilities, Adam with learning rate 1e-3, batches of 128, 10 epochs, all 60,000 training images.
 //!
-//! Other protocols have defaults of their own:
+//! Other protocols have defaults of their own, and several models can be compared:
 //!
 //!     cargo run --release -p vae --example mnist -- --data DIR --protocol iwae --k 5
+//!     cargo run --release -p vae --example mnist -- --data DIR --protocol lecture
+//!     cargo run --release -p vae --example mnist -- --data DIR --latent 2,5,10,20
+//!     cargo run --release -p vae --example mnist -- --data DIR --decoder
 
 mod common;
 mod protocols;
@@ -16,6 +19,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
+use clap::builder::ArgPredicate;
 use nn::Init;
 use nn::data::{Binarise, Mnist, mnist};
 use nn::optim::{Optimizer, Rule};
@@ -34,9 +38,18 @@ struct Args {
     /// Follow this protocol, with its network and schedule
     #[arg(long, value_enum)]
     protocol: Option<Protocol>,
-    /// Dimensions of the latent space; beyond two, the pictures show the first two
-    #[arg(long, value_name = "N", default_value = "20", default_value_if("protocol", "iwae", "50"))]
+    /// Dimensions of the latent space; beyond two, the pictures show the first two. Several, as in 2,5,10,20: a model of
+    /// each, and its samples
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "20", default_value_ifs = [
+        ("protocol", ArgPredicate::Equals("iwae".into()), "50"),
+        ("protocol", ArgPredicate::Equals("lecture".into()), "2"),
+        ("decoder", ArgPredicate::IsPresent, "2"),
+    ])]
     latent: Vec<usize>,
+    /// A model with each of these decoders, from linear to deep: their latent spaces and bounds side by side
+    #[arg(long, value_name = "WIDTHS", value_delimiter = ',', num_args = 0..=1,
+        default_missing_value = "linear,64,64-256,128-256-512", conflicts_with = "protocol")]
+    decoder: Option<Vec<String>>,
     /// Width of the hidden layers, without a protocol
     #[arg(long, value_name = "N", default_value_t = 400)]
     hidden: usize,
@@ -53,6 +66,8 @@ struct Args {
 
 #[derive(Clone, Copy, clap::ValueEnum, serde::Serialize)]
 enum Protocol {
+    /// 784-256-64-2 and 2-64-256-784, binary pixels, 500 epochs (lecture 002, "Fun with MNIST")
+    Lecture,
     /// 784-200-200-50, importance-weighted bound, binary pixels (Burda et al. 2016)
     Iwae,
 }
@@ -69,6 +84,11 @@ impl Args {
             Some(Protocol::Iwae) => {
                 Defaults { out: "out/vae-mnist-iwae", epochs: 400, batch_size: 100, lr: 1e-3 }
             }
+            Some(Protocol::Lecture) => {
+                Defaults { out: "out/vae-mnist-lecture", epochs: 500, batch_size: 128, lr: 1e-4 }
+            }
+            None if self.decoder.is_some() => Defaults { out: "out/vae-mnist-decoder", ..DEFAULTS },
+            None if self.latent.len() > 1 => Defaults { out: "out/vae-mnist-latent", ..DEFAULTS },
             None => DEFAULTS,
         }
     }
@@ -87,6 +107,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let positive = ![args.hidden, args.importance_samples, args.k].contains(&0) && !args.latent.contains(&0);
     anyhow::ensure!(positive, "--latent, --hidden, --importance-samples and --k must be positive");
+    let single = args.protocol.is_none() || args.latent.len() == 1;
+    anyhow::ensure!(single, "a protocol takes a single --latent");
     let dir = args.run.data.as_ref().with_context(|| {
         format!("--data DIR is wanted, the folder of MNIST's four IDX files, gzipped or not; {ALTERNATIVE}")
     })?;
@@ -96,6 +118,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
     }
     match args.protocol {
         Some(Protocol::Iwae) => protocols::iwae::run(args, &data, started),
+        Some(Protocol::Lecture) => protocols::lecture::run(args, &data, started),
+        None if args.decoder.is_some() => protocols::sweep::decoders(args, &data, started),
+        None if args.latent.len() > 1 => protocols::sweep::latents(args, &data, started),
         None => as_pytorch(args, &data, started),
     }
 }

@@ -3,7 +3,7 @@
 use autograd::Real;
 use nn::data::{Matrix, split};
 
-/// The number of latent dimensions whose mean the data move: Cov_x(E_q(z|x)[zᵢ]) > 0.01 (Burda, Grosse & Salakhutdinov
+/// The number of latent dimensions whose mean the data move: Var_x(E_q(zᵢ|x)) > 0.01 (Burda, Grosse & Salakhutdinov
 /// 2016, section 5.2). The others have collapsed onto the prior.
 pub fn active_units<F: Real>(means: &Matrix<F>) -> usize {
     let n = means.rows.max(1) as f64;
@@ -13,6 +13,39 @@ pub fn active_units<F: Real>(means: &Matrix<F>) -> usize {
         column().map(|z| (z - mean).powi(2)).sum::<f64>() / n > 0.01
     };
     (0..means.cols).filter(active).count()
+}
+
+/// The aggregated posterior 1/N Σₙ q(z|xₙ) of two latent dimensions, as a density on a grid of `side` x `side` cells over
+/// (−reach, reach)², row after row from below (lecture 002, "Averaged distribution over Z"). `means` and `log_sigmas` are
+/// [`Vae::codes`](crate::Vae::codes), `dimensions` which of their columns.
+///
+/// # Panics
+/// If means and log σ differ in shape, or there are no rows or cells.
+#[track_caller]
+pub fn aggregated_posterior<F: Real>(
+    (means, log_sigmas): (&Matrix<F>, &Matrix<F>),
+    dimensions: [usize; 2],
+    reach: f64,
+    side: usize,
+) -> Vec<f64> {
+    let (shape, other) = ((means.rows, means.cols), (log_sigmas.rows, log_sigmas.cols));
+    assert!(shape == other && means.rows * side > 0, "aggregated_posterior: {shape:?} and {other:?}");
+    let mut density = vec![0.0; side * side];
+    for row in 0..means.rows {
+        // q is a product: the densities of columns times those of rows of cells.
+        let [across, up] = dimensions.map(|d| {
+            let (mu, sigma) = (means.row(row)[d].to_f64(), log_sigmas.row(row)[d].to_f64().exp());
+            let normal = move |i: usize| {
+                let z = reach * ((2 * i + 1) as f64 / side as f64 - 1.0);
+                (-0.5 * ((z - mu) / sigma).powi(2)).exp() / (sigma * (2.0 * std::f64::consts::PI).sqrt())
+            };
+            (0..side).map(normal).collect::<Vec<f64>>()
+        });
+        for (cells, up) in density.chunks_exact_mut(side).zip(up) {
+            cells.iter_mut().zip(&across).for_each(|(cell, across)| *cell += up * across / means.rows as f64);
+        }
+    }
+    density
 }
 
 /// A walk along each latent dimension: for each, `steps` copies of z whose entry there goes evenly from −reach to reach,

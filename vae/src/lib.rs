@@ -36,7 +36,7 @@ mod posterior;
 
 pub use evaluate::Estimate;
 pub use impute::Imputation;
-pub use latent::{active_units, adjusted_rand_index, interpolate, k_means, traverse};
+pub use latent::{active_units, adjusted_rand_index, aggregated_posterior, interpolate, k_means, traverse};
 pub use likelihood::{Likelihood, Observation};
 pub use local::Local;
 pub use model::{Config, Elbo, Vae};

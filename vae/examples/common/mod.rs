@@ -1,5 +1,6 @@
 //! What the image examples share: training, the table at the end, the pictures.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -67,28 +68,35 @@ pub(crate) fn draw(
         .rows(&vae.sample(theta, 100, run.args.seed).values, 10)
         .save(&folder.file("samples.png"))?;
 
-    let curve = |loss: fn(&nn::train::Epoch) -> Option<&Loss>| {
-        let epochs = trainer.history().iter().enumerate();
-        epochs.filter_map(move |(i, epoch)| Some(((i + 1) as f64, loss(epoch)?.total))).collect::<Vec<_>>()
-    };
-    Figure::new("Learning: the negative bound")
-        .axes("epoch", "−ELBO, nats per image")
-        .line("training", curve(|epoch| Some(&epoch.train)))
-        .line("validation", curve(|epoch| epoch.validation.as_ref()))
-        .save(&folder.file("loss.png"))?;
-
+    loss_figure(trainer).save(&folder.file("loss.png"))?;
     if vae.latent() < 2 {
         return Ok(());
     }
-    let (mu, _) = vae.codes(theta, &test.images);
+    latent_figure("Latent space: means of q(z|x) of test images", vae, theta, test)
+        .save(&folder.file("latent.png"))?;
+    manifold("Manifold: E[x|z], z₁ to the right, z₂ upwards", vae, theta, (height, width))
+        .save(&folder.file("manifold.png"))?;
+    Ok(())
+}
+
+/// The means of q(z|x) in the first two dimensions, by class.
+pub(crate) fn latent_figure(title: &str, vae: &Vae, theta: &Arc<Vec<f32>>, set: &LabelledImages) -> Figure {
+    let (mu, _) = vae.codes(theta, &set.images);
     let points = (0..mu.rows).map(|i| (f64::from(mu.row(i)[0]), f64::from(mu.row(i)[1])));
-    let classes = test.labels.iter().map(|&label| usize::from(label));
-    Figure::new("Latent space: means of q(z|x) of test images")
+    let classes = set.labels.iter().map(|&label| usize::from(label));
+    Figure::new(title)
         .axes("z₁", "z₂")
         .legend("digit")
         .classes((0..10).map(|digit| digit.to_string()), points.zip(classes))
-        .save(&folder.file("latent.png"))?;
+}
 
+/// E[x|z] on a grid over the first two dimensions, the others 0.
+pub(crate) fn manifold(
+    title: &str,
+    vae: &Vae,
+    theta: &Arc<Vec<f32>>,
+    (height, width): (usize, usize),
+) -> ImageGrid {
     // Rows from the top: z₂ falls as one reads down, as in the scatter plot.
     const SIDE: usize = 15;
     let at = |i: usize| -2.5 + 5.0 * i as f32 / (SIDE - 1) as f32;
@@ -97,11 +105,19 @@ pub(crate) fn draw(
         (z[0], z[1]) = (at(i % SIDE), -at(i / SIDE));
     }
     let decoded = vae.decode_rows(theta, &Matrix::new(SIDE * SIDE, vae.latent(), z));
-    let mut manifold = ImageGrid::new("Manifold: E[x|z], z₁ to the right, z₂ upwards", height, width)
-        .columns((0..SIDE).map(|i| format!("{:.1}", at(i))));
-    for (i, row) in decoded.values.chunks_exact(SIDE * height * width).enumerate() {
-        manifold = manifold.row(&format!("{:.1}", 0.0 - at(i)), row);
-    }
-    manifold.save(&folder.file("manifold.png"))?;
-    Ok(())
+    let grid = ImageGrid::new(title, height, width).columns((0..SIDE).map(|i| format!("{:.1}", at(i))));
+    let rows = decoded.values.chunks_exact(SIDE * height * width).enumerate();
+    rows.fold(grid, |grid, (i, row)| grid.row(&format!("{:.1}", 0.0 - at(i)), row))
+}
+
+/// The negative bound over the epochs.
+pub(crate) fn loss_figure(trainer: &Trainer<f32>) -> Figure {
+    let curve = |loss: fn(&nn::train::Epoch) -> Option<&Loss>| {
+        let epochs = trainer.history().iter().enumerate();
+        epochs.filter_map(move |(i, epoch)| Some(((i + 1) as f64, loss(epoch)?.total))).collect::<Vec<_>>()
+    };
+    Figure::new("Learning: the negative bound")
+        .axes("epoch", "−ELBO, nats per image")
+        .line("training", curve(|epoch| Some(&epoch.train)))
+        .line("validation", curve(|epoch| epoch.validation.as_ref()))
 }
