@@ -53,8 +53,13 @@ impl<'a> Images<'a> {
         self.beta * ((epoch + 1) as f64 / (self.warm_up + 1) as f64).min(1.0)
     }
 
-    /// The rows of a minibatch, and noise (M, B, L).
-    fn batch<'t>(&self, tape: &'t Tape<f32>, batch: &Batch<'_>) -> (Var<'t, f32>, Var<'t, f32>) {
+    /// The rows of a minibatch, and noise (samples, B, L).
+    fn batch<'t>(
+        &self,
+        tape: &'t Tape<f32>,
+        batch: &Batch<'_>,
+        samples: usize,
+    ) -> (Var<'t, f32>, Var<'t, f32>) {
         let (rows, width, latent) = (batch.rows.len(), self.data.cols, self.vae.latent());
         let x = tape.constant_with([rows, width], |out| {
             self.data.gather_into(batch.rows, out);
@@ -62,7 +67,7 @@ impl<'a> Images<'a> {
                 self.binarise.apply(row, batch.epoch, &mut out[..self.vae.inputs()]);
             }
         });
-        let eps = tape.constant_with([self.samples, rows, latent], |out| {
+        let eps = tape.constant_with([samples, rows, latent], |out| {
             for (sample, out) in out.chunks_exact_mut(rows * latent).enumerate() {
                 batch.noise.normal(sample, latent, out);
             }
@@ -75,7 +80,7 @@ impl Objective<f32> for Images<'_> {
     const PARTS: &'static [&'static str] = &["elbo", "log_likelihood", "kl"];
 
     fn loss<'t>(&self, theta: Var<'t, f32>, batch: &Batch<'_>, parts: &mut [f64]) -> Var<'t, f32> {
-        let (x, eps) = self.batch(theta.tape(), batch);
+        let (x, eps) = self.batch(theta.tape(), batch, self.samples);
         let (rows, latent) = (batch.rows.len(), self.vae.latent());
         let beta = self.beta_in(batch.epoch);
         let elbo = match self.bound {
@@ -121,24 +126,26 @@ impl Objective<f32> for SemiAmortised<'_> {
 
     fn loss<'t>(&self, theta: Var<'t, f32>, batch: &Batch<'_>, parts: &mut [f64]) -> Var<'t, f32> {
         let (tape, vae, beta) = (theta.tape(), self.images.vae, self.images.beta_in(batch.epoch) as f32);
-        let (x, eps) = self.images.batch(tape, batch);
-        let loss = |theta, q| {
-            let elbo = vae.elbo_at(theta, q, x, eps);
+        // Noise of its own for every step: λ could undo what it has seen of it.
+        let samples = self.images.samples;
+        let (x, noise) = self.images.batch(tape, batch, samples * (1 + self.steps));
+        let loss = |theta, q, step: usize| {
+            let elbo = vae.elbo_at(theta, q, x, noise.rows(step * samples..(step + 1) * samples));
             (elbo, (elbo.kl * beta - elbo.log_likelihood).sum())
         };
         let (family, latent) = (vae.family(), vae.latent());
         let (fixed, start) = (held(theta), vae.parameters(theta, x));
-        let (_, amortised) = loss(fixed, family.at(latent, start));
+        let (_, amortised) = loss(fixed, family.at(latent, start), 0);
 
         let mut lambda = start.to_vec();
-        for _ in 0..self.steps {
+        for step in 0..self.steps {
             let on_tape = tape.parameter(&lambda, start.shape());
-            let gradients = tape.backward(loss(fixed, family.at(latent, on_tape)).1);
+            let gradients = tape.backward(loss(fixed, family.at(latent, on_tape), 1 + step).1);
             let slopes = lambda.iter_mut().zip(gradients.wrt(on_tape));
             slopes.for_each(|(lambda, slope)| *lambda -= self.rate as f32 * slope);
         }
         let refined = family.at(latent, tape.constant(&lambda, start.shape()));
-        let (elbo, refined) = loss(theta, refined);
+        let (elbo, refined) = loss(theta, refined, 0);
         for (part, var) in parts[1..].iter_mut().zip([elbo.log_likelihood, elbo.kl]) {
             *part = f64::from(var.sum().item());
         }

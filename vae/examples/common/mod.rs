@@ -1,4 +1,8 @@
-//! What the image examples share: training, the table at the end, the pictures.
+//! What the examples share: training, the table at the end, the pictures. Each uses a part of it.
+
+#![allow(dead_code, reason = "each example uses a part of it")]
+
+pub(crate) mod pca;
 
 use std::sync::Arc;
 use std::time::Instant;
