@@ -148,5 +148,5 @@ fn as_pytorch(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result<()>
     if end == End::Stopped {
         return Ok(());
     }
-    common::report(&run, &vae, &mut trainer, &data.test, args.importance_samples, started)
+    common::report(&run, &vae, &mut trainer, &data.test, args.importance_samples, (&[], started))
 }

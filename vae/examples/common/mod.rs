@@ -19,14 +19,15 @@ pub(crate) fn grey<'a>(vae: &'a Vae, set: &'a LabelledImages) -> Images<'a> {
     Images::new(vae, &set.images)
 }
 
-/// Evaluates a trained model on images that it has not seen, draws what it learned, and prints table and result line.
+/// Evaluates a trained model on images that it has not seen, draws what it learned, and prints table and result line, with
+/// `more` numbers in it.
 pub(crate) fn report(
     run: &Run<'_>,
     vae: &Vae,
     trainer: &mut Trainer<f32>,
     test: &LabelledImages,
     samples: usize,
-    started: Instant,
+    (more, started): (&[(&str, f64)], Instant),
 ) -> anyhow::Result<()> {
     let rows: Vec<usize> = (0..run.args.rows(test.len())).collect();
     let test = &test.select(&rows);
@@ -40,15 +41,15 @@ pub(crate) fn report(
 
     draw(run, vae, trainer, test).context("the pictures could not be drawn")?;
     println!("pictures, metrics and checkpoint are in {}", run.args.out.display());
-    result_line(&[
+    let results = [
         ("test_elbo", parts[0]),
         ("log_likelihood", parts[1]),
         ("kl", parts[2]),
         ("nll", -estimate.mean),
         ("nll_se", estimate.se),
         ("test_loss", total),
-        ("seconds", started.elapsed().as_secs_f64()),
-    ]);
+    ];
+    result_line(&[&results[..], more, &[("seconds", started.elapsed().as_secs_f64())]].concat());
     Ok(())
 }
 
@@ -121,7 +122,7 @@ pub(crate) fn loss_figure(trainer: &Trainer<f32>) -> Figure {
         epochs.filter_map(move |(i, epoch)| Some(((i + 1) as f64, loss(epoch)?.total))).collect::<Vec<_>>()
     };
     Figure::new("Learning: the negative bound")
-        .axes("epoch", "−ELBO, nats per image")
+        .axes("epoch", "−ELBO, nats per datum")
         .line("training", curve(|epoch| Some(&epoch.train)))
         .line("validation", curve(|epoch| epoch.validation.as_ref()))
 }
