@@ -82,7 +82,7 @@ impl Args {
                 Defaults { out: "out/vae-mnist-iwae", epochs, batch_size: 20, lr: 1e-3 }
             }
             Some(Protocol::Iwae) => {
-                Defaults { out: "out/vae-mnist-iwae", epochs: 400, batch_size: 100, lr: 1e-3 }
+                Defaults { out: "out/vae-mnist-iwae", epochs: 700, batch_size: 100, lr: 3e-3 }
             }
             Some(Protocol::Lecture) => {
                 Defaults { out: "out/vae-mnist-lecture", epochs: 500, batch_size: 128, lr: 1e-4 }

@@ -19,14 +19,14 @@ const CHUNK: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Imputation {
     /// z ~ q(z|x) and x_missing ~ p(x|z) in turn, beginning at z ~ q(z|x_observed); the mean of E[x|z] over all sweeps but
-    /// the first fifth (Rezende, Mohamed & Wierstra 2014, section 5). It is for encoders that were trained on complete
+    /// the first fifth (Rezende, Mohamed & Wierstra 2014). It is for encoders that were trained on complete
     /// rows; with q(z|x) = p(z|x) a Gibbs sampler.
     PseudoGibbs {
         /// How often.
         sweeps: usize,
     },
     /// The mean of E[x|z] over draws z ~ q(z|x_observed) with weights p(x_observed|z) p(z) / q(z|x_observed), normalised
-    /// by their sum (Mattei & Frellsen 2019, eq. 12). It is for encoders that were trained with missing entries.
+    /// by their sum (Mattei & Frellsen 2019). It is for encoders that were trained with missing entries.
     Importance {
         /// The number of draws.
         samples: usize,

@@ -4,7 +4,7 @@ use autograd::Real;
 use nn::data::{Matrix, split};
 
 /// The number of latent dimensions whose mean the data move: Var_x(E_q(zᵢ|x)) > 0.01 (Burda, Grosse & Salakhutdinov
-/// 2016, section 5.2). The others have collapsed onto the prior.
+/// 2016). The others have collapsed onto the prior.
 pub fn active_units<F: Real>(means: &Matrix<F>) -> usize {
     let n = means.rows.max(1) as f64;
     let active = |j: &usize| {
@@ -145,7 +145,7 @@ fn lloyd(points: &Matrix<f64>, clusters: usize, seed: u64) -> (Vec<usize>, f64) 
 }
 
 /// How far two partitions of the same rows agree, corrected for chance: 1 if they are the same up to names, 0 on average
-/// for random ones (Hubert & Arabie 1985, eq. 5).
+/// for random ones (Hubert & Arabie 1985).
 ///
 /// # Panics
 /// If the partitions are of different numbers of rows.

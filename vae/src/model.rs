@@ -251,8 +251,8 @@ impl Vae {
     ///
     /// ∇_φ = E_q[(f(z) − b) ∇_φ log q(z|x)],   f(z) = log p(x, z) − log q(z|x)
     ///
-    /// with b the mean of the other samples' f, which leaves the expectation as it is, or 0 of a single one (Mnih & Rezende
-    /// 2016, "VIMCO", eq. 8 without the logarithm). The value, (B), is the mean of f over the samples.
+    /// with b the mean of the other samples' f, which leaves the expectation as it is (Kool, van Hoof & Welling 2019), or 0
+    /// of a single one. The value, (B), is the mean of f over the samples.
     ///
     /// x (B, D + C) and standard normal noise ε (M, B, L).
     #[track_caller]
