@@ -95,7 +95,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
             &mut trainer,
             (&objective(&vae, &train), args.run.rows(train.rows)),
             Some((&objective(&vae, &validation), args.run.rows(validation.rows))),
-            (Schedule::Cosine { epochs: args.run.epochs }, patience),
+            (Schedule::Constant, patience),
         )
         .map_err(anyhow::Error::from_boxed)?;
     if end == End::Stopped {
@@ -106,7 +106,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
         epochs: args.run.epochs,
         batch_size: args.run.batch_size,
         rate: args.run.lr,
-        schedule: Schedule::Cosine { epochs: args.run.epochs },
+        schedule: Schedule::Constant,
         patience,
     };
     let (objective_2, validation_2) = (objective(&flat, &train), objective(&flat, &validation));
