@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Context;
 use nn::data::Mnist;
 use nn::optim::{Optimizer, Rule};
-use nn::picture::{Figure, ImageGrid, Panels};
+use nn::picture::{ImageGrid, Panels};
 use nn::run::{RunFolder, result_line};
 use nn::schedule::Schedule;
 use nn::train::{Fit, Loss, Trainer};
@@ -93,11 +93,6 @@ pub(crate) fn decoders(args: &Args, data: &Mnist, started: Instant) -> anyhow::R
         results.push((format!("loss_{}", name.replace('-', "_")), trained.test.total));
     }
     panels.save(&folder.file("latent.png"))?;
-    let bars = results.iter().enumerate().map(|(i, (_, loss))| ((i + 1) as f64, *loss));
-    Figure::new("The bound of decoders from linear to deep")
-        .axes(&format!("decoder: {}", named.join(", ")), "−ELBO, nats per test image")
-        .bars("−ELBO", 0.6, bars)
-        .save(&folder.file("bounds.png"))?;
     finish(args, results, started);
     Ok(())
 }
