@@ -2,3 +2,6 @@
 //!
 //! Its prior couples all data, so its gradient enters the backward pass of the networks as a seed:
 //! [`autograd::Tape::backward_from`].
+
+pub mod kernel;
+pub mod prior;
