@@ -11,7 +11,7 @@
 //! | [`LowRank`] of [`ViewObject`] | N H² | a view kernel times the linear kernel of M object features, H = Q M: exact |
 //! | [`LowRank`] of [`Inducing`] | N H² | any kernel, by H inducing points: a lower bound |
 //!
-//! The second and the third are also sums over rows, and so can be trained by minibatches: see [`Weights`]. No form ever
+//! The second and the third are also sums over rows, and so can be trained by minibatches: see [`ByRows`]. No form ever
 //! computes an inverse; a matrix without a Cholesky factor is an error that names the pivot.
 
 mod low_rank;
@@ -23,7 +23,7 @@ use nn::Layout;
 use crate::kernel::{Kernel, Positive};
 
 pub use low_rank::{FeatureRows, Features, Inducing, LowRank, ViewObject};
-pub use weights::Weights;
+pub use weights::{ByRows, Weights};
 
 /// ln 2π
 pub(crate) const LN_2PI: f64 = 1.837_877_066_409_345_5;

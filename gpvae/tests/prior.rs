@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use autograd::gradcheck::{Sample, check};
 use autograd::{NotPositiveDefinite, Tape, Var};
 use gpvae::kernel::{Constant, Kernel, Linear, Periodic, SquaredExponential};
-use gpvae::prior::{Dense, Features, Inducing, LowRank, Prior, ViewObject, Weights};
+use gpvae::prior::{ByRows, Dense, Features, Inducing, LowRank, Prior, ViewObject, Weights};
 use nn::Layout;
 use nn::data::Matrix;
 use nn::density::DiagNormal;
@@ -78,8 +78,7 @@ fn with<P, R>(
     f(&prior, &tape, theta, x, z)
 }
 
-/// The density, and its gradient in Z and in the rows.
-
+/// The density, and its gradients in Z and in the rows.
 fn density_and_slopes<P: Prior>(make: impl FnOnce(&mut Layout) -> P) -> (f64, Vec<f64>, Vec<f64>) {
     with(make, |prior, tape, theta, x, z| {
         let log_prob = prior.log_prob(theta, x, z).unwrap();

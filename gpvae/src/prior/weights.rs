@@ -4,7 +4,7 @@ use autograd::{NotPositiveDefinite, Real, Var};
 use nn::density::DiagNormal;
 
 use super::low_rank::Reduced;
-use super::{FeatureRows, Features, LN_2PI, LowRank};
+use super::{FeatureRows, Features, LN_2PI, LowRank, Prior};
 
 /// What is known of the weights u of a process f(x) = v(x) u, u ~ N(0, I) (H, L):
 ///
@@ -37,13 +37,40 @@ impl<'t, F: Real> Weights<'t, F> {
     }
 }
 
-impl<V: Features> LowRank<V> {
+/// A prior whose density is a sum over rows once the weights of its process are known, and which can therefore be trained
+/// by minibatches.
+pub trait ByRows: Prior {
     /// q(u) given latents z (b, L) at x (b, d), of `n` rows in all: the exact posterior if these are all of them.
     ///
     /// # Errors
-    /// [`NotPositiveDefinite`], as [`log_prob`](super::Prior::log_prob).
+    /// [`NotPositiveDefinite`], as [`log_prob`](Prior::log_prob).
     #[track_caller]
-    pub fn weights<'t, F: Real>(
+    fn weights<'t, F: Real>(
+        &self,
+        theta: Var<'t, F>,
+        x: Var<'t, F>,
+        z: Var<'t, F>,
+        n: usize,
+    ) -> Result<Weights<'t, F>, NotPositiveDefinite>;
+
+    /// The rows' terms of E_q[log p(Z)] for latents z_n ~ N(μ_n, diag σ_n²), integrated over z and u, (b):
+    ///
+    /// −(1/2α) (‖μ_n − v_n m‖² + Σ σ_n² + L (v_n S v_nᵀ + gap_n)) − (L/2) ln 2πα
+    ///
+    /// # Errors
+    /// [`NotPositiveDefinite`], as [`log_prob`](Prior::log_prob).
+    #[track_caller]
+    fn row_terms<'t, F: Real>(
+        &self,
+        theta: Var<'t, F>,
+        x: Var<'t, F>,
+        z: DiagNormal<'t, F>,
+        weights: Weights<'t, F>,
+    ) -> Result<Var<'t, F>, NotPositiveDefinite>;
+}
+
+impl<V: Features> ByRows for LowRank<V> {
+    fn weights<'t, F: Real>(
         &self,
         theta: Var<'t, F>,
         x: Var<'t, F>,
@@ -55,14 +82,7 @@ impl<V: Features> LowRank<V> {
         Ok(Weights { mean: l_b.solve_triangular_t(c), factor: l_b })
     }
 
-    /// The rows' terms of E_q[log p(Z)] for latents z_n ~ N(μ_n, diag σ_n²), integrated over z and u, (b):
-    ///
-    /// −(1/2α) (‖μ_n − v_n m‖² + Σ σ_n² + L (v_n S v_nᵀ + gap_n)) − (L/2) ln 2πα
-    ///
-    /// # Errors
-    /// [`NotPositiveDefinite`], as [`log_prob`](super::Prior::log_prob).
-    #[track_caller]
-    pub fn row_terms<'t, F: Real>(
+    fn row_terms<'t, F: Real>(
         &self,
         theta: Var<'t, F>,
         x: Var<'t, F>,
@@ -71,7 +91,7 @@ impl<V: Features> LowRank<V> {
     ) -> Result<Var<'t, F>, NotPositiveDefinite> {
         let FeatureRows { v, gap } = self.features.features(theta, x)?;
         let columns = F::from_f64(z.dim() as f64);
-        let alpha = super::Prior::alpha(self).expect("a low-rank prior has noise").of(theta);
+        let alpha = self.alpha().expect("a low-rank prior has noise").of(theta);
         let error = (z.mu() - v.matmul(weights.mean)).square() + (z.log_sigma() * F::from_f64(2.0)).exp();
         let spread = weights.factor.solve_triangular_right_t(v).square().sum_axis(1) + gap;
         let quadratic = (error.sum_axis(1) + spread * columns) / alpha;
