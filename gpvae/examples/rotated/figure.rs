@@ -58,7 +58,7 @@ pub(crate) fn draw(folder: &RunFolder, views: &Views, outcomes: &[Outcome]) -> R
     }
     grid.save(&folder.file("predictions.png"))?;
 
-    let mut learning = Figure::new("Learning").axes("epoch", "bound, nats per image");
+    let mut learning = Figure::new("Learning").axes("epoch", "bound, nats per image").log_x();
     for outcome in outcomes {
         learning = learning.line(outcome.method.title(), outcome.bound.iter().copied());
     }
