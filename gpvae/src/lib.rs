@@ -50,6 +50,8 @@
 //! # Ok::<(), gpvae::GpVaeError>(())
 //! ```
 
+pub mod baselines;
+pub mod data;
 mod error;
 mod exact;
 pub mod kernel;
