@@ -11,7 +11,7 @@ use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
 use rayon::prelude::*;
 
-use crate::prior::{ByRows, Prior, Weights};
+use crate::prior::{ByRows, Prior, Weights, row_terms};
 use crate::{Bound, GpVae, GpVaeError, Part, Phase, Samples};
 
 /// Rows of a minibatch that go to one tape.
@@ -28,8 +28,6 @@ pub struct Training<'a, F: Real, P> {
     pub lambda: f64,
     /// Rows a step of minibatches.
     pub batch_size: usize,
-    /// w in 0..1, how much of the bound is that of predictions: see [`fit`](Self::fit).
-    pub predictive: f64,
     theta: Arc<Vec<F>>,
     optimizers: [Optimizer<F>; 2],
     seed: u64,
@@ -86,7 +84,6 @@ impl<'a, F: Real, P: Prior> Training<'a, F, P> {
             samples,
             lambda: 1.0,
             batch_size: 64,
-            predictive: 0.0,
             theta,
             optimizers,
             seed,
@@ -204,9 +201,9 @@ impl<'a, F: Real, P: Prior> Training<'a, F, P> {
         part: Part,
         rates: [f64; 2],
         batch_size: usize,
-        row_terms: Option<&RowTerms<'_, F>>,
+        prior: Option<&RowTerms<'_, F>>,
     ) -> Result<Result<Bound<f64>, NotFinite>, NotPositiveDefinite> {
-        let Self { model, samples, lambda, predictive, .. } = *self;
+        let Self { model, samples, lambda, .. } = *self;
         let mut total = Bound::default();
         let mut minibatches = Minibatches::new(samples.len(), batch_size, self.seed);
         self.passes += 1;
@@ -221,14 +218,7 @@ impl<'a, F: Real, P: Prior> Training<'a, F, P> {
                 .map(|(shard, (tape, rows))| {
                     let mut parts = Ok(Bound::default());
                     tape.value_and_grad(theta, |tape, theta| {
-                        let bound = model.row_bound(
-                            theta,
-                            samples,
-                            rows,
-                            noise.skip(shard * SHARD),
-                            row_terms,
-                            predictive,
-                        );
+                        let bound = model.row_bound(theta, samples, rows, noise.skip(shard * SHARD), prior);
                         parts = bound.map(|Bound { log_likelihood, log_prior, entropy }| {
                             let [log_likelihood, log_prior, entropy] =
                                 [log_likelihood, log_prior, entropy].map(|part| part.item().to_f64());
@@ -279,16 +269,10 @@ fn ascend<F: Real>(
     }
 }
 
-/// On a shard's tape, given q(z|y) of these rows: their terms of the prior, and q(z) of predictions.
-type RowTerms<'a, F> = dyn for<'t> Fn(Var<'t, F>, &[usize], DiagNormal<'t, F>) -> Result<RowPrior<'t, F>, NotPositiveDefinite>
+/// The rows' terms of the prior on a shard's tape, given q(z|y) of these rows.
+type RowTerms<'a, F> = dyn for<'t> Fn(Var<'t, F>, &[usize], DiagNormal<'t, F>) -> Result<Var<'t, F>, NotPositiveDefinite>
     + Sync
     + 'a;
-
-struct RowPrior<'t, F: Real> {
-    terms: Var<'t, F>,
-    /// Mean (b, L) and standard deviation (b, 1) of z_n given u.
-    predicted: [Var<'t, F>; 2],
-}
 
 impl<P: Prior> GpVae<P> {
     /// The bound's parts of these rows, summed. Without terms of the prior that is N(0, I).
@@ -298,34 +282,18 @@ impl<P: Prior> GpVae<P> {
         samples: &Samples<F>,
         rows: &[usize],
         noise: Noise,
-        row_terms: Option<&RowTerms<'_, F>>,
-        predictive: f64,
+        prior: Option<&RowTerms<'_, F>>,
     ) -> Result<Bound<Var<'t, F>>, NotPositiveDefinite> {
         let latent = self.networks.latent();
         let (seen, q) = self.encode_rows(theta, samples, rows);
         let eps = theta.tape().constant_with([rows.len(), latent], |out| noise.normal(0, latent, out));
-        let log_likelihood = self.log_likelihood(theta, seen.y, seen.observed, q.sample_with(eps)).sum();
+        let log_likelihood = self.log_likelihood(theta, seen, q.sample_with(eps)).sum();
         let entropy = q.entropy().sum();
-        let Some(row_terms) = row_terms else {
-            return Ok(Bound {
-                log_likelihood,
-                log_prior: q.kl_to_standard().sum().neg() - entropy,
-                entropy,
-            });
+        let log_prior = match prior {
+            Some(terms) => terms(theta, rows, q)?.sum(),
+            None => q.kl_to_standard().sum().neg() - entropy,
         };
-        let RowPrior { terms, predicted: [mean, sigma] } = row_terms(theta, rows, q)?;
-        let bound = Bound { log_likelihood, log_prior: terms.sum(), entropy };
-        if predictive == 0.0 {
-            return Ok(bound);
-        }
-        let eps = theta.tape().constant_with([rows.len(), latent], |out| noise.normal(1, latent, out));
-        let predicted = self.log_likelihood(theta, seen.y, seen.observed, mean + sigma * eps).sum();
-        let (encoded, w) = (F::from_f64(1.0 - predictive), F::from_f64(predictive));
-        Ok(Bound {
-            log_likelihood: bound.log_likelihood * encoded + predicted * w,
-            log_prior: bound.log_prior * encoded,
-            entropy: bound.entropy * encoded,
-        })
+        Ok(Bound { log_likelihood, log_prior, entropy })
     }
 }
 
@@ -337,15 +305,6 @@ impl<F: Real, P: ByRows> Training<'_, F, P> {
     /// Held is not frozen: what pulls z_n towards the process, (1/α)(z_n − v_n m), follows z_n, and kernel and X too
     /// learn in every step. (Casale et al. 2018, section 3.3, expand the prior to first order around all of Z instead: that
     /// gradient is exact at one point as well, but nothing holds z_n back if it moves on.)
-    ///
-    /// The same q(u) makes another bound, in which latents are those that the process predicts, q(z_n) = N(v_n m, v_n S
-    /// v_nᵀ + gap + α), whatever the encoder says:
-    ///
-    /// log p(Y) ≥ Σ_n E_q(z_n)[log N(y_n; g(z_n), σ_y² I)] − KL(q(u) ‖ N(0, I))
-    ///
-    /// With a weight w = [`predictive`](Self::predictive) the phases with the Gaussian process follow (1 − w) times the
-    /// first and w times the second, which is a bound as well: the decoder then learns from the latents that it will
-    /// be asked for, and X from pixels.
     ///
     /// `observer` sees every epoch, and may stop.
     ///
@@ -373,8 +332,7 @@ impl<F: Real, P: ByRows> Training<'_, F, P> {
                         };
                         let x = model.place_rows(theta, &samples.places.select(rows));
                         let f = model.prior.given(theta, x, weights)?;
-                        let sigma = (f.variance + model.prior.noise(theta)).sqrt().reshape([rows.len(), 1]);
-                        Ok(RowPrior { terms: model.prior.row_terms(theta, q, f), predicted: [f.mean, sigma] })
+                        Ok(row_terms(q, f, model.prior.noise(theta)))
                     }),
                 )?;
                 Ok(bound.map(|bound| Bound { log_prior: bound.log_prior - kl, ..bound }))

@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use autograd::gradcheck::{Sample, check};
 use autograd::{NotPositiveDefinite, Tape, Var};
 use gpvae::kernel::{Constant, Kernel, Linear, Periodic, SquaredExponential};
-use gpvae::prior::{ByRows, Dense, Features, Inducing, LowRank, Prior, ViewObject, Weights};
+use gpvae::prior::{ByRows, Dense, Features, Inducing, LowRank, Prior, ViewObject, Weights, row_terms};
 use nn::Layout;
 use nn::data::Matrix;
 use nn::density::DiagNormal;
@@ -222,7 +222,7 @@ fn by_rows<'t, V: Features>(
 ) -> Var<'t, f64> {
     let certain = z.tape().constant(&vec![-40.0; z.size()], z.shape());
     let f = prior.given(theta, x, weights).unwrap();
-    let terms = prior.row_terms(theta, DiagNormal::new(z, certain), f);
+    let terms = row_terms(DiagNormal::new(z, certain), f, prior.noise(theta));
     terms.sum() - weights.kl()
 }
 
@@ -300,7 +300,7 @@ fn spread_of_the_latents_counts_as_its_expectation() {
         let log_sigma: Vec<f64> = (0..N * L).map(|i| -1.0 + 0.1 * i as f64).collect();
         let q = DiagNormal::new(z, tape.constant(&log_sigma, [N, L]));
         let f = prior.given(theta, x, weights).unwrap();
-        let found = prior.row_terms(theta, q, f).sum().item();
+        let found = row_terms(q, f, prior.noise(theta)).sum().item();
         let mut mean = 0.0;
         for (l, sign) in (0..L).flat_map(|l| [(l, 1.0), (l, -1.0)]) {
             let mut moved = z.to_vec();
@@ -309,7 +309,7 @@ fn spread_of_the_latents_counts_as_its_expectation() {
             });
             let certain = tape.constant(&[-40.0; N * L], [N, L]);
             let q = DiagNormal::new(tape.constant(&moved, [N, L]), certain);
-            mean += prior.row_terms(theta, q, f).sum().item() / (2 * L) as f64;
+            mean += row_terms(q, f, prior.noise(theta)).sum().item() / (2 * L) as f64;
         }
         assert!((found - mean).abs() < 1e-9 * mean.abs(), "{found}, not {mean}");
     });
@@ -343,7 +343,7 @@ fn gradients() {
     check("row terms", &spread, |_, x| {
         let q = DiagNormal { packed: x[2] };
         let weights = prior.weights(x[0], x[1], q.mu(), 7).unwrap();
-        prior.row_terms(x[0], q, prior.given(x[0], x[1], weights).unwrap())
+        row_terms(q, prior.given(x[0], x[1], weights).unwrap(), prior.noise(x[0]))
     })
     .unwrap();
     let mut layout = Layout::new();

@@ -68,23 +68,18 @@ pub trait ByRows: Prior {
     /// α, a scalar.
     #[track_caller]
     fn noise<'t, F: Real>(&self, theta: Var<'t, F>) -> Var<'t, F>;
+}
 
-    /// The rows' terms of E_q[log p(Z)] for latents z_n ~ N(μ_n, diag σ_n²), integrated over z and u, (b):
-    ///
-    /// −(1/2α) (‖μ_n − v_n m‖² + Σ σ_n² + L (v_n S v_nᵀ + gap_n)) − (L/2) ln 2πα
-    #[track_caller]
-    fn row_terms<'t, F: Real>(
-        &self,
-        theta: Var<'t, F>,
-        z: DiagNormal<'t, F>,
-        f: Posterior<'t, F>,
-    ) -> Var<'t, F> {
-        let (alpha, columns) = (self.noise(theta), F::from_f64(z.dim() as f64));
-        let error = (z.mu() - f.mean).square() + (z.log_sigma() * F::from_f64(2.0)).exp();
-        let quadratic = (error.sum_axis(1) + f.variance * columns) / alpha;
-        let constant = (alpha.ln() + F::from_f64(LN_2PI)) * columns;
-        (quadratic + constant) * F::from_f64(-0.5)
-    }
+/// The rows' terms of E_q[log p(Z)] for latents z_n ~ N(μ_n, diag σ_n²), integrated over z and f, (b):
+///
+/// −(1/2α) (‖μ_n − E f_n‖² + Σ σ_n² + L Var f_n) − (L/2) ln 2πα
+#[track_caller]
+pub fn row_terms<'t, F: Real>(z: DiagNormal<'t, F>, f: Posterior<'t, F>, alpha: Var<'t, F>) -> Var<'t, F> {
+    let columns = F::from_f64(z.dim() as f64);
+    let error = (z.mu() - f.mean).square() + (z.log_sigma() * F::from_f64(2.0)).exp();
+    let quadratic = (error.sum_axis(1) + f.variance * columns) / alpha;
+    let constant = (alpha.ln() + F::from_f64(LN_2PI)) * columns;
+    (quadratic + constant) * F::from_f64(-0.5)
 }
 
 impl<V: Features> ByRows for LowRank<V> {
