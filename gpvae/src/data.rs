@@ -5,7 +5,10 @@ mod rotate;
 use std::f64::consts::TAU;
 use std::path::Path;
 
+use autograd::Real;
 use nn::data::{DataError, Matrix, idx};
+
+use crate::{GpVaeError, Places, Samples};
 
 pub use rotate::Rotations;
 
@@ -201,6 +204,24 @@ impl Views {
     /// w_n, the angles of these images in radians.
     pub fn angles_of(&self, rows: &[usize]) -> Vec<f64> {
         rows.iter().map(|&row| self.angles[self.view[row]]).collect()
+    }
+
+    /// Where these images lie, as the model wants it.
+    ///
+    /// # Errors
+    /// If an angle is not finite.
+    pub fn places(&self, rows: &[usize]) -> Result<Places, GpVaeError> {
+        let objects = rows.iter().map(|&row| self.object[row]).collect();
+        Places::new(Matrix::new(rows.len(), 1, self.angles_of(rows)), objects)
+    }
+
+    /// These images and where they lie, as the model wants them.
+    ///
+    /// # Errors
+    /// If there are none, or an angle or a pixel is not finite.
+    pub fn samples<F: Real>(&self, rows: &[usize]) -> Result<Samples<F>, GpVaeError> {
+        let images = self.images.select(rows).map(|pixel| F::from_f64(f64::from(pixel)));
+        Samples::new(images, self.places(rows)?)
     }
 
     /// (cos w, sin w) of these images, (rows, 2): the view as a network wants it, without a seam at 360°.

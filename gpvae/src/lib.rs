@@ -64,6 +64,7 @@ mod samples;
 pub mod schedule;
 mod train;
 
+pub use data::Views;
 pub use error::GpVaeError;
 pub use model::{Bound, GpVae, Observed, PixelNoise};
 pub use networks::Networks;

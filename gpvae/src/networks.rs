@@ -31,10 +31,21 @@ pub struct Networks {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Form {
-    /// Images are halved three times, features are doubled three times.
-    Convolutional { down: [Conv2d; 3], narrow: Linear, wide: Linear, up: [Conv2d; 3] },
+    Convolutional(Box<Convolutions>),
     /// A two-headed network down, its mirror image up.
-    Mlp { encoder: Mlp, decoder: Mlp },
+    Mlp {
+        encoder: Mlp,
+        decoder: Mlp,
+    },
+}
+
+/// Images are halved three times, features are doubled three times.
+#[derive(Clone, Debug, PartialEq)]
+struct Convolutions {
+    down: [Conv2d; 3],
+    narrow: Linear,
+    wide: Linear,
+    up: [Conv2d; 3],
 }
 
 impl Networks {
@@ -71,7 +82,7 @@ impl Networks {
             |name, from, to| Linear::new(layout, name, from, to, init_for(Identity), zero.clone());
         let narrow = linear("encoder.3", FEATURES + condition, 2 * latent);
         let wide = linear("decoder.0", latent + condition, FEATURES);
-        let form = Form::Convolutional { down, narrow, wide, up };
+        let form = Form::Convolutional(Box::new(Convolutions { down, narrow, wide, up }));
         Self { latent, pixels: SIDE * SIDE, condition, form }
     }
 
@@ -125,7 +136,8 @@ impl Networks {
         let rows = check("encode", y, self.pixels + self.condition);
         let packed = match &self.form {
             Form::Mlp { encoder, .. } => encoder.apply(theta, y),
-            Form::Convolutional { down, narrow, .. } => {
+            Form::Convolutional(convolutions) => {
+                let Convolutions { down, narrow, .. } = &**convolutions;
                 let (image, condition) = split(y, self.pixels);
                 let mut h = image.reshape([rows, 1, SIDE, SIDE]);
                 for conv in down {
@@ -146,7 +158,8 @@ impl Networks {
         let rows = check("decode", z, self.latent + self.condition);
         match &self.form {
             Form::Mlp { decoder, .. } => decoder.apply(theta, z),
-            Form::Convolutional { wide, up, .. } => {
+            Form::Convolutional(convolutions) => {
+                let Convolutions { wide, up, .. } = &**convolutions;
                 let mut h = wide.apply(theta, z, Identity).reshape([rows, CHANNELS, NARROW, NARROW]);
                 for conv in up {
                     h = conv.apply(theta, h.upsample_nearest(2), Elu);
