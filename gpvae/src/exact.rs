@@ -49,7 +49,7 @@ impl<P: Prior> GpVae<P> {
                     let eps = tape
                         .constant_with([rows.len(), latent], |out| noise.skip(first).normal(0, latent, out));
                     let z = q.sample_with(eps);
-                    let log_likelihood = self.log_likelihood(theta, seen.y, seen.observed, z).sum();
+                    let log_likelihood = self.log_likelihood(theta, seen, z).sum();
                     let entropy = q.entropy().sum();
                     let objective = log_likelihood + entropy * F::from_f64(lambda);
                     let seeds = [(objective, &[F::ONE][..]), (z, &z_bar[first * latent..][..z.size()])];

@@ -66,7 +66,7 @@ mod train;
 
 pub use data::Views;
 pub use error::GpVaeError;
-pub use model::{Bound, GpVae, PixelNoise};
+pub use model::{Bound, GpVae, Observed, PixelNoise};
 pub use networks::Networks;
 pub use objects::{Objects, principal_features};
 pub use predict::{Latents, Predictive};

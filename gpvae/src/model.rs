@@ -108,10 +108,10 @@ impl<P: Prior> GpVae<P> {
     pub fn log_likelihood<'t, F: Real>(
         &self,
         theta: Var<'t, F>,
-        y: Var<'t, F>,
-        observed: Option<Var<'t, F>>,
+        seen: Observed<'t, F>,
         z: Var<'t, F>,
     ) -> Var<'t, F> {
+        let Observed { y, observed } = seen;
         let mu = self.networks.decode(theta, z);
         let log_sigma = match &self.noise.1 {
             Some(slot) => slot.of(theta),
@@ -142,11 +142,10 @@ impl<P: Prior> GpVae<P> {
         eps: Var<'t, F>,
     ) -> Result<Bound<Var<'t, F>>, NotPositiveDefinite> {
         let rows: Vec<usize> = (0..samples.len()).collect();
-        let Observed { y, observed } = Observed::on(theta, samples, &rows);
-        let q = self.networks.encode(theta, y);
+        let (seen, q) = self.encode_rows(theta, samples, &rows);
         let z = q.sample_with(eps);
         Ok(Bound {
-            log_likelihood: self.log_likelihood(theta, y, observed, z).sum(),
+            log_likelihood: self.log_likelihood(theta, seen, z).sum(),
             log_prior: self.prior.log_prob(theta, self.objects.rows(theta, &samples.places), z)?,
             entropy: q.entropy().sum(),
         })
@@ -172,14 +171,21 @@ impl<P: Prior> GpVae<P> {
 }
 
 /// Rows of the samples on a tape.
-#[derive(Clone, Copy)]
-pub(crate) struct Observed<'t, F: Real> {
-    pub(crate) y: Var<'t, F>,
-    pub(crate) observed: Option<Var<'t, F>>,
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'t, F: Real> {
+    /// Images, (n, K)
+    pub y: Var<'t, F>,
+    /// 1 where a pixel was observed, 0 where it is missing, (n, K); none if all were
+    pub observed: Option<Var<'t, F>>,
 }
 
 impl<'t, F: Real> Observed<'t, F> {
-    fn on(theta: Var<'t, F>, samples: &Samples<F>, rows: &[usize]) -> Self {
+    /// These rows.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[track_caller]
+    pub fn on(theta: Var<'t, F>, samples: &Samples<F>, rows: &[usize]) -> Self {
         let shape = [rows.len(), samples.images.cols];
         let gather = |matrix: &nn::data::Matrix<F>| {
             theta.tape().constant_with(shape, |out| matrix.gather_into(rows, out))

@@ -23,7 +23,7 @@ use nn::Layout;
 use crate::kernel::{Kernel, Positive};
 
 pub use low_rank::{FeatureRows, Features, Inducing, LowRank, ViewObject};
-pub use weights::{ByRows, Weights};
+pub use weights::{ByRows, Weights, row_terms};
 
 /// ln 2π
 pub(crate) const LN_2PI: f64 = 1.837_877_066_409_345_5;

@@ -11,7 +11,7 @@ use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
 use rayon::prelude::*;
 
-use crate::prior::{ByRows, Prior, Weights};
+use crate::prior::{ByRows, Prior, Weights, row_terms};
 use crate::{Bound, GpVae, GpVaeError, Part, Phase, Samples};
 
 /// Rows of a minibatch that go to one tape.
@@ -201,7 +201,7 @@ impl<'a, F: Real, P: Prior> Training<'a, F, P> {
         part: Part,
         rates: [f64; 2],
         batch_size: usize,
-        row_terms: Option<&RowTerms<'_, F>>,
+        prior: Option<&RowTerms<'_, F>>,
     ) -> Result<Result<Bound<f64>, NotFinite>, NotPositiveDefinite> {
         let Self { model, samples, lambda, .. } = *self;
         let mut total = Bound::default();
@@ -218,8 +218,7 @@ impl<'a, F: Real, P: Prior> Training<'a, F, P> {
                 .map(|(shard, (tape, rows))| {
                     let mut parts = Ok(Bound::default());
                     tape.value_and_grad(theta, |tape, theta| {
-                        let bound =
-                            model.row_bound(theta, samples, rows, noise.skip(shard * SHARD), row_terms);
+                        let bound = model.row_bound(theta, samples, rows, noise.skip(shard * SHARD), prior);
                         parts = bound.map(|Bound { log_likelihood, log_prior, entropy }| {
                             let [log_likelihood, log_prior, entropy] =
                                 [log_likelihood, log_prior, entropy].map(|part| part.item().to_f64());
@@ -283,14 +282,14 @@ impl<P: Prior> GpVae<P> {
         samples: &Samples<F>,
         rows: &[usize],
         noise: Noise,
-        row_terms: Option<&RowTerms<'_, F>>,
+        prior: Option<&RowTerms<'_, F>>,
     ) -> Result<Bound<Var<'t, F>>, NotPositiveDefinite> {
         let latent = self.networks.latent();
         let (seen, q) = self.encode_rows(theta, samples, rows);
         let eps = theta.tape().constant_with([rows.len(), latent], |out| noise.normal(0, latent, out));
-        let log_likelihood = self.log_likelihood(theta, seen.y, seen.observed, q.sample_with(eps)).sum();
+        let log_likelihood = self.log_likelihood(theta, seen, q.sample_with(eps)).sum();
         let entropy = q.entropy().sum();
-        let log_prior = match row_terms {
+        let log_prior = match prior {
             Some(terms) => terms(theta, rows, q)?.sum(),
             None => q.kl_to_standard().sum().neg() - entropy,
         };
@@ -331,12 +330,9 @@ impl<F: Real, P: ByRows> Training<'_, F, P> {
                             mean: theta.tape().shared_constant(&mean, [rank, q.dim()]),
                             factor: theta.tape().shared_constant(&factor, [rank, rank]),
                         };
-                        model.prior.row_terms(
-                            theta,
-                            model.place_rows(theta, &samples.places.select(rows)),
-                            q,
-                            weights,
-                        )
+                        let x = model.place_rows(theta, &samples.places.select(rows));
+                        let f = model.prior.given(theta, x, weights)?;
+                        Ok(row_terms(q, f, model.prior.noise(theta)))
                     }),
                 )?;
                 Ok(bound.map(|bound| Bound { log_prior: bound.log_prior - kl, ..bound }))

@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use autograd::gradcheck::{Sample, check};
 use autograd::{NotPositiveDefinite, Tape, Var};
 use gpvae::kernel::{Constant, Kernel, Linear, Periodic, SquaredExponential};
-use gpvae::prior::{ByRows, Dense, Features, Inducing, LowRank, Prior, ViewObject, Weights};
+use gpvae::prior::{ByRows, Dense, Features, Inducing, LowRank, Prior, ViewObject, Weights, row_terms};
 use nn::Layout;
 use nn::data::Matrix;
 use nn::density::DiagNormal;
@@ -221,7 +221,8 @@ fn by_rows<'t, V: Features>(
     weights: Weights<'t, f64>,
 ) -> Var<'t, f64> {
     let certain = z.tape().constant(&vec![-40.0; z.size()], z.shape());
-    let terms = prior.row_terms(theta, x, DiagNormal::new(z, certain), weights).unwrap();
+    let f = prior.given(theta, x, weights).unwrap();
+    let terms = row_terms(DiagNormal::new(z, certain), f, prior.noise(theta));
     terms.sum() - weights.kl()
 }
 
@@ -267,6 +268,17 @@ fn other_weights_give_a_lower_bound() {
 }
 
 #[test]
+fn predictions_given_the_weights_are_the_posterior() {
+    with(low_rank, |prior, tape, theta, x, z| {
+        let at = tape.constant(&new_rows(), [3, 1 + M]);
+        let exact = prior.posterior(theta, x, z, at).unwrap();
+        let given = prior.given(theta, at, prior.weights(theta, x, z, N).unwrap()).unwrap();
+        close(&given.mean.to_vec(), &exact.mean.to_vec(), 1e-11);
+        close(&given.variance.to_vec(), &exact.variance.to_vec(), 1e-11);
+    });
+}
+
+#[test]
 fn weights_of_a_minibatch_count_its_rows_for_all() {
     // The same rows twice: half of them, each counted twice, say the same.
     with(low_rank, |prior, _, theta, x, z| {
@@ -287,7 +299,8 @@ fn spread_of_the_latents_counts_as_its_expectation() {
         let weights = prior.weights(theta, x, z, N).unwrap();
         let log_sigma: Vec<f64> = (0..N * L).map(|i| -1.0 + 0.1 * i as f64).collect();
         let q = DiagNormal::new(z, tape.constant(&log_sigma, [N, L]));
-        let found = prior.row_terms(theta, x, q, weights).unwrap().sum().item();
+        let f = prior.given(theta, x, weights).unwrap();
+        let found = row_terms(q, f, prior.noise(theta)).sum().item();
         let mut mean = 0.0;
         for (l, sign) in (0..L).flat_map(|l| [(l, 1.0), (l, -1.0)]) {
             let mut moved = z.to_vec();
@@ -296,7 +309,7 @@ fn spread_of_the_latents_counts_as_its_expectation() {
             });
             let certain = tape.constant(&[-40.0; N * L], [N, L]);
             let q = DiagNormal::new(tape.constant(&moved, [N, L]), certain);
-            mean += prior.row_terms(theta, x, q, weights).unwrap().sum().item() / (2 * L) as f64;
+            mean += row_terms(q, f, prior.noise(theta)).sum().item() / (2 * L) as f64;
         }
         assert!((found - mean).abs() < 1e-9 * mean.abs(), "{found}, not {mean}");
     });
@@ -329,7 +342,8 @@ fn gradients() {
     let spread = [weighted[0].clone(), weighted[1].clone(), Sample::any([5, 2 * L])];
     check("row terms", &spread, |_, x| {
         let q = DiagNormal { packed: x[2] };
-        prior.row_terms(x[0], x[1], q, prior.weights(x[0], x[1], q.mu(), 7).unwrap()).unwrap()
+        let weights = prior.weights(x[0], x[1], q.mu(), 7).unwrap();
+        row_terms(q, prior.given(x[0], x[1], weights).unwrap(), prior.noise(x[0]))
     })
     .unwrap();
     let mut layout = Layout::new();

@@ -149,7 +149,7 @@ fn factor<F: Real>(k: Var<'_, F>, jitter: f64) -> Result<Var<'_, F>, NotPositive
 pub struct LowRank<V> {
     /// The kernel as rows V.
     pub features: V,
-    alpha: Positive,
+    pub(super) alpha: Positive,
 }
 
 /// B's factor and c, of which everything else is made.

@@ -4,7 +4,7 @@ use autograd::{NotPositiveDefinite, Real, Var};
 use nn::density::DiagNormal;
 
 use super::low_rank::Reduced;
-use super::{FeatureRows, Features, LN_2PI, LowRank, Prior};
+use super::{FeatureRows, Features, LN_2PI, LowRank, Posterior, Prior};
 
 /// What is known of the weights u of a process f(x) = v(x) u, u ~ N(0, I) (H, L):
 ///
@@ -53,20 +53,33 @@ pub trait ByRows: Prior {
         n: usize,
     ) -> Result<Weights<'t, F>, NotPositiveDefinite>;
 
-    /// The rows' terms of E_q[log p(Z)] for latents z_n ~ N(μ_n, diag σ_n²), integrated over z and u, (b):
-    ///
-    /// −(1/2α) (‖μ_n − v_n m‖² + Σ σ_n² + L (v_n S v_nᵀ + gap_n)) − (L/2) ln 2πα
+    /// q(f(x)) = ∫ p(f(x) | u) q(u) du at x (b, d): mean v m, variance v S vᵀ + gap.
     ///
     /// # Errors
     /// [`NotPositiveDefinite`], as [`log_prob`](Prior::log_prob).
     #[track_caller]
-    fn row_terms<'t, F: Real>(
+    fn given<'t, F: Real>(
         &self,
         theta: Var<'t, F>,
         x: Var<'t, F>,
-        z: DiagNormal<'t, F>,
         weights: Weights<'t, F>,
-    ) -> Result<Var<'t, F>, NotPositiveDefinite>;
+    ) -> Result<Posterior<'t, F>, NotPositiveDefinite>;
+
+    /// α, a scalar.
+    #[track_caller]
+    fn noise<'t, F: Real>(&self, theta: Var<'t, F>) -> Var<'t, F>;
+}
+
+/// The rows' terms of E_q[log p(Z)] for latents z_n ~ N(μ_n, diag σ_n²), integrated over z and f, (b):
+///
+/// −(1/2α) (‖μ_n − E f_n‖² + Σ σ_n² + L Var f_n) − (L/2) ln 2πα
+#[track_caller]
+pub fn row_terms<'t, F: Real>(z: DiagNormal<'t, F>, f: Posterior<'t, F>, alpha: Var<'t, F>) -> Var<'t, F> {
+    let columns = F::from_f64(z.dim() as f64);
+    let error = (z.mu() - f.mean).square() + (z.log_sigma() * F::from_f64(2.0)).exp();
+    let quadratic = (error.sum_axis(1) + f.variance * columns) / alpha;
+    let constant = (alpha.ln() + F::from_f64(LN_2PI)) * columns;
+    (quadratic + constant) * F::from_f64(-0.5)
 }
 
 impl<V: Features> ByRows for LowRank<V> {
@@ -82,20 +95,18 @@ impl<V: Features> ByRows for LowRank<V> {
         Ok(Weights { mean: l_b.solve_triangular_t(c), factor: l_b })
     }
 
-    fn row_terms<'t, F: Real>(
+    fn given<'t, F: Real>(
         &self,
         theta: Var<'t, F>,
         x: Var<'t, F>,
-        z: DiagNormal<'t, F>,
         weights: Weights<'t, F>,
-    ) -> Result<Var<'t, F>, NotPositiveDefinite> {
+    ) -> Result<Posterior<'t, F>, NotPositiveDefinite> {
         let FeatureRows { v, gap } = self.features.features(theta, x)?;
-        let columns = F::from_f64(z.dim() as f64);
-        let alpha = self.alpha().expect("a low-rank prior has noise").of(theta);
-        let error = (z.mu() - v.matmul(weights.mean)).square() + (z.log_sigma() * F::from_f64(2.0)).exp();
-        let spread = weights.factor.solve_triangular_right_t(v).square().sum_axis(1) + gap;
-        let quadratic = (error.sum_axis(1) + spread * columns) / alpha;
-        let constant = (alpha.ln() + F::from_f64(LN_2PI)) * columns;
-        Ok((quadratic + constant) * F::from_f64(-0.5))
+        let spread = weights.factor.solve_triangular_right_t(v).square().sum_axis(1);
+        Ok(Posterior { mean: v.matmul(weights.mean), variance: spread + gap })
+    }
+
+    fn noise<'t, F: Real>(&self, theta: Var<'t, F>) -> Var<'t, F> {
+        self.alpha.of(theta)
     }
 }

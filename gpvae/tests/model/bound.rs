@@ -6,7 +6,7 @@ use std::sync::Arc;
 use autograd::Tape;
 use autograd::gradcheck::check_theta;
 use gpvae::prior::Prior;
-use gpvae::{Bound, GpVae, Samples};
+use gpvae::{Bound, GpVae, Observed, Samples};
 use nn::data::Matrix;
 use nn::noise::Noise;
 
@@ -95,10 +95,9 @@ fn what_is_missing_counts_for_nothing() {
     let tape = Tape::new();
     let (on, n) = (tape.shared_constant(&theta, [theta.len()]), whole.len());
     let z = tape.constant(&vec![0.3; 2 * n], [n, 2]);
-    let image = |matrix: &Matrix<f64>| tape.constant(&matrix.values, [n, PIXELS]);
     let decoded = model.networks.decode(on, z).to_vec();
-    let found =
-        model.log_likelihood(on, image(&gaps.images), gaps.observed.as_ref().map(image), z).sum().item();
+    let rows: Vec<usize> = (0..n).collect();
+    let found = model.log_likelihood(on, Observed::on(on, &gaps, &rows), z).sum().item();
     let sigma = model.sigma_y(&theta);
     let term = |i: usize| {
         -0.5 * ((whole.images.values[i] - decoded[i]) / sigma).powi(2) - sigma.ln() - 0.5 * TAU.ln()
@@ -106,9 +105,9 @@ fn what_is_missing_counts_for_nothing() {
     let wanted: f64 = (0..n * PIXELS).filter(|i| i % 5 != 2).map(term).sum();
     assert!((found - wanted).abs() < 1e-10 * wanted.abs(), "{found}, not {wanted}");
     // And where nothing is missing, both ways of writing it agree.
-    let ones = image(&whole.images.map(|_| 1.0));
-    let [plain, masked] =
-        [None, Some(ones)].map(|mask| model.log_likelihood(on, image(&whole.images), mask, z).sum().item());
+    let plain = Observed::on(on, &whole, &rows);
+    let masked = Observed { observed: Some(tape.constant(&vec![1.0; n * PIXELS], [n, PIXELS])), ..plain };
+    let [plain, masked] = [plain, masked].map(|seen| model.log_likelihood(on, seen, z).sum().item());
     assert!((plain - masked).abs() < 1e-10 * plain.abs());
 }
 
