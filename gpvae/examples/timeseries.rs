@@ -18,9 +18,7 @@ use std::time::Instant;
 use anyhow::Context;
 use gpvae::kernel::{Constant, Kernel, Matern52};
 use gpvae::prior::{Inducing, LowRank};
-use gpvae::{
-    GpVae, Networks, Objects, Part, Phase, PixelNoise, Places, Predictive, Samples, Training, schedule,
-};
+use gpvae::{GpVae, Networks, Objects, Part, Phase, PixelNoise, Places, Predictive, Samples, Training};
 use nn::checkpoint::Checkpoint;
 use nn::data::table::{self, TableOptions};
 use nn::data::{Matrix, Standardizer, Table, split};
