@@ -41,8 +41,8 @@ struct Args {
     /// The column of times, by name or by number from 0
     #[arg(long, value_name = "COLUMN", default_value = "0")]
     time: String,
-    /// Dimensions of the latent space
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    /// Dimensions of the latent space, better one too many
+    #[arg(long, value_name = "N", default_value_t = 3)]
     latent: usize,
     /// Width of the hidden layer
     #[arg(long, value_name = "N", default_value_t = 32)]
@@ -172,22 +172,14 @@ fn fit(
     let theta = model.layout().init::<f32>(&mut StdRng::seed_from_u64(args.run.seed));
     let mut training = Training::new(&model, &samples, theta, args.run.seed)?;
     training.batch_size = args.run.batch_size;
-    let alone = args.run.epochs / 10;
-    let phase = |part, epochs| Phase::new(part, epochs).rates(args.run.lr, args.run.lr);
-    let phases = schedule::joint(
-        1,
-        &phase(Part::Networks, alone),
-        &phase(Part::Kernel, alone),
-        &phase(Part::All, args.run.epochs - alone).falling(),
-    );
-    let progress = Progress::new(0..phases.iter().map(|phase| phase.epochs).sum(), 1);
+    // Networks that were trained alone first would lay the movements out as they please, folded for the process.
+    let phase = Phase::new(Part::All, args.run.epochs).rates(args.run.lr, args.run.lr).falling();
+    let progress = Progress::new(0..phase.epochs, 1);
     let interrupt = Interrupt::install()?;
-    let mut passed = 0;
-    training.fit(&phases, |_, epoch| {
-        passed += 1;
+    training.fit(&[phase], |_, epoch| {
         let value = epoch.bound.value(1.0);
         progress.step(-value);
-        progress.epoch(passed, &format!("{:?}: bound {value:.3} nats per row", epoch.part));
+        progress.epoch(epoch.epoch, &format!("bound {value:.3} nats per row"));
         if interrupt.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     drop(progress);
