@@ -6,7 +6,7 @@ use autograd::{NotPositiveDefinite, Real, Var};
 use nn::density::{DiagNormal, Normal};
 use nn::{Init, Layout, Slot};
 
-use crate::prior::Prior;
+use crate::prior::{Features, LowRank, Prior};
 use crate::{GpVaeError, Networks, Objects, Places, Samples};
 
 /// σ_y, the deviation of a pixel from its decoded mean.
@@ -167,6 +167,34 @@ impl<P: Prior> GpVae<P> {
     #[track_caller]
     pub(crate) fn place_rows<'t, F: Real>(&self, theta: Var<'t, F>, places: &Places) -> Var<'t, F> {
         self.objects.rows(theta, places)
+    }
+}
+
+impl<V: Features> GpVae<LowRank<V>> {
+    /// The bound of Jazbec et al. 2021 (equation 11) for all samples, estimated from these rows with noise ε (b, L):
+    ///
+    /// (N/b) Σ_n E_q[log N(y_n; g(f_n), σ_y² I)] − KL(q(u) ‖ N(0, I))
+    ///
+    /// in which the encoder's means and variances are observations of the process, and what is decoded is the process given
+    /// all of them ([`LowRank::amortised`]). The second part of the result is −KL, there is no third.
+    ///
+    /// # Errors
+    /// [`NotPositiveDefinite`], as [`bound`](Self::bound).
+    #[track_caller]
+    pub fn amortised_bound<'t, F: Real>(
+        &self,
+        theta: Var<'t, F>,
+        samples: &Samples<F>,
+        rows: &[usize],
+        eps: Var<'t, F>,
+    ) -> Result<Bound<Var<'t, F>>, NotPositiveDefinite> {
+        let (seen, q) = self.encode_rows(theta, samples, rows);
+        let x = self.place_rows(theta, &samples.places.select(rows));
+        let f = self.prior.amortised(theta, x, q, samples.len())?;
+        let log_likelihood = self.log_likelihood(theta, seen, f.mean + f.variance.sqrt() * eps).sum();
+        let entropy = theta.tape().constant(&[F::ZERO], []);
+        let scale = F::from_f64(samples.len() as f64 / rows.len() as f64);
+        Ok(Bound { log_likelihood: log_likelihood * scale, log_prior: f.kl.neg(), entropy })
     }
 }
 

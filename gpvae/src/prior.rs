@@ -14,6 +14,7 @@
 //! The second and the third are also sums over rows, and so can be trained by minibatches: see [`ByRows`]. No form ever
 //! computes an inverse; a matrix without a Cholesky factor is an error that names the pivot.
 
+mod amortised;
 mod low_rank;
 mod weights;
 
@@ -22,6 +23,7 @@ use nn::Layout;
 
 use crate::kernel::{Kernel, Positive};
 
+pub use amortised::Amortised;
 pub use low_rank::{FeatureRows, Features, Inducing, LowRank, ViewObject};
 pub use weights::{ByRows, Weights, row_terms};
 

@@ -316,6 +316,26 @@ fn spread_of_the_latents_counts_as_its_expectation() {
 }
 
 #[test]
+fn an_encoder_as_sure_as_alpha_gives_the_posterior_of_its_means() {
+    with(low_rank, |prior, tape, theta, x, z| {
+        let log_sigma = tape.constant(&[0.5 * ALPHA.ln(); N * L], [N, L]);
+        let amortised = prior.amortised(theta, x, DiagNormal::new(z, log_sigma), N).unwrap();
+        let weights = prior.weights(theta, x, z, N).unwrap();
+        let exact = prior.posterior(theta, x, z, x).unwrap();
+        close(&amortised.mean.to_vec(), &exact.mean.to_vec(), 1e-11);
+        let variance: Vec<f64> = exact.variance.to_vec().iter().flat_map(|&v| [v; L]).collect();
+        close(&amortised.variance.to_vec(), &variance, 1e-11);
+        close(&[amortised.kl.item()], &[weights.kl().item()], 1e-11);
+        // Columns are apart: another noise in the second leaves the first as it is.
+        let unequal: Vec<f64> = (0..N * L).map(|i| if i % L == 0 { 0.5 * ALPHA.ln() } else { 0.3 }).collect();
+        let unequal = DiagNormal::new(z, tape.constant(&unequal, [N, L]));
+        let other = prior.amortised(theta, x, unequal, N).unwrap();
+        close(&other.mean.columns(0..1).to_vec(), &exact.mean.columns(0..1).to_vec(), 1e-11);
+        assert!((other.mean.to_vec()[1] - exact.mean.to_vec()[1]).abs() > 1e-3);
+    });
+}
+
+#[test]
 fn gradients() {
     let inputs = |size: usize| {
         [
@@ -339,6 +359,14 @@ fn gradients() {
     let weighted = inputs(layout.size());
     check("weights", &weighted[..3], |_, x| prior.weights(x[0], x[1], x[2], 7).unwrap().mean).unwrap();
     check("kl", &weighted[..3], |_, x| prior.weights(x[0], x[1], x[2], 7).unwrap().kl()).unwrap();
+    let encoded = [weighted[0].clone(), weighted[1].clone(), Sample::uniform([5, 2 * L], -1.0..1.0)];
+    for part in 0..3 {
+        check("amortised", &encoded, |_, x| {
+            let f = prior.amortised(x[0], x[1], DiagNormal { packed: x[2] }, 7).unwrap();
+            [f.mean, f.variance, f.kl][part]
+        })
+        .unwrap();
+    }
     let spread = [weighted[0].clone(), weighted[1].clone(), Sample::any([5, 2 * L])];
     check("row terms", &spread, |_, x| {
         let q = DiagNormal { packed: x[2] };

@@ -255,7 +255,7 @@ fn gaussian_process(
         options.sigma.map_or(PixelNoise::Learned(SIGMA), PixelNoise::Fixed),
         |layout| {
             let turn = Periodic::new(layout, "nu", TAU, options.nu);
-            let covariance = ViewObject::new(turn, angles.clone(), options.features, 1e-6);
+            let covariance = ViewObject::new(turn, angles.clone(), options.features, 1e-4);
             LowRank::new(layout, covariance, options.alpha)
         },
         |layout| Objects::learned(layout, &features),

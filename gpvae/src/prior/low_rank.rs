@@ -49,7 +49,8 @@ pub struct ViewObject<K> {
 }
 
 impl<K: Kernel> ViewObject<K> {
-    /// For the distinct `views` W (Q, R) and M object features; the jitter is relative to a view kernel of about one.
+    /// For the distinct `views` W (Q, R) and M object features. The jitter is relative to a view kernel of about one; in f32
+    /// smooth kernels want 1e-4, in f64 1e-8 does.
     ///
     /// # Panics
     /// If there are no views, or the jitter is negative or not finite.

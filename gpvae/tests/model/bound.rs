@@ -81,6 +81,18 @@ fn every_part_of_the_bound_has_the_gradient_of_its_value() {
     check(&low_rank(6, &[5], 2), &with_gaps());
 }
 
+#[test]
+fn the_bound_of_an_encoder_that_observes_the_process() {
+    let (model, samples) = (low_rank(6, &[5], 2), samples(6));
+    let start = theta(model.layout());
+    let rows = [0, 3, 4, 7, 9, 11];
+    check_theta("amortised bound", &start, 5, |tape, theta| {
+        let eps = tape.constant_with([rows.len(), 2], |eps| Noise::new(5, 2).normal(0, 2, eps));
+        model.amortised_bound(theta, &samples, &rows, eps).unwrap().value(1.0)
+    })
+    .unwrap();
+}
+
 /// Samples of which every fifth number is missing.
 fn with_gaps() -> Samples<f64> {
     let Samples { images, places, .. } = samples(6);

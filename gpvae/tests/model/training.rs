@@ -107,6 +107,31 @@ fn joint_training_learns_views_that_it_has_not_seen() {
 }
 
 #[test]
+fn single_precision_trains_like_double() {
+    let (model, samples) = (low_rank(40, &[20], 3), samples(40));
+    let single = Samples::new(samples.images.map(|y| y as f32), samples.places.clone()).unwrap();
+    let phases = joint(1, &Phase::new(Part::Vae, 3), &Phase::new(Part::Kernel, 3), &Phase::new(Part::All, 3));
+    fn bounds<F: autograd::Real>(
+        model: &GpVae<impl gpvae::prior::ByRows>,
+        samples: &Samples<F>,
+        phases: &[Phase],
+    ) -> Vec<f64> {
+        let theta = theta(model.layout()).into_iter().map(F::from_f64).collect();
+        let (mut training, mut bounds) = (Training::new(model, samples, theta, 1).unwrap(), vec![]);
+        let observer = |_: &Training<'_, F, _>, epoch: &Epoch| {
+            bounds.push(epoch.bound.value(1.0));
+            ControlFlow::Continue(())
+        };
+        training.fit(phases, observer).unwrap();
+        bounds
+    }
+    let pairs = bounds(&model, &samples, &phases).into_iter().zip(bounds(&model, &single, &phases));
+    for (epoch, (double, single)) in pairs.enumerate() {
+        assert!((double - single).abs() < 1e-3 * (1.0 + double.abs()), "epoch {epoch}: {double}, {single}");
+    }
+}
+
+#[test]
 fn exact_training_raises_the_bound_too() {
     fn raised<P: gpvae::prior::Prior>(model: &GpVae<P>, samples: &Samples<f64>, phases: &[Phase]) {
         let mut training = Training::new(model, samples, theta(model.layout()), 1).unwrap();
