@@ -12,6 +12,8 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("bayes-nn", "regression", &["--dry-run"]),
     ("bayes-nn", "sensors", &["--dry-run"]),
     ("bayes-nn", "uci", &["--dry-run", "--data", "uci"]),
+    ("gpvae", "rotated_digits", &["--dry-run", "--images", "rotated/images", "--split", "rotated/split.csv"]),
+    ("gpvae", "timeseries", &["--dry-run"]),
     ("vae", "amortisation", &["--dry-run"]),
     ("vae", "digits", &["--dry-run"]),
     ("vae", "faces", &["--dry-run", "--data", "frey"]),
@@ -79,7 +81,8 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A folder with a small MNIST in `mnist/`, 40 images of noise in each set, 40 frames of noise in `frey/`, a regression set of
-/// 40 rows with two splits in `uci/`, and a table of counts with gaps.
+/// 40 rows with two splits in `uci/`, 10 objects under 4 views of 28 x 28 pixels in `rotated/`, and a table of counts with
+/// gaps.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mnist = dir.path().join("mnist");
@@ -103,6 +106,15 @@ fn folder() -> tempfile::TempDir {
     });
     fs::write(dir.path().join("counts.csv"), "a,b,c,kind\n".to_owned() + &counts.collect::<String>())
         .unwrap();
+    let rotated = dir.path().join("rotated");
+    fs::create_dir(&rotated).unwrap();
+    let mut images = vec![0, 0, 0x0d, 4];
+    images.extend([10u32, 4, 28, 28].map(u32::to_be_bytes).concat());
+    images.extend((0..40 * 784).flat_map(|i: usize| ((i * i / 7 % 251) as f32 / 250.0).to_be_bytes()));
+    fs::write(rotated.join("images"), images).unwrap();
+    let role = |p: usize| if p < 9 { format!("{p},train/test,1011,1\n") } else { format!("{p},val,-,0\n") };
+    let split = "id,role,train_views,in_test\n".to_owned() + &(0..10).map(role).collect::<String>();
+    fs::write(rotated.join("split.csv"), split).unwrap();
     let uci = dir.path().join("uci");
     fs::create_dir(&uci).unwrap();
     let row = |i: usize| {
@@ -173,7 +185,7 @@ fn every_example_runs_and_ends_with_finite_results() {
         left.sort();
         assert_eq!(
             left,
-            ["counts.csv", "frey", "mnist", "uci"],
+            ["counts.csv", "frey", "mnist", "rotated", "uci"],
             "{package}/{name}: a dry run leaves something behind"
         );
     }
@@ -409,4 +421,80 @@ fn uci_runs_all_or_some_splits_and_says_which_file_is_missing() {
     assert!(line.contains("index_train_2.txt"), "{line}");
     fs::remove_file(dir.path().join("uci/index_target.txt")).unwrap();
     assert!(error("uci", &with(&["--data", "uci"]), dir.path()).contains("index_target.txt"));
+}
+
+#[test]
+fn rotated_digits_tells_what_is_wrong_with_images_and_split() {
+    let dir = folder();
+    let [images, split] = ["rotated/images", "rotated/split.csv"].map(|name| dir.path().join(name));
+    let run = |images, split| {
+        error("rotated_digits", &["--images", images, "--split", split, "--out", "run"], dir.path())
+    };
+    assert!(run("nowhere", "rotated/split.csv").contains("nowhere"));
+    assert!(run("rotated/images", "nowhere.csv").contains("nowhere.csv"));
+    let text = fs::read_to_string(&split).unwrap();
+    for (changed, says) in [
+        (text.replace("9,val,-,0\n", ""), &["9 objects", "has 10"][..]),
+        (text.replace("3,train/test,1011,1", "3,train/test,0000,1"), &["object 3 is to be predicted"]),
+        (text.replace("3,train/test,1011,1", "3,train/test,1111,1"), &["no training image has"]),
+        (text.replace("3,train/test,1011,1", "3,train/test,101,1"), &["line 5", "4 views"]),
+        (text.replace("in_test", "other"), &["no column in_test"]),
+    ] {
+        fs::write(&split, changed).unwrap();
+        let line = run("rotated/images", "rotated/split.csv");
+        assert!(says.iter().all(|part| line.contains(part)), "{line}");
+    }
+    fs::write(&split, text).unwrap();
+    let bytes = fs::read(&images).unwrap();
+    fs::write(&images, &bytes[..5000]).unwrap();
+    assert!(run("rotated/images", "rotated/split.csv").contains("cut short"));
+    let mut damaged = bytes.clone();
+    damaged[20..24].copy_from_slice(&f32::NAN.to_be_bytes());
+    fs::write(&images, damaged).unwrap();
+    assert!(run("rotated/images", "rotated/split.csv").contains("NaN"));
+    assert!(error("rotated_digits", &["--data", "nowhere", "--out", "run"], dir.path()).contains("nowhere"));
+    assert!(!dir.path().join("run").exists(), "a run was begun without sound data");
+    // MNIST of a single digit: four images of each class are turned.
+    let flags =
+        ["--dry-run", "--data", "mnist", "--digit", "7", "--features", "3", "--methods", "livae,joint"];
+    let output = self::run("rotated_digits", &flags, dir.path());
+    assert!(output.status.success(), "{}", self::text(&output.stderr));
+    let names: Vec<String> = result(&output).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["joint_mse", "joint_se", "joint_sampled_mse", "livae_mse", "livae_se", "seconds"]);
+}
+
+#[test]
+fn timeseries_fills_a_table_with_gaps_in_any_order_of_time_and_tells_what_is_wrong_with_others() {
+    let dir = folder();
+    let row = |i: usize| {
+        let t = (i * 7 % 40) as f64 / 4.0;
+        let b = if i % 5 == 0 { "NA".to_owned() } else { t.cos().to_string() };
+        format!("{},{t},{b}\n", t.sin())
+    };
+    let rows: String = (0..40).map(row).collect();
+    fs::write(dir.path().join("good.csv"), "a,when,b\n".to_owned() + &rows + ",10.5,\n").unwrap();
+    let brief = |file, time| ["--csv", file, "--time", time, "--epochs", "5", "--draws", "3", "--out", "run"];
+    let output = run("timeseries", &brief("good.csv", "when"), dir.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let filled = fs::read_to_string(dir.path().join("run/filled.csv")).unwrap();
+    let mut lines = filled.lines();
+    let header = "time,a measured,a seen,a mean,a sd,b measured,b seen,b mean,b sd";
+    assert_eq!(lines.next().unwrap(), header);
+    let times: Vec<f64> = lines.map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
+    assert!(times.len() == 41 && times.is_sorted(), "{times:?}");
+    assert!(!filled.contains("NaN") && !filled.contains("inf"), "{filled}");
+
+    for (file, content, says) in [
+        ("untimed.csv", "a,when\n1,2\n3,\n4,5\n", "row 1 has no time"),
+        ("still.csv", "a,when\n1,2\n3,2\n", "same time"),
+        ("lonely.csv", "when\n1\n2\n", "no column but the time"),
+        ("empty.csv", "a,when,b\n1,2,\n3,4,\n", "column b has 0 measured cells"),
+        ("words.csv", "a,when\n1,2\nlow,4\n", "low"),
+        ("other.csv", "a,b\n1,2\n3,4\n", "when"),
+    ] {
+        fs::write(dir.path().join(file), content).unwrap();
+        let line = error("timeseries", &[&brief(file, "when")[..], &["--force"]].concat(), dir.path());
+        assert!(line.contains(says), "{file}: {line}");
+    }
+    assert!(error("timeseries", &brief("nowhere.csv", "when"), dir.path()).contains("nowhere.csv"));
 }
