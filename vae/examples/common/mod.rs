@@ -39,7 +39,8 @@ pub(crate) fn report(
     println!("    KL(q(z|x) ‖ p(z))      {:9.2}", parts[2]);
     println!("  log p(x), {samples:5} samples {:9.2} ± {:.3}", estimate.mean, estimate.se);
 
-    draw(run, vae, trainer, test).context("the pictures could not be drawn")?;
+    let drawn = draw(run, vae, trainer, test).and_then(|()| draw_latent(run, vae, trainer, test));
+    drawn.context("the pictures could not be drawn")?;
     println!("pictures, metrics and checkpoint are in {}", run.args.out.display());
     let results = [
         ("test_elbo", parts[0]),
@@ -53,7 +54,7 @@ pub(crate) fn report(
     Ok(())
 }
 
-/// Draws reconstructions, samples, the loss curve, the latent space and its manifold.
+/// Draws reconstructions, samples and the loss curve.
 pub(crate) fn draw(
     run: &Run<'_>,
     vae: &Vae,
@@ -74,12 +75,23 @@ pub(crate) fn draw(
         .save(&folder.file("samples.png"))?;
 
     loss_figure(trainer).save(&folder.file("loss.png"))?;
+    Ok(())
+}
+
+/// Draws the latent space and its manifold, of the first two dimensions.
+fn draw_latent(
+    run: &Run<'_>,
+    vae: &Vae,
+    trainer: &Trainer<f32>,
+    test: &LabelledImages,
+) -> anyhow::Result<()> {
     if vae.latent() < 2 {
         return Ok(());
     }
+    let (folder, theta) = (&run.folder, trainer.theta());
     latent_figure("Latent space: means of q(z|x) of test images", vae, theta, test)
         .save(&folder.file("latent.png"))?;
-    manifold("Manifold: E[x|z], z₁ to the right, z₂ upwards", vae, theta, (height, width))
+    manifold("Manifold: E[x|z], z₁ to the right, z₂ upwards", vae, theta, (test.height, test.width))
         .save(&folder.file("manifold.png"))?;
     Ok(())
 }

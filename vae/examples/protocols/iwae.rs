@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use autograd::Nonlinearity;
-use nn::data::{Binarise, Matrix, Mnist};
+use nn::data::{Binarise, LabelledImages, Matrix, Mnist};
 use nn::optim::{Optimizer, Rule};
 use nn::run::{Run, result_line};
 use nn::schedule::Schedule;
@@ -56,18 +56,17 @@ pub(crate) fn run(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result
     }
     let trained = started.elapsed().as_secs_f64();
 
-    let rows = args.run.rows(data.test.len());
-    let (test, _) = data.test.images.split_at_row(rows);
-    let test = binary(&test, seed);
+    let rows: Vec<usize> = (0..args.run.rows(data.test.len())).collect();
+    let test = binary(data.test.select(&rows), seed);
     let samples = args.importance_samples;
-    let estimate = vae.log_likelihood(trainer.theta(), &test, samples, seed);
-    let loss = trainer.evaluate(&objective(&test, Binarise::Grey), &(0..rows).collect::<Vec<_>>());
-    let active = vae::active_units(&vae.codes(trainer.theta(), &test).0);
-    println!("{rows} test images, made binary, nats per image; trained with k = {}", args.k);
+    let estimate = vae.log_likelihood(trainer.theta(), &test.images, samples, seed);
+    let loss = trainer.evaluate(&objective(&test.images, Binarise::Grey), &rows);
+    let active = vae::active_units(&vae.codes(trainer.theta(), &test.images).0);
+    println!("{} test images, made binary, nats per image; trained with k = {}", test.len(), args.k);
     println!("  bound of {:2} samples         {:9.2}", args.k, -loss.total);
     println!("  log p(x), {samples:5} samples    {:9.2} ± {:.3}", estimate.mean, estimate.se);
     println!("  active units {active} of {}; trained in {trained:.0} s", vae.latent());
-    crate::common::draw(&run, &vae, &trainer, &data.test.select(&(0..rows).collect::<Vec<_>>()))?;
+    crate::common::draw(&run, &vae, &trainer, &test)?;
     println!("pictures, metrics and checkpoint are in {}", run.args.out.display());
     let validation = trainer.history().last().and_then(|epoch| epoch.validation.as_ref());
     result_line(&[
@@ -109,10 +108,10 @@ fn begin_at_means(vae: &Vae, train: &Matrix<f32>, theta: &mut [f32]) {
 }
 
 /// The images, made binary once.
-fn binary(images: &Matrix<f32>, seed: u64) -> Matrix<f32> {
-    let mut values = images.values.to_vec();
-    for (row, pixels) in values.chunks_exact_mut(images.cols).enumerate() {
+fn binary(set: LabelledImages, seed: u64) -> LabelledImages {
+    let mut values = set.images.values.to_vec();
+    for (row, pixels) in values.chunks_exact_mut(set.images.cols).enumerate() {
         Binarise::Fixed { seed }.apply(row, 0, pixels);
     }
-    Matrix::new(images.rows, images.cols, values)
+    LabelledImages { images: Matrix::new(set.images.rows, set.images.cols, values), ..set }
 }
