@@ -12,7 +12,11 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("bayes-nn", "regression", &["--dry-run"]),
     ("bayes-nn", "sensors", &["--dry-run"]),
     ("bayes-nn", "uci", &["--dry-run", "--data", "uci"]),
-    ("gpvae", "rotated_digits", &["--dry-run", "--images", "rotated/images", "--split", "rotated/split.csv"]),
+    (
+        "gpvae",
+        "rotated_digits",
+        &["--dry-run", "--images", "rotated/images", "--split", "rotated/split.csv", "--features", "8"],
+    ),
     ("gpvae", "timeseries", &["--dry-run"]),
     ("vae", "amortisation", &["--dry-run"]),
     ("vae", "digits", &["--dry-run"]),
