@@ -7,6 +7,9 @@ use nn::noise::Noise;
 /// q = N(θ̂, H⁻¹) at a mode θ̂ of log p(Y, θ), with H = −∇² log p(Y, θ̂) (MacKay 1992, "A practical Bayesian framework for
 /// backpropagation networks").
 ///
+/// A network with an unknown log σ may have no such mode: where it can meet every observation, log p grows without bound as σ
+/// goes to 0.
+///
 /// The Hessian is exact, by Hessian-vector products on dual numbers: d of them, so it is for some thousands of parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Laplace {
