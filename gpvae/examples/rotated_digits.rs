@@ -52,7 +52,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let defaults = Defaults { out: "out/gpvae-rotated_digits", epochs: 300, batch_size: 64, lr: 1e-3 };
+    let defaults = Defaults { out: "out/gpvae-rotated_digits", epochs: 600, batch_size: 64, lr: 1e-3 };
     nn::run::main(defaults, |args: Args| args.run.in_pool(|| rotated_digits(&args))?)
 }
 

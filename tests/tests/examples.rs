@@ -12,7 +12,11 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("bayes-nn", "regression", &["--dry-run"]),
     ("bayes-nn", "sensors", &["--dry-run"]),
     ("bayes-nn", "uci", &["--dry-run", "--data", "uci"]),
-    ("gpvae", "rotated_digits", &["--dry-run", "--images", "rotated/images", "--split", "rotated/split.csv"]),
+    (
+        "gpvae",
+        "rotated_digits",
+        &["--dry-run", "--images", "rotated/images", "--split", "rotated/split.csv", "--features", "8"],
+    ),
     ("gpvae", "timeseries", &["--dry-run"]),
     ("vae", "digits", &["--dry-run"]),
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--importance-samples", "2"]),
@@ -402,7 +406,7 @@ fn timeseries_fills_a_table_with_gaps_in_any_order_of_time_and_tells_what_is_wro
     let dir = folder();
     let row = |i: usize| {
         let t = (i * 7 % 40) as f64 / 4.0;
-        let b = if i % 5 == 0 { "NA".to_owned() } else { t.cos().to_string() };
+        let b = if i.is_multiple_of(5) { "NA".to_owned() } else { t.cos().to_string() };
         format!("{},{t},{b}\n", t.sin())
     };
     let rows: String = (0..40).map(row).collect();

@@ -59,8 +59,8 @@ pub(crate) struct Options {
     /// Dimensions of the latent space
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub(crate) latent: usize,
-    /// Features of an object
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    /// Features of an object; the lecture has 8
+    #[arg(long, value_name = "N", default_value_t = 24)]
     pub(crate) features: usize,
     /// Cycles of the schedules joint and disjoint; --epochs are shared out among them
     #[arg(long, value_name = "N", default_value_t = 1)]
