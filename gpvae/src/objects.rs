@@ -79,6 +79,7 @@ pub fn principal_features<F: Real>(samples: &Samples<F>, objects: usize, feature
     let mut means = vec![0.0; p * k];
     let mut counts = vec![0.0; p];
     for (row, &object) in samples.places.objects.iter().enumerate() {
+        assert!(object < p, "principal_features: row {row} is of object {object} of {p}");
         counts[object] += 1.0;
         let mean = &mut means[object * k..][..k];
         mean.iter_mut().zip(samples.images.row(row)).for_each(|(sum, y)| *sum += y.to_f64());

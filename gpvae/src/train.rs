@@ -98,7 +98,8 @@ impl<'a, F: Real, P: Prior> Training<'a, F, P> {
         &self.theta
     }
 
-    /// Trains through the phases with the exact gradient of all samples, one step an epoch: for any prior.
+    /// Trains through the phases with the exact gradient of all samples, one step an epoch: for any prior. A plain VAE is a
+    /// sum over rows, and learns from minibatches here too.
     ///
     /// `observer` sees every epoch, and may stop.
     ///
@@ -110,7 +111,7 @@ impl<'a, F: Real, P: Prior> Training<'a, F, P> {
         observer: impl FnMut(&Self, &Epoch) -> ControlFlow<()>,
     ) -> Result<(), GpVaeError> {
         self.fit_with(phases, observer, |training, phase, rates| match phase.part {
-            Part::Vae => training.pass(phase.part, rates, training.samples.len(), None),
+            Part::Vae => training.pass(phase.part, rates, None),
             Part::Kernel => training.kernel_step(rates),
             Part::Networks | Part::All => {
                 let (bound, gradient) = training.model.bound_and_grad(
@@ -119,30 +120,28 @@ impl<'a, F: Real, P: Prior> Training<'a, F, P> {
                     training.noise(),
                     training.lambda,
                 )?;
-                Ok(training.ascend(phase.part, rates, &[&gradient], bound))
+                training.ascend(phase.part, rates, &[&gradient], bound)
             }
         })
     }
 
-    /// Runs `epoch` with its learning rates as often as the phases say. It returns the bound of all samples, as an error if
-    /// that is not finite.
+    /// Runs `epoch` with its learning rates as often as the phases say. It returns the bound of all samples.
     fn fit_with(
         &mut self,
         phases: &[Phase],
         mut observer: impl FnMut(&Self, &Epoch) -> ControlFlow<()>,
-        mut epoch: impl FnMut(
-            &mut Self,
-            &Phase,
-            [f64; 2],
-        ) -> Result<Result<Bound<f64>, NotFinite>, NotPositiveDefinite>,
+        mut epoch: impl FnMut(&mut Self, &Phase, [f64; 2]) -> Result<Bound<f64>, Failure>,
     ) -> Result<(), GpVaeError> {
         let started = Instant::now();
         for (number, phase) in phases.iter().enumerate() {
             for passed in 0..phase.epochs {
                 let factor = phase.decay.factor(passed);
                 let rates = [phase.networks_rate, phase.kernel_rate].map(|rate| rate * factor);
-                let Bound { log_likelihood, log_prior, entropy } = epoch(self, phase, rates)?
-                    .map_err(|NotFinite| GpVaeError::NonFinite { phase: number, epoch: passed + 1 })?;
+                let sum = epoch(self, phase, rates).map_err(|failure| match failure {
+                    Failure::Factor(error) => GpVaeError::Factor(error),
+                    Failure::NotFinite => GpVaeError::NonFinite { phase: number, epoch: passed + 1 },
+                })?;
+                let Bound { log_likelihood, log_prior, entropy } = sum;
                 let n = self.samples.len() as f64;
                 let bound = Bound {
                     log_likelihood: log_likelihood / n,
@@ -164,11 +163,11 @@ impl<'a, F: Real, P: Prior> Training<'a, F, P> {
     }
 
     /// One step of kernel, α and X on log p(Z) at a sample of all of Z.
-    fn kernel_step(&mut self, rates: [f64; 2]) -> Result<Result<Bound<f64>, NotFinite>, NotPositiveDefinite> {
+    fn kernel_step(&mut self, rates: [f64; 2]) -> Result<Bound<f64>, Failure> {
         let z = self.model.encode_all(&self.theta, self.samples, Some(self.noise()));
         let (log_prior, [gradient, _]) = self.model.prior_and_grad(&self.theta, self.samples, &z)?;
         let gradient: Vec<F> = gradient.into_iter().map(|g| F::from_f64(self.lambda * g)).collect();
-        Ok(self.ascend(Part::Kernel, rates, &[&gradient], Bound { log_prior, ..Bound::default() }))
+        self.ascend(Part::Kernel, rates, &[&gradient], Bound { log_prior, ..Bound::default() })
     }
 
     /// A step along the sum of gradients of `bound`.
@@ -178,9 +177,9 @@ impl<'a, F: Real, P: Prior> Training<'a, F, P> {
         rates: [f64; 2],
         gradients: &[&[F]],
         bound: Bound<f64>,
-    ) -> Result<Bound<f64>, NotFinite> {
+    ) -> Result<Bound<f64>, Failure> {
         if !bound.value(self.lambda).is_finite() {
-            return Err(NotFinite);
+            return Err(Failure::NotFinite);
         }
         ascend(
             self.model.parts(),
@@ -195,15 +194,14 @@ impl<'a, F: Real, P: Prior> Training<'a, F, P> {
         Ok(bound)
     }
 
-    /// A pass through the samples in minibatches of this size, with the weights held; without weights the prior is N(0, I).
+    /// A pass through the samples in minibatches, with the weights held; without weights the prior is N(0, I).
     fn pass(
         &mut self,
         part: Part,
         rates: [f64; 2],
-        batch_size: usize,
         prior: Option<&RowTerms<'_, F>>,
-    ) -> Result<Result<Bound<f64>, NotFinite>, NotPositiveDefinite> {
-        let Self { model, samples, lambda, .. } = *self;
+    ) -> Result<Bound<f64>, Failure> {
+        let Self { model, samples, lambda, batch_size, .. } = *self;
         let mut total = Bound::default();
         let mut minibatches = Minibatches::new(samples.len(), batch_size, self.seed);
         self.passes += 1;
@@ -234,19 +232,28 @@ impl<'a, F: Real, P: Prior> Training<'a, F, P> {
                 sum.add(bound?);
             }
             if !sum.value(lambda).is_finite() {
-                return Ok(Err(NotFinite));
+                return Err(Failure::NotFinite);
             }
             let gradients: Vec<&[F]> = self.tapes[..count].iter().map(Tape::gradient).collect();
             ascend(model.parts(), part, rates, &mut self.theta, &mut self.optimizers, &gradients, rows.len());
             self.steps += 1;
             total.add(sum);
         }
-        Ok(Ok(total))
+        Ok(total)
     }
 }
 
-/// The bound is not finite.
-struct NotFinite;
+/// Why an epoch could not be completed.
+enum Failure {
+    Factor(NotPositiveDefinite),
+    NotFinite,
+}
+
+impl From<NotPositiveDefinite> for Failure {
+    fn from(error: NotPositiveDefinite) -> Self {
+        Self::Factor(error)
+    }
+}
 
 /// A step of the parts of θ that are trained, along the gradients' sum over the number of rows.
 fn ascend<F: Real>(
@@ -316,7 +323,7 @@ impl<F: Real, P: ByRows> Training<'_, F, P> {
         observer: impl FnMut(&Self, &Epoch) -> ControlFlow<()>,
     ) -> Result<(), GpVaeError> {
         self.fit_with(phases, observer, |training, phase, rates| match phase.part {
-            Part::Vae => training.pass(phase.part, rates, training.batch_size, None),
+            Part::Vae => training.pass(phase.part, rates, None),
             Part::Kernel => training.kernel_step(rates),
             Part::Networks | Part::All => {
                 let (model, samples) = (training.model, training.samples);
@@ -324,7 +331,6 @@ impl<F: Real, P: ByRows> Training<'_, F, P> {
                 let bound = training.pass(
                     phase.part,
                     rates,
-                    training.batch_size,
                     Some(&|theta, rows, q| {
                         let weights = Weights {
                             mean: theta.tape().shared_constant(&mean, [rank, q.dim()]),
@@ -335,7 +341,7 @@ impl<F: Real, P: ByRows> Training<'_, F, P> {
                         Ok(row_terms(q, f, model.prior.noise(theta)))
                     }),
                 )?;
-                Ok(bound.map(|bound| Bound { log_prior: bound.log_prior - kl, ..bound }))
+                Ok(Bound { log_prior: bound.log_prior - kl, ..bound })
             }
         })
     }
