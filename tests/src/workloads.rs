@@ -4,14 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use autograd::{Nonlinearity, Tape, Var};
-use nn::data::{Binarise, Matrix};
+use nn::data::Matrix;
 use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
 use nn::train::Trainer;
 use nn::{Init, Layout, Mlp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use vae::{Config, Images, Likelihood, Vae};
+use vae::{Config, Images, Vae};
 
 /// Training a VAE on binary images of 784 pixels.
 pub struct VaeStep {
@@ -35,14 +35,7 @@ impl VaeStep {
 
     fn new(encoder: &[usize], latent: usize, decoder: &[usize], phi: Nonlinearity, batch: usize) -> Self {
         let mut rng = StdRng::seed_from_u64(0);
-        let config = Config {
-            inputs: 784,
-            encoder: encoder.to_vec(),
-            latent,
-            decoder: decoder.to_vec(),
-            phi,
-            likelihood: Likelihood::Bernoulli,
-        };
+        let config = Config { decoder: decoder.to_vec(), phi, ..Config::new(784, encoder, latent) };
         let vae = Vae::with_init(&config, framework_init);
         let rows = (batch * 8).max(4096);
         let pixels = (0..rows * 784).map(|_| if rng.random_bool(0.3) { 1.0 } else { 0.0 }).collect();
@@ -58,7 +51,7 @@ impl VaeStep {
         let first = self.step % batches * batch;
         self.rows.iter_mut().enumerate().for_each(|(i, row)| *row = first + i);
         self.step += 1;
-        let objective = Images { vae: &self.vae, data: &self.data, binarise: Binarise::Grey, samples: 1 };
+        let objective = Images::new(&self.vae, &self.data);
         self.trainer.step(&objective, &self.rows, 0, 1e-3).expect("the loss is finite").total
     }
 }

@@ -10,14 +10,13 @@ mod common;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use nn::Nonlinearity;
 use nn::data::{embedded, split};
 use nn::optim::{Optimizer, Rule};
 use nn::run::{Defaults, Run, RunArgs};
 use nn::schedule::Schedule;
 use nn::train::{End, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
-use vae::{Config, Likelihood, Vae};
+use vae::{Config, Vae, adjusted_rand_index, k_means};
 
 /// Trains a variational autoencoder on handwritten digits and draws what it learned
 #[derive(clap::Parser, serde::Serialize)]
@@ -55,14 +54,7 @@ fn digits(args: &Args) -> anyhow::Result<()> {
     let [train, validation, test] =
         split(data.len(), [1297, 200, 300], args.run.seed).map(|rows| data.select(&rows));
 
-    let vae = Vae::new(&Config {
-        inputs: data.images.cols,
-        encoder: vec![128, 64],
-        latent: args.latent,
-        decoder: vec![64, 128],
-        phi: Nonlinearity::Relu,
-        likelihood: Likelihood::Bernoulli,
-    });
+    let vae = Vae::new(&Config::new(data.images.cols, &[128, 64], args.latent));
     let theta = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
     let optimizer = Optimizer::new(Rule::ADAM, theta.len());
     let mut trainer = Trainer::new(theta, optimizer, args.run.seed);
@@ -79,5 +71,13 @@ fn digits(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
 
-    common::report(&run, &vae, &mut trainer, &test, args.importance_samples, started)
+    // Groups in the latent space, found without the labels, and the labels.
+    let means = vae.codes(trainer.theta(), &test.images).0;
+    let labels: Vec<usize> = test.labels.iter().map(|&label| label.into()).collect();
+    let agreement = adjusted_rand_index(&k_means(&means, 10, 10, args.run.seed), &labels);
+    println!(
+        "10 clusters of the latent means agree with the digits by an adjusted Rand index of {agreement:.3}"
+    );
+    let more = [("adjusted_rand_index", agreement)];
+    common::report(&run, &vae, &mut trainer, &test, args.importance_samples, (&more, started))
 }

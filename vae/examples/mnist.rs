@@ -4,21 +4,30 @@
 //!
 //! Network and schedule are those of PyTorch's own VAE example unless flags say otherwise: 784-400-20, ReLU, grey pixels
 //! as Bernoulli probabilities, Adam with learning rate 1e-3, batches of 128, 10 epochs, all 60,000 training images.
+//!
+//! Other protocols have defaults of their own, and several models can be compared:
+//!
+//!     cargo run --release -p vae --example mnist -- --data DIR --protocol iwae --k 5
+//!     cargo run --release -p vae --example mnist -- --data DIR --protocol lecture
+//!     cargo run --release -p vae --example mnist -- --data DIR --latent 2,5,10,20
+//!     cargo run --release -p vae --example mnist -- --data DIR --decoder
 
 mod common;
+mod protocols;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
-use nn::data::{Binarise, mnist};
+use clap::builder::ArgPredicate;
+use nn::Init;
+use nn::data::{Binarise, Mnist, mnist};
 use nn::optim::{Optimizer, Rule};
 use nn::run::{Defaults, Run, RunArgs};
 use nn::schedule::Schedule;
 use nn::train::{End, Trainer};
-use nn::{Init, Nonlinearity};
 use rand::{SeedableRng, rngs::StdRng};
-use vae::{Config, Likelihood, Vae};
+use vae::{Config, Vae};
 
 /// Trains a variational autoencoder on MNIST and draws what it learned
 #[derive(clap::Parser, serde::Serialize)]
@@ -26,29 +35,80 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     run: RunArgs,
-    /// Dimensions of the latent space; beyond two, the pictures show the first two
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    latent: usize,
-    /// Width of the hidden layers
+    /// Follow this protocol, with its network and schedule
+    #[arg(long, value_enum)]
+    protocol: Option<Protocol>,
+    /// Dimensions of the latent space; beyond two, the pictures show the first two. Several, as in 2,5,10,20: a model of
+    /// each, and its samples
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "20", default_value_ifs = [
+        ("protocol", ArgPredicate::Equals("iwae".into()), "50"),
+        ("protocol", ArgPredicate::Equals("lecture".into()), "2"),
+        ("decoder", ArgPredicate::IsPresent, "2"),
+    ])]
+    latent: Vec<usize>,
+    /// A model with each of these decoders, from linear to deep: their latent spaces and bounds side by side
+    #[arg(long, value_name = "WIDTHS", value_delimiter = ',', num_args = 0..=1,
+        default_missing_value = "linear,64,64-256,128-256-512", conflicts_with = "protocol")]
+    decoder: Option<Vec<String>>,
+    /// Width of the hidden layers, without a protocol
     #[arg(long, value_name = "N", default_value_t = 400)]
     hidden: usize,
     /// Draws of z for each image in the importance-sampled log-likelihood
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value = "100", default_value_if("protocol", "iwae", "5000"))]
     importance_samples: usize,
+    /// Samples in the importance-weighted bound of the protocol iwae
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    k: usize,
+    /// The published schedule of the protocol iwae, 3,280 epochs
+    #[arg(long)]
+    full: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum, serde::Serialize)]
+enum Protocol {
+    /// 784-256-64-2 and 2-64-256-784, binary pixels, 500 epochs (lecture 002, "Fun with MNIST")
+    Lecture,
+    /// 784-200-200-50, importance-weighted bound, binary pixels (Burda et al. 2016)
+    Iwae,
+}
+
+const DEFAULTS: Defaults = Defaults { out: "out/vae-mnist", epochs: 10, batch_size: 128, lr: 1e-3 };
+
+impl Args {
+    fn defaults(&self) -> Defaults {
+        match self.protocol {
+            Some(Protocol::Iwae) if self.full => {
+                let epochs = protocols::iwae::PUBLISHED;
+                Defaults { out: "out/vae-mnist-iwae", epochs, batch_size: 20, lr: 1e-3 }
+            }
+            Some(Protocol::Iwae) => {
+                Defaults { out: "out/vae-mnist-iwae", epochs: 700, batch_size: 100, lr: 3e-3 }
+            }
+            Some(Protocol::Lecture) => {
+                Defaults { out: "out/vae-mnist-lecture", epochs: 500, batch_size: 128, lr: 1e-4 }
+            }
+            None if self.decoder.is_some() => Defaults { out: "out/vae-mnist-decoder", ..DEFAULTS },
+            None if self.latent.len() > 1 => Defaults { out: "out/vae-mnist-latent", ..DEFAULTS },
+            None => DEFAULTS,
+        }
+    }
 }
 
 const ALTERNATIVE: &str = "the embedded digits need no files: cargo run --release -p vae --example digits";
 
 fn main() -> ExitCode {
-    nn::run::main(Defaults { out: "out/vae-mnist", epochs: 10, batch_size: 128, lr: 1e-3 }, |args: Args| {
-        args.run.in_pool(|| train(&args))?
-    })
+    // The protocol decides about the defaults of the other flags.
+    let args = nn::run::parse::<Args>(DEFAULTS, std::env::args_os());
+    let defaults = args.map_or(DEFAULTS, |args| args.defaults());
+    nn::run::main(defaults, |args: Args| args.run.in_pool(|| run(&args))?)
 }
 
-fn train(args: &Args) -> anyhow::Result<()> {
+fn run(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    let sizes = [args.latent, args.hidden, args.importance_samples];
-    anyhow::ensure!(!sizes.contains(&0), "--latent, --hidden and --importance-samples must be positive");
+    let positive = ![args.hidden, args.importance_samples, args.k].contains(&0) && !args.latent.contains(&0);
+    anyhow::ensure!(positive, "--latent, --hidden, --importance-samples and --k must be positive");
+    let single = args.protocol.is_none() || args.latent.len() == 1;
+    anyhow::ensure!(single, "a protocol takes a single --latent");
     let dir = args.run.data.as_ref().with_context(|| {
         format!("--data DIR is wanted, the folder of MNIST's four IDX files, gzipped or not; {ALTERNATIVE}")
     })?;
@@ -56,16 +116,18 @@ fn train(args: &Args) -> anyhow::Result<()> {
     for set in [&data.train, &data.test] {
         Binarise::check(&set.images)?;
     }
-    let run = Run::open(&args.run, args)?;
+    match args.protocol {
+        Some(Protocol::Iwae) => protocols::iwae::run(args, &data, started),
+        Some(Protocol::Lecture) => protocols::lecture::run(args, &data, started),
+        None if args.decoder.is_some() => protocols::sweep::decoders(args, &data, started),
+        None if args.latent.len() > 1 => protocols::sweep::latents(args, &data, started),
+        None => as_pytorch(args, &data, started),
+    }
+}
 
-    let config = Config {
-        inputs: data.train.images.cols,
-        encoder: vec![args.hidden],
-        latent: args.latent,
-        decoder: vec![args.hidden],
-        phi: Nonlinearity::Relu,
-        likelihood: Likelihood::Bernoulli,
-    };
+fn as_pytorch(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result<()> {
+    let run = Run::open(&args.run, args)?;
+    let config = Config::new(data.train.images.cols, &[args.hidden], args.latent[0]);
     // As PyTorch's linear layers begin.
     let vae = Vae::with_init(&config, |inputs, _, _| {
         let bound = (inputs as f64).sqrt().recip();
@@ -86,5 +148,5 @@ fn train(args: &Args) -> anyhow::Result<()> {
     if end == End::Stopped {
         return Ok(());
     }
-    common::report(&run, &vae, &mut trainer, &data.test, args.importance_samples, started)
+    common::report(&run, &vae, &mut trainer, &data.test, args.importance_samples, (&[], started))
 }

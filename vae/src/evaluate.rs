@@ -28,31 +28,41 @@ impl Vae {
     /// If θ or the rows of x are not as long as the model wants them, here and below.
     #[track_caller]
     pub fn codes<F: Real>(&self, theta: &Arc<Vec<F>>, x: &Matrix<F>) -> (Matrix<F>, Matrix<F>) {
-        self.check("codes", theta, x, self.inputs());
-        let packed = self.by_rows(theta, x, 2 * self.latent(), |theta, x| self.encode(theta, x).packed);
+        self.check("codes", theta, x, self.inputs() + self.conditions());
+        let packed =
+            self.by_rows(theta, x, 2 * self.latent(), |theta, x| self.encode(theta, x).diagonal.packed);
         let (mu, log_sigma): (Vec<_>, Vec<_>) = (0..self.latent()).map(|i| (i, self.latent() + i)).unzip();
         (packed.columns(&mu), packed.columns(&log_sigma))
     }
 
-    /// E[x|z] for every row of z, (N, L) to (N, D).
+    /// E[x|z] for every row of z, (N, L) to (N, D); of a conditional model for rows (z | conditions), (N, L + C).
     #[track_caller]
     pub fn decode_rows<F: Real>(&self, theta: &Arc<Vec<F>>, z: &Matrix<F>) -> Matrix<F> {
-        self.check("decode_rows", theta, z, self.latent());
+        self.check("decode_rows", theta, z, self.latent() + self.conditions());
         self.by_rows(theta, z, self.inputs(), |theta, z| self.decode(theta, z).mean())
     }
 
-    /// E[x|z = E_q(z|x)] (lecture 002, "Trying to reconstruct"), (N, D) to (N, D).
+    /// E[x|z = E_q(z|x)] (lecture 002, "Trying to reconstruct"), (N, D + C) to (N, D).
     #[track_caller]
     pub fn reconstruct<F: Real>(&self, theta: &Arc<Vec<F>>, x: &Matrix<F>) -> Matrix<F> {
-        self.decode_rows(theta, &self.codes(theta, x).0)
+        self.decode_rows(theta, &self.given(&self.codes(theta, x).0, x))
     }
 
-    /// E[x|z] for `n` draws z ~ N(0, I), (n, D).
+    /// E[x|z] for `n` draws z ~ N(0, I), (n, D), of a model without conditions.
     #[track_caller]
     pub fn sample<F: Real>(&self, theta: &Arc<Vec<F>>, n: usize, seed: u64) -> Matrix<F> {
         let mut z = vec![F::ZERO; n * self.latent()];
         Noise::evaluation(seed).normal(0, self.latent(), &mut z);
         self.decode_rows(theta, &Matrix::new(n, self.latent(), z))
+    }
+
+    /// Rows (z | conditions) from rows of z and data rows (x | conditions), for [`decode_rows`](Self::decode_rows).
+    #[track_caller]
+    pub fn given<F: Real>(&self, z: &Matrix<F>, x: &Matrix<F>) -> Matrix<F> {
+        let (rows, inputs, width) = (z.rows, self.inputs(), self.latent() + self.conditions());
+        assert!(rows == x.rows, "given: {rows} rows of z, {} of data", x.rows);
+        let row = |i: usize| z.row(i).iter().chain(&x.row(i)[inputs..]).copied();
+        Matrix::new(rows, width, (0..rows).flat_map(row).collect())
     }
 
     /// log p(x), averaged over the rows of x, by importance sampling with q(z|x) and `samples` draws a row (Burda et al.
@@ -74,46 +84,59 @@ impl Vae {
         samples: usize,
         seed: u64,
     ) -> Estimate {
-        self.check("log_likelihood", theta, x, self.inputs());
-        let some = x.rows > 0 && (1..=1 << 24).contains(&samples);
-        assert!(some, "log_likelihood: {} rows, {samples} samples", x.rows);
+        assert!(x.rows > 0, "log_likelihood: 0 rows");
+        let rows = self.log_likelihood_of_rows(theta, x, samples, seed);
+        let n = rows.len() as f64;
+        let (sum, variance) = rows.iter().fold((0.0, 0.0), |(a, b), row| (a + row.mean, b + row.se.powi(2)));
+        Estimate { mean: sum / n, se: variance.sqrt() / n }
+    }
+
+    /// The same of each row: the lower log p(x), the more of an anomaly is x.
+    ///
+    /// # Panics
+    /// If there are no samples, or more than 2²⁴.
+    #[track_caller]
+    pub fn log_likelihood_of_rows<F: Real>(
+        &self,
+        theta: &Arc<Vec<F>>,
+        x: &Matrix<F>,
+        samples: usize,
+        seed: u64,
+    ) -> Vec<Estimate> {
+        self.check("log_likelihood", theta, x, self.inputs() + self.conditions());
+        assert!((1..=1 << 24).contains(&samples), "log_likelihood: {samples} samples");
         const CHUNK: usize = 16;
         let at_once = samples.min(64);
-        let chunks: Vec<(f64, f64)> = (0..x.rows.div_ceil(CHUNK))
-            .into_par_iter()
-            .map_init(Tape::new, |tape, chunk| {
-                let rows = chunk * CHUNK..x.rows.min((chunk + 1) * CHUNK);
-                let noise = Noise::evaluation(seed).skip(rows.start);
-                let mut weights = vec![Weights::default(); rows.len()];
-                for first in (0..samples).step_by(at_once) {
-                    let count = at_once.min(samples - first);
-                    tape.clear();
-                    let theta = tape.shared_constant(theta, [theta.len()]);
-                    let data = tape
-                        .constant(&x.values[rows.start * x.cols..rows.end * x.cols], [rows.len(), x.cols]);
-                    let eps = tape.constant_with([count, rows.len(), self.latent()], |out| {
-                        for (sample, out) in out.chunks_exact_mut(rows.len() * self.latent()).enumerate() {
-                            noise.normal(first + sample, self.latent(), out);
-                        }
-                    });
-                    self.log_weight(theta, data, eps).with(|log_weights| {
-                        for log_weights in log_weights.chunks_exact(rows.len()) {
-                            weights.iter_mut().zip(log_weights).for_each(|(sum, w)| sum.add(w.to_f64()));
-                        }
-                    });
-                    tape.clear();
-                }
-                let estimates = weights.iter().map(|weights| weights.log_mean(samples as f64));
-                estimates.fold((0.0, 0.0), |(sum, variance), (mean, v)| (sum + mean, variance + v))
-            })
-            .collect();
-        let (sum, variance) = chunks.iter().fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
-        Estimate { mean: sum / x.rows as f64, se: variance.sqrt() / x.rows as f64 }
+        let chunks = (0..x.rows.div_ceil(CHUNK)).into_par_iter().map_init(Tape::new, |tape, chunk| {
+            let rows = chunk * CHUNK..x.rows.min((chunk + 1) * CHUNK);
+            let noise = Noise::evaluation(seed).skip(rows.start);
+            let mut weights = vec![Weights::default(); rows.len()];
+            for first in (0..samples).step_by(at_once) {
+                let count = at_once.min(samples - first);
+                tape.clear();
+                let theta = tape.shared_constant(theta, [theta.len()]);
+                let data =
+                    tape.constant(&x.values[rows.start * x.cols..rows.end * x.cols], [rows.len(), x.cols]);
+                let eps = tape.constant_with([count, rows.len(), self.latent()], |out| {
+                    for (sample, out) in out.chunks_exact_mut(rows.len() * self.latent()).enumerate() {
+                        noise.normal(first + sample, self.latent(), out);
+                    }
+                });
+                self.log_weight(theta, data, eps).with(|log_weights| {
+                    for log_weights in log_weights.chunks_exact(rows.len()) {
+                        weights.iter_mut().zip(log_weights).for_each(|(sum, w)| sum.add(w.to_f64()));
+                    }
+                });
+                tape.clear();
+            }
+            weights.into_iter().map(move |weights| weights.log_mean(samples as f64)).collect::<Vec<_>>()
+        });
+        chunks.flatten_iter().collect()
     }
 
     /// Misuse is to show at the caller's line, not in a worker thread.
     #[track_caller]
-    fn check<F: Real>(&self, what: &str, theta: &[F], x: &Matrix<F>, cols: usize) {
+    pub(crate) fn check<F: Real>(&self, what: &str, theta: &[F], x: &Matrix<F>, cols: usize) {
         let (size, len) = (self.layout().size(), theta.len());
         assert!(size == len, "{what}: θ has {len} numbers, the model {size}");
         assert!(x.cols == cols, "{what}: [{}, {}]: rows of {cols} numbers are wanted", x.rows, x.cols);
@@ -168,10 +191,10 @@ impl Weights {
         self.squares += weight * weight;
     }
 
-    /// ln of the mean weight, and the variance of that: Var(w) / (n w̄²).
-    fn log_mean(&self, n: f64) -> (f64, f64) {
+    /// ln of the mean weight; its variance is Var(w) / (n w̄²).
+    fn log_mean(&self, n: f64) -> Estimate {
         let mean = self.sum / n;
         let variance = (self.squares / n - mean * mean).max(0.0) / (n - 1.0);
-        (self.max + mean.ln(), variance / (mean * mean))
+        Estimate { mean: self.max + mean.ln(), se: variance.sqrt() / mean }
     }
 }

@@ -11,18 +11,10 @@
 //! use std::sync::Arc;
 //!
 //! use autograd::Tape;
-//! use nn::Nonlinearity;
 //! use rand::SeedableRng;
-//! use vae::{Config, Likelihood, Vae};
+//! use vae::{Config, Vae};
 //!
-//! let vae = Vae::new(&Config {
-//!     inputs: 4,
-//!     encoder: vec![8],
-//!     latent: 2,
-//!     decoder: vec![8],
-//!     phi: Nonlinearity::Tanh,
-//!     likelihood: Likelihood::Bernoulli,
-//! });
+//! let vae = Vae::new(&Config::new(4, &[8], 2));
 //! let theta = Arc::new(vae.layout().init::<f64>(&mut rand::rngs::StdRng::seed_from_u64(1)));
 //! let mut tape = Tape::new();
 //! let (loss, gradient) = tape.value_and_grad(&theta, |tape, theta| {
@@ -34,9 +26,19 @@
 //! ```
 
 mod evaluate;
+mod impute;
+mod latent;
+mod likelihood;
+mod local;
 mod model;
 mod objective;
+mod posterior;
 
 pub use evaluate::Estimate;
-pub use model::{Config, Elbo, Likelihood, Observation, Vae};
-pub use objective::Images;
+pub use impute::Imputation;
+pub use latent::{active_units, adjusted_rand_index, aggregated_posterior, interpolate, k_means, traverse};
+pub use likelihood::{Likelihood, Observation};
+pub use local::Local;
+pub use model::{Config, Elbo, Vae};
+pub use objective::{Bound, Images, SemiAmortised};
+pub use posterior::{Family, Posterior};

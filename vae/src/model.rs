@@ -1,34 +1,19 @@
-//! The model and its bound.
+//! The model and its bounds.
 
 use autograd::{Real, Var};
-use nn::density::{Bernoulli, DiagNormal, Normal};
+use nn::density::{Bernoulli, Categorical, DiagNormal, Normal};
 use nn::{Init, Layout, Mlp, Nonlinearity, Slot};
 
-/// log σ of every normal that a network computes is bounded smoothly to ±this: a σ between 3e-4 and 3000.
-const LOG_SIGMA_BOUND: f64 = 8.0;
+use crate::likelihood::{LOG_RATE_BOUND, Likelihood, Observation, unflat};
+use crate::posterior::{Family, LOG_SIGMA_BOUND, Posterior, standard};
 
-/// The decoder's distribution p(x|z).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Likelihood {
-    /// Independent Bernoulli variables; the decoder computes logits (lecture 002, "The Variational Auto Encoder (VAE)").
-    Bernoulli,
-    /// N(d(z), σ²I) with this σ (lecture 000, "Probabilistic version of the autoencoder").
-    Normal {
-        /// σ
-        sigma: f64,
-    },
-    /// N(d(z), σ²I) with one σ that is learned, beginning at 1; the slot `log_sigma` is log σ before its bound.
-    NormalLearned,
-    /// N(μ(z), diag σ²(z)), both computed by the decoder (lecture 001, "Multivariate Gaussian decoder with a diagonal
-    /// covariance structure").
-    NormalHead,
-}
-
-/// What a [`Vae`] consists of.
+/// What a [`Vae`] consists of: independent choices, of which [`Config::new`] makes the usual ones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// D, the number of observed variables.
     pub inputs: usize,
+    /// C, the number of variables that encoder and decoder are told besides (a conditional VAE), or 0.
+    pub conditions: usize,
     /// The widths of the encoder's hidden layers, from the data to the latent space.
     pub encoder: Vec<usize>,
     /// L, the dimension of z.
@@ -37,28 +22,71 @@ pub struct Config {
     pub decoder: Vec<usize>,
     /// The activation of hidden layers.
     pub phi: Nonlinearity,
+    /// The family of q(z|x)
+    pub posterior: Family,
     /// p(x|z)
     pub likelihood: Likelihood,
 }
 
+impl Config {
+    /// Hidden layers of these widths in the encoder, and the same in reverse in the decoder; ReLU, a diagonal posterior,
+    /// Bernoulli variables, no conditions.
+    pub fn new(inputs: usize, hidden: &[usize], latent: usize) -> Self {
+        Self {
+            inputs,
+            conditions: 0,
+            encoder: hidden.to_vec(),
+            latent,
+            decoder: hidden.iter().rev().copied().collect(),
+            phi: Nonlinearity::Relu,
+            posterior: Family::Diagonal,
+            likelihood: Likelihood::Bernoulli,
+        }
+    }
+}
+
 /// A variational autoencoder: a description, whose numbers are in θ.
 ///
-/// The encoder is one network with two heads, which one product computes as packed rows (μ | log σ).
+/// A datum is a row of D numbers, of a conditional model of D + C. Of the D, those that are NaN are *missing*: the encoder
+/// sees 0 in their place, and the likelihood is that of the others, ∫ p(x_observed|z) p(z) dz (Nazábal et al. 2020).
+///
+/// The encoder is one network, which computes the parameters of q(z|x) as packed rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vae {
     layout: Layout,
     encoder: Mlp,
     decoder: Mlp,
+    inputs: usize,
     latent: usize,
+    posterior: Family,
     likelihood: Likelihood,
-    log_sigma: Option<Slot>,
+    /// log σ or ln r of the likelihoods that have one
+    scale: Option<Slot>,
+}
+
+/// A batch of data: x (B, D) without gaps, what of it was observed (if not all), conditions (B, C).
+pub(crate) struct Rows<'t, F: Real> {
+    pub(crate) x: Var<'t, F>,
+    pub(crate) observed: Option<Var<'t, F>>,
+    conditions: Option<Var<'t, F>>,
+}
+
+impl<'t, F: Real> Rows<'t, F> {
+    /// log p(x|z) of what was observed.
+    #[track_caller]
+    pub(crate) fn log_prob(&self, p: Observation<'t, F>) -> Var<'t, F> {
+        let Some(observed) = self.observed else { return p.log_prob(self.x) };
+        let terms = p.log_prob_each(self.x) * observed;
+        terms.sum_axis(terms.shape().rank() - 1)
+    }
 }
 
 impl Vae {
-    /// The model with slots `encoder.*`, `decoder.*` and, with [`Likelihood::NormalLearned`], `log_sigma`.
+    /// The model with slots `encoder.*`, `decoder.*` and, with [`Likelihood::NormalLearned`] and
+    /// [`Likelihood::NegativeBinomial`], `log_sigma` and `log_dispersion`.
     ///
     /// # Panics
-    /// If a width is 0, or a fixed σ is not a positive number.
+    /// If a width is 0, a fixed σ is not a positive number, or D is not a whole number of categorical variables.
     #[track_caller]
     pub fn new(config: &Config) -> Self {
         Self::with_init(config, |_, _, phi| (nn::layers::init_for(phi), Init::Constant(0.0)))
@@ -67,23 +95,35 @@ impl Vae {
     /// The same, with initialisers of weights and biases as a function of a layer's inputs, outputs and activation.
     #[track_caller]
     pub fn with_init(config: &Config, init: impl Fn(usize, usize, Nonlinearity) -> (Init, Init)) -> Self {
-        let Config { inputs, ref encoder, latent, ref decoder, phi, likelihood } = *config;
+        let Config { inputs, conditions, ref encoder, latent, ref decoder, phi, posterior, likelihood } =
+            *config;
         let heads = if likelihood == Likelihood::NormalHead { 2 } else { 1 };
-        let down = [&[inputs], &encoder[..], &[2 * latent]].concat();
-        let up = [&[latent], &decoder[..], &[heads * inputs]].concat();
+        let down = [&[inputs + conditions], &encoder[..], &[posterior.parameters(latent)]].concat();
+        let up = [&[latent + conditions], &decoder[..], &[heads * inputs]].concat();
         assert!(
-            down.iter().chain(&up).all(|&width| width > 0),
+            inputs > 0 && latent > 0 && down.iter().chain(&up).all(|&width| width > 0),
             "Vae: widths {down:?} and {up:?}: none may be 0"
         );
-        if let Likelihood::Normal { sigma } = likelihood {
-            assert!(sigma > 0.0 && sigma.is_finite(), "Vae: σ = {sigma}: a positive number is wanted");
+        match likelihood {
+            Likelihood::Normal { sigma } => {
+                assert!(sigma > 0.0 && sigma.is_finite(), "Vae: σ = {sigma}: a positive number is wanted");
+            }
+            Likelihood::Categorical { classes } => assert!(
+                classes > 0 && inputs.is_multiple_of(classes),
+                "Vae: {inputs} inputs are no whole number of variables with {classes} classes"
+            ),
+            _ => {}
         }
         let mut layout = Layout::new();
         let encoder = Mlp::with_init(&mut layout, "encoder", &down, phi, Nonlinearity::Identity, &init);
         let decoder = Mlp::with_init(&mut layout, "decoder", &up, phi, Nonlinearity::Identity, &init);
-        let log_sigma = (likelihood == Likelihood::NormalLearned)
-            .then(|| layout.slot("log_sigma", [], Init::Constant(0.0)));
-        Self { layout, encoder, decoder, latent, likelihood, log_sigma }
+        let zero = Init::Constant(0.0);
+        let scale = match likelihood {
+            Likelihood::NormalLearned => Some(layout.slot("log_sigma", [], zero)),
+            Likelihood::NegativeBinomial => Some(layout.slot("log_dispersion", [inputs], zero)),
+            _ => None,
+        };
+        Self { layout, encoder, decoder, inputs, latent, posterior, likelihood, scale }
     }
 
     /// The slots of θ.
@@ -93,7 +133,12 @@ impl Vae {
 
     /// D, the number of observed variables.
     pub fn inputs(&self) -> usize {
-        self.encoder.inputs()
+        self.inputs
+    }
+
+    /// C, the number of conditions.
+    pub fn conditions(&self) -> usize {
+        self.encoder.inputs() - self.inputs
     }
 
     /// L, the dimension of z.
@@ -101,57 +146,224 @@ impl Vae {
         self.latent
     }
 
-    /// q(z|x) = N(μ(x), diag σ²(x)), x (B, D) to densities over (B, L).
-    #[track_caller]
-    pub fn encode<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>) -> DiagNormal<'t, F> {
-        let packed = self.encoder.apply(theta, x);
-        DiagNormal { packed: packed.bound_log_sigma(F::from_f64(LOG_SIGMA_BOUND)) }
+    /// The family of q(z|x).
+    pub fn family(&self) -> Family {
+        self.posterior
     }
 
-    /// p(x|z), z (…, L) to densities over (…, D).
+    /// p(x|z)
+    pub fn likelihood(&self) -> Likelihood {
+        self.likelihood
+    }
+
+    /// The rows λ that are the parameters of q(z|x), x (B, D + C) to (B, [`Family::parameters`]).
+    #[track_caller]
+    pub fn parameters<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
+        self.parameters_of(theta, &self.rows(x))
+    }
+
+    /// q(z|x), x (B, D + C) to densities over (B, L).
+    #[track_caller]
+    pub fn encode<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>) -> Posterior<'t, F> {
+        self.posterior.at(self.latent, self.parameters(theta, x))
+    }
+
+    /// p(x|z), z (…, L), or of a conditional model (z | conditions) (…, L + C), to densities over (…, D).
     #[track_caller]
     pub fn decode<'t, F: Real>(&self, theta: Var<'t, F>, z: Var<'t, F>) -> Observation<'t, F> {
         let y = self.decoder.apply(theta, z);
-        let normal = |log_sigma| Observation::Normal(Normal { mu: y, log_sigma });
-        match (self.likelihood, &self.log_sigma) {
-            (Likelihood::NormalLearned, Some(slot)) => {
-                let bound = F::from_f64(LOG_SIGMA_BOUND);
-                normal((slot.of(theta) / bound).tanh() * bound)
+        let bounded = |x: Var<'t, F>, bound: f64| {
+            let bound = F::from_f64(bound);
+            (x / bound).tanh() * bound
+        };
+        let scale = || bounded(self.scale.as_ref().expect("a slot").of(theta), LOG_SIGMA_BOUND);
+        match self.likelihood {
+            Likelihood::Bernoulli => Observation::Bernoulli(Bernoulli { logits: y }),
+            Likelihood::Normal { sigma } => {
+                let log_sigma = theta.tape().constant(&[F::from_f64(sigma.ln())], []);
+                Observation::Normal(Normal { mu: y, log_sigma })
             }
-            (Likelihood::Normal { sigma }, _) => {
-                normal(theta.tape().constant(&[F::from_f64(sigma.ln())], []))
-            }
-            (Likelihood::NormalHead, _) => Observation::DiagNormal(DiagNormal {
+            Likelihood::NormalLearned => Observation::Normal(Normal { mu: y, log_sigma: scale() }),
+            Likelihood::NormalHead => Observation::DiagNormal(DiagNormal {
                 packed: y.bound_log_sigma(F::from_f64(LOG_SIGMA_BOUND)),
             }),
-            _ => Observation::Bernoulli(Bernoulli { logits: y }),
+            Likelihood::Categorical { classes } => {
+                Observation::Categorical(Categorical { logits: unflat(y, classes) })
+            }
+            Likelihood::Poisson => Observation::Poisson { log_rate: bounded(y, LOG_RATE_BOUND) },
+            Likelihood::NegativeBinomial => Observation::NegativeBinomial {
+                log_mean: bounded(y, LOG_RATE_BOUND),
+                log_dispersion: scale(),
+            },
         }
     }
 
-    /// ELBO(x) = E_q[log p(x|z)] − KL(q(z|x) ‖ p(z)),   z = μ + σ ⊙ ε        lecture 001, "Alternative formulation of ELBO"
+    /// ELBO(x) = E_q[log p(x|z)] − KL(q(z|x) ‖ p(z)),   z = μ + L ε        lecture 001, "Alternative formulation of ELBO"
     ///
-    /// x (B, D) and standard normal noise ε (B, L), or (M, B, L) for the mean over M samples, to (B).
+    /// x (B, D + C) and standard normal noise ε (B, L), or (M, B, L) for the mean over M samples, to (B).
     #[track_caller]
     pub fn elbo<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>, eps: Var<'t, F>) -> Elbo<'t, F> {
-        let q = self.encode(theta, x);
+        let rows = self.rows(x);
+        let q = self.posterior.at(self.latent, self.parameters_of(theta, &rows));
+        self.closed_form(theta, q, &rows, eps)
+    }
+
+    /// The same bound at another q than the encoder's.
+    #[track_caller]
+    pub fn elbo_at<'t, F: Real>(
+        &self,
+        theta: Var<'t, F>,
+        q: Posterior<'t, F>,
+        x: Var<'t, F>,
+        eps: Var<'t, F>,
+    ) -> Elbo<'t, F> {
+        self.closed_form(theta, q, &self.rows(x), eps)
+    }
+
+    /// The terms of the bound at each sample z = μ + L ε, the divergence as log q(z|x) − log p(z) there: its mean over
+    /// samples is an estimate of the closed form (lecture 001, "ELBO").
+    ///
+    /// x (B, D + C) and standard normal noise ε (…, B, L) to (…, B).
+    #[track_caller]
+    pub fn elbo_samples<'t, F: Real>(
+        &self,
+        theta: Var<'t, F>,
+        x: Var<'t, F>,
+        eps: Var<'t, F>,
+    ) -> Elbo<'t, F> {
+        let rows = self.rows(x);
+        let q = self.posterior.at(self.latent, self.parameters_of(theta, &rows));
         let z = q.sample_with(eps);
-        let log_likelihood = self.decode(theta, z).log_prob(x);
+        let log_likelihood = self.log_likelihood_at(theta, z, &rows);
+        let prior = standard(theta.tape());
+        Elbo { log_likelihood, kl: q.log_prob_of_noise(eps) - prior.log_prob(z) }
+    }
+
+    /// log p(x, z) − log q(z|x) at z = μ + L ε: the logarithm of an importance weight, whose mean over q is p(x).
+    ///
+    /// x (B, D + C) and standard normal noise ε (…, B, L) to (…, B).
+    #[track_caller]
+    pub fn log_weight<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>, eps: Var<'t, F>) -> Var<'t, F> {
+        self.elbo_samples(theta, x, eps).value()
+    }
+
+    /// The gradient of the ELBO that needs no ∂z/∂φ, as a bound to be differentiated:
+    ///
+    /// ∇_φ = E_q[(f(z) − b) ∇_φ log q(z|x)],   f(z) = log p(x, z) − log q(z|x)
+    ///
+    /// with b the mean of the other samples' f, which leaves the expectation as it is (Kool, van Hoof & Welling 2019), or 0
+    /// of a single one. The value, (B), is the mean of f over the samples.
+    ///
+    /// x (B, D + C) and standard normal noise ε (M, B, L).
+    #[track_caller]
+    pub fn score_function<'t, F: Real>(
+        &self,
+        theta: Var<'t, F>,
+        x: Var<'t, F>,
+        eps: Var<'t, F>,
+    ) -> Elbo<'t, F> {
+        let rows = self.rows(x);
+        let q = self.posterior.at(self.latent, self.parameters_of(theta, &rows));
+        let z = held(q.sample_with(eps));
+        let log_q = q.log_prob(z);
+        let log_likelihood = self.log_likelihood_at(theta, z, &rows);
+        let kl = held(log_q) - standard(theta.tape()).log_prob(z);
+        let f = held(log_likelihood - kl);
+        let samples = F::from_f64(eps.shape()[0] as f64);
+        let weight = match eps.shape()[0] {
+            1 => f,
+            // f − (Σ f − f) / (M − 1)
+            _ => (f - f.mean_axis(0)) * (samples / (samples - F::ONE)),
+        };
+        // Of value 0; its slope is the score's.
+        let score = (weight * (log_q - held(log_q))).mean_axis(0);
+        Elbo { log_likelihood: log_likelihood.mean_axis(0), kl: kl.mean_axis(0) - score }
+    }
+
+    #[track_caller]
+    fn closed_form<'t, F: Real>(
+        &self,
+        theta: Var<'t, F>,
+        q: Posterior<'t, F>,
+        rows: &Rows<'t, F>,
+        eps: Var<'t, F>,
+    ) -> Elbo<'t, F> {
+        let log_likelihood = self.log_likelihood_at(theta, q.sample_with(eps), rows);
         let kl = q.kl_to_standard();
         let sampled = log_likelihood.shape().rank() > kl.shape().rank();
         Elbo { log_likelihood: if sampled { log_likelihood.mean_axis(0) } else { log_likelihood }, kl }
     }
 
-    /// log p(x, z) − log q(z|x) at z = μ + σ ⊙ ε: the logarithm of an importance weight, whose mean over q is p(x).
-    ///
-    /// x (B, D) and standard normal noise ε (…, B, L) to (…, B).
+    /// log p(x|z) of what was observed, z (…, B, L) to (…, B).
     #[track_caller]
-    pub fn log_weight<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>, eps: Var<'t, F>) -> Var<'t, F> {
-        let q = self.encode(theta, x);
-        let z = q.sample_with(eps);
-        let zero = theta.tape().constant(&[F::ZERO], []);
-        let prior = Normal { mu: zero, log_sigma: zero };
-        self.decode(theta, z).log_prob(x) + prior.log_prob(z) - q.log_prob(z)
+    fn log_likelihood_at<'t, F: Real>(
+        &self,
+        theta: Var<'t, F>,
+        z: Var<'t, F>,
+        rows: &Rows<'t, F>,
+    ) -> Var<'t, F> {
+        rows.log_prob(self.decode_under(theta, z, rows))
     }
+
+    /// p(x|z) under the conditions of these rows.
+    #[track_caller]
+    pub(crate) fn decode_under<'t, F: Real>(
+        &self,
+        theta: Var<'t, F>,
+        z: Var<'t, F>,
+        rows: &Rows<'t, F>,
+    ) -> Observation<'t, F> {
+        let Some(conditions) = rows.conditions else { return self.decode(theta, z) };
+        let shape = z.shape();
+        let repeated = conditions.broadcast_to(shape.with_last(self.conditions()));
+        self.decode(theta, Var::concatenate(&[z, repeated], shape.rank() - 1))
+    }
+
+    #[track_caller]
+    pub(crate) fn parameters_of<'t, F: Real>(&self, theta: Var<'t, F>, rows: &Rows<'t, F>) -> Var<'t, F> {
+        let x = if self.likelihood.is_of_counts() { rows.x.ln_1p() } else { rows.x };
+        let seen = match rows.conditions {
+            Some(conditions) => Var::concatenate(&[x, conditions], x.shape().rank() - 1),
+            None => x,
+        };
+        self.encoder.apply(theta, seen)
+    }
+
+    /// Takes rows (x | conditions) apart, and looks for missing numbers.
+    #[track_caller]
+    pub(crate) fn rows<'t, F: Real>(&self, x: Var<'t, F>) -> Rows<'t, F> {
+        let (shape, width) = (x.shape(), self.encoder.inputs());
+        assert!(shape.last() == width, "Vae: {shape}: rows of {width} numbers are wanted");
+        let (x, conditions) = match self.conditions() {
+            0 => (x, None),
+            _ => (x.columns(0..self.inputs), Some(x.columns(self.inputs..width))),
+        };
+        // Chunks without an exit in them become vector code.
+        let gaps = |x: &[F]| x.chunks(256).any(|x| x.iter().fold(false, |any, x| any | is_missing(x)));
+        if !x.with(gaps) {
+            return Rows { x, observed: None, conditions };
+        }
+        let (mut filled, tape) = (x.to_vec(), x.tape());
+        let mut observed = vec![F::ONE; filled.len()];
+        for (x, observed) in filled.iter_mut().zip(&mut observed) {
+            if is_missing(x) {
+                (*x, *observed) = (F::ZERO, F::ZERO);
+            }
+        }
+        let shape = x.shape();
+        let (x, observed) = (tape.constant(&filled, shape), tape.constant(&observed, shape));
+        Rows { x, observed: Some(observed), conditions }
+    }
+}
+
+#[inline(always)]
+pub(crate) fn is_missing<F: Real>(x: &F) -> bool {
+    x.to_f64().is_nan()
+}
+
+/// The value without its history: a constant.
+pub(crate) fn held<F: Real>(x: Var<'_, F>) -> Var<'_, F> {
+    x.tape().constant(&x.to_vec(), x.shape())
 }
 
 /// The bound of each datum in nats, in its two parts.
@@ -169,37 +381,16 @@ impl<'t, F: Real> Elbo<'t, F> {
     pub fn value(self) -> Var<'t, F> {
         self.log_likelihood - self.kl
     }
-}
 
-/// p(x|z) for given z.
-#[derive(Clone, Copy, Debug)]
-pub enum Observation<'t, F: Real> {
-    /// [`Likelihood::Bernoulli`]
-    Bernoulli(Bernoulli<'t, F>),
-    /// [`Likelihood::Normal`] and [`Likelihood::NormalLearned`]
-    Normal(Normal<'t, F>),
-    /// [`Likelihood::NormalHead`]
-    DiagNormal(DiagNormal<'t, F>),
-}
-
-impl<'t, F: Real> Observation<'t, F> {
-    /// log p(x|z), summed over the observed variables.
+    /// The importance-weighted bound of terms (K, B), to (B) (Burda, Grosse & Salakhutdinov 2016, eq. 8):
+    ///
+    /// log 1/K Σₖ p(x, zₖ) / q(zₖ|x) ≤ log p(x),   zₖ ~ q(z|x)
+    ///
+    /// For K = 1 it is the ELBO; in expectation it grows with K.
     #[track_caller]
-    pub fn log_prob(self, x: Var<'t, F>) -> Var<'t, F> {
-        match self {
-            Self::Bernoulli(p) => p.log_prob(x),
-            Self::Normal(p) => p.log_prob(x),
-            Self::DiagNormal(p) => p.log_prob(x),
-        }
-    }
-
-    /// E[x|z]
-    #[track_caller]
-    pub fn mean(self) -> Var<'t, F> {
-        match self {
-            Self::Bernoulli(p) => p.mean(),
-            Self::Normal(p) => p.mu,
-            Self::DiagNormal(p) => p.mu(),
-        }
+    pub fn importance_weighted(self) -> Var<'t, F> {
+        let log_weight = self.value();
+        let samples = log_weight.shape()[0] as f64;
+        log_weight.log_sum_exp_axis(0) - F::from_f64(samples.ln())
     }
 }

@@ -3,8 +3,8 @@
 use std::f64::consts::PI;
 use std::sync::Arc;
 
-use autograd::{Nonlinearity, Tape};
-use nn::data::{Binarise, Matrix};
+use autograd::Tape;
+use nn::data::Matrix;
 use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
 use nn::schedule::Schedule;
@@ -20,8 +20,7 @@ const B: [f64; D] = [0.3, -0.2, 0.1, 0.0];
 const SIGMA: f64 = 0.8;
 
 fn linear(likelihood: Likelihood, latent: usize) -> Vae {
-    let (encoder, decoder) = (vec![], vec![]);
-    Vae::new(&Config { inputs: D, encoder, latent, decoder, phi: Nonlinearity::Identity, likelihood })
+    Vae::new(&Config { likelihood, ..Config::new(D, &[], latent) })
 }
 
 /// log σ before it is bounded.
@@ -237,7 +236,7 @@ fn a_linear_model_learns_probabilistic_pca() {
 
     let vae = linear(Likelihood::NormalLearned, 1);
     let data = Matrix::new(n, D, x);
-    let images = Images { vae: &vae, data: &data, binarise: Binarise::Grey, samples: 8 };
+    let images = Images { samples: 8, ..Images::new(&vae, &data) };
     let theta: Vec<f32> = (0..vae.layout().size()).map(|i| 0.3 * (i as f32).cos()).collect();
     let optimizer = Optimizer::new(Rule::ADAM, theta.len());
     let mut trainer = Trainer::new(theta, optimizer, 0);

@@ -13,11 +13,14 @@ use nn::train::{Fit, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::{Config, Images, Likelihood, Vae};
 
-const LIKELIHOODS: [Likelihood; 4] = [
+const LIKELIHOODS: [Likelihood; 7] = [
     Likelihood::Bernoulli,
     Likelihood::Normal { sigma: 0.7 },
     Likelihood::NormalLearned,
     Likelihood::NormalHead,
+    Likelihood::Poisson,
+    Likelihood::NegativeBinomial,
+    Likelihood::Categorical { classes: 5 },
 ];
 
 const PHIS: [Nonlinearity; 4] =
@@ -25,7 +28,7 @@ const PHIS: [Nonlinearity; 4] =
 
 /// D = 5, L = 2, one hidden layer each; nothing is 0.
 fn model(likelihood: Likelihood, phi: Nonlinearity) -> Vae {
-    let config = Config { inputs: 5, encoder: vec![4], latent: 2, decoder: vec![3], phi, likelihood };
+    let config = Config { decoder: vec![3], phi, likelihood, ..Config::new(5, &[4], 2) };
     Vae::with_init(&config, |_, _, _| (Init::Normal(0.6), Init::Normal(0.3)))
 }
 
@@ -136,15 +139,11 @@ fn the_bound_is_below_the_importance_sampled_log_likelihood() {
 #[test]
 fn the_smallest_model_of_one_number_works_for_every_likelihood() {
     for likelihood in LIKELIHOODS {
-        let hidden = Vec::new();
-        let config = Config {
-            inputs: 1,
-            encoder: hidden.clone(),
-            latent: 1,
-            decoder: hidden,
-            phi: Nonlinearity::Tanh,
-            likelihood,
+        let likelihood = match likelihood {
+            Likelihood::Categorical { .. } => Likelihood::Categorical { classes: 1 },
+            other => other,
         };
+        let config = Config { phi: Nonlinearity::Tanh, likelihood, ..Config::new(1, &[], 1) };
         let vae = Vae::with_init(&config, |_, _, _| (Init::Normal(0.6), Init::Normal(0.3)));
         let (theta, x) = (theta_of::<f64>(&vae), data::<f64>(1, 1));
         let tape = Tape::new();
@@ -183,14 +182,7 @@ fn several_samples_are_averaged_with_and_without_a_batch() {
 
 #[test]
 fn log_sigma_is_bounded_whatever_the_network_says() {
-    let config = Config {
-        inputs: 2,
-        encoder: vec![],
-        latent: 2,
-        decoder: vec![],
-        phi: Nonlinearity::Relu,
-        likelihood: Likelihood::NormalHead,
-    };
+    let config = Config { likelihood: Likelihood::NormalHead, ..Config::new(2, &[], 2) };
     let vae = Vae::with_init(&config, |_, _, _| (Init::Constant(1e6), Init::Constant(0.0)));
     let theta = theta_of::<f32>(&vae);
     for x in [[1.0, 3.0], [-1.0, -3.0], [0.0, 0.0]] {
@@ -287,7 +279,7 @@ fn the_training_loss_is_the_negative_bound_in_its_parts() {
         let (vae, data) = (model(Likelihood::Bernoulli, Nonlinearity::Tanh), data::<f32>(300, 5));
         let theta = theta_of::<f32>(&vae);
         let mut trainer = Trainer::new(theta.to_vec(), Optimizer::new(Rule::ADAM, theta.len()), 5);
-        let images = Images { vae: &vae, data: &data, binarise, samples };
+        let images = Images { binarise, samples, ..Images::new(&vae, &data) };
         let rows: Vec<usize> = (0..300).rev().collect();
         let loss = trainer.evaluate(&images, &rows);
         let [elbo, log_likelihood, kl, _] = loss.parts;
@@ -310,20 +302,12 @@ fn the_training_loss_is_the_negative_bound_in_its_parts() {
 
 #[test]
 fn training_raises_the_bound_with_the_same_bits_on_any_number_of_threads() {
-    let config = Config {
-        inputs: 64,
-        encoder: vec![64],
-        latent: 2,
-        decoder: vec![64],
-        phi: Nonlinearity::Relu,
-        likelihood: Likelihood::Bernoulli,
-    };
-    let (vae, data) = (Vae::new(&config), data::<f32>(256, 64));
+    let (vae, data) = (Vae::new(&Config::new(64, &[64], 2)), data::<f32>(256, 64));
     let train = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let images =
-                Images { vae: &vae, data: &data, binarise: Binarise::Redrawn { seed: 1 }, samples: 2 };
+            let binarise = Binarise::Redrawn { seed: 1 };
+            let images = Images { binarise, samples: 2, ..Images::new(&vae, &data) };
             let theta = theta_of::<f32>(&vae).to_vec();
             let optimizer = Optimizer::new(Rule::ADAM, theta.len());
             let mut trainer = Trainer::new(theta, optimizer, 0);

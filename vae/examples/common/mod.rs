@@ -1,9 +1,14 @@
-//! What the image examples share: training, the table at the end, the pictures.
+//! What the examples share: training, the table at the end, the pictures. Each uses a part of it.
 
+#![allow(dead_code, reason = "each example uses a part of it")]
+
+pub(crate) mod pca;
+
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use nn::data::{Binarise, LabelledImages, Matrix};
+use nn::data::{LabelledImages, Matrix};
 use nn::picture::{Figure, ImageGrid};
 use nn::run::{Run, result_line};
 use nn::train::{Loss, Trainer};
@@ -11,17 +16,18 @@ use vae::{Images, Vae};
 
 /// The training objective of a set of grey images, one sample of z each.
 pub(crate) fn grey<'a>(vae: &'a Vae, set: &'a LabelledImages) -> Images<'a> {
-    Images { vae, data: &set.images, binarise: Binarise::Grey, samples: 1 }
+    Images::new(vae, &set.images)
 }
 
-/// Evaluates a trained model on images that it has not seen, draws what it learned, and prints table and result line.
+/// Evaluates a trained model on images that it has not seen, draws what it learned, and prints table and result line, with
+/// `more` numbers in it.
 pub(crate) fn report(
     run: &Run<'_>,
     vae: &Vae,
     trainer: &mut Trainer<f32>,
     test: &LabelledImages,
     samples: usize,
-    started: Instant,
+    (more, started): (&[(&str, f64)], Instant),
 ) -> anyhow::Result<()> {
     let rows: Vec<usize> = (0..run.args.rows(test.len())).collect();
     let test = &test.select(&rows);
@@ -35,19 +41,25 @@ pub(crate) fn report(
 
     draw(run, vae, trainer, test).context("the pictures could not be drawn")?;
     println!("pictures, metrics and checkpoint are in {}", run.args.out.display());
-    result_line(&[
+    let results = [
         ("test_elbo", parts[0]),
         ("log_likelihood", parts[1]),
         ("kl", parts[2]),
         ("nll", -estimate.mean),
         ("nll_se", estimate.se),
         ("test_loss", total),
-        ("seconds", started.elapsed().as_secs_f64()),
-    ]);
+    ];
+    result_line(&[&results[..], more, &[("seconds", started.elapsed().as_secs_f64())]].concat());
     Ok(())
 }
 
-fn draw(run: &Run<'_>, vae: &Vae, trainer: &Trainer<f32>, test: &LabelledImages) -> anyhow::Result<()> {
+/// Draws reconstructions, samples, the loss curve, the latent space and its manifold.
+pub(crate) fn draw(
+    run: &Run<'_>,
+    vae: &Vae,
+    trainer: &Trainer<f32>,
+    test: &LabelledImages,
+) -> anyhow::Result<()> {
     let (folder, theta) = (&run.folder, trainer.theta());
     let (height, width) = (test.height, test.width);
 
@@ -61,28 +73,35 @@ fn draw(run: &Run<'_>, vae: &Vae, trainer: &Trainer<f32>, test: &LabelledImages)
         .rows(&vae.sample(theta, 100, run.args.seed).values, 10)
         .save(&folder.file("samples.png"))?;
 
-    let curve = |loss: fn(&nn::train::Epoch) -> Option<&Loss>| {
-        let epochs = trainer.history().iter().enumerate();
-        epochs.filter_map(move |(i, epoch)| Some(((i + 1) as f64, loss(epoch)?.total))).collect::<Vec<_>>()
-    };
-    Figure::new("Learning: the negative bound")
-        .axes("epoch", "−ELBO, nats per image")
-        .line("training", curve(|epoch| Some(&epoch.train)))
-        .line("validation", curve(|epoch| epoch.validation.as_ref()))
-        .save(&folder.file("loss.png"))?;
-
+    loss_figure(trainer).save(&folder.file("loss.png"))?;
     if vae.latent() < 2 {
         return Ok(());
     }
-    let (mu, _) = vae.codes(theta, &test.images);
+    latent_figure("Latent space: means of q(z|x) of test images", vae, theta, test)
+        .save(&folder.file("latent.png"))?;
+    manifold("Manifold: E[x|z], z₁ to the right, z₂ upwards", vae, theta, (height, width))
+        .save(&folder.file("manifold.png"))?;
+    Ok(())
+}
+
+/// The means of q(z|x) in the first two dimensions, by class.
+pub(crate) fn latent_figure(title: &str, vae: &Vae, theta: &Arc<Vec<f32>>, set: &LabelledImages) -> Figure {
+    let (mu, _) = vae.codes(theta, &set.images);
     let points = (0..mu.rows).map(|i| (f64::from(mu.row(i)[0]), f64::from(mu.row(i)[1])));
-    let classes = test.labels.iter().map(|&label| usize::from(label));
-    Figure::new("Latent space: means of q(z|x) of test images")
+    let classes = set.labels.iter().map(|&label| usize::from(label));
+    Figure::new(title)
         .axes("z₁", "z₂")
         .legend("digit")
         .classes((0..10).map(|digit| digit.to_string()), points.zip(classes))
-        .save(&folder.file("latent.png"))?;
+}
 
+/// E[x|z] on a grid over the first two dimensions, the others 0.
+pub(crate) fn manifold(
+    title: &str,
+    vae: &Vae,
+    theta: &Arc<Vec<f32>>,
+    (height, width): (usize, usize),
+) -> ImageGrid {
     // Rows from the top: z₂ falls as one reads down, as in the scatter plot.
     const SIDE: usize = 15;
     let at = |i: usize| -2.5 + 5.0 * i as f32 / (SIDE - 1) as f32;
@@ -91,11 +110,19 @@ fn draw(run: &Run<'_>, vae: &Vae, trainer: &Trainer<f32>, test: &LabelledImages)
         (z[0], z[1]) = (at(i % SIDE), -at(i / SIDE));
     }
     let decoded = vae.decode_rows(theta, &Matrix::new(SIDE * SIDE, vae.latent(), z));
-    let mut manifold = ImageGrid::new("Manifold: E[x|z], z₁ to the right, z₂ upwards", height, width)
-        .columns((0..SIDE).map(|i| format!("{:.1}", at(i))));
-    for (i, row) in decoded.values.chunks_exact(SIDE * height * width).enumerate() {
-        manifold = manifold.row(&format!("{:.1}", 0.0 - at(i)), row);
-    }
-    manifold.save(&folder.file("manifold.png"))?;
-    Ok(())
+    let grid = ImageGrid::new(title, height, width).columns((0..SIDE).map(|i| format!("{:.1}", at(i))));
+    let rows = decoded.values.chunks_exact(SIDE * height * width).enumerate();
+    rows.fold(grid, |grid, (i, row)| grid.row(&format!("{:.1}", 0.0 - at(i)), row))
+}
+
+/// The negative bound over the epochs.
+pub(crate) fn loss_figure(trainer: &Trainer<f32>) -> Figure {
+    let curve = |loss: fn(&nn::train::Epoch) -> Option<&Loss>| {
+        let epochs = trainer.history().iter().enumerate();
+        epochs.filter_map(move |(i, epoch)| Some(((i + 1) as f64, loss(epoch)?.total))).collect::<Vec<_>>()
+    };
+    Figure::new("Learning: the negative bound")
+        .axes("epoch", "−ELBO, nats per datum")
+        .line("training", curve(|epoch| Some(&epoch.train)))
+        .line("validation", curve(|epoch| epoch.validation.as_ref()))
 }

@@ -1,0 +1,180 @@
+//! A full covariance in q(z|x) against a diagonal one (lecture 001, "Full Gaussian posterior"), on the embedded digits:
+//!
+//!     cargo run --release -p vae --example posterior_family
+//!
+//! Trains both from the same weights, seed by seed, and compares their bounds on images not seen in training. Writes to
+//! `out/vae-posterior_family/`: the bounds, and exact posteriors of some images with the ellipses that stand for them.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use autograd::Tape;
+use nn::data::{LabelledImages, embedded, split};
+use nn::optim::{Optimizer, Rule};
+use nn::picture::{Figure, Panels};
+use nn::run::{Defaults, RunArgs, RunFolder, result_line};
+use nn::schedule::Schedule;
+use nn::train::{Fit, Trainer};
+use rand::{SeedableRng, rngs::StdRng};
+use rayon::prelude::*;
+use vae::{Config, Family, Images, Vae};
+
+/// Compares a diagonal and a full covariance in the posterior
+#[derive(clap::Parser, serde::Serialize)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    run: RunArgs,
+    /// Dimensions of the latent space; exact posteriors are drawn for two
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    latent: usize,
+    /// How many seeds, from --seed on
+    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"))]
+    seeds: u64,
+    /// Draws of z for each image in the bound
+    #[arg(long, value_name = "N", default_value_t = 200, default_value_if("dry_run", "true", "2"))]
+    samples: usize,
+}
+
+fn main() -> ExitCode {
+    let defaults = Defaults { out: "out/vae-posterior_family", epochs: 200, batch_size: 32, lr: 2e-3 };
+    nn::run::main(defaults, |args: Args| args.run.in_pool(|| compare(&args))?)
+}
+
+const FAMILIES: [(&str, Family); 2] = [("diagonal", Family::Diagonal), ("full covariance", Family::Full)];
+
+/// A model with its θ, and its bound and log-likelihood on the test images.
+struct Trained {
+    vae: Vae,
+    theta: Arc<Vec<f32>>,
+    elbo: f64,
+    log_likelihood: f64,
+}
+
+fn train(args: &Args, posterior: Family, seed: u64, sets: &[LabelledImages; 2]) -> anyhow::Result<Trained> {
+    let [train, test] = sets;
+    let vae = Vae::new(&Config { posterior, ..Config::new(train.images.cols, &[64, 64], args.latent) });
+    let theta = vae.layout().init(&mut StdRng::seed_from_u64(seed));
+    let optimizer = Optimizer::new(Rule::ADAM, theta.len());
+    let mut trainer = Trainer::new(theta, optimizer, seed);
+    let fit = Fit {
+        epochs: args.run.epochs,
+        batch_size: args.run.batch_size,
+        rate: args.run.lr,
+        schedule: Schedule::Cosine { epochs: args.run.epochs },
+        patience: None,
+    };
+    trainer.fit(&Images::new(&vae, &train.images), args.run.rows(train.len()), None, &fit, &mut ())?;
+    let rows: Vec<usize> = (0..args.run.rows(test.len())).collect();
+    let bound = Images { samples: args.samples, ..Images::new(&vae, &test.images) };
+    let elbo = trainer.evaluate(&bound, &rows).parts[0];
+    let log_likelihood = vae.log_likelihood(trainer.theta(), &test.images.select(&rows), args.samples, seed);
+    let theta = trainer.theta().clone();
+    Ok(Trained { vae, theta, elbo, log_likelihood: log_likelihood.mean })
+}
+
+fn compare(args: &Args) -> anyhow::Result<()> {
+    let started = Instant::now();
+    anyhow::ensure!(args.run.data.is_none(), "this example has its data embedded");
+    anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
+    anyhow::ensure!(args.latent * args.samples > 0 && args.seeds > 1, "too little to compare");
+    let folder = RunFolder::open(&args.run, args)?;
+    let data = embedded::digits();
+    let sets = split(data.len(), [1497, 300], 0).map(|rows| data.select(&rows));
+
+    let jobs: Vec<(u64, Family)> =
+        (0..args.seeds).flat_map(|i| FAMILIES.map(|(_, family)| (args.run.seed + i, family))).collect();
+    let trained = jobs
+        .par_iter()
+        .map(|&(seed, family)| train(args, family, seed, &sets))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+
+    println!("bound of test images, nats per image; in brackets log p(x) by {} samples", args.samples);
+    println!("seed          diagonal   full covariance   difference");
+    let mut differences = Vec::new();
+    for (i, pair) in trained.chunks_exact(2).enumerate() {
+        let difference = pair[1].elbo - pair[0].elbo;
+        let [diagonal, full] = [0, 1].map(|i| format!("{:.3} ({:.3})", pair[i].elbo, pair[i].log_likelihood));
+        println!("{:4} {diagonal} {full} {difference:12.3}", args.run.seed + i as u64);
+        differences.push(difference);
+    }
+    let n = differences.len() as f64;
+    let mean = differences.iter().sum::<f64>() / n;
+    let sd = (differences.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+    println!("mean difference {mean:.3} ± {:.3} (standard error over seeds)", sd / n.sqrt());
+
+    let bars = differences.iter().enumerate().map(|(i, d)| (args.run.seed as f64 + i as f64, *d));
+    Figure::new("What a full covariance adds to the bound of test images")
+        .axes("seed", "ELBO with a full covariance − with a diagonal one, nats")
+        .bars("full − diagonal", 0.5, bars)
+        .line("mean", [-0.4, n - 0.6].map(|x| (args.run.seed as f64 + x, mean)))
+        .save(&folder.file("bounds.png"))?;
+    if args.latent == 2 {
+        posteriors(&trained[..2], &sets[1]).save(&folder.file("posteriors.png"))?;
+    }
+    println!("pictures are in {}", args.run.out.display());
+    let over =
+        |f: fn(&Trained) -> f64, family| trained.iter().skip(family).step_by(2).map(f).sum::<f64>() / n;
+    result_line(&[
+        ("elbo_diagonal", over(|t| t.elbo, 0)),
+        ("elbo_full", over(|t| t.elbo, 1)),
+        ("log_likelihood_diagonal", over(|t| t.log_likelihood, 0)),
+        ("log_likelihood_full", over(|t| t.log_likelihood, 1)),
+        ("difference", mean),
+        ("difference_se", sd / n.sqrt()),
+        ("smallest_difference", differences.iter().copied().fold(f64::INFINITY, f64::min)),
+        ("seconds", started.elapsed().as_secs_f64()),
+    ]);
+    Ok(())
+}
+
+/// p(z|x) ∝ p(x|z) p(z) on a grid around the posterior, and the ellipse of two standard deviations of q.
+fn posteriors(trained: &[Trained], test: &LabelledImages) -> Panels {
+    const SIDE: usize = 90;
+    let mut panels = Panels::new("Exact posteriors and q(z|x) at two standard deviations", 3);
+    for (Trained { vae, theta, .. }, (name, _)) in trained.iter().zip(FAMILIES) {
+        for image in 0..3 {
+            let x = test.images.select(&[image]);
+            let tape = Tape::new();
+            let on_tape = tape.shared_constant(theta, [theta.len()]);
+            let q = vae.encode(on_tape, tape.constant(&x.values, [1, x.cols]));
+            let round: Vec<f32> = (0..=100)
+                .flat_map(|i| {
+                    let angle = std::f32::consts::TAU * i as f32 / 100.0;
+                    [2.0 * angle.cos(), 2.0 * angle.sin()]
+                })
+                .collect();
+            let ellipse = q.sample_with(tape.constant(&round, [101, 1, 2])).to_vec();
+            let centre = q.mean().to_vec();
+            let reach = ellipse
+                .chunks_exact(2)
+                .fold(0.0_f32, |reach, z| reach.max((z[0] - centre[0]).abs()).max((z[1] - centre[1]).abs()));
+            let (centre, reach) = ([f64::from(centre[0]), f64::from(centre[1])], 1.6 * f64::from(reach));
+            let at = |i: usize| reach * ((2 * i + 1) as f64 / SIDE as f64 - 1.0);
+            let grid: Vec<f32> = (0..SIDE * SIDE)
+                .flat_map(|i| [(centre[0] + at(i % SIDE)) as f32, (centre[1] + at(i / SIDE)) as f32])
+                .collect();
+            let z = tape.constant(&grid, [SIDE * SIDE, 2]);
+            let images = tape.constant(&x.values.repeat(SIDE * SIDE), [SIDE * SIDE, x.cols]);
+            let log_joint = vae.decode(on_tape, z).log_prob(images) + z.square().sum_axis(1) * -0.5;
+            let log_joint: Vec<f64> = log_joint.to_vec().into_iter().map(f64::from).collect();
+            let cell = (2.0 * reach / SIDE as f64).powi(2);
+            let most = log_joint.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let total: f64 = log_joint.iter().map(|l| (l - most).exp() * cell).sum();
+            let around = |c: f64| c - reach..c + reach;
+            panels = panels.figure(
+                Figure::new(&format!("{name}: a {}", test.labels[image]))
+                    .axes("z₁", "z₂")
+                    .heat_map(
+                        "p(z|x)",
+                        (around(centre[0]), around(centre[1])),
+                        SIDE,
+                        log_joint.iter().map(|l| (l - most).exp() / total),
+                    )
+                    .line("q(z|x)", ellipse.chunks_exact(2).map(|z| (f64::from(z[0]), f64::from(z[1])))),
+            );
+        }
+    }
+    panels
+}

@@ -1,0 +1,299 @@
+//! A variational autoencoder of a table of numbers or counts, with gaps or without, such as genes or sensors:
+//!
+//!     cargo run --release -p vae --example table
+//!     cargo run --release -p vae --example table -- --csv FILE --colour COLUMN
+//!
+//! Every row gets latent coordinates and an anomaly score, −log p(x); every gap (an empty cell, NA, NaN or ?) its expectation
+//! given the rest of the row. A tenth of the cells is hidden while it learns, to say how well that goes. The column that
+//! colours the picture is not shown to the model. Without `--csv` the table is the embedded one of diabetes patients. Writes
+//! to `out/vae-table/`: `rows.csv` (coordinates, cluster, score), `imputed.csv`, and pictures.
+
+mod common;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context;
+use nn::Nonlinearity;
+use nn::data::table::{self, TableOptions};
+use nn::data::{Matrix, Standardizer, Table, embedded, split};
+use nn::optim::{Optimizer, Rule};
+use nn::picture::Figure;
+use nn::run::{Defaults, Run, RunArgs, result_line};
+use nn::schedule::Schedule;
+use nn::train::{End, Trainer};
+use rand::{SeedableRng, rngs::StdRng};
+use vae::{Config, Images, Imputation, Likelihood, Vae, adjusted_rand_index, k_means};
+
+/// Fits a variational autoencoder to a table: latent coordinates, filled gaps, anomaly scores
+#[derive(clap::Parser, serde::Serialize)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    run: RunArgs,
+    /// The table: cells separated by commas, semicolons, tabs or blanks, with or without a header [default: embedded]
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// The column that colours the picture, by name or number; the model does not see it [default: of the embedded table
+    /// progression, else none]
+    #[arg(long, value_name = "COLUMN")]
+    colour: Option<String>,
+    /// The cells are counts: a negative binomial likelihood instead of a normal one
+    #[arg(long)]
+    counts: bool,
+    /// Dimensions of the latent space; the picture shows the first two
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    latent: usize,
+    /// Width of the hidden layers
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    hidden: usize,
+    /// Clusters to look for in the latent space
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    clusters: usize,
+    /// Stop after so many epochs without a better bound of the validation rows
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    patience: usize,
+    /// Draws of z for each row in imputation and score
+    #[arg(long, value_name = "N", default_value_t = 1000, default_value_if("dry_run", "true", "2"))]
+    samples: usize,
+}
+
+fn main() -> ExitCode {
+    let defaults = Defaults { out: "out/vae-table", epochs: 600, batch_size: 32, lr: 1e-3 };
+    nn::run::main(defaults, |args: Args| args.run.in_pool(|| fit(&args))?)
+}
+
+/// The column that colours the picture.
+struct Colour {
+    name: String,
+    values: Vec<f64>,
+}
+
+/// The table without the column of the colour, and that one.
+fn read(args: &Args) -> anyhow::Result<(Table, Option<Colour>)> {
+    anyhow::ensure!(args.run.data.is_none(), "this example takes --csv FILE, not --data");
+    let (table, colour) = match &args.csv {
+        Some(file) => (table::read(file, &TableOptions { missing: true, ..TableOptions::default() })?, None),
+        None => (embedded::diabetes(), Some("progression")),
+    };
+    let Some(colour) = args.colour.as_deref().or(colour) else { return Ok((table, None)) };
+    let name = table.names[table.position(colour)?].clone();
+    let (rest, column) = table.split_target(colour)?;
+    anyhow::ensure!(!rest.names.is_empty(), "--colour {colour}: the table has no other column");
+    Ok((rest, Some(Colour { name, values: column.values.to_vec() })))
+}
+
+/// What a model can be fitted to: standardised numbers, or counts as they are.
+fn prepare(args: &Args, table: &Table) -> anyhow::Result<Option<Standardizer>> {
+    let (values, names) = (&table.values, &table.names);
+    anyhow::ensure!(
+        values.rows >= 10,
+        "{} rows are too few to learn from; at least 10 are wanted",
+        values.rows
+    );
+    for (j, name) in names.iter().enumerate() {
+        let mut column = (0..values.rows).map(|i| values.row(i)[j]).filter(|x| !x.is_nan()).peekable();
+        anyhow::ensure!(column.peek().is_some(), "column {name}: all of it is missing; leave it out");
+        if args.counts {
+            let wrong = column.find(|x| *x < 0.0 || x.fract() != 0.0);
+            anyhow::ensure!(
+                wrong.is_none(),
+                "column {name}: {}: not a count; leave out --counts",
+                wrong.unwrap_or(0.0)
+            );
+        }
+    }
+    if args.counts {
+        return Ok(None);
+    }
+    let standardizer = Standardizer::fit(values, &(0..values.rows).collect::<Vec<_>>());
+    for &j in standardizer.constant_columns() {
+        eprintln!("column {}: the same number everywhere, which tells a model nothing", names[j]);
+    }
+    Ok(Some(standardizer))
+}
+
+fn fit(args: &Args) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let positive = ![args.latent, args.hidden, args.clusters, args.samples].contains(&0);
+    anyhow::ensure!(positive, "--latent, --hidden, --clusters and --samples must be positive");
+    let (table, colour) = read(args)?;
+    let standardizer = prepare(args, &table)?;
+    anyhow::ensure!(args.clusters <= table.values.rows, "--clusters {}: more than rows", args.clusters);
+    let run = Run::open(&args.run, args)?;
+    let scaled = standardizer.as_ref().map_or_else(|| table.values.clone(), |s| s.apply(&table.values));
+    let x = scaled.map(|x| x as f32);
+
+    // A tenth of the cells is hidden from the model: they tell how well gaps are filled.
+    let cells = x.values.len();
+    let [order] = split(cells, [cells], args.run.seed);
+    let known = order.into_iter().filter(|&cell| !x.values[cell].is_nan());
+    let hidden: Vec<usize> = known.take(cells.div_ceil(10)).collect();
+    let mut holed = x.values.to_vec();
+    hidden.iter().for_each(|&cell| holed[cell] = f32::NAN);
+    let holed = Matrix::new(x.rows, x.cols, holed);
+
+    let validated = x.rows.div_ceil(10);
+    let parts = split(x.rows, [x.rows - validated, validated], args.run.seed).map(|rows| holed.select(&rows));
+    let likelihood = if args.counts { Likelihood::NegativeBinomial } else { Likelihood::NormalLearned };
+    let phi = Nonlinearity::Tanh;
+    let vae = Vae::new(&Config { phi, likelihood, ..Config::new(x.cols, &[args.hidden], args.latent) });
+    let theta = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
+    let optimizer = Optimizer::new(Rule::ADAM, theta.len()).clip_norm(100.0);
+    let mut trainer = Trainer::new(theta, optimizer, args.run.seed);
+    let objective = |data, samples| Images { samples, ..Images::new(&vae, data) };
+    let end = run
+        .train(
+            vae.layout(),
+            &mut trainer,
+            (&objective(&parts[0], 4), args.run.rows(parts[0].rows)),
+            Some((&objective(&parts[1], 4), args.run.rows(parts[1].rows))),
+            (Schedule::Cosine { epochs: args.run.epochs }, Some(args.patience)),
+        )
+        .map_err(anyhow::Error::from_boxed)?;
+    if end == End::Stopped {
+        return Ok(());
+    }
+    let theta = trainer.theta().clone();
+
+    // How well hidden cells are filled, in units of a column's spread.
+    let how = Imputation::Importance { samples: args.samples };
+    let spread = Standardizer::fit(&table.values, &(0..x.rows).collect::<Vec<_>>());
+    let guessed = vae.impute(&theta, &holed, how, args.run.seed);
+    let means = column_means(&holed);
+    let rmse = |guess: &dyn Fn(usize) -> f32| {
+        let scale = |cell: usize| if args.counts { spread.sd[cell % x.cols] } else { 1.0 };
+        let square = |&cell: &usize| (f64::from(guess(cell) - x.values[cell]) / scale(cell)).powi(2);
+        (hidden.iter().map(square).sum::<f64>() / hidden.len() as f64).sqrt()
+    };
+    let (rmse, rmse_mean) = (rmse(&|cell| guessed.values[cell]), rmse(&|cell| means[cell % x.cols]));
+    println!("{} rows, {} columns, {} cells hidden for a test", x.rows, x.cols, hidden.len());
+    println!("root mean square error of hidden cells, in standard deviations of their columns");
+    println!("  filled with the column's mean {rmse_mean:.3}, by the model {rmse:.3}");
+
+    let filled = vae.impute(&theta, &x, how, args.run.seed).map(f64::from);
+    let filled = standardizer.as_ref().map_or_else(|| filled.clone(), |s| s.invert(&filled));
+    let scores: Vec<f64> = vae
+        .log_likelihood_of_rows(&theta, &x, args.samples, args.run.seed)
+        .iter()
+        .map(|row| -row.mean)
+        .collect();
+    let codes = vae.codes(&theta, &x).0;
+    let clusters = k_means(&codes, args.clusters, 10, args.run.seed);
+    write_rows(&run.folder.file("rows.csv"), &codes, &clusters, &scores).context("rows.csv")?;
+    write_table(&run.folder.file("imputed.csv"), &table, &filled).context("imputed.csv")?;
+
+    let mut results = vec![
+        ("rmse_hidden", rmse),
+        ("rmse_mean", rmse_mean),
+        ("nll", scores.iter().sum::<f64>() / scores.len() as f64),
+        ("gaps", x.values.iter().filter(|x| x.is_nan()).count() as f64),
+    ];
+    let (classes, names) = match &colour {
+        Some(colour) => classes(colour),
+        None => (clusters.clone(), (1..=args.clusters).map(|cluster| format!("cluster {cluster}")).collect()),
+    };
+    if let Some(Colour { name, .. }) = &colour {
+        let agreement = adjusted_rand_index(&clusters, &classes);
+        println!("{} clusters agree with {name} by an adjusted Rand index of {agreement:.3}", args.clusters);
+        results.push(("adjusted_rand_index", agreement));
+    }
+    let mut strange: Vec<usize> = (0..x.rows).collect();
+    strange.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    let strangest: Vec<String> =
+        strange.iter().take(5).map(|&row| format!("{} ({:.1})", row + 1, scores[row])).collect();
+    println!("the strangest rows, with −log p(x) in nats: {}", strangest.join(", "));
+
+    if args.latent > 1 {
+        let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[0]), f64::from(codes.row(i)[1])));
+        Figure::new("Latent space: means of q(z|x) of the rows")
+            .axes("z₁", "z₂")
+            .legend(colour.as_ref().map_or("", |colour| &colour.name))
+            .classes(names, points.zip(classes))
+            .save(&run.folder.file("latent.png"))?;
+    }
+    histogram(&scores).save(&run.folder.file("scores.png"))?;
+    common::loss_figure(&trainer).save(&run.folder.file("loss.png"))?;
+    println!("rows.csv, imputed.csv, pictures and checkpoint are in {}", args.run.out.display());
+    results.push(("seconds", started.elapsed().as_secs_f64()));
+    result_line(&results);
+    Ok(())
+}
+
+/// Of what is not missing.
+fn column_means(x: &Matrix<f32>) -> Vec<f32> {
+    let mean = |j: usize| {
+        let known: Vec<f32> = (0..x.rows).map(|i| x.row(i)[j]).filter(|x| !x.is_nan()).collect();
+        known.iter().sum::<f32>() / known.len().max(1) as f32
+    };
+    (0..x.cols).map(mean).collect()
+}
+
+/// A class for each row: the column's numbers themselves if they are few, otherwise its quarters.
+fn classes(Colour { name, values: column }: &Colour) -> (Vec<usize>, Vec<String>) {
+    let mut sorted: Vec<f64> = column.iter().copied().filter(|x| !x.is_nan()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let mut distinct = sorted.clone();
+    distinct.dedup();
+    let (mut classes, mut names): (Vec<usize>, Vec<String>) = if distinct.len() <= 8 {
+        let class = |x: &f64| distinct.iter().position(|d| d == x).unwrap_or(distinct.len());
+        (column.iter().map(class).collect(), distinct.iter().map(|d| format!("{name} {d}")).collect())
+    } else {
+        let cuts: Vec<f64> = (1..4).map(|i| sorted[i * sorted.len() / 4]).collect();
+        let class = |x: &f64| if x.is_nan() { 4 } else { cuts.iter().filter(|cut| x >= *cut).count() };
+        let ends = [&[sorted[0]], &cuts[..], &[sorted[sorted.len() - 1]]].concat();
+        (
+            column.iter().map(class).collect(),
+            ends.windows(2).map(|e| format!("{} to {}", e[0], e[1])).collect(),
+        )
+    };
+    if classes.contains(&names.len()) {
+        names.push("missing".to_owned());
+    }
+    let last = names.len() - 1;
+    classes.iter_mut().for_each(|class| *class = (*class).min(last));
+    (classes, names)
+}
+
+fn histogram(scores: &[f64]) -> Figure {
+    const BINS: usize = 40;
+    let (low, high) =
+        scores.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &s| (low.min(s), high.max(s)));
+    let width = ((high - low) / BINS as f64).max(1e-9);
+    let mut counts = [0.0; BINS];
+    scores.iter().for_each(|s| counts[(((s - low) / width) as usize).min(BINS - 1)] += 1.0);
+    Figure::new("Anomaly scores").axes("−log p(x), nats", "rows").bars(
+        "rows",
+        width,
+        counts.iter().enumerate().map(|(i, count)| (low + (i as f64 + 0.5) * width, *count)),
+    )
+}
+
+fn write_rows(file: &Path, codes: &Matrix<f32>, clusters: &[usize], scores: &[f64]) -> std::io::Result<()> {
+    let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
+    let names: Vec<String> = (1..=codes.cols).map(|j| format!("z{j}")).collect();
+    writeln!(out, "row,{},cluster,score", names.join(","))?;
+    for (i, (cluster, score)) in clusters.iter().zip(scores).enumerate() {
+        let z: Vec<String> = codes.row(i).iter().map(f32::to_string).collect();
+        writeln!(out, "{},{},{},{score}", i + 1, z.join(","), cluster + 1)?;
+    }
+    out.flush()
+}
+
+/// The table as it was read, its gaps filled.
+fn write_table(file: &Path, table: &Table, filled: &Matrix<f64>) -> std::io::Result<()> {
+    let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
+    let quoted = |name: &String| match name.contains([',', '"']) {
+        true => format!("\"{}\"", name.replace('"', "\"\"")),
+        false => name.clone(),
+    };
+    writeln!(out, "{}", table.names.iter().map(quoted).collect::<Vec<_>>().join(","))?;
+    for i in 0..filled.rows {
+        let cells = table.values.row(i).iter().zip(filled.row(i));
+        let cells: Vec<String> = cells.map(|(x, f)| if x.is_nan() { *f } else { *x }.to_string()).collect();
+        writeln!(out, "{}", cells.join(","))?;
+    }
+    out.flush()
+}

@@ -1,0 +1,160 @@
+//! What is missing, from what was observed (lecture 001, "Missing data imputation after learning").
+
+use std::sync::Arc;
+
+use autograd::{Real, Tape};
+use nn::data::Matrix;
+use nn::noise::Noise;
+use rand::{SeedableRng, rngs::StdRng};
+use rayon::prelude::*;
+
+use crate::Vae;
+use crate::model::is_missing;
+use crate::posterior::standard;
+
+/// Rows that are imputed at a time.
+const CHUNK: usize = 16;
+
+/// How E[x_missing | x_observed] is estimated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imputation {
+    /// z ~ q(z|x) and x_missing ~ p(x|z) in turn, beginning at z ~ q(z|x_observed); the mean of E[x|z] over all sweeps but
+    /// the first fifth (Rezende, Mohamed & Wierstra 2014). It is for encoders that were trained on complete
+    /// rows; with q(z|x) = p(z|x) a Gibbs sampler.
+    PseudoGibbs {
+        /// How often.
+        sweeps: usize,
+    },
+    /// The mean of E[x|z] over draws z ~ q(z|x_observed) with weights p(x_observed|z) p(z) / q(z|x_observed), normalised
+    /// by their sum (Mattei & Frellsen 2019). It is for encoders that were trained with missing entries.
+    Importance {
+        /// The number of draws.
+        samples: usize,
+    },
+}
+
+impl Vae {
+    /// E[x_missing | x_observed] in the place of what is missing (NaN), (N, D + C) to (N, D).
+    ///
+    /// # Panics
+    /// If θ or the rows of x are not as long as the model wants them, or there are no sweeps or samples.
+    #[track_caller]
+    pub fn impute<F: Real>(
+        &self,
+        theta: &Arc<Vec<F>>,
+        x: &Matrix<F>,
+        how: Imputation,
+        seed: u64,
+    ) -> Matrix<F> {
+        self.check("impute", theta, x, self.inputs() + self.conditions());
+        let (Imputation::PseudoGibbs { sweeps: times } | Imputation::Importance { samples: times }) = how;
+        assert!(times > 0, "impute: {how:?}");
+        let chunks = x.values.par_chunks(CHUNK * x.cols).enumerate();
+        let values: Vec<Vec<F>> = chunks
+            .map_init(Tape::new, |tape, (chunk, x)| {
+                let noise = Noise::evaluation(seed).skip(chunk * CHUNK);
+                match how {
+                    Imputation::PseudoGibbs { sweeps } => {
+                        let rng = StdRng::seed_from_u64(seed ^ (chunk as u64).rotate_left(32));
+                        self.pseudo_gibbs(tape, theta, x, sweeps, noise, rng)
+                    }
+                    Imputation::Importance { samples } => self.weighted(tape, theta, x, samples, noise),
+                }
+            })
+            .collect();
+        Matrix::new(x.rows, self.inputs(), values.concat())
+    }
+
+    fn pseudo_gibbs<F: Real>(
+        &self,
+        tape: &mut Tape<F>,
+        theta: &Arc<Vec<F>>,
+        x: &[F],
+        sweeps: usize,
+        noise: Noise,
+        mut rng: StdRng,
+    ) -> Vec<F> {
+        let (width, latent, inputs) = (self.inputs() + self.conditions(), self.latent(), self.inputs());
+        let (rows, burn_in) = (x.len() / width, sweeps / 5);
+        let mut filled = x.to_vec();
+        let mut sum = vec![F::ZERO; rows * inputs];
+        for sweep in 0..sweeps {
+            tape.clear();
+            let theta = tape.shared_constant(theta, [theta.len()]);
+            let eps = tape.constant_with([rows, latent], |out| noise.normal(sweep, latent, out));
+            let data = self.rows(tape.constant(&filled, [rows, width]));
+            let q = self.family().at(latent, self.parameters_of(theta, &data));
+            let p = self.decode_under(theta, q.sample_with(eps), &data);
+            if sweep >= burn_in {
+                p.mean().with(|mean| sum.iter_mut().zip(mean).for_each(|(sum, &x)| *sum += x));
+            }
+            let drawn = p.draw(&mut rng);
+            for (i, drawn) in drawn.into_iter().enumerate() {
+                let at = i / inputs * width + i % inputs;
+                if is_missing(&x[at]) {
+                    filled[at] = drawn;
+                }
+            }
+            tape.clear();
+        }
+        let kept = F::from_f64((sweeps - burn_in) as f64);
+        sum.iter_mut().for_each(|sum| *sum = *sum / kept);
+        self.put(x, sum)
+    }
+
+    fn weighted<F: Real>(
+        &self,
+        tape: &mut Tape<F>,
+        theta: &Arc<Vec<F>>,
+        x: &[F],
+        samples: usize,
+        noise: Noise,
+    ) -> Vec<F> {
+        let (width, latent, inputs) = (self.inputs() + self.conditions(), self.latent(), self.inputs());
+        let rows = x.len() / width;
+        // Σ w E[x|z] and Σ w of each row, relative to the largest weight so far.
+        let mut sums = vec![(f64::NEG_INFINITY, 0.0, vec![0.0; inputs]); rows];
+        for first in (0..samples).step_by(64) {
+            let count = 64.min(samples - first);
+            tape.clear();
+            let theta = tape.shared_constant(theta, [theta.len()]);
+            let eps = tape.constant_with([count, rows, latent], |out| {
+                for (sample, out) in out.chunks_exact_mut(rows * latent).enumerate() {
+                    noise.normal(first + sample, latent, out);
+                }
+            });
+            let data = self.rows(tape.constant(x, [rows, width]));
+            let q = self.family().at(latent, self.parameters_of(theta, &data));
+            let z = q.sample_with(eps);
+            let p = self.decode_under(theta, z, &data);
+            let log_weight = data.log_prob(p) + standard(tape).log_prob(z) - q.log_prob_of_noise(eps);
+            let means = p.mean().to_vec();
+            for (i, log_weight) in log_weight.to_vec().iter().map(|w| w.to_f64()).enumerate() {
+                let (max, total, sum) = &mut sums[i % rows];
+                if log_weight > *max {
+                    let shrink = (*max - log_weight).exp();
+                    *total *= shrink;
+                    sum.iter_mut().for_each(|sum| *sum *= shrink);
+                    *max = log_weight;
+                }
+                let weight = (log_weight - *max).exp();
+                *total += weight;
+                let mean = &means[i * inputs..(i + 1) * inputs];
+                sum.iter_mut().zip(mean).for_each(|(sum, x)| *sum += weight * x.to_f64());
+            }
+            tape.clear();
+        }
+        let means = sums.iter().flat_map(|(_, total, sum)| sum.iter().map(move |x| F::from_f64(x / total)));
+        self.put(x, means.collect())
+    }
+
+    /// The means where rows (x | conditions) miss a number, the number elsewhere.
+    fn put<F: Real>(&self, x: &[F], mut means: Vec<F>) -> Vec<F> {
+        let (inputs, width) = (self.inputs(), self.inputs() + self.conditions());
+        for (x, means) in x.chunks_exact(width).zip(means.chunks_exact_mut(inputs)) {
+            let known = means.iter_mut().zip(x).filter(|(_, x)| !is_missing(*x));
+            known.for_each(|(mean, x)| *mean = *x);
+        }
+        means
+    }
+}

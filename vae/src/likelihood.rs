@@ -1,0 +1,197 @@
+//! The decoder's distributions p(x|z).
+
+use autograd::{Real, Shape, Var};
+use nn::density::{Bernoulli, Categorical, DiagNormal, Normal};
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, Gamma, Poisson, StandardNormal};
+
+/// ½ ln 2π
+const HALF_LN_2PI: f64 = 0.918_938_533_204_672_7;
+/// The logarithm of a rate is bounded smoothly to ±this: counts to 3 million.
+pub(crate) const LOG_RATE_BOUND: f64 = 15.0;
+
+/// The decoder's distribution p(x|z): independent variables, given z.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Likelihood {
+    /// Bernoulli variables; the decoder computes logits (lecture 002, "The Variational Auto Encoder (VAE)").
+    Bernoulli,
+    /// N(d(z), σ²I) with this σ (lecture 000, "Probabilistic version of the autoencoder").
+    Normal {
+        /// σ
+        sigma: f64,
+    },
+    /// N(d(z), σ²I) with one σ that is learned, beginning at 1; the slot `log_sigma` is log σ before its bound.
+    NormalLearned,
+    /// N(μ(z), diag σ²(z)), both computed by the decoder (lecture 001, "Multivariate Gaussian decoder with a diagonal
+    /// covariance structure").
+    NormalHead,
+    /// Variables with so many classes each, as one-hot rows one after the other (lecture 001, "Parameterization of
+    /// conditional distributions with Neural Networks"); the decoder computes logits.
+    Categorical {
+        /// The number of classes of each variable.
+        classes: usize,
+    },
+    /// Counts with rates e^d(z). The encoder sees ln(1 + x), here and below.
+    Poisson,
+    /// Counts of mean m = e^d(z) and variance m + m²/r, with one r for each variable that is learned, beginning at 1; the
+    /// slot `log_dispersion` is ln r before its bound.
+    NegativeBinomial,
+}
+
+impl Likelihood {
+    /// Whether x are counts.
+    pub fn is_of_counts(self) -> bool {
+        matches!(self, Self::Poisson | Self::NegativeBinomial)
+    }
+}
+
+/// p(x|z) for given z: (…, D).
+#[derive(Clone, Copy, Debug)]
+pub enum Observation<'t, F: Real> {
+    /// [`Likelihood::Bernoulli`]
+    Bernoulli(Bernoulli<'t, F>),
+    /// [`Likelihood::Normal`] and [`Likelihood::NormalLearned`]
+    Normal(Normal<'t, F>),
+    /// [`Likelihood::NormalHead`]
+    DiagNormal(DiagNormal<'t, F>),
+    /// [`Likelihood::Categorical`], logits (…, D / K, K)
+    Categorical(Categorical<'t, F>),
+    /// [`Likelihood::Poisson`]
+    Poisson {
+        /// ln E[x|z]
+        log_rate: Var<'t, F>,
+    },
+    /// [`Likelihood::NegativeBinomial`]
+    NegativeBinomial {
+        /// ln m = ln E[x|z]
+        log_mean: Var<'t, F>,
+        /// ln r, (D)
+        log_dispersion: Var<'t, F>,
+    },
+}
+
+impl<'t, F: Real> Observation<'t, F> {
+    /// log p(x|z), summed over the observed variables, (…, D) to (…).
+    #[track_caller]
+    pub fn log_prob(self, x: Var<'t, F>) -> Var<'t, F> {
+        match self {
+            Self::Bernoulli(p) => p.log_prob(x),
+            Self::Normal(p) => p.log_prob(x),
+            Self::DiagNormal(p) => p.log_prob(x),
+            _ => {
+                let terms = self.log_prob_each(x);
+                terms.sum_axis(terms.shape().rank() - 1)
+            }
+        }
+    }
+
+    /// log p(xᵢ|z) of each variable, (…, D). Of categorical variables, each class has its share x ln p.
+    ///
+    /// Poisson: x l − eˡ − ln x!,   l = ln E[x|z]
+    ///
+    /// Negative binomial: ln Γ(x + r) − ln Γ(r) − ln x! + r ln r/(r + m) + x ln m/(r + m)
+    #[track_caller]
+    pub fn log_prob_each(self, x: Var<'t, F>) -> Var<'t, F> {
+        let normal = |mu: Var<'t, F>, log_sigma: Var<'t, F>| {
+            let r = (x - mu) * log_sigma.neg().exp();
+            r.square() * F::from_f64(-0.5) - log_sigma - F::from_f64(HALF_LN_2PI)
+        };
+        let log_factorial = || (x + F::ONE).lgamma();
+        match self {
+            Self::Bernoulli(p) => x * p.logits - p.logits.softplus(),
+            Self::Normal(p) => normal(p.mu, p.log_sigma),
+            Self::DiagNormal(p) => normal(p.mu(), p.log_sigma()),
+            Self::Categorical(p) => {
+                let log_p = p.logits.log_softmax_axis(p.logits.shape().rank() - 1);
+                x * flat(log_p, x.shape().last())
+            }
+            Self::Poisson { log_rate } => x * log_rate - log_rate.exp() - log_factorial(),
+            Self::NegativeBinomial { log_mean, log_dispersion } => {
+                let (r, odds) = (log_dispersion.exp(), log_mean - log_dispersion);
+                let ways = (x + r).lgamma() - r.lgamma() - log_factorial();
+                ways + r * odds.neg().log_sigmoid() + x * odds.log_sigmoid()
+            }
+        }
+    }
+
+    /// E[x|z] (…, D)
+    #[track_caller]
+    pub fn mean(self) -> Var<'t, F> {
+        match self {
+            Self::Bernoulli(p) => p.mean(),
+            Self::Normal(p) => p.mu,
+            Self::DiagNormal(p) => p.mu(),
+            Self::Categorical(p) => {
+                let shape = p.logits.shape();
+                let p = p.logits.log_softmax_axis(shape.rank() - 1).exp();
+                flat(p, shape.without(shape.rank() - 1).last() * shape.last())
+            }
+            Self::Poisson { log_rate } => log_rate.exp(),
+            Self::NegativeBinomial { log_mean, .. } => log_mean.exp(),
+        }
+    }
+
+    /// A draw x ~ p(x|z), (…, D), as plain numbers.
+    #[track_caller]
+    pub fn draw(self, rng: &mut impl Rng) -> Vec<F> {
+        let mut x = self.mean().to_vec();
+        let gauss = |rng: &mut _| -> f64 { StandardNormal.sample(rng) };
+        let poisson = |rate: f64, rng: &mut _| match Poisson::new(rate) {
+            Ok(poisson) => poisson.sample(rng),
+            Err(_) => 0.0, // a rate of 0
+        };
+        match self {
+            Self::Bernoulli(_) => {
+                x.iter_mut().for_each(|x| *x = F::from_f64(f64::from(rng.random::<f64>() < x.to_f64())));
+            }
+            Self::Normal(p) => {
+                let sigma = p.log_sigma.exp().to_vec();
+                let sigmas = sigma.iter().cycle();
+                x.iter_mut().zip(sigmas).for_each(|(x, &s)| *x += s * F::from_f64(gauss(rng)));
+            }
+            Self::DiagNormal(p) => {
+                let sigma = p.log_sigma().exp().to_vec();
+                x.iter_mut().zip(sigma).for_each(|(x, s)| *x += s * F::from_f64(gauss(rng)));
+            }
+            Self::Categorical(p) => {
+                for row in x.chunks_exact_mut(p.logits.shape().last()) {
+                    let mut rest = rng.random::<f64>();
+                    let passed = |p: &&F| {
+                        rest -= p.to_f64();
+                        rest >= 0.0
+                    };
+                    let class = row.iter().take_while(passed).count().min(row.len() - 1);
+                    row.fill(F::ZERO);
+                    row[class] = F::ONE;
+                }
+            }
+            Self::Poisson { .. } => {
+                x.iter_mut().for_each(|x| *x = F::from_f64(poisson(x.to_f64(), rng)));
+            }
+            Self::NegativeBinomial { log_dispersion, .. } => {
+                // A Poisson variable whose rate is a gamma variable.
+                let r = log_dispersion.exp().to_vec();
+                for (x, r) in x.iter_mut().zip(r.iter().cycle()) {
+                    let rate = Gamma::new(r.to_f64(), x.to_f64() / r.to_f64());
+                    *x = F::from_f64(poisson(rate.map_or(0.0, |rate| rate.sample(rng)), rng));
+                }
+            }
+        }
+        x
+    }
+}
+
+/// (…, V, K) to (…, V K)
+#[track_caller]
+fn flat<F: Real>(x: Var<'_, F>, width: usize) -> Var<'_, F> {
+    let shape = x.shape();
+    x.reshape(shape.without(shape.rank() - 1).with_last(width))
+}
+
+/// (…, V K) to (…, V, K)
+#[track_caller]
+pub(crate) fn unflat<F: Real>(x: Var<'_, F>, classes: usize) -> Var<'_, F> {
+    let shape = x.shape();
+    let leading = &shape.dims()[..shape.rank() - 1];
+    x.reshape(Shape::new(&[leading, &[shape.last() / classes, classes]].concat()))
+}

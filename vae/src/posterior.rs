@@ -1,0 +1,145 @@
+//! Families of posteriors q(z|x).
+
+use autograd::{Real, Shape, Var};
+use nn::density::{DiagNormal, Normal};
+
+/// log σ of every normal that a network computes is bounded smoothly to ±this: a σ between 3e-4 and 3000.
+pub(crate) const LOG_SIGMA_BOUND: f64 = 8.0;
+
+/// Which q(z|x) are to be had: the parameters λ of one of them are a row that the encoder computes, or a datum's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// N(μ, diag σ²): rows (μ | log σ) (lecture 001, "Factorized Gaussian Posterior").
+    #[default]
+    Diagonal,
+    /// N(μ, L Lᵀ), L = diag σ + M with M strictly lower triangular: rows (μ | log σ | M row after row) (lecture 001, "Full
+    /// Gaussian posterior").
+    Full,
+}
+
+impl Family {
+    /// How many numbers λ there are for z of `latent` dimensions.
+    pub fn parameters(self, latent: usize) -> usize {
+        match self {
+            Self::Diagonal => 2 * latent,
+            Self::Full => 2 * latent + latent * latent.saturating_sub(1) / 2,
+        }
+    }
+
+    /// The density of rows λ (…, parameters), as a network computes them: log σ is bounded smoothly.
+    ///
+    /// # Panics
+    /// If the rows have another length.
+    #[track_caller]
+    pub fn at<'t, F: Real>(self, latent: usize, lambda: Var<'t, F>) -> Posterior<'t, F> {
+        let (shape, wanted) = (lambda.shape(), self.parameters(latent));
+        assert!(shape.last() == wanted, "posterior: {shape}: rows of {wanted} numbers are wanted");
+        let bound =
+            |packed: Var<'t, F>| DiagNormal { packed: packed.bound_log_sigma(F::from_f64(LOG_SIGMA_BOUND)) };
+        if wanted == 2 * latent {
+            return Posterior { diagonal: bound(lambda), lower: None };
+        }
+        let below = wanted - 2 * latent;
+        // Where each of the numbers goes in a matrix: a product with zeros and ones.
+        let places = lambda.tape().constant_with([below, latent * latent], |out| {
+            out.fill(F::ZERO);
+            let cells = (0..latent).flat_map(|i| (0..i).map(move |j| i * latent + j));
+            out.chunks_exact_mut(latent * latent).zip(cells).for_each(|(row, cell)| row[cell] = F::ONE);
+        });
+        let rows = lambda.columns(2 * latent..wanted).reshape([shape.size() / wanted, below]);
+        let lower = rows.matmul(places).reshape(matrices(shape, latent));
+        Posterior { diagonal: bound(lambda.columns(0..2 * latent)), lower: Some(lower) }
+    }
+}
+
+/// (…, n) to (…, latent, latent)
+#[track_caller]
+fn matrices(rows: Shape, latent: usize) -> Shape {
+    let leading = &rows.dims()[..rows.rank().saturating_sub(1)];
+    Shape::new(&[leading, &[latent, latent]].concat())
+}
+
+/// q(z|x) for every datum: N(μ, L Lᵀ), L = diag σ + M with M strictly lower triangular.
+#[derive(Clone, Copy, Debug)]
+pub struct Posterior<'t, F: Real> {
+    /// N(μ, diag σ²), rows (…, 2L)
+    pub diagonal: DiagNormal<'t, F>,
+    /// M (…, L, L), zeros on and above the diagonal; none in the diagonal family
+    pub lower: Option<Var<'t, F>>,
+}
+
+impl<'t, F: Real> Posterior<'t, F> {
+    /// E_q(z) = μ (…, L)
+    pub fn mean(self) -> Var<'t, F> {
+        self.diagonal.mu()
+    }
+
+    /// z = μ + L ε, ε standard normal (…, L); with further leading axes in ε, several samples of each row.
+    #[track_caller]
+    pub fn sample_with(self, eps: Var<'t, F>) -> Var<'t, F> {
+        let z = self.diagonal.sample_with(eps);
+        match self.lower {
+            Some(lower) => z + times(lower, eps),
+            None => z,
+        }
+    }
+
+    /// log q(z|x) at z = μ + L ε, by the Jacobian of that map: Σᵢ log N(εᵢ; 0, 1) − log σᵢ
+    #[track_caller]
+    pub fn log_prob_of_noise(self, eps: Var<'t, F>) -> Var<'t, F> {
+        let log_sigma = self.diagonal.log_sigma();
+        standard(eps.tape()).log_prob(eps) - log_sigma.sum_axis(log_sigma.shape().rank() - 1)
+    }
+
+    /// log q(z|x) at any z (…, L).
+    #[track_caller]
+    pub fn log_prob(self, z: Var<'t, F>) -> Var<'t, F> {
+        let Some(lower) = self.lower else { return self.diagonal.log_prob(z) };
+        let latent = self.diagonal.dim();
+        let (difference, scale) = (z - self.mean(), self.diagonal.log_sigma().neg().exp());
+        // ε = L⁻¹ (z − μ) by forward substitution: each ε takes those before it.
+        let mut eps: Vec<Var<'t, F>> = Vec::with_capacity(latent);
+        for i in 0..latent {
+            let mut rest = difference.columns(i..i + 1);
+            for (j, &known) in eps.iter().enumerate() {
+                rest = rest - entry(lower, i, j) * known;
+            }
+            eps.push(rest * scale.columns(i..i + 1));
+        }
+        let last = difference.shape().rank() - 1;
+        self.log_prob_of_noise(Var::concatenate(&eps, last))
+    }
+
+    /// KL(q ‖ N(0, I)) = Σᵢ ½ (μᵢ² + σᵢ² + Σⱼ Mᵢⱼ² − 1) − log σᵢ
+    #[track_caller]
+    pub fn kl_to_standard(self) -> Var<'t, F> {
+        let diagonal = self.diagonal.kl_to_standard();
+        let Some(lower) = self.lower else { return diagonal };
+        let rank = lower.shape().rank();
+        diagonal + lower.square().sum_axis(rank - 1).sum_axis(rank - 2) * F::from_f64(0.5)
+    }
+}
+
+/// N(0, I), the prior of z.
+pub(crate) fn standard<F: Real>(tape: &autograd::Tape<F>) -> Normal<'_, F> {
+    let zero = tape.constant(&[F::ZERO], []);
+    Normal { mu: zero, log_sigma: zero }
+}
+
+/// M ε for matrices (…, L, L) and vectors, (…, L), either with fewer leading axes.
+#[track_caller]
+fn times<'t, F: Real>(lower: Var<'t, F>, eps: Var<'t, F>) -> Var<'t, F> {
+    let shape = eps.shape();
+    let leading = &shape.dims()[..shape.rank() - 1];
+    let product = lower * eps.reshape(Shape::new(&[leading, &[1, shape.last()]].concat()));
+    product.sum_axis(product.shape().rank() - 1)
+}
+
+/// The entry (i, j) of every matrix in a stack, (…, L, L) to (…, 1).
+#[track_caller]
+fn entry<F: Real>(stack: Var<'_, F>, i: usize, j: usize) -> Var<'_, F> {
+    let shape = stack.shape();
+    let (latent, leading) = (shape.last(), &shape.dims()[..shape.rank() - 2]);
+    let rows = stack.reshape(Shape::new(&[leading, &[latent * latent]].concat()));
+    rows.columns(i * latent + j..i * latent + j + 1)
+}

@@ -1,0 +1,421 @@
+//! Families of posteriors, bounds and their gradients.
+
+use std::sync::Arc;
+
+use autograd::gradcheck::{Sample, check, check_theta};
+use autograd::{Nonlinearity, Tape, Var};
+use nn::Init;
+use nn::data::Matrix;
+use nn::noise::Noise;
+use nn::optim::{Optimizer, Rule};
+use nn::train::{Batch, Objective, Trainer};
+use rand::{SeedableRng, rngs::StdRng};
+use vae::{Bound, Config, Elbo, Family, Images, Likelihood, Local, SemiAmortised, Vae};
+
+/// Of θ, x and ε.
+type Value<'a> = dyn for<'t> Fn(Var<'t, f64>, Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64> + 'a;
+type Parts<'a> = dyn for<'t> Fn(Var<'t, f64>, Var<'t, f64>, Var<'t, f64>) -> Elbo<'t, f64> + 'a;
+
+const FAMILIES: [Family; 2] = [Family::Diagonal, Family::Full];
+
+const LIKELIHOODS: [Likelihood; 7] = [
+    Likelihood::Bernoulli,
+    Likelihood::Normal { sigma: 0.7 },
+    Likelihood::NormalLearned,
+    Likelihood::NormalHead,
+    Likelihood::Categorical { classes: 2 },
+    Likelihood::Poisson,
+    Likelihood::NegativeBinomial,
+];
+
+/// D = 4, C = 1, L = 3, one hidden layer each; nothing is 0.
+fn model(posterior: Family, likelihood: Likelihood) -> Vae {
+    let phi = Nonlinearity::Tanh;
+    let config = Config { posterior, likelihood, phi, conditions: 1, ..Config::new(4, &[5], 3) };
+    Vae::with_init(&config, |_, _, _| (Init::Normal(0.6), Init::Normal(0.3)))
+}
+
+fn theta_of(vae: &Vae) -> Arc<Vec<f64>> {
+    Arc::new(vae.layout().init(&mut StdRng::seed_from_u64(2)))
+}
+
+/// The same with posteriors near the prior, whose weights have no long tails.
+fn mild_theta_of(vae: &Vae) -> Arc<Vec<f64>> {
+    let mut theta = theta_of(vae).to_vec();
+    for slot in vae.layout().slots().iter().filter(|slot| slot.name().starts_with("encoder")) {
+        theta[slot.range()].iter_mut().for_each(|x| *x *= 0.4);
+    }
+    Arc::new(theta)
+}
+
+/// Rows (x | condition) of numbers in 0..1, made 0 or 1 for variables that are not normal.
+fn data(likelihood: Likelihood, rows: usize) -> Matrix<f64> {
+    let number = |i: usize| 0.5 + 0.5 * ((i * i) as f64 * 0.37).sin();
+    let normal =
+        matches!(likelihood, Likelihood::Normal { .. } | Likelihood::NormalLearned | Likelihood::NormalHead);
+    let cell = |i: usize| if normal || i % 5 == 4 { number(i) } else { number(i).round() };
+    Matrix::new(rows, 5, (0..rows * 5).map(cell).collect())
+}
+
+fn noise(seed: u64, samples: usize, rows: usize) -> Vec<f64> {
+    let mut noise = vec![0.0; samples * rows * 3];
+    Noise::new(seed, 0).normal(0, 3, &mut noise);
+    noise
+}
+
+/// Mean and standard error.
+fn average(draws: &[f64]) -> (f64, f64) {
+    let n = draws.len() as f64;
+    let mean = draws.iter().sum::<f64>() / n;
+    let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+    (mean, (variance / (n - 1.0)).sqrt())
+}
+
+/// Rows λ of the full family for L = 3, and their μ and L.
+fn full() -> (Vec<f64>, [f64; 3], [[f64; 3]; 3]) {
+    let (mu, s, m) = ([0.3, -0.7, 1.1], [0.2_f64, -0.4, 0.1], [0.5, -0.8, 0.6]);
+    let lambda = [&mu[..], &s.map(|s| 8.0 * (s / 8.0).atanh()), &m].concat();
+    let l = [[s[0].exp(), 0.0, 0.0], [m[0], s[1].exp(), 0.0], [m[1], m[2], s[2].exp()]];
+    (lambda, mu, l)
+}
+
+/// log N(z; μ, L Lᵀ) by Gaussian elimination of the covariance.
+fn direct(z: &[f64], mu: [f64; 3], l: [[f64; 3]; 3]) -> f64 {
+    let mut a: [[f64; 4]; 3] = std::array::from_fn(|i| {
+        std::array::from_fn(|j| match j {
+            3 => z[i] - mu[i],
+            _ => (0..3).map(|k| l[i][k] * l[j][k]).sum(),
+        })
+    });
+    let mut determinant = 1.0;
+    for i in 0..3 {
+        determinant *= a[i][i];
+        for row in i + 1..3 {
+            let factor = a[row][i] / a[i][i];
+            (i..4).for_each(|j| a[row][j] -= factor * a[i][j]);
+        }
+    }
+    let mut solution = [0.0; 3];
+    for i in (0..3).rev() {
+        let known: f64 = (i + 1..3).map(|j| a[i][j] * solution[j]).sum();
+        solution[i] = (a[i][3] - known) / a[i][i];
+    }
+    let square: f64 = (0..3).map(|i| (z[i] - mu[i]) * solution[i]).sum();
+    -0.5 * (square + determinant.ln() + 3.0 * (2.0 * std::f64::consts::PI).ln())
+}
+
+#[test]
+fn the_full_family_has_the_density_and_divergence_of_its_covariance() {
+    let (lambda, mu, l) = full();
+    assert_eq!((Family::Full.parameters(3), Family::Diagonal.parameters(3)), (lambda.len(), 6));
+    let (tape, draws) = (Tape::new(), 40_000);
+    let q = Family::Full.at(3, tape.constant(&lambda, [1, 9]));
+    let eps = tape.constant(&noise(1, draws, 1), [draws, 1, 3]);
+    let z = q.sample_with(eps);
+    let (by_noise, by_value) = (q.log_prob_of_noise(eps).to_vec(), q.log_prob(z).to_vec());
+    for (i, z) in z.to_vec().chunks_exact(3).enumerate().take(50) {
+        let direct = direct(z, mu, l);
+        assert!((by_noise[i] - direct).abs() < 1e-11, "{} and {direct}", by_noise[i]);
+        assert!((by_value[i] - direct).abs() < 1e-11, "{} and {direct}", by_value[i]);
+    }
+    // KL = E_q[log q − log p]
+    let prior = z.square().sum_axis(2) * -0.5 - 1.5 * (2.0 * std::f64::consts::PI).ln();
+    let (mean, se) = average(&(q.log_prob_of_noise(eps) - prior).to_vec());
+    let closed = q.kl_to_standard().item();
+    assert!((mean - closed).abs() < 5.0 * se && se < 0.02 * closed, "{mean} ± {se}, not {closed}");
+    // Without M it is the diagonal family.
+    let diagonal = Family::Diagonal.at(3, tape.constant(&lambda[..6], [1, 6]));
+    let zeros = Family::Full.at(3, tape.constant(&[&lambda[..6], &[0.0; 3]].concat(), [1, 9]));
+    assert!((diagonal.kl_to_standard().item() - zeros.kl_to_standard().item()).abs() < 1e-14);
+    let difference = diagonal.log_prob_of_noise(eps) - diagonal.log_prob(diagonal.sample_with(eps));
+    assert!(difference.to_vec().iter().all(|d| d.abs() < 1e-11));
+}
+
+#[test]
+fn samples_and_densities_of_both_families_have_the_right_gradients() {
+    for family in FAMILIES {
+        let inputs = [Sample::uniform([2, family.parameters(3)], -0.8..0.8), Sample::any([4, 2, 3])];
+        check("sample", &inputs, |_, v| family.at(3, v[0]).sample_with(v[1])).unwrap();
+        check("jacobian", &inputs, |_, v| family.at(3, v[0]).log_prob_of_noise(v[1])).unwrap();
+        check("density", &inputs, |_, v| family.at(3, v[0]).log_prob(v[1])).unwrap();
+        check("divergence", &inputs[..1], |_, v| family.at(3, v[0]).kl_to_standard()).unwrap();
+    }
+}
+
+#[test]
+fn every_bound_has_the_right_gradient_for_every_family_and_likelihood() {
+    for family in FAMILIES {
+        for likelihood in LIKELIHOODS {
+            let vae = model(family, likelihood);
+            let (theta, complete, eps) = (theta_of(&vae), data(likelihood, 3), noise(4, 4, 3));
+            let mut gaps = complete.values.to_vec();
+            (gaps[1], gaps[2], gaps[10]) = (f64::NAN, f64::NAN, f64::NAN);
+            for x in [complete.values.to_vec(), gaps] {
+                let check = |name: &str, f: &Value<'_>| {
+                    check_theta(&format!("{name} {family:?} {likelihood:?}"), &theta, 3, |tape, theta| {
+                        f(theta, tape.constant(&x, [3, 5]), tape.constant(&eps, [4, 3, 3])).sum()
+                    })
+                    .unwrap();
+                };
+                check("closed form", &|theta, x, eps| vae.elbo(theta, x, eps).value());
+                check("at the samples", &|theta, x, eps| vae.elbo_samples(theta, x, eps).value());
+                check("importance weighted", &|theta, x, eps| {
+                    vae.elbo_samples(theta, x, eps).importance_weighted()
+                });
+            }
+        }
+    }
+}
+
+/// d/dt of a bound along a direction of θ.
+fn slope(vae: &Vae, theta: &Arc<Vec<f64>>, bound: impl for<'t> Fn(Var<'t, f64>) -> Var<'t, f64>) -> f64 {
+    let mut tape = Tape::new();
+    let (_, gradient) = tape.value_and_grad(theta, |_, theta| bound(theta));
+    let direction = (0..vae.layout().size()).map(|i| (1.0 + i as f64).sin());
+    gradient.iter().zip(direction).map(|(g, d)| g * d).sum()
+}
+
+#[test]
+fn the_score_function_estimates_the_gradient_of_the_bound() {
+    for family in FAMILIES {
+        let likelihood = Likelihood::Bernoulli;
+        let vae = model(family, likelihood);
+        let (theta, x) = (mild_theta_of(&vae), data(likelihood, 2));
+        for samples in [1, 5] {
+            let repeats = 20_000 / samples as u64;
+            let slopes = |f: &Parts<'_>| {
+                let each = |seed: u64| {
+                    slope(&vae, &theta, |theta| {
+                        let tape = theta.tape();
+                        let eps = tape.constant(&noise(seed, samples, 2), [samples, 2, 3]);
+                        f(theta, tape.constant(&x.values, [2, 5]), eps).value().sum()
+                    })
+                };
+                average(&(0..repeats).map(each).collect::<Vec<_>>())
+            };
+            let (score, score_se) = slopes(&|theta, x, eps| vae.score_function(theta, x, eps));
+            let (path, path_se) = slopes(&|theta, x, eps| vae.elbo(theta, x, eps));
+            let se = score_se.hypot(path_se);
+            assert!((score - path).abs() < 5.0 * se, "{family:?} {samples}: {score} and {path} ± {se}");
+            assert!(se < 0.1 * path.abs(), "{family:?} {samples}: ± {se} cannot tell {path} from 0");
+            assert!(path_se < score_se, "{family:?} {samples}: {path_se} and {score_se}");
+        }
+    }
+}
+
+#[test]
+fn the_score_function_s_value_is_the_bound_at_its_samples() {
+    let vae = model(Family::Full, Likelihood::Poisson);
+    let (theta, x) = (theta_of(&vae), data(Likelihood::Poisson, 3));
+    let tape = Tape::new();
+    let (theta, x) = (tape.shared_parameter(&theta, [theta.len()]), tape.constant(&x.values, [3, 5]));
+    let eps = tape.constant(&noise(3, 6, 3), [6, 3, 3]);
+    let samples = vae.elbo_samples(theta, x, eps);
+    let score = vae.score_function(theta, x, eps);
+    for (direct, score) in [(samples.kl, score.kl), (samples.log_likelihood, score.log_likelihood)] {
+        let pairs = direct.mean_axis(0).to_vec().into_iter().zip(score.to_vec());
+        pairs.for_each(|(a, b)| assert!((a - b).abs() < 1e-10, "{a} and {b}"));
+    }
+}
+
+#[test]
+fn the_importance_weighted_bound_grows_with_the_samples_and_begins_at_the_elbo() {
+    let (vae, k) = (model(Family::Diagonal, Likelihood::Bernoulli), 12);
+    let (theta, x) = (mild_theta_of(&vae), data(Likelihood::Bernoulli, 4));
+    let tape = Tape::new();
+    let on_tape = tape.shared_constant(&theta, [theta.len()]);
+    let data = tape.constant(&x.values, [4, 5]);
+    let eps = noise(7, k, 4);
+    let bound = |chosen: &[usize]| {
+        let eps: Vec<f64> = chosen.iter().flat_map(|&i| &eps[i * 12..(i + 1) * 12]).copied().collect();
+        let eps = tape.constant(&eps, [chosen.len(), 4, 3]);
+        vae.elbo_samples(on_tape, data, eps).importance_weighted().to_vec()
+    };
+    let mean_over = |sets: Vec<Vec<usize>>| {
+        let n = sets.len() as f64;
+        sets.iter()
+            .fold(vec![0.0; 4], |sum, set| sum.iter().zip(bound(set)).map(|(a, b)| a + b / n).collect())
+    };
+    // Jensen for the very samples (Burda et al. 2016, appendix A): the mean over all subsets of one sample fewer is lower.
+    let all: Vec<usize> = (0..k).collect();
+    let mut last = mean_over(vec![all.clone()]);
+    for size in (1..k).rev() {
+        let first = &all[..size + 1];
+        let subsets = |set: &[usize]| -> Vec<Vec<usize>> {
+            set.iter().map(|&out| set.iter().copied().filter(|&i| i != out).collect()).collect()
+        };
+        let (whole, fewer) = (bound(first), mean_over(subsets(first)));
+        for (whole, fewer) in whole.iter().zip(&fewer) {
+            assert!(fewer <= whole && whole - fewer > 1e-9, "{size}: {fewer} and {whole}");
+        }
+        last = fewer;
+    }
+    let elbo = vae.elbo_samples(on_tape, data, tape.constant(&eps[..24], [2, 4, 3])).value().mean_axis(0);
+    elbo.to_vec().iter().zip(&last).for_each(|(a, b)| assert!((a - b).abs() < 1e-12, "{a} and {b}"));
+
+    // In expectation, over many draws, towards log p(x).
+    let limit = vae.log_likelihood(&theta, &x, 100_000, 1).mean;
+    let expected = |k: usize| {
+        let eps = tape.constant(&noise(8, k * 3000, 4), [k, 3000 * 4, 3]);
+        let data = tape.constant(&x.values.repeat(3000), [12_000, 5]);
+        average(&vae.elbo_samples(on_tape, data, eps).importance_weighted().to_vec()).0
+    };
+    let bounds = [1, 2, 5, 20].map(expected);
+    assert!(bounds.windows(2).all(|pair| pair[0] < pair[1]), "{bounds:?}");
+    assert!(bounds[3] < limit && limit - bounds[3] < 0.2 * (limit - bounds[0]), "{bounds:?} and {limit}");
+}
+
+fn to_single(x: &Matrix<f64>) -> Matrix<f32> {
+    x.map(|x| x as f32)
+}
+
+#[test]
+fn objectives_are_their_bounds_with_beta_and_its_warm_up() {
+    let vae = model(Family::Full, Likelihood::Bernoulli);
+    let (theta, x) = (theta_of(&vae), to_single(&data(Likelihood::Bernoulli, 6)));
+    let theta = Arc::new(theta.iter().map(|&x| x as f32).collect::<Vec<_>>());
+    let rows = [4, 1, 2];
+    let batch = |epoch| Batch { rows: &rows, noise: Noise::new(3, 0), epoch };
+    for bound in [Bound::ClosedForm, Bound::MonteCarlo, Bound::ImportanceWeighted, Bound::ScoreFunction] {
+        for samples in [1, 4] {
+            let images = Images { bound, samples, beta: 0.5, warm_up: 3, ..Images::new(&vae, &x) };
+            for (epoch, beta) in [(0, 0.125), (1, 0.25), (3, 0.5), (9, 0.5)] {
+                assert_eq!(images.beta_in(epoch), beta);
+                let tape = Tape::new();
+                let theta = tape.shared_parameter(&theta, [theta.len()]);
+                let mut parts = [0.0; 3];
+                let loss = images.loss(theta, &batch(epoch), &mut parts).item();
+                let x = tape.constant(&x.select(&rows).values, [3, 5]);
+                let eps = tape.constant_with([samples, 3, 3], |out| {
+                    for (sample, out) in out.chunks_exact_mut(9).enumerate() {
+                        Noise::new(3, 0).normal(sample, 3, out);
+                    }
+                });
+                let each = vae.elbo_samples(theta, x, eps);
+                let kl = match bound {
+                    Bound::ClosedForm => vae.elbo(theta, x, eps).kl.sum().item(),
+                    _ => each.kl.mean_axis(0).sum().item(),
+                };
+                let log_likelihood = each.log_likelihood.mean_axis(0).sum().item();
+                let wanted = match bound {
+                    Bound::ImportanceWeighted => {
+                        let weight = each.log_likelihood - each.kl * beta as f32;
+                        (weight.log_sum_exp_axis(0) - (samples as f32).ln()).sum().neg().item()
+                    }
+                    _ => kl * beta as f32 - log_likelihood,
+                };
+                let name = format!("{bound:?} {samples} {epoch}");
+                assert!((loss - wanted).abs() < 1e-4, "{name}: {loss}, not {wanted}");
+                let wanted = [log_likelihood - kl, log_likelihood, kl].map(f64::from);
+                let near = parts.iter().zip(wanted).all(|(part, wanted)| (part - wanted).abs() < 1e-4);
+                assert!(near, "{name}: {parts:?}, not {wanted:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn posteriors_of_their_own_reach_a_higher_bound_than_the_encoder_and_cost_the_stated_parameters() {
+    for family in FAMILIES {
+        let vae = model(family, Likelihood::Bernoulli);
+        let (theta, x) = (theta_of(&vae), data(Likelihood::Bernoulli, 5));
+        let tape = Tape::new();
+        let encoded =
+            vae.parameters(tape.shared_constant(&theta, [theta.len()]), tape.constant(&x.values, [5, 5]));
+        let start = Matrix::new(5, family.parameters(3), encoded.to_vec());
+        let noise = |step| (8, Noise::new(1, step));
+        let amortised =
+            Local::new(start.clone(), Rule::ADAM).elbo(&vae, &theta, &x, (4000, Noise::new(2, 0)));
+        let zeros = Matrix::new(5, start.cols, vec![0.0; start.values.len()]);
+        let mut found = Vec::new();
+        for start in [start, zeros] {
+            let mut local = Local::new(start, Rule::ADAM);
+            for step in 0..1500 {
+                // Rows that are not in the minibatch stay where they are.
+                let (rows, before) =
+                    ([step as usize % 5, (step as usize + 2) % 5], local.parameters().clone());
+                local.step(&vae, &theta, &x, &rows, noise(step), 0.02);
+                let moved = |i: &usize| local.parameters().row(*i) != before.row(*i);
+                assert_eq!((0..5).filter(moved).count(), 2);
+            }
+            found.push(local.elbo(&vae, &theta, &x, (4000, Noise::new(2, 0))));
+        }
+        assert!(found[0] > amortised + 0.05, "{family:?}: {found:?} from {amortised}");
+        assert!((found[0] - found[1]).abs() < 0.02, "{family:?}: {found:?}");
+    }
+}
+
+#[test]
+fn the_gradient_for_theta_of_a_local_step_is_the_decoder_s() {
+    let vae = model(Family::Diagonal, Likelihood::NormalLearned);
+    let (theta, x) = (theta_of(&vae), data(Likelihood::NormalLearned, 4));
+    let mut local = Local::new(Matrix::new(4, 6, vec![0.1; 24]), Rule::Sgd);
+    let (_, gradient) = local.step(&vae, &theta, &x, &[0, 2], (3, Noise::new(1, 0)), 0.0);
+    let encoder = vae.layout().slots().iter().filter(|slot| slot.name().starts_with("encoder"));
+    let decoder = vae.layout().slots().iter().filter(|slot| !slot.name().starts_with("encoder"));
+    assert!(encoder.flat_map(|slot| &gradient[slot.range()]).all(|g| *g == 0.0));
+    assert!(decoder.flat_map(|slot| &gradient[slot.range()]).all(|g| *g != 0.0));
+    assert_eq!(*local.parameters().values, vec![0.1; 24]);
+}
+
+#[test]
+fn semi_amortised_training_refines_the_bound_and_keeps_the_encoder_s_gradient() {
+    let vae = model(Family::Diagonal, Likelihood::Bernoulli);
+    let x = to_single(&data(Likelihood::Bernoulli, 6));
+    let theta: Vec<f32> = theta_of(&vae).iter().map(|&x| x as f32).collect();
+    let rows: Vec<usize> = (0..6).collect();
+    let images = Images { samples: 64, ..Images::new(&vae, &x) };
+    let mut trainer = Trainer::new(theta.clone(), Optimizer::new(Rule::Sgd, theta.len()), 0);
+    let losses =
+        [0, 1, 10].map(|steps| trainer.evaluate(&SemiAmortised { images, steps, rate: 0.1 }, &rows).total);
+    assert_eq!(losses[0], trainer.evaluate(&images, &rows).total);
+    assert!(losses[1] < losses[0] - 1e-3 && losses[2] < losses[1] - 1e-3, "{losses:?}");
+
+    let gradient = |steps: Option<usize>| {
+        let batch = Batch { rows: &rows, noise: Noise::new(3, 0), epoch: 0 };
+        let (theta, mut tape) = (Arc::new(theta.clone()), Tape::new());
+        let (_, gradient) = tape.value_and_grad(&theta, |_, theta| match steps {
+            Some(steps) => SemiAmortised { images, steps, rate: 0.1 }.loss(theta, &batch, &mut [0.0; 3]),
+            None => images.loss(theta, &batch, &mut [0.0; 3]),
+        });
+        gradient.to_vec()
+    };
+    let (plain, same, refined) = (gradient(None), gradient(Some(0)), gradient(Some(5)));
+    for slot in vae.layout().slots() {
+        let largest = |a: &[f32], b: &[f32]| {
+            a[slot.range()].iter().zip(&b[slot.range()]).fold(0.0, |m: f32, (a, b)| m.max((a - b).abs()))
+        };
+        assert!(largest(&plain, &same) < 1e-4, "{}", slot.name());
+        let moved = largest(&plain, &refined) > 1e-3;
+        assert_eq!(moved, slot.name().starts_with("decoder"), "{}", slot.name());
+    }
+}
+
+#[test]
+fn a_condition_is_told_to_encoder_and_decoder() {
+    let vae = model(Family::Diagonal, Likelihood::Bernoulli);
+    let (theta, x) = (mild_theta_of(&vae), data(Likelihood::Bernoulli, 1));
+    assert_eq!((vae.inputs(), vae.conditions(), vae.latent()), (4, 1, 3));
+    let with = |condition: f64| {
+        let mut row = x.values.to_vec();
+        row[4] = condition;
+        Matrix::new(1, 5, row)
+    };
+    let (one, other) = (with(0.0), with(1.0));
+    let codes = vae.codes(&theta, &one).0;
+    assert_ne!(codes, vae.codes(&theta, &other).0);
+    assert_ne!(
+        vae.decode_rows(&theta, &vae.given(&codes, &one)),
+        vae.decode_rows(&theta, &vae.given(&codes, &other))
+    );
+    let estimate = |x: &Matrix<f64>| vae.log_likelihood(&theta, x, 5000, 0).mean;
+    assert!((estimate(&one) - estimate(&other)).abs() > 0.05);
+    // Conditions are given, so that p(x|c) sums to one over x for each.
+    for condition in [0.0, 1.0] {
+        let all =
+            (0..16).flat_map(|bits: usize| (0..4).map(move |i| (bits >> i & 1) as f64).chain([condition]));
+        let rows = vae.log_likelihood_of_rows(&theta, &Matrix::new(16, 5, all.collect()), 20_000, 0);
+        let total: f64 = rows.iter().map(|row| row.mean.exp()).sum();
+        assert!((total - 1.0).abs() < 0.02, "{total}");
+    }
+}
