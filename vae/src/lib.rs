@@ -25,15 +25,18 @@
 //! assert!(loss > 0.0 && gradient.len() == vae.layout().size());
 //! ```
 
+mod autoencoder;
 mod evaluate;
 mod impute;
 mod latent;
 mod likelihood;
+pub mod linear;
 mod local;
 mod model;
 mod objective;
 mod posterior;
 
+pub use autoencoder::{Autoencoder, AutoencoderConfig, Reconstruction};
 pub use evaluate::Estimate;
 pub use impute::Imputation;
 pub use latent::{active_units, adjusted_rand_index, aggregated_posterior, interpolate, k_means, traverse};

@@ -1,0 +1,365 @@
+//! Linear models against what is known exactly.
+
+use std::sync::Arc;
+
+use autograd::{Tape, Var};
+use nn::data::Matrix;
+use nn::noise::Noise;
+use nn::optim::{Optimizer, Rule};
+use nn::schedule::Schedule;
+use nn::train::{Fit, Trainer};
+use rand::{SeedableRng, rngs::StdRng};
+use vae::linear::{CubatureElbo, Em, FactorModel, LinearError, Oja, Pca, principal_angles};
+use vae::{Config, Likelihood, Vae};
+
+/// Standard normal numbers.
+fn normal(rows: usize, cols: usize, seed: u64) -> Matrix<f64> {
+    let mut values = vec![0.0; rows * cols];
+    Noise::new(seed, 0).normal(0, cols, &mut values);
+    Matrix::new(rows, cols, values)
+}
+
+/// A B for matrices.
+fn product(a: &Matrix<f64>, b: &Matrix<f64>) -> Matrix<f64> {
+    let cell = |i: usize, j: usize| (0..a.cols).map(|k| a.row(i)[k] * b.row(k)[j]).sum();
+    Matrix::new(a.rows, b.cols, (0..a.rows * b.cols).map(|c| cell(c / b.cols, c % b.cols)).collect())
+}
+
+fn transpose(a: &Matrix<f64>) -> Matrix<f64> {
+    Matrix::new(a.cols, a.rows, (0..a.rows * a.cols).map(|c| a.row(c % a.rows)[c / a.rows]).collect())
+}
+
+/// N rows of D numbers with correlations, scales between 0.3 and 3, a mean far from 0.
+fn data(rows: usize, cols: usize) -> Matrix<f64> {
+    let scaled = normal(rows, cols, 1);
+    let scale = |j: usize| 3.0 * (0.1_f64).powf(j as f64 / (cols - 1) as f64);
+    let values = scaled.values.iter().enumerate().map(|(c, x)| x * scale(c % cols)).collect();
+    product(&Matrix::new(rows, cols, values), &normal(cols, cols, 2)).map(|x| x / (cols as f64).sqrt() + 5.0)
+}
+
+/// Mean and covariance with 1/N.
+fn moments(x: &Matrix<f64>) -> (Vec<f64>, Matrix<f64>) {
+    let n = x.rows as f64;
+    let mean: Vec<f64> = (0..x.cols).map(|j| (0..x.rows).map(|i| x.row(i)[j]).sum::<f64>() / n).collect();
+    let centred = Matrix::new(
+        x.rows,
+        x.cols,
+        x.values.iter().enumerate().map(|(c, x)| x - mean[c % mean.len()]).collect(),
+    );
+    (mean, product(&transpose(&centred), &centred).map(|s| s / n))
+}
+
+fn mean_square(a: &Matrix<f64>, b: &Matrix<f64>) -> f64 {
+    a.values.iter().zip(b.values.iter()).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / a.rows as f64
+}
+
+/// Σ log N(x; μ, C) / N by the dense density.
+fn dense_log_likelihood(x: &Matrix<f64>, mean: &[f64], c: &Matrix<f64>) -> f64 {
+    let tape = Tape::new();
+    let z = tape.shared_constant(&x.values, [x.rows, x.cols]) - tape.constant(mean, [x.cols]);
+    let c = tape.shared_constant(&c.values, [x.cols, x.cols]);
+    z.transpose().multivariate_normal_log_prob(c).unwrap().item() / x.rows as f64
+}
+
+/// W W′ + Ψ
+fn covariance_of(model: &FactorModel) -> Matrix<f64> {
+    let mut c = product(&transpose(&model.loadings), &model.loadings).values.to_vec();
+    let d = model.noise.len();
+    model.noise.iter().enumerate().for_each(|(j, psi)| c[j * d + j] += psi);
+    Matrix::new(d, d, c)
+}
+
+#[test]
+fn principal_components_are_orthonormal_eigenvectors_with_the_largest_eigenvalues() {
+    // 70 dimensions are more than the iteration's block, 6 are less.
+    for (rows, cols) in [(200, 6), (300, 70)] {
+        let x = data(rows, cols);
+        let (mean, s) = moments(&x);
+        let all = Pca::fit(&x, cols).unwrap();
+        assert!((all.total_variance - all.variances.iter().sum::<f64>()).abs() < 1e-9 * all.total_variance);
+        for m in [1, 3, 5] {
+            let pca = Pca::fit(&x, m).unwrap();
+            let gram = product(&pca.components, &transpose(&pca.components));
+            for (i, g) in gram.values.iter().enumerate() {
+                assert!((g - f64::from(u8::from(i % (m + 1) == 0))).abs() < 1e-12, "{m}: {g} at {i}");
+            }
+            let image = product(&pca.components, &s);
+            for k in 0..m {
+                let lambda = pca.variances[k];
+                assert!((lambda - all.variances[k]).abs() < 1e-10 * all.variances[0]);
+                for (image, v) in image.row(k).iter().zip(pca.components.row(k)) {
+                    assert!((image - lambda * v).abs() < 1e-10 * all.variances[0]);
+                }
+            }
+            assert!(pca.variances.is_sorted_by(|a, b| a >= b));
+            assert!(pca.mean.iter().zip(&mean).all(|(a, b)| (a - b).abs() < 1e-12));
+            let error = mean_square(&pca.reconstruct(&x), &x);
+            assert!((error - pca.loss()).abs() < 1e-9 * all.total_variance, "{m}: {error}, {}", pca.loss());
+        }
+    }
+}
+
+#[test]
+fn the_components_of_a_line_and_of_data_without_full_rank_are_exact() {
+    // (1, 2) t, t = −1, 0, 1: variance (1 + 4) · 2/3 along (1, 2) / √5.
+    let x = Matrix::new(3, 2, vec![4.0, 5.0, 5.0, 7.0, 6.0, 9.0]);
+    let pca = Pca::fit(&x, 1).unwrap();
+    assert!((pca.variances[0] - 10.0 / 3.0).abs() < 1e-12);
+    let [a, b] = pca.components.row(0) else { panic!("two numbers") };
+    assert!((b / a - 2.0).abs() < 1e-12 && pca.loss().abs() < 1e-12);
+    assert_eq!(FactorModel::probabilistic_pca(&x, 1), Err(LinearError::NoNoise { components: 1 }));
+
+    let flat = product(&normal(40, 2, 3), &normal(2, 30, 4));
+    let pca = Pca::fit(&flat, 4).unwrap();
+    assert!(pca.variances[2..].iter().all(|v| v.abs() < 1e-9 * pca.variances[0]));
+    assert!(mean_square(&pca.reconstruct(&flat), &flat) < 1e-20 * pca.total_variance.max(1.0) * 1e6);
+}
+
+#[test]
+fn data_without_an_answer_are_refused_by_name() {
+    let x = data(10, 4);
+    let refused = |x: &Matrix<f64>, m| Pca::fit(x, m).unwrap_err();
+    assert_eq!(refused(&x, 0), LinearError::Components { wanted: 0, dimensions: 4 });
+    assert_eq!(refused(&x, 5), LinearError::Components { wanted: 5, dimensions: 4 });
+    assert_eq!(refused(&x.split_at_row(3).0, 3), LinearError::TooFewRows { rows: 3, wanted: 4 });
+    assert_eq!(refused(&x.split_at_row(0).0, 1), LinearError::TooFewRows { rows: 0, wanted: 2 });
+    assert_eq!(refused(&x.map(|_| 0.1), 2), LinearError::Constant);
+    assert_eq!(refused(&x.map(|_| 0.0), 2), LinearError::Constant);
+    let mut broken = x.values.to_vec();
+    broken[6] = f64::INFINITY;
+    let broken = Matrix::new(10, 4, broken);
+    assert_eq!(refused(&broken, 2), LinearError::NotFinite { row: 1, column: 2, value: f64::INFINITY });
+    assert_eq!(refused(&broken, 2), FactorModel::probabilistic_pca(&broken, 2).unwrap_err());
+    assert_eq!(refused(&broken, 2), Oja::new(2, 4, 0).fit(&broken, 1, 0.1, 0).unwrap_err());
+    let mut constant = x.values.to_vec();
+    constant.iter_mut().skip(1).step_by(4).for_each(|x| *x = 0.1);
+    let constant = FactorModel::factor_analysis(&Matrix::new(10, 4, constant), 1, Em::default());
+    assert_eq!(constant.unwrap_err(), LinearError::ConstantColumn { column: 1 });
+    let runaway = Oja::new(1, 4, 0).fit(&x, 3, 1e9, 0).unwrap_err();
+    assert!(matches!(runaway, LinearError::Diverged { .. }), "{runaway:?}");
+    let twice = Matrix::new(2, 2, vec![1.0, 2.0, -2.0, -4.0]);
+    assert_eq!(principal_angles(&twice, &twice), Err(LinearError::Dependent { row: 1 }));
+}
+
+#[test]
+fn principal_angles_are_those_of_the_construction_and_belong_to_spaces_not_to_bases() {
+    let angles = [0.0, 1e-3, 0.7, 1.5];
+    let d = 2 * angles.len();
+    // Planes (e_2k, e_2k+1): one vector along e_2k, the other turned by the angle.
+    let turned = |turn: &dyn Fn(f64) -> (f64, f64)| {
+        let mut rows = vec![0.0; angles.len() * d];
+        for (k, angle) in angles.iter().enumerate() {
+            (rows[k * d + 2 * k], rows[k * d + 2 * k + 1]) = turn(*angle);
+        }
+        Matrix::new(angles.len(), d, rows)
+    };
+    let (a, b) = (turned(&|_| (1.0, 0.0)), turned(&|angle| (angle.cos(), angle.sin())));
+    let mixed = product(&normal(4, 4, 5), &b);
+    for b in [&b, &mixed] {
+        for (found, angle) in principal_angles(&a, b).unwrap().iter().zip(angles) {
+            assert!((found - angle).abs() < 5e-8, "{found}, not {angle}");
+        }
+    }
+    assert!(principal_angles(&b, &mixed).unwrap().iter().all(|angle| *angle < 1e-12));
+    // A vector of the larger space, and one at a right angle to it.
+    assert!(principal_angles(&b, &b.select(&[2])).unwrap()[0] < 1e-12);
+    let across = Matrix::new(1, d, [vec![0.0, 1.0], vec![0.0; d - 2]].concat());
+    let angle = principal_angles(&across, &a).unwrap();
+    assert!(angle.len() == 1 && (angle[0] - std::f64::consts::FRAC_PI_2).abs() < 1e-12);
+}
+
+#[test]
+fn probabilistic_pca_is_the_maximum_of_the_dense_likelihood() {
+    let x = data(120, 6);
+    let model = FactorModel::probabilistic_pca(&x, 2).unwrap();
+    let best = model.log_likelihood(&x).unwrap();
+    let dense = dense_log_likelihood(&x, &model.mean, &covariance_of(&model));
+    assert!((best - dense).abs() < 1e-10 * best.abs(), "{best}, {dense}");
+    // The gradient by W and ln σ² is 0 there.
+    let theta: Vec<f64> = model.loadings.values.iter().copied().chain([model.noise[0].ln()]).collect();
+    let slope = direct(&x, 2, true).1(&theta);
+    assert!(slope.iter().all(|g| g.abs() < 1e-9), "{slope:?}");
+    for seed in 0..20 {
+        let moved = |w: &Matrix<f64>, seed| {
+            let step = normal(w.rows, w.cols, seed);
+            Matrix::new(
+                w.rows,
+                w.cols,
+                w.values.iter().zip(step.values.iter()).map(|(w, e)| w + 0.05 * e).collect(),
+            )
+        };
+        let other = FactorModel { loadings: moved(&model.loadings, seed), ..model.clone() };
+        assert!(other.log_likelihood(&x).unwrap() < best);
+    }
+}
+
+#[test]
+fn the_posterior_of_the_factors_is_that_of_the_joint_normal() {
+    let x = data(20, 5);
+    let (model, _) = FactorModel::factor_analysis(&x, 2, Em { rounds: 50, tolerance: 0.0 }).unwrap();
+    let (means, covariance) = model.posterior(&x).unwrap();
+    // log p(x|z) + log p(z) − log p(z|x) is log p(x), whatever z.
+    let log_prob = model.log_prob(&x).unwrap();
+    let inverse = Tape::new();
+    let l = inverse.shared_constant(&covariance.values, [2, 2]).cholesky().unwrap();
+    let normal_log = |r: &[f64]| {
+        -0.5 * (r.iter().map(|r| r * r).sum::<f64>() + r.len() as f64 * (2.0 * std::f64::consts::PI).ln())
+    };
+    for z in [[0.0, 0.0], [0.4, -1.3]] {
+        let mean = model.decode(&Matrix::new(1, 2, z.to_vec()));
+        for (i, log_prob) in log_prob.iter().enumerate() {
+            let error =
+                x.row(i).iter().zip(mean.row(0)).zip(&model.noise).map(|((x, m), psi)| (x - m) / psi.sqrt());
+            let log_x = normal_log(&error.collect::<Vec<_>>())
+                - 0.5 * model.noise.iter().map(|p| p.ln()).sum::<f64>();
+            let delta = inverse.constant(&[z[0] - means.row(i)[0], z[1] - means.row(i)[1]], [2, 1]);
+            let log_post =
+                normal_log(&l.solve_triangular(delta).to_vec()) - 0.5 * l.log_det_from_factor().item();
+            let through = log_x + normal_log(&z) - log_post;
+            assert!((through - log_prob).abs() < 1e-9 * log_prob.abs(), "{through}, {log_prob}");
+        }
+    }
+}
+
+/// The dense log-likelihood per datum as a function of θ = (W′, ln Ψ), and its gradient.
+fn direct(
+    x: &Matrix<f64>,
+    factors: usize,
+    isotropic: bool,
+) -> (impl Fn(&[f64]) -> f64, impl Fn(&[f64]) -> Vec<f64>) {
+    let ((mean, _), d) = (moments(x), x.cols);
+    let x = x.clone();
+    let record = move |tape: &Tape<f64>, theta: Var<'_, f64>| {
+        let z = (tape.shared_constant(&x.values, [x.rows, d]) - tape.constant(&mean, [d])).transpose();
+        let w = theta.view(0, [factors, d]);
+        let ln_psi = theta.view(factors * d, [if isotropic { 1 } else { d }]).broadcast_to([d]);
+        let c = w.t_matmul(w) + ln_psi.exp().diagonal_matrix();
+        let log_prob = z.multivariate_normal_log_prob(c).unwrap() / x.rows as f64;
+        (log_prob.item(), tape.backward(log_prob).wrt(theta).to_vec())
+    };
+    let record = Arc::new(record);
+    let at = move |theta: &[f64]| {
+        let tape = Tape::new();
+        record(&tape, tape.parameter(theta, [theta.len()]))
+    };
+    let other = at.clone();
+    (move |theta: &[f64]| at(theta).0, move |theta: &[f64]| other(theta).1)
+}
+
+#[test]
+fn em_climbs_to_the_optimum_that_gradients_of_the_dense_likelihood_find() {
+    let truth = FactorModel {
+        mean: vec![1.0; 6],
+        loadings: normal(2, 6, 7),
+        noise: vec![0.1, 0.2, 0.4, 0.8, 1.6, 0.3],
+    };
+    let n = 400;
+    let signal = truth.decode(&normal(n, 2, 8));
+    let noise = normal(n, 6, 9);
+    let values = signal.values.iter().zip(noise.values.iter()).enumerate();
+    let x = Matrix::new(n, 6, values.map(|(c, (x, e))| x + e * truth.noise[c % 6].sqrt()).collect());
+
+    let (model, history) =
+        FactorModel::factor_analysis(&x, 2, Em { rounds: 20_000, tolerance: 1e-13 }).unwrap();
+    assert!(history.is_sorted() || history.windows(2).all(|w| w[1] > w[0] - 1e-10));
+    let reached = model.log_likelihood(&x).unwrap();
+    assert!((reached - history[history.len() - 1]).abs() < 1e-9);
+    assert!(reached > truth.log_likelihood(&x).unwrap());
+    assert!(reached > FactorModel::probabilistic_pca(&x, 2).unwrap().log_likelihood(&x).unwrap() + 0.01);
+
+    let (value, gradient) = direct(&x, 2, false);
+    let start = normal(1, 18, 10);
+    let mut theta: Vec<f64> = start.values.iter().map(|x| 0.3 * x).collect();
+    let mut adam = Optimizer::new(Rule::ADAM, theta.len());
+    for step in 0..3000 {
+        let slope: Vec<f64> = gradient(&theta).iter().map(|g| -g).collect();
+        adam.step(0.02 * Schedule::Cosine { epochs: 3000 }.factor(step), &mut theta, &slope);
+    }
+    let best = value(&theta);
+    assert!((best - reached).abs() < 1e-6, "EM {reached}, gradients {best}");
+    for (psi, ln_psi) in model.noise.iter().zip(&theta[12..]) {
+        assert!((psi.ln() - ln_psi).abs() < 1e-2, "{psi}, {}", ln_psi.exp());
+    }
+}
+
+#[test]
+fn factor_analysis_does_not_depend_on_units_where_pca_does() {
+    let x = data(150, 5);
+    let scale = [1.0, 10.0, 0.1, 3.0, 100.0];
+    let rescaled = Matrix::new(150, 5, x.values.iter().enumerate().map(|(c, x)| x * scale[c % 5]).collect());
+    let em = Em { rounds: 100_000, tolerance: 1e-13 };
+    let fit = |x| FactorModel::factor_analysis(x, 1, em).unwrap().0.log_likelihood(x).unwrap();
+    let jacobian: f64 = scale.iter().map(|s: &f64| s.ln()).sum();
+    assert!((fit(&x) - fit(&rescaled) - jacobian).abs() < 1e-6);
+    let ppca = |x| FactorModel::probabilistic_pca(x, 1).unwrap().log_likelihood(x).unwrap();
+    assert!((ppca(&x) - ppca(&rescaled) - jacobian).abs() > 0.1);
+}
+
+#[test]
+fn ojas_rule_finds_the_first_component_and_several_neurons_the_subspace() {
+    let x = data(500, 6);
+    for (neurons, bound) in [(1, 0.02), (2, 0.05)] {
+        let pca = Pca::fit(&x, neurons).unwrap();
+        let mut oja = Oja::new(neurons, 6, 0);
+        oja.fit(&x, 400, 0.1, 0).unwrap();
+        let angles = principal_angles(&oja.weights, &pca.components).unwrap();
+        assert!(angles.iter().all(|angle| *angle < bound), "{neurons}: {angles:?}");
+        let gram = product(&oja.weights, &transpose(&oja.weights));
+        for (i, g) in gram.values.iter().enumerate() {
+            assert!((g - f64::from(u8::from(i % (neurons + 1) == 0))).abs() < 0.02, "{neurons}: {g}");
+        }
+        assert_eq!(oja.epochs(), 400);
+    }
+}
+
+fn linear_vae(inputs: usize, latent: usize) -> Vae {
+    Vae::new(&Config { likelihood: Likelihood::NormalLearned, ..Config::new(inputs, &[], latent) })
+}
+
+#[test]
+fn a_linear_vae_reaches_the_likelihood_of_probabilistic_pca_and_its_subspace() {
+    let (x, latent, steps) = (data(200, 6).map(|x| x - 5.0), 2, 6000);
+    let exact = FactorModel::probabilistic_pca(&x, latent).unwrap().log_likelihood(&x).unwrap();
+    let vae = linear_vae(6, latent);
+    let theta = vae.layout().init::<f64>(&mut StdRng::seed_from_u64(0));
+    let mut trainer = Trainer::new(theta, Optimizer::new(Rule::ADAM, vae.layout().size()), 0);
+    let objective = CubatureElbo { vae: &vae, data: &x };
+    let fit = Fit {
+        epochs: steps,
+        batch_size: x.rows,
+        rate: 0.05,
+        schedule: Schedule::Cosine { epochs: steps },
+        patience: None,
+    };
+    trainer.fit(&objective, x.rows, None, &fit, &mut ()).unwrap();
+    for epoch in trainer.history() {
+        assert!(epoch.train.parts[0] <= exact + 1e-9, "{} above {exact}", epoch.train.parts[0]);
+    }
+    let reached = trainer.history()[steps - 1].train.parts[0];
+    assert!(exact - reached < 1e-2, "{reached}, not {exact}");
+    let slot = vae.layout().slots().iter().find(|slot| slot.name() == "decoder.0.weight").unwrap();
+    let weights = Matrix::new(latent, 6, trainer.theta()[slot.range()].to_vec());
+    let angles = principal_angles(&weights, &Pca::fit(&x, latent).unwrap().components).unwrap();
+    assert!(angles.iter().all(|angle| *angle < 1e-2), "{angles:?}");
+    // What it reached is what importance sampling says, too.
+    let sampled = vae.log_likelihood(trainer.theta(), &x, 200, 0);
+    assert!((sampled.mean - exact).abs() < 1e-2 + 5.0 * sampled.se, "{sampled:?}, {exact}");
+}
+
+#[test]
+fn the_cubature_of_a_linear_bound_is_the_mean_over_random_draws() {
+    let (x, draws) = (data(4, 5), 200_000);
+    let vae = linear_vae(5, 3);
+    let theta = vae.layout().init::<f64>(&mut StdRng::seed_from_u64(3));
+    let mut trainer = Trainer::new(theta, Optimizer::new(Rule::Sgd, vae.layout().size()), 0);
+    let objective = CubatureElbo { vae: &vae, data: &x };
+    let exact = trainer.evaluate(&objective, &[0, 1, 2, 3]).parts;
+
+    let tape = Tape::new();
+    let theta = tape.shared_constant(trainer.theta(), [vae.layout().size()]);
+    let eps = tape.constant(&normal(draws * 4, 3, 11).values, [draws, 4, 3]);
+    let elbo = vae.elbo(theta, tape.shared_constant(&x.values, [4, 5]), eps);
+    assert!((elbo.kl.mean().item() - exact[2]).abs() < 1e-9);
+    let sampled = elbo.log_likelihood.mean().item();
+    assert!((sampled / exact[1] - 1.0).abs() < 5e-3, "{sampled}, {exact:?}");
+}
