@@ -90,7 +90,7 @@ impl Objective<f32> for Images<'_> {
             Bound::MonteCarlo | Bound::ImportanceWeighted => self.vae.elbo_samples(theta, x, eps),
         };
         let mean = 1.0 / (elbo.log_likelihood.size() / rows) as f32;
-        let (log_likelihood, kl) = (elbo.log_likelihood.sum() * mean, elbo.kl.sum() * mean);
+        let (log_likelihood, kl) = (times(elbo.log_likelihood.sum(), mean), times(elbo.kl.sum(), mean));
         for (part, var) in parts[1..].iter_mut().zip([log_likelihood, kl]) {
             *part = f64::from(var.item());
         }
@@ -98,12 +98,17 @@ impl Objective<f32> for Images<'_> {
         if self.bound == Bound::ImportanceWeighted {
             return Elbo { kl: elbo.kl * beta as f32, ..elbo }.importance_weighted().sum().neg();
         }
-        kl * beta as f32 - log_likelihood
+        times(kl, beta as f32) - log_likelihood
     }
 
     fn samples(&self) -> usize {
         self.samples
     }
+}
+
+/// c x; with the usual factors there is nothing to compute.
+fn times(x: Var<'_, f32>, c: f32) -> Var<'_, f32> {
+    if c == 1.0 { x } else { x * c }
 }
 
 /// Semi-amortised inference (Kim et al. 2018; Krishnan, Liang & Hoffman 2018): the decoder is trained at posteriors that
