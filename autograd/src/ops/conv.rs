@@ -7,7 +7,7 @@ use crate::{Activation, Grads, Inputs, Mat, MatMut, Nonlinearity, Op, Real, Shap
 
 /// A convolutional layer with activation φ (LeCun et al. 1998, sec. II.A; a cross-correlation, as everywhere in the field):
 ///
-/// Y[n,o,i,j] = φ(b[o] + Σ_{c,k,l} W[o,c,k,l] X[n, c, i s + k − p, j s + l − p]),   X = 0 outside the image
+/// `Y[n,o,i,j] = φ(b[o] + Σ_{c,k,l} W[o,c,k,l] X[n, c, i s + k − p, j s + l − p])`,   X = 0 outside the image
 ///
 /// X (batch, in, h, w), W (out, in, kh, kw), b (out), stride s, padding p; Y (batch, out, ⌊(h + 2p − kh) / s⌋ + 1, …).
 ///
@@ -19,7 +19,7 @@ pub type Conv2d<A> = Convolution<A, false>;
 
 /// The adjoint of a convolution with respect to its input, as a layer with activation φ (Dumoulin & Visin 2016, ch. 4):
 ///
-/// Y[n, c, i s + k − p, j s + l − p] is φ(b[c] + the sum of W[o,c,k,l] X[n,o,i,j] over all o, i, j, k, l that lead there)
+/// `Y[n, c, i s + k − p, j s + l − p]` is `φ(b[c] + the sum of W[o,c,k,l] X[n,o,i,j] over all o, i, j, k, l that lead there)`
 ///
 /// X (batch, in, h, w), W (in, out, kh, kw), b (out); Y (batch, out, (h − 1) s − 2p + kh + q, …): the output padding q < s
 /// chooses between the sizes that a convolution takes to the same one.
