@@ -1,8 +1,6 @@
 //! Linear models against what is known exactly.
 
-use std::sync::Arc;
-
-use autograd::{Tape, Var};
+use autograd::Tape;
 use nn::data::Matrix;
 use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
@@ -112,7 +110,7 @@ fn the_components_of_a_line_and_of_data_without_full_rank_are_exact() {
     let flat = product(&normal(40, 2, 3), &normal(2, 30, 4));
     let pca = Pca::fit(&flat, 4).unwrap();
     assert!(pca.variances[2..].iter().all(|v| v.abs() < 1e-9 * pca.variances[0]));
-    assert!(mean_square(&pca.reconstruct(&flat), &flat) < 1e-20 * pca.total_variance.max(1.0) * 1e6);
+    assert!(mean_square(&pca.reconstruct(&flat), &flat) < 1e-12 * pca.total_variance);
 }
 
 #[test]
@@ -177,7 +175,7 @@ fn probabilistic_pca_is_the_maximum_of_the_dense_likelihood() {
     assert!((best - dense).abs() < 1e-10 * best.abs(), "{best}, {dense}");
     // The gradient by W and ln σ² is 0 there.
     let theta: Vec<f64> = model.loadings.values.iter().copied().chain([model.noise[0].ln()]).collect();
-    let slope = direct(&x, 2, true).1(&theta);
+    let (_, slope) = direct(&x, 2, true)(&theta);
     assert!(slope.iter().all(|g| g.abs() < 1e-9), "{slope:?}");
     for seed in 0..20 {
         let moved = |w: &Matrix<f64>, seed| {
@@ -222,28 +220,19 @@ fn the_posterior_of_the_factors_is_that_of_the_joint_normal() {
 }
 
 /// The dense log-likelihood per datum as a function of θ = (W′, ln Ψ), and its gradient.
-fn direct(
-    x: &Matrix<f64>,
-    factors: usize,
-    isotropic: bool,
-) -> (impl Fn(&[f64]) -> f64, impl Fn(&[f64]) -> Vec<f64>) {
-    let ((mean, _), d) = (moments(x), x.cols);
-    let x = x.clone();
-    let record = move |tape: &Tape<f64>, theta: Var<'_, f64>| {
+fn direct(x: &Matrix<f64>, factors: usize, isotropic: bool) -> impl Fn(&[f64]) -> (f64, Vec<f64>) {
+    let ((mean, _), x) = (moments(x), x.clone());
+    let d = x.cols;
+    move |theta: &[f64]| {
+        let tape = Tape::new();
+        let theta = tape.parameter(theta, [theta.len()]);
         let z = (tape.shared_constant(&x.values, [x.rows, d]) - tape.constant(&mean, [d])).transpose();
         let w = theta.view(0, [factors, d]);
         let ln_psi = theta.view(factors * d, [if isotropic { 1 } else { d }]).broadcast_to([d]);
         let c = w.t_matmul(w) + ln_psi.exp().diagonal_matrix();
         let log_prob = z.multivariate_normal_log_prob(c).unwrap() / x.rows as f64;
         (log_prob.item(), tape.backward(log_prob).wrt(theta).to_vec())
-    };
-    let record = Arc::new(record);
-    let at = move |theta: &[f64]| {
-        let tape = Tape::new();
-        record(&tape, tape.parameter(theta, [theta.len()]))
-    };
-    let other = at.clone();
-    (move |theta: &[f64]| at(theta).0, move |theta: &[f64]| other(theta).1)
+    }
 }
 
 #[test]
@@ -267,15 +256,15 @@ fn em_climbs_to_the_optimum_that_gradients_of_the_dense_likelihood_find() {
     assert!(reached > truth.log_likelihood(&x).unwrap());
     assert!(reached > FactorModel::probabilistic_pca(&x, 2).unwrap().log_likelihood(&x).unwrap() + 0.01);
 
-    let (value, gradient) = direct(&x, 2, false);
+    let record = direct(&x, 2, false);
     let start = normal(1, 18, 10);
     let mut theta: Vec<f64> = start.values.iter().map(|x| 0.3 * x).collect();
     let mut adam = Optimizer::new(Rule::ADAM, theta.len());
     for step in 0..3000 {
-        let slope: Vec<f64> = gradient(&theta).iter().map(|g| -g).collect();
+        let slope: Vec<f64> = record(&theta).1.iter().map(|g| -g).collect();
         adam.step(0.02 * Schedule::Cosine { epochs: 3000 }.factor(step), &mut theta, &slope);
     }
-    let best = value(&theta);
+    let (best, _) = record(&theta);
     assert!((best - reached).abs() < 1e-6, "EM {reached}, gradients {best}");
     for (psi, ln_psi) in model.noise.iter().zip(&theta[12..]) {
         assert!((psi.ln() - ln_psi).abs() < 1e-2, "{psi}, {}", ln_psi.exp());
