@@ -22,8 +22,10 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("nn", "classify", &["--dry-run", "--data", "mnist", "--widths", "--psi", "sigmoid"]),
     ("nn", "regress", &["--dry-run", "--widths", "8,4", "--phi", "relu"]),
     ("vae", "amortisation", &["--dry-run"]),
+    ("vae", "autoencoder_vs_vae", &["--dry-run"]),
     ("vae", "digits", &["--dry-run"]),
     ("vae", "faces", &["--dry-run", "--data", "frey"]),
+    ("vae", "learning_rate", &["--dry-run"]),
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--importance-samples", "2"]),
     (
         "vae",
@@ -33,6 +35,9 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--importance-samples", "2", "--protocol", "lecture"]),
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--latent", "2,5"]),
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--decoder"]),
+    ("vae", "noise_level", &["--dry-run", "--data", "mnist"]),
+    ("vae", "pca_vs_autoencoder", &["--dry-run"]),
+    ("vae", "pca_vs_autoencoder", &["--dry-run", "--data", "mnist", "--latent", "3"]),
     ("vae", "posterior_family", &["--dry-run"]),
     ("vae", "table", &["--dry-run"]),
     (

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each example uses a part of it")]
 
 pub(crate) mod pca;
+pub(crate) mod sets;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,0 +1,157 @@
+//! The learning rate, and rules that do without the right one (lecture 000, "Tuning the algorithm"), on an autoencoder of the
+//! embedded digits or, by `--data DIR`, of MNIST:
+//!
+//!     cargo run --release -p vae --example learning_rate
+//!
+//! All begin at the same θ and see the same minibatches. Draws the loss on all training images over the epochs: of plain
+//! gradient descent with ρ too small, too large, right, and decreasing; and of momentum, Nesterov's gradient, and Adam.
+
+mod common;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use common::sets;
+use nn::Nonlinearity;
+use nn::data::Matrix;
+use nn::optim::{Optimizer, Rule};
+use nn::picture::Figure;
+use nn::run::{Defaults, RunArgs, RunFolder, result_line};
+use nn::schedule::Schedule;
+use nn::train::{Fit, TrainError, Trainer};
+use rand::{SeedableRng, rngs::StdRng};
+use rayon::prelude::*;
+use vae::{Autoencoder, AutoencoderConfig, Reconstruction};
+
+/// Compares learning rates and rules of descent
+#[derive(clap::Parser, serde::Serialize)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    run: RunArgs,
+    /// ρ too small is --lr divided by this
+    #[arg(long, value_name = "FACTOR", default_value_t = 30.0)]
+    small: f64,
+    /// ρ too large is --lr times this
+    #[arg(long, value_name = "FACTOR", default_value_t = 2.5)]
+    large: f64,
+    /// ρ of Adam; momentum and Nesterov, whose steps add up to ten times ρ, have a tenth of --lr
+    #[arg(long, value_name = "RATE", default_value_t = 3e-3)]
+    adam: f64,
+    /// Use this many of MNIST's training images
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    images: usize,
+}
+
+fn main() -> ExitCode {
+    let defaults = Defaults { out: "out/vae-learning_rate", epochs: 60, batch_size: 32, lr: 0.3 };
+    nn::run::main(defaults, |args: Args| args.run.in_pool(|| compare(&args))?)
+}
+
+/// A way of descending.
+struct Descent {
+    name: String,
+    key: &'static str,
+    rule: Rule,
+    rate: f64,
+    schedule: Schedule,
+}
+
+/// The loss on all training images after each epoch, until it is not finite.
+fn descend(args: &Args, x: &Matrix<f32>, descent: &Descent) -> anyhow::Result<Vec<f64>> {
+    let model = Autoencoder::new(&AutoencoderConfig {
+        inputs: x.cols,
+        encoder: vec![64],
+        latent: 8,
+        decoder: vec![64],
+        phi: Nonlinearity::Tanh,
+        psi: Nonlinearity::Sigmoid,
+    });
+    let objective = Reconstruction { model: &model, data: x, noise: 0.0 };
+    let theta = model.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
+    let optimizer = Optimizer::new(descent.rule, theta.len());
+    let mut trainer = Trainer::new(theta, optimizer, args.run.seed);
+    let rows: Vec<usize> = (0..x.rows).collect();
+    let first = trainer.evaluate(&objective, &rows).total;
+    let fit = Fit {
+        epochs: args.run.epochs,
+        batch_size: args.run.batch_size,
+        rate: descent.rate,
+        schedule: descent.schedule.clone(),
+        patience: None,
+    };
+    match trainer.fit(&objective, x.rows, Some((&objective, x.rows)), &fit, &mut ()) {
+        // A descent that ends in infinity has a curve, too.
+        Ok(_) | Err(TrainError::NonFinite { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let after = trainer.history().iter().filter_map(|epoch| Some(epoch.validation.as_ref()?.total));
+    Ok([first].into_iter().chain(after).collect())
+}
+
+fn compare(args: &Args) -> anyhow::Result<()> {
+    let started = Instant::now();
+    anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
+    let positive = |x: f64| x > 0.0 && x.is_finite();
+    let sound = positive(args.small) && positive(args.large) && positive(args.adam);
+    anyhow::ensure!(sound, "--small, --large and --adam must be positive");
+    let [train, _] = sets::digits(&args.run, args.images)?;
+    let folder = RunFolder::open(&args.run, args)?;
+    let rate = args.run.lr;
+    let sgd = |key, says: &str, rate: f64, schedule| Descent {
+        name: format!("{says} {}", short(rate)),
+        key,
+        rule: Rule::Sgd,
+        rate,
+        schedule,
+    };
+    let other = |key, name: &str, rule, rate: f64| Descent {
+        name: format!("{name}, ρ {}", short(rate)),
+        key,
+        rule,
+        rate,
+        schedule: Schedule::Constant,
+    };
+    let decay = 10.0 / args.run.epochs as f64;
+    let descents = [
+        sgd("small", "ρ too small,", rate / args.small, Schedule::Constant),
+        sgd("large", "ρ too large,", rate * args.large, Schedule::Constant),
+        sgd("right", "ρ right,", rate, Schedule::Constant),
+        sgd("decreasing", "ρ decreasing from", rate * args.large, Schedule::InverseTime { decay }),
+        other("momentum", "momentum 0.9", Rule::Momentum { momentum: 0.9 }, rate / 10.0),
+        other("nesterov", "Nesterov 0.9", Rule::Nesterov { momentum: 0.9 }, rate / 10.0),
+        other("adam", "Adam", Rule::ADAM, args.adam),
+    ];
+    let curves = descents
+        .par_iter()
+        .map(|descent| descend(args, &train.images, descent))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+
+    println!("‖x − d(e(x))‖² per image after {} epochs of {} images", args.run.epochs, train.len());
+    let mut results = Vec::new();
+    for (Descent { name, key, .. }, curve) in descents.iter().zip(&curves) {
+        let last = curve[curve.len() - 1];
+        let ended = if curve.len() <= args.run.epochs { "   then infinite" } else { "" };
+        println!("  {name:32} {last:10.4}{ended}");
+        results.push((*key, last));
+    }
+    let figure = Figure::new("An autoencoder learns: the loss on all training images");
+    descents
+        .iter()
+        .zip(&curves)
+        .fold(figure.axes("epoch", "‖x − d(e(x))‖² per image").log_y(), |figure, (descent, curve)| {
+            figure.line(&descent.name, curve.iter().enumerate().map(|(epoch, &loss)| (epoch as f64, loss)))
+        })
+        .save(&folder.file("descent.png"))?;
+    println!("the picture is {}", folder.file("descent.png").display());
+    results.push(("seconds", started.elapsed().as_secs_f64()));
+    result_line(&results);
+    Ok(())
+}
+
+/// Two digits.
+fn short(x: f64) -> String {
+    let digits = (1.0 - x.log10().floor()).max(0.0) as usize;
+    let text = format!("{x:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
