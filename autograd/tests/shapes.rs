@@ -6,7 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Once};
 
 use autograd::gradcheck::Sample;
-use autograd::ops::{Broadcast, Map, Square, Sum};
+use autograd::ops::{All, Broadcast, Map, Square, Sum};
 use autograd::{Mat, MatMut, Nonlinearity, Shape, Tape, Var};
 
 thread_local! {
@@ -209,7 +209,7 @@ fn operations_count_their_inputs() {
     let x = zeros(&tape, [2]);
     misuse!(tape.record(Map(Square), &[x, x]) => "square: [2] x [2]: takes one input");
     misuse!(tape.record(Broadcast(autograd::ops::Add), &[x]) => "add: [2]: takes two inputs");
-    misuse!(tape.record(Sum { axis: None }, &[]) => "sum: : takes one input");
+    misuse!(tape.record(Sum { over: All }, &[]) => "sum: : takes one input");
 }
 
 #[test]

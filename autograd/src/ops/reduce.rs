@@ -1,7 +1,47 @@
 //! Reductions over one axis, or over everything.
 
+use std::fmt::Debug;
+
 use crate::gradcheck::{Case, Sample};
 use crate::{Grads, Inputs, Op, Real, Shape, Var};
+
+/// What a reduction goes over: [`All`], or the axis of this number.
+///
+/// A type, so that an operation over all has no attributes to be boxed.
+pub trait Over: Copy + Debug + Send + 'static {
+    /// The axis; `None` for all.
+    fn axis(self) -> Option<usize>;
+
+    /// Shapes with what is reduced of them, to be checked.
+    #[doc(hidden)]
+    fn cases() -> Vec<(&'static [usize], Self)>;
+}
+
+/// All elements.
+#[derive(Clone, Copy, Debug)]
+pub struct All;
+
+impl Over for All {
+    #[inline]
+    fn axis(self) -> Option<usize> {
+        None
+    }
+
+    fn cases() -> Vec<(&'static [usize], Self)> {
+        vec![(&[2, 3, 4], All), (&[19], All)]
+    }
+}
+
+impl Over for usize {
+    #[inline]
+    fn axis(self) -> Option<usize> {
+        Some(self)
+    }
+
+    fn cases() -> Vec<(&'static [usize], Self)> {
+        vec![(&[2, 3, 4], 0), (&[2, 3, 4], 1), (&[3, 19], 1), (&[5], 0)]
+    }
+}
 
 /// An array seen from one of its axes: (outer, size, inner), in row-major order. Without an axis, all is one axis.
 #[derive(Clone, Copy)]
@@ -51,27 +91,27 @@ macro_rules! reductions {
         $(
             $(#[$meta])*
             #[derive(Clone, Copy, Debug)]
-            pub struct $op {
-                /// The axis that is reduced; `None` for all.
-                pub axis: Option<usize>,
+            pub struct $op<O> {
+                /// The axis that is reduced, or [`All`].
+                pub over: O,
             }
 
-            impl<F: Real> Op<F> for $op {
+            impl<F: Real, O: Over> Op<F> for $op<O> {
                 fn name(&self) -> &'static str {
                     stringify!($all)
                 }
 
                 fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
-                    $shape(x, self.axis)
+                    $shape(x, self.over.axis())
                 }
 
                 fn forward(&self, x: &Inputs<'_, F>, $y: &mut [F], _: &mut [F]) {
-                    let ($view, $x) = (View::new(x.shape(0), self.axis), &x[0]);
+                    let ($view, $x) = (View::new(x.shape(0), self.over.axis()), &x[0]);
                     $forward
                 }
 
                 fn backward(&self, x: &Inputs<'_, F>, $by: &[F], _: &[F], $dy: &[F], grads: &mut Grads<'_, F>) {
-                    let ($bview, $bx) = (View::new(x.shape(0), self.axis), &x[0]);
+                    let ($bview, $bx) = (View::new(x.shape(0), self.over.axis()), &x[0]);
                     if let Some(dx) = grads.get(0) {
                         let $dx = dx.sum();
                         $backward
@@ -79,9 +119,8 @@ macro_rules! reductions {
                 }
 
                 fn cases() -> Vec<Case<Self>> {
-                    let case = |(shape, axis): (&[usize], _)| Case::new(Self { axis }, [Sample::any(shape)]);
-                    let (cube, rows) = (&[2, 3, 4][..], &[3, 19][..]);
-                    [(cube, None), (cube, Some(0)), (cube, Some(1)), (rows, Some(1)), (&[5], Some(0))].map(case).into()
+                    let case = |(shape, over): (&[usize], O)| Case::new(Self { over }, [Sample::any(shape)]);
+                    O::cases().into_iter().map(case).collect()
                 }
             }
 
@@ -89,7 +128,7 @@ macro_rules! reductions {
                 $(#[$meta])*
                 #[track_caller]
                 pub fn $all(self) -> Self {
-                    self.tape().apply($op { axis: None }, &[self])
+                    self.tape().apply($op { over: All }, &[self])
                 }
 
                 $(#[$meta])*
@@ -98,7 +137,7 @@ macro_rules! reductions {
                 /// If there is no such axis.
                 #[track_caller]
                 pub fn $along(self, axis: usize) -> Self {
-                    self.tape().apply($op { axis: Some(axis) }, &[self])
+                    self.tape().apply($op { over: axis }, &[self])
                 }
             }
         )*
