@@ -3,25 +3,31 @@
 //!
 //!     cargo run --release -p bayes-nn --example uci -- --data DIR
 //!
-//! One hidden layer of 50 ReLU units, θ ~ N(0, I), q with four modes; inputs and target standardised on the training
-//! rows. All that differs from one set to the next is the noise level, which every split finds within its training rows.
-//! Writes a row a split to `splits.csv` and the calibration curve of all of them to `calibration.png`.
+//! Without `--data` the set is generated: Friedman's (1991) first function, 10,000 rows.
+//!
+//! One hidden layer of 50 ReLU units, θ ~ N(0, s² I), q with four modes; inputs and target standardised on the training
+//! rows. All that differs from one set to the next are the noise level and the prior scale, which every split finds within
+//! its training rows. Writes a row a split to `splits.csv` and the calibration curve of all of them to `calibration.png`.
 
 mod common;
 
+use std::f64::consts::PI;
 use std::ops::Range;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
-use bayes_nn::{BayesMlp, Draws, Likelihood, MlpConfig, Predictive, Regression, Sampling, Scaling, Scores};
+use bayes_nn::{
+    BayesMlp, Draws, Likelihood, MlpConfig, Predictive, Prior, Regression, Sampling, Scaling, Scores,
+};
 use nn::data::{Matrix, counts, split, table};
 use nn::optim::{Optimizer, Rule};
 use nn::run::{Defaults, RunArgs, RunFolder, result_line};
 use nn::schedule::Schedule;
 use nn::train::{Fit, Trainer};
-use rand::{SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
 /// Fits a Bayesian network to every split of a regression set and scores it on the rows left out
@@ -30,6 +36,9 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     run: RunArgs,
+    /// Rows of the set that is generated without --data
+    #[arg(long, value_name = "N", default_value_t = 10_000, conflicts_with = "data")]
+    rows: usize,
     /// Only these splits, the last one not included [default: all that there are]
     #[arg(long, value_name = "A..B", value_parser = range)]
     splits: Option<Range<usize>>,
@@ -57,18 +66,16 @@ fn main() -> ExitCode {
 
 fn uci(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    let dir = args
-        .run
-        .data
-        .as_deref()
-        .context("--data DIR is missing: the folder of one set, with its data.txt")?;
     let single = args.run.resume.is_none() && args.run.save.is_none();
     anyhow::ensure!(
         single,
         "there is no checkpoint of many trainings; to go on, give the splits left to --splits"
     );
     anyhow::ensure!(args.steps * args.hidden * args.modes * args.draws > 0, "counts must be positive");
-    let set = Set::read(dir, args)?;
+    let set = match &args.run.data {
+        Some(dir) => Set::read(dir, args)?,
+        None => Set::generated(args)?,
+    };
     let folder = RunFolder::open(&args.run, args)?;
 
     let fits: Vec<SplitScores> = set
@@ -140,7 +147,27 @@ impl Set {
         Ok(Self { name, splits: splits.collect::<anyhow::Result<_>>()?, x, y })
     }
 
-    /// Finds the noise level, fits all training rows with it, and scores the test rows.
+    /// y = 10 sin(π x₀ x₁) + 20 (x₂ − ½)² + 10 x₃ + 5 x₄ + ε,   x ~ U(0, 1)¹⁰, ε ~ N(0, 1)
+    ///
+    /// With 20 splits, a tenth of the rows to test.
+    fn generated(args: &Args) -> anyhow::Result<Self> {
+        let rows = if args.run.dry_run { args.run.batch_size } else { args.rows };
+        anyhow::ensure!(rows >= 20, "--rows {rows}: 20 at least are needed");
+        let mut rng = StdRng::seed_from_u64(args.run.seed);
+        let x: Vec<f64> = (0..10 * rows).map(|_| rng.random()).collect();
+        let y = x.chunks_exact(10).map(|x| {
+            let noise: f64 = rng.sample(StandardNormal);
+            10.0 * (PI * x[0] * x[1]).sin() + 20.0 * (x[2] - 0.5).powi(2) + 10.0 * x[3] + 5.0 * x[4] + noise
+        });
+        let y = Matrix::new(rows, 1, y.collect());
+        let splits = args.splits.clone().unwrap_or(0..20).map(|k| {
+            let [train, test] = split(rows, counts(rows, [0.9, 0.1]), args.run.seed.wrapping_add(k as u64));
+            (k, train, test)
+        });
+        Ok(Self { name: "friedman".into(), splits: splits.collect(), x: Matrix::new(rows, 10, x), y })
+    }
+
+    /// Finds noise level and prior scale, fits all training rows with it, and scores the test rows.
     fn fit_split(
         &self,
         args: &Args,
@@ -149,32 +176,33 @@ impl Set {
         test: &[usize],
     ) -> anyhow::Result<SplitScores> {
         let seed = args.run.seed.wrapping_add(k as u64);
-        let likelihood = self.noise_by_validation(args, train, seed)?;
-        let fit = self.fit(args, train, likelihood, seed)?;
+        let choice = self.validate(args, train, seed)?;
+        let fit = self.fit(args, train, choice, seed)?;
         anyhow::ensure!(!test.is_empty(), "no rows to predict");
         let predictive = fit.predict(&self.x.select(test))?;
         let (sigma, scores) = (fit.sigma(), Scores::of(&predictive, &self.y.select(test).values));
         eprintln!(
-            "{} split {k}: σ {sigma:.3}, RMSE {:.3}, log-likelihood {:.3}",
-            self.name, scores.rmse, scores.log_likelihood
+            "{} split {k}: σ {sigma:.3}, s {:.2}, RMSE {:.3}, log-likelihood {:.3}",
+            self.name, choice.scale, scores.rmse, scores.log_likelihood
         );
         Ok(SplitScores { split: k, sigma, scores })
     }
 
-    /// The noise level: σ as the bound learns it, then less and less of it, by √2 each time, as long as rows held out
-    /// become more likely: two fifths of the training rows, one after the other.
+    /// Noise level and prior scale by rows held out: two fifths of the training rows, one after the other. First σ as the
+    /// bound learns it, then less and less of it, by √2 each time; then the prior's s, halved or doubled from 1: each as long
+    /// as the rows held out become more likely.
     ///
     /// The bound alone takes for noise what a mean-field q cannot express, and finds σ too large.
-    fn noise_by_validation(&self, args: &Args, train: &[usize], seed: u64) -> anyhow::Result<Likelihood> {
+    fn validate(&self, args: &Args, train: &[usize], seed: u64) -> anyhow::Result<Choice> {
         let [a, b, rest] = split(train.len(), counts(train.len(), [0.2, 0.2, 0.6]), seed)
             .map(|part| part.into_iter().map(|i| train[i]).collect::<Vec<_>>());
         let few = a.is_empty() || b.is_empty();
         anyhow::ensure!(!few, "{} rows to train on are too few for validation", train.len());
         // The mean log-likelihood of what is held out, and the mean of log σ.
-        let held_out = |likelihood| -> anyhow::Result<(f64, f64)> {
+        let held_out = |choice| -> anyhow::Result<(f64, f64)> {
             let (mut log_likelihood, mut log_sigma) = (0.0, 0.0);
             for (validation, other) in [(&a, &b), (&b, &a)] {
-                let fit = self.fit(args, &[&rest[..], other].concat(), likelihood, seed)?;
+                let fit = self.fit(args, &[&rest[..], other].concat(), choice, seed)?;
                 let y = self.y.select(validation);
                 let log_density = fit.predict(&self.x.select(validation))?.log_density(&y.values);
                 log_likelihood += 0.5 * log_density.iter().sum::<f64>() / y.rows as f64;
@@ -182,26 +210,39 @@ impl Set {
             }
             Ok((log_likelihood, log_sigma))
         };
-        let mut best = Likelihood::NORMAL_LEARNED;
-        let (mut log_likelihood, log_sigma) = held_out(best)?;
-        let mut sigma = log_sigma.exp();
-        loop {
-            sigma *= std::f64::consts::FRAC_1_SQRT_2;
-            let smaller = Likelihood::Normal { sigma };
-            let (next, _) = held_out(smaller)?;
-            let better = next > log_likelihood;
-            if !better || args.run.dry_run {
-                return Ok(best);
+        let first = Choice { likelihood: Likelihood::NORMAL_LEARNED, scale: 1.0 };
+        let (first_score, log_sigma) = held_out(first)?;
+        let climb = |mut best: (Choice, f64), next: &dyn Fn(i32, Choice) -> Choice| -> anyhow::Result<_> {
+            for step in 1..=if args.run.dry_run { 1 } else { 20 } {
+                let choice = next(step, best.0);
+                let (score, _) = held_out(choice)?;
+                // A score that is not a number is no better either.
+                if !(score > best.1) {
+                    break;
+                }
+                best = (choice, score);
             }
-            (best, log_likelihood) = (smaller, next);
+            Ok(best)
+        };
+        let sigma = |step: i32| log_sigma.exp() * std::f64::consts::FRAC_1_SQRT_2.powi(step);
+        let quieter =
+            |step, choice| Choice { likelihood: Likelihood::Normal { sigma: sigma(step) }, ..choice };
+        let mut best = climb((first, first_score), &quieter)?;
+        for factor in [0.5, 2.0] {
+            if best.0.scale == 1.0 {
+                best = climb(best, &|_, choice| Choice { scale: factor * choice.scale, ..choice })?;
+            }
         }
+        Ok(best.0)
     }
 
-    fn fit(&self, args: &Args, rows: &[usize], likelihood: Likelihood, seed: u64) -> anyhow::Result<Fitted> {
+    fn fit(&self, args: &Args, rows: &[usize], choice: Choice, seed: u64) -> anyhow::Result<Fitted> {
         let (x, y) = (self.x.select(rows), self.y.select(rows));
         let scaling = Scaling::fit(&x, &y)?;
         let (x, y) = (scaling.inputs(&x)?, scaling.targets(&y)?);
-        let config = MlpConfig { likelihood, modes: args.modes, ..MlpConfig::new(x.cols, &[args.hidden]) };
+        let (likelihood, prior) = (choice.likelihood, Prior::Normal(vec![choice.scale]));
+        let config =
+            MlpConfig { likelihood, prior, modes: args.modes, ..MlpConfig::new(x.cols, &[args.hidden]) };
         let model = BayesMlp::new(&config);
         let eta: Vec<f32> = model.layout().init(&mut StdRng::seed_from_u64(seed));
         let optimizer = Optimizer::new(Rule::ADAM, eta.len());
@@ -215,6 +256,13 @@ impl Set {
         let draws = model.draws(trainer.theta(), args.draws, seed);
         Ok(Fitted { model, draws, scaling })
     }
+}
+
+/// What is chosen by validation: the noise, and s of the prior θ ~ N(0, s² I).
+#[derive(Clone, Copy)]
+struct Choice {
+    likelihood: Likelihood,
+    scale: f64,
 }
 
 /// A posterior, and draws from it.

@@ -11,6 +11,7 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("bayes-nn", "gradients", &["--dry-run"]),
     ("bayes-nn", "regression", &["--dry-run"]),
     ("bayes-nn", "sensors", &["--dry-run"]),
+    ("bayes-nn", "uci", &["--dry-run"]),
     ("bayes-nn", "uci", &["--dry-run", "--data", "uci"]),
     (
         "gpvae",
@@ -427,7 +428,8 @@ fn uci_runs_all_or_some_splits_and_says_which_file_is_missing() {
     assert_eq!(splits(&["--data", "uci", "--splits", "1..2"]), 1.0);
     assert_eq!(fs::read_to_string(dir.path().join("run/splits.csv")).unwrap().lines().count(), 2);
 
-    assert!(error("uci", &with(&[]), dir.path()).contains("--data"));
+    assert!(error("uci", &with(&["--rows", "19"]), dir.path()).contains("--rows 19"));
+    assert!(error("uci", &with(&["--data", "uci", "--rows", "50"]), dir.path()).contains("--data"));
     assert!(error("uci", &with(&["--data", "nowhere"]), dir.path()).contains("nowhere"));
     let line = error("uci", &with(&["--data", "uci", "--splits", "1..3"]), dir.path());
     assert!(line.contains("index_train_2.txt"), "{line}");
