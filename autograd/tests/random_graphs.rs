@@ -186,29 +186,45 @@ proptest! {
         alpha in prop::sample::select(vec![1.0, -0.5, 0.0]),
         beta in prop::sample::select(vec![0.0, 1.0, 0.25]),
     ) {
-        let (a, b) = (numbers(3, m * k), numbers(4, k * n));
-        // Where β = 0 what stood in C must not matter.
-        let c = if beta == 0.0 { vec![f64::NAN; m * n] } else { numbers(5, m * n) };
-        let at = |i: usize, j: usize| {
-            let dot: f64 = (0..k)
-                .map(|l| a[if ta { l * m + i } else { i * k + l }] * b[if tb { j * k + l } else { l * n + j }])
-                .sum();
-            alpha * dot + if beta == 0.0 { 0.0 } else { beta * c[i * n + j] }
-        };
-        let expected: Vec<f64> = (0..m * n).map(|at_c| at(at_c / n, at_c % n)).collect();
+        check_product((m, k, n), (ta, tb), alpha, beta);
+    }
+}
 
-        let matrix = |t: bool, rows, cols| if t { (cols, rows) } else { (rows, cols) };
-        let ((a_rows, a_cols), (b_rows, b_cols)) = (matrix(ta, m, k), matrix(tb, k, n));
-        let mut found = c.clone();
-        let (left, right) = (Mat::new(&a, a_rows, a_cols).t_if(ta), Mat::new(&b, b_rows, b_cols).t_if(tb));
-        f64::gemm(alpha, left, right, beta, MatMut::new(&mut found, m, n));
-        assert_close(&found, &expected, 1e-13);
+/// α A B + β C by `gemm`, in f64 and f32, beside three loops.
+fn check_product((m, k, n): (usize, usize, usize), (ta, tb): (bool, bool), alpha: f64, beta: f64) {
+    let (a, b) = (numbers(3, m * k), numbers(4, k * n));
+    // Where β = 0 what stood in C must not matter.
+    let c = if beta == 0.0 { vec![f64::NAN; m * n] } else { numbers(5, m * n) };
+    let at = |i: usize, j: usize| {
+        let dot: f64 = (0..k)
+            .map(|l| a[if ta { l * m + i } else { i * k + l }] * b[if tb { j * k + l } else { l * n + j }])
+            .sum();
+        alpha * dot + if beta == 0.0 { 0.0 } else { beta * c[i * n + j] }
+    };
+    let expected: Vec<f64> = (0..m * n).map(|at_c| at(at_c / n, at_c % n)).collect();
 
-        let single = |x: &[f64]| x.iter().map(|&x| x as f32).collect::<Vec<_>>();
-        let (a, b, mut found) = (single(&a), single(&b), single(&c));
-        let (left, right) = (Mat::new(&a, a_rows, a_cols).t_if(ta), Mat::new(&b, b_rows, b_cols).t_if(tb));
-        f32::gemm(alpha as f32, left, right, beta as f32, MatMut::new(&mut found, m, n));
-        assert_close(&found.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(), &expected, 1e-5);
+    let matrix = |t: bool, rows, cols| if t { (cols, rows) } else { (rows, cols) };
+    let ((a_rows, a_cols), (b_rows, b_cols)) = (matrix(ta, m, k), matrix(tb, k, n));
+    let mut found = c.clone();
+    let (left, right) = (Mat::new(&a, a_rows, a_cols).t_if(ta), Mat::new(&b, b_rows, b_cols).t_if(tb));
+    f64::gemm(alpha, left, right, beta, MatMut::new(&mut found, m, n));
+    assert_close(&found, &expected, 1e-13);
+
+    let single = |x: &[f64]| x.iter().map(|&x| x as f32).collect::<Vec<_>>();
+    let (a, b, mut found) = (single(&a), single(&b), single(&c));
+    let (left, right) = (Mat::new(&a, a_rows, a_cols).t_if(ta), Mat::new(&b, b_rows, b_cols).t_if(tb));
+    f32::gemm(alpha as f32, left, right, beta as f32, MatMut::new(&mut found, m, n));
+    assert_close(&found.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(), &expected, 1e-5);
+}
+
+/// A Bᵀ with one row, two or three beyond a whole number of vectors of 8 or 16.
+#[test]
+fn products_with_rows_that_hardly_fill_a_vector() {
+    for m in [17, 18, 19, 33, 50, 65, 66] {
+        for (ta, tb) in [(false, true), (true, true), (false, false)] {
+            check_product((m, 40, 70), (ta, tb), -0.5, 0.0);
+            check_product((m, 33, 67), (ta, tb), 1.0, 0.25);
+        }
     }
 }
 
