@@ -141,6 +141,21 @@ impl<F: Real> Real for Dual<F> {
         self.value.is_finite() && self.tangent.is_finite()
     }
 
+    #[inline(always)]
+    fn is_zero(self) -> bool {
+        self.value.is_zero() && self.tangent.is_zero()
+    }
+
+    #[inline(always)]
+    fn powf(self, c: Self) -> Self {
+        let (x, z) = (self.value, self.value.powf(c.value));
+        let slope = c.value * x.powf(c.value - F::ONE);
+        let slope = if c.value == F::ZERO && !slope.is_finite() { F::ZERO } else { slope };
+        // A constant exponent adds nothing, whatever ln x is.
+        let by_exponent = if c.tangent.is_zero() || z == F::ZERO { F::ZERO } else { z * x.ln() * c.tangent };
+        Self::new(z, slope * self.tangent + by_exponent)
+    }
+
     functions! {
         abs |x, _| F::from_f64(f64::from(i8::from(x > F::ZERO) - i8::from(x < F::ZERO)));
         // As on the tape, the slope at 0 is taken to be 0.

@@ -100,8 +100,8 @@ impl<F: Real> Tape<F> {
         let nodes = &list.nodes[..=loss.index()];
         let (mut values, mut times) = (list.values[..list.used].to_vec(), Vec::new());
         for _warm_up_and_measurement in 0..2 {
-            times = vec![[Duration::ZERO; 2]; nodes.len()];
-            for (node, [forward, _]) in nodes.iter().zip(&mut times) {
+            times = vec![(Duration::ZERO, None); nodes.len()];
+            for (node, (forward, _)) in nodes.iter().zip(&mut times) {
                 let (Kind::Op(op), Place::Tape(start)) = (&node.kind, node.value) else { continue };
                 let (read, write) = values.split_at_mut(start);
                 let (y, aux) = write[..node.shape.size() + node.aux].split_at_mut(node.shape.size());
@@ -111,26 +111,27 @@ impl<F: Real> Tape<F> {
             }
             let mut clock = Instant::now();
             let adjoints = self.replay(&[(loss, &[F::ONE])], |node| {
-                times[node][1] = clock.elapsed();
+                times[node].1 = Some(clock.elapsed());
                 clock = Instant::now();
             });
             self.spare.borrow_mut().push(adjoints);
         }
         let mut rows: Vec<ProfileRow> = Vec::new();
-        for (node, [forward, backward]) in nodes.iter().zip(times) {
+        for (node, (forward, backward)) in nodes.iter().zip(times) {
             let Kind::Op(op) = &node.kind else { continue };
             let inputs: Vec<_> =
                 list.edges[node.inputs.clone()].iter().map(|&i| &list.nodes[i as usize]).collect();
             let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape).collect();
             let read = shapes.iter().map(Shape::size).sum::<usize>() + node.aux;
             let (mut numbers, mut flops) = (read + node.shape.size(), op.flops(&shapes, None));
-            if !backward.is_zero() {
+            if backward.is_some() {
                 numbers += read + 2 * node.shape.size();
                 for (i, input) in inputs.iter().enumerate().filter(|(_, input)| input.adjoint.is_some()) {
                     numbers += input.shape.size();
                     flops += op.flops(&shapes, Some(i));
                 }
             }
+            let backward = backward.unwrap_or_default();
             let bytes = numbers * size_of::<F>();
             let call = ProfileRow { operation: op.name(), calls: 1, forward, backward, bytes, flops };
             match rows.iter_mut().find(|row| row.operation == call.operation) {

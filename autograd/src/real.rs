@@ -44,12 +44,17 @@ pub trait Real:
     /// Neither infinite nor NaN, in value and in whatever else the number carries.
     fn is_finite(self) -> bool;
 
+    /// 0, in value and in whatever else the number carries.
+    fn is_zero(self) -> bool;
+
     /// |x|
     fn abs(self) -> Self;
     /// √x, NaN for x < 0
     fn sqrt(self) -> Self;
     /// xⁿ by repeated squaring
     fn powi(self, n: i32) -> Self;
+    /// xᶜ = e^(c ln x) for x ≥ 0, else NaN; x⁰ = 1 for every x
+    fn powf(self, c: Self) -> Self;
     /// eˣ
     fn exp(self) -> Self;
     /// eˣ − 1, without cancellation near 0
@@ -101,6 +106,10 @@ macro_rules! float {
                 self.is_finite()
             }
             #[inline(always)]
+            fn is_zero(self) -> bool {
+                self == 0.0
+            }
+            #[inline(always)]
             fn abs(self) -> Self {
                 self.abs()
             }
@@ -111,6 +120,11 @@ macro_rules! float {
             #[inline(always)]
             fn powi(self, n: i32) -> Self {
                 self.powi(n)
+            }
+            #[inline(always)]
+            fn powf(self, c: Self) -> Self {
+                let exponent = c * Real::ln(self);
+                if c == 0.0 && !exponent.is_finite() { 1.0 } else { Real::exp(exponent) }
             }
             float!(@inline elementary $t: exp exp_m1 ln ln_1p sin cos tanh sigmoid softplus);
             float!(@inline special $t: erf);

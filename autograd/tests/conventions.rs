@@ -4,8 +4,7 @@ mod common;
 
 use std::f64::consts::LN_2;
 
-use autograd::Tape;
-use autograd::{Nonlinearity, Var};
+use autograd::{Dual, Nonlinearity, Real, Tape, Var, hessian, jvp};
 use common::{assert_close, dirty_tape};
 
 const INF: f64 = f64::INFINITY;
@@ -37,6 +36,29 @@ fn the_slope_at_a_kink_is_the_one_from_the_left() {
     assert_eq!(at(0.0, |x| x.leaky_relu(0.0)), (0.0, 0.0));
     let tiny = 5e-324;
     assert_eq!((at(tiny, |x| x.relu()).1, at(-tiny, |x| x.relu()).1), (1.0, 0.0));
+}
+
+#[test]
+fn second_derivatives_at_kinks_are_those_of_the_slopes_there() {
+    type D = Dual<f64>;
+    fn forward(f: impl for<'t> Fn(Var<'t, D>) -> Var<'t, D>) -> f64 {
+        jvp(&[0.0], &[1.0], |_, x| f(x)).1[0]
+    }
+    fn second(f: impl for<'t> Fn(Var<'t, D>) -> Var<'t, D> + Sync) -> f64 {
+        hessian(&[0.0], |_, x| f(x).sum())[0]
+    }
+    assert_eq!((forward(|x| x.relu()), second(|x| (x.relu() + x).square())), (0.0, 2.0));
+    assert_eq!((forward(|x| x.abs()), second(|x| x.abs())), (0.0, 0.0));
+    assert_eq!((forward(|x| x.powf(D::from_f64(2.5))), second(|x| x.powf(D::from_f64(2.5)))), (0.0, 0.0));
+    assert_eq!(second(|x| x.powf(D::from_f64(2.0))), 2.0);
+    assert_eq!(
+        (forward(|x| x.pow(x + D::from_f64(2.0))), second(|x| x.pow(x + D::from_f64(3.0)))),
+        (0.0, 0.0)
+    );
+    fn of_one(l: Var<'_, D>) -> Var<'_, D> {
+        l.bernoulli_log_prob(l.tape().constant(&[D::ONE], [1]))
+    }
+    assert_eq!((forward(|l| of_one(l).reshape([1])), second(of_one)), (0.5, -0.25));
 }
 
 #[test]
@@ -170,6 +192,7 @@ fn log_sum_exp_neither_overflows_nor_loses_infinities() {
     assert_eq!(over(&[-INF, 2.0], |x| x.log_sum_exp()), (vec![2.0], vec![0.0, 1.0]));
     assert_eq!(over(&[-INF, -INF], |x| x.log_sum_exp()), (vec![-INF], vec![0.0, 0.0]));
     assert_eq!(over(&[INF, 2.0, -INF], |x| x.log_sum_exp()), (vec![INF], vec![1.0, 0.0, 0.0]));
+    assert_eq!(over(&[INF, 1000.0], |x| x.log_sum_exp()), (vec![INF], vec![1.0, 0.0]));
     assert_eq!(over(&[], |x| x.log_sum_exp()), (vec![-INF], vec![]));
     assert_eq!(over(&[7.0], |x| x.log_sum_exp()), (vec![7.0], vec![1.0]));
 }

@@ -225,6 +225,17 @@ fn products_with_rows_that_hardly_fill_a_vector() {
             check_product((m, 40, 70), (ta, tb), -0.5, 0.0);
             check_product((m, 33, 67), (ta, tb), 1.0, 0.25);
         }
+        // The products of a stack write into the same slice, one behind the other.
+        let (a, b) = (numbers(6, 3 * m * 40), numbers(7, 3 * 70 * 40));
+        let tape = Tape::new();
+        let stack = tape.constant(&a, [3, m, 40]).matmul_t(tape.constant(&b, [3, 70, 40])).to_vec();
+        for (i, product) in stack.chunks(m * 70).enumerate() {
+            let (a, b) = (
+                tape.constant(&a[i * m * 40..][..m * 40], [m, 40]),
+                tape.constant(&b[i * 2800..][..2800], [70, 40]),
+            );
+            assert_eq!(a.matmul_t(b).to_vec(), product);
+        }
     }
 }
 

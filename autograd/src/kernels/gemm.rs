@@ -150,19 +150,25 @@ fn check_block_fits(len: usize, rows: usize, cols: usize, stride: usize) {
     );
 }
 
+#[track_caller]
+#[inline]
+fn check_sizes<F>(a: &Mat<'_, F>, b: &Mat<'_, F>, c: &MatMut<'_, F>) {
+    assert!(
+        a.cols == b.rows && c.rows == a.rows && c.cols == b.cols,
+        "product of {} x {} and {} x {} into {} x {}",
+        a.rows,
+        a.cols,
+        b.rows,
+        b.cols,
+        c.rows,
+        c.cols
+    );
+}
+
 macro_rules! product {
     ($name:ident, $t:ty) => {
         pub(crate) fn $name(alpha: $t, a: Mat<'_, $t>, b: Mat<'_, $t>, beta: $t, c: MatMut<'_, $t>) {
-            assert!(
-                a.cols == b.rows && c.rows == a.rows && c.cols == b.cols,
-                "product of {} x {} and {} x {} into {} x {}",
-                a.rows,
-                a.cols,
-                b.rows,
-                b.cols,
-                c.rows,
-                c.cols
-            );
+            check_sizes(&a, &b, &c);
             if is_thin(&a, &b) && c.is_packed() {
                 return thin(alpha, a, b, beta, c);
             }
@@ -171,7 +177,7 @@ macro_rules! product {
                 let whole = a.rows - apart;
                 let (above, below) = c.split_rows(whole);
                 $name(alpha, a.row_range(0..whole), b, beta, above);
-                for (i, row) in below.data.chunks_exact_mut(b.cols).enumerate() {
+                for (i, row) in below.data.chunks_exact_mut(b.cols).take(apart).enumerate() {
                     let row = MatMut::new(row, 1, b.cols);
                     thin(alpha, a.row_range(whole + i..whole + i + 1), b, beta, row);
                 }
@@ -224,16 +230,16 @@ pub(crate) fn dual_gemm<F: Real>(
     beta: Dual<F>,
     mut c: MatMut<'_, Dual<F>>,
 ) {
+    check_sizes(&a, &b, &c);
+    assert!(beta.tangent.is_zero(), "a dual product with a β that varies");
     if is_thin(&a, &b) && c.is_packed() {
         return thin(alpha, a, b, beta, c);
     }
-    let fresh = beta == Dual::ZERO;
-    assert!(fresh || beta.tangent == F::ZERO, "a dual product with a β that varies");
     let (a_value, a_tangent) = (a.part(0), a.part(1));
     let (b_value, b_tangent) = (b.part(0), b.part(1));
     F::gemm(alpha.value, a_value, b_tangent, beta.value, c.part(1));
     F::gemm(alpha.value, a_tangent, b_value, F::ONE, c.part(1));
-    if alpha.tangent != F::ZERO {
+    if !alpha.tangent.is_zero() {
         F::gemm(alpha.tangent, a_value, b_value, F::ONE, c.part(1));
     }
     F::gemm(alpha.value, a_value, b_value, beta.value, c.part(0));
@@ -292,6 +298,9 @@ kernel! {
     /// Products with a side of 1, which packing would only slow down.
     fn thin<F: Real>(alpha: F, a: Mat<'_, F>, b: Mat<'_, F>, beta: F, c: MatMut<'_, F>) {
         let (rows, cols, c) = (c.rows, c.cols, &mut c.data[..c.rows * c.cols]);
+        if c.is_empty() {
+            return;
+        }
         if beta == F::ZERO && a.cols == 1 && b.col_stride == 1 {
             let row = &b.data[..cols];
             for (i, c) in c.chunks_mut(cols.max(1)).enumerate() {

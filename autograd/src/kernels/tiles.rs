@@ -160,6 +160,9 @@ unsafe fn transpose_4x4(from: *const f64, from_row: usize, to: *mut f64, to_row:
 const WIDTH: usize = 3;
 /// Room for a panel that is copied: 512 numbers a column of vectors.
 const PANEL_BYTES: usize = 512 * WIDTH * 64;
+/// The room, at the address of a vector.
+#[repr(align(64))]
+struct Panel(MaybeUninit<[u8; PANEL_BYTES]>);
 /// From so many rows of C on, copying a panel costs less than reading it out of place.
 const MANY_ROWS: usize = 256;
 
@@ -187,8 +190,8 @@ impl<F: Real> Product<F> {
         if transposed {
             (a, b, m, n) = (b.t(), a.t(), n, m);
         }
-        let mut room = MaybeUninit::<[u8; PANEL_BYTES]>::uninit();
-        let room = room.as_mut_ptr().cast::<F>();
+        let mut room = Panel(MaybeUninit::uninit());
+        let room = room.0.as_mut_ptr().cast::<F>();
         let copy = b.col != 1 || m >= MANY_ROWS;
         let longest = if copy { PANEL_BYTES / (size_of::<F>() * WIDTH * L::N) } else { k };
         let step = k.div_ceil(k.div_ceil(longest));

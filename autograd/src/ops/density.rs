@@ -88,8 +88,8 @@ kernel! {
         for (i, y) in y.iter_mut().enumerate() {
             let (logits, x, residuals) = (row(logits, i, n), row(x, i, n), row_mut(residuals, i, n));
             *y = lane_sum!(F, [logits, x] mut [residuals] => {
-                // softplus and σ share e^−|l|.
-                let (l, e) = (logits, (-logits.abs()).exp());
+                // softplus and σ share e^−|l|; not by abs(), which at 0 has no slope.
+                let (l, e) = (logits, (if logits < F::ZERO { logits } else { -logits }).exp());
                 let (numerator, positive) = if l < F::ZERO { (e, F::ZERO) } else { (F::ONE, l) };
                 *residuals = x - numerator / (F::ONE + e);
                 x * l - positive - e.ln_1p()

@@ -204,7 +204,7 @@ elementwise! {
     Softplus softplus on -3.0..3.0, |x| x.softplus(), |_, y| -(-y).exp_m1();
 
     /// y = max(x, 0),   dy/dx = 1 for x > 0, else 0 (at the kink too)
-    Relu relu on -2.0..2.0, |x| if x < F::ZERO { F::ZERO } else { x },
+    Relu relu on -2.0..2.0, |x| if x <= F::ZERO { F::ZERO } else { x },
         |_, y| if y > F::ZERO { F::ONE } else { F::ZERO };
 
     /// y = x for x > 0, else c x, with c ≥ 0;   dy/dx = 1 for x > 0, else c (at the kink too)
@@ -231,7 +231,7 @@ elementwise! {
 
     /// y = xᶜ = e^(c ln x),   dy/dx = c xᶜ⁻¹;   x ≥ 0, else NaN. At 0 both are what c says: 0ᶜ is 0, 1 or ∞ for
     /// c > 0, = 0 or < 0. x⁰ is 1 with slope 0, for every x. The error is about c ln x ulp.
-    Powf<F> powf(c: F = F::from_f64(2.5)) on 0.1..3.0, |x| power(x, c),
+    Powf<F> powf(c: F = F::from_f64(2.5)) on 0.1..3.0, |x| x.powf(c),
         |x, _| power_slope(x, c);
 
     /// y = erf x = 2/√π ∫₀ˣ e^−t² dt,   dy/dx = 2/√π e^−x²
@@ -244,17 +244,10 @@ elementwise! {
     Digamma digamma on -0.9..4.0, |x| x.digamma(), |x, _| Dual::new(x, F::ONE).digamma().tangent;
 }
 
-/// xᶜ = e^(c ln x), and x⁰ = 1.
-#[inline(always)]
-pub(super) fn power<F: Real>(x: F, c: F) -> F {
-    let exponent = c * x.ln();
-    if c == F::ZERO && !exponent.is_finite() { F::ONE } else { exponent.exp() }
-}
-
 /// c xᶜ⁻¹, and 0 for c = 0.
 #[inline(always)]
 pub(super) fn power_slope<F: Real>(x: F, c: F) -> F {
-    let slope = c * power(x, c - F::ONE);
+    let slope = c * x.powf(c - F::ONE);
     if c == F::ZERO && !slope.is_finite() { F::ZERO } else { slope }
 }
 
@@ -271,6 +264,8 @@ fn sign<F: Real>(x: F) -> F {
         F::ONE
     } else if x < F::ZERO {
         -F::ONE
+    } else if x == F::ZERO {
+        F::ZERO
     } else {
         x
     }

@@ -260,7 +260,11 @@ kernel! {
             let all = if sum == F::ZERO { F::ZERO } else { F::ONE };
             for i in view.along(run) {
                 let term = (x[i] - max).exp();
-                let weight = if term == sum { all } else { term / sum };
+                let weight = match term == sum {
+                    true if !sum.is_finite() && x[i].is_finite() => F::ZERO,
+                    true => all,
+                    false => term / sum,
+                };
                 dx[i] += weight * dy;
             }
         }
