@@ -156,7 +156,12 @@ impl<F: Real> Optimizer<F> {
         self.steps += 1;
         let mut gradient = Gradient { shards: gradients, scale: F::from_f64(scale) };
         if let Some(clip) = self.clip {
-            let norm = gradient.squared_norm(0, theta.len()).sqrt();
+            let mut norm = gradient.squared_norm(0, theta.len()).sqrt();
+            if norm.is_infinite() {
+                // Squares of f64 overflow long before their root.
+                let small = Gradient { scale: gradient.scale * F::from_f64(1e-150), ..gradient };
+                norm = 1e150 * small.squared_norm(0, theta.len()).sqrt();
+            }
             if norm > clip {
                 gradient.scale *= F::from_f64(clip / norm);
             }
@@ -318,7 +323,7 @@ kernel! {
     fn scaled<F: Real>(rate: F, a: F, b: F, epsilon: F, theta: &mut [F], v: &mut [F], g: Slopes<'_, F>) {
         for (((theta, v), &others), &last) in theta.iter_mut().zip(v).zip(g.others).zip(g.last) {
             let g = (others + last) * g.scale;
-            let second = flush(a * *v + b * (g * g));
+            let second = flush(a * *v + b * square(g));
             *v = second;
             *theta -= rate * g / (second.sqrt() + epsilon);
         }
@@ -333,7 +338,7 @@ kernel! {
         for ((((theta, m), v), &others), &last) in theta.iter_mut().zip(m).zip(v).zip(g.others).zip(g.last) {
             let g = (others + last) * g.scale;
             let first = flush(keep_m * *m + add_m * g);
-            let second = flush(keep_v * *v + add_v * (g * g));
+            let second = flush(keep_v * *v + add_v * square(g));
             // Kept in registers: what was just stored is read back slowly.
             (*m, *v) = (first, second);
             *theta = shrink * *theta - rate * first / (second.sqrt() * root + epsilon);
@@ -344,5 +349,13 @@ kernel! {
 /// 0 instead of a number that decays towards the subnormal range, where arithmetic is many times slower.
 #[inline(always)]
 fn flush<F: Real>(x: F) -> F {
-    if x.abs() < F::from_f64(1e-36) { F::ZERO } else { x }
+    let tiny = F::from_f64(if size_of::<F>() == size_of::<f32>() { 1e-36 } else { 1e-290 });
+    if x.abs() < tiny { F::ZERO } else { x }
+}
+
+/// g², or 0 where that, or a thousandth of it, would be subnormal.
+#[inline(always)]
+fn square<F: Real>(g: F) -> F {
+    let tiny = F::from_f64(if size_of::<F>() == size_of::<f32>() { 1e-16 } else { 1e-140 });
+    if g.abs() < tiny { F::ZERO } else { g * g }
 }

@@ -26,6 +26,7 @@ impl<'t, F: Real> MultivariateNormal<'t, F> {
     /// If the sizes of x, μ and L do not fit.
     #[track_caller]
     pub fn log_prob(self, x: Var<'t, F>) -> Var<'t, F> {
+        self.check("log_prob", x);
         let residual = self.rows(x - self.mu);
         let squares = self.l.solve_triangular_right_t(residual).square().sum_axis(1);
         let constant = self.half_log_det() + F::from_f64(HALF_LN_2PI * self.dim() as f64);
@@ -38,6 +39,7 @@ impl<'t, F: Real> MultivariateNormal<'t, F> {
     /// If the sizes of ε, μ and L do not fit.
     #[track_caller]
     pub fn sample_with(self, noise: Var<'t, F>) -> Var<'t, F> {
+        self.check("sample_with", noise);
         self.rows(noise).matmul_t(self.l).reshape(noise.shape()) + self.mu
     }
 
@@ -70,6 +72,14 @@ impl<'t, F: Real> MultivariateNormal<'t, F> {
     #[track_caller]
     fn half_log_det(self) -> Var<'t, F> {
         self.l.diagonal().ln().sum()
+    }
+
+    /// Refuses what broadcasting alone would take.
+    #[track_caller]
+    fn check(self, operation: &str, x: Var<'t, F>) {
+        let (shape, n) = (x.shape(), self.dim());
+        let fits = shape.rank() > 0 && shape.last() == n;
+        assert!(fits, "MultivariateNormal: {operation}: {shape}: rows of {n} numbers are wanted");
     }
 
     /// (…, n) as a matrix of rows.
