@@ -77,7 +77,13 @@ fn main() -> ExitCode {
 
 fn regression(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.run.data.is_none(), "this example reads no folder: give a table by --csv");
-    anyhow::ensure!(args.steps * args.hidden * args.modes * args.draws > 0, "counts must be positive");
+    let counts = [args.steps, args.hidden, args.modes, args.draws];
+    anyhow::ensure!(counts.iter().all(|&n| n > 0), "counts must be positive");
+    let table = args.csv.is_some() || args.table.is_some();
+    anyhow::ensure!(
+        table || args.target.is_none(),
+        "--target is a column of a table: give one by --csv or --table"
+    );
     anyhow::ensure!(args.draws >= args.modes, "--draws must not be below --modes");
     anyhow::ensure!(args.hmc >= 8, "--hmc {}: at least 8 iterations are needed", args.hmc);
     match (&args.csv, &args.table) {
@@ -111,12 +117,13 @@ fn fit(
     args: &Args,
     config: &MlpConfig,
     (x, y): (&Matrix<f64>, &Matrix<f64>),
+    window: usize,
     validation: Option<(&Matrix<f64>, &Matrix<f64>)>,
 ) -> anyhow::Result<Option<Fitted>> {
     let scaling = Scaling::fit(x, y)?;
     let model = BayesMlp::new(config);
     let (x, y) = (scaling.inputs(x)?, scaling.targets(y)?);
-    let objective = Regression { sampling: Sampling::Local, ..Regression::new(&model, &x, &y) };
+    let objective = Regression { sampling: Sampling::Local, window, ..Regression::new(&model, &x, &y) };
     let held_out = validation.map(|(x, y)| Ok::<_, anyhow::Error>((scaling.inputs(x)?, scaling.targets(y)?)));
     let held_out = held_out.transpose()?;
     let validation =
@@ -129,7 +136,7 @@ fn fit(
         .train(
             model.layout(),
             &mut trainer,
-            (&objective, args.run.rows(x.rows)),
+            (&objective, args.run.rows(window)),
             validation.as_ref().map(|objective| (objective, objective.x.rows)),
             (Schedule::Cosine { epochs: run.args.epochs }, None),
         )
@@ -158,13 +165,13 @@ fn curve(seed: u64) -> (Matrix<f64>, Matrix<f64>) {
 fn learn_curve(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let (x, y) = curve(args.run.seed);
-    let flags = common::within_steps(&args.run, args.steps, x.rows);
+    let (flags, window) = common::within_steps(&args.run, args.steps, x.rows);
     let run = Run::open(&flags, args)?;
     // The noise is known: what is compared are posteriors of θ.
     let likelihood = Likelihood::Normal { sigma: NOISE / Scaling::fit(&x, &y)?.target_sd() };
     let (phi, modes) = (Nonlinearity::Elu, args.modes);
     let config = MlpConfig { phi, likelihood, modes, ..MlpConfig::new(1, &[20, 20]) };
-    let Some(fitted) = fit(&run, args, &config, (&x, &y), None)? else { return Ok(()) };
+    let Some(fitted) = fit(&run, args, &config, (&x, &y), window, None)? else { return Ok(()) };
 
     let run_of_chains = sample_chains(args, &fitted, (&x, &y))?;
     let laplace = Laplace::fit(
@@ -339,14 +346,14 @@ fn learn_table(args: &Args, table: &Table, target: &str) -> anyhow::Result<()> {
     for &j in constant.constant_inputs() {
         eprintln!("note: {} does not vary over the rows to train on and tells nothing", names[j]);
     }
-    let flags = common::within_steps(&args.run, args.steps, train.len());
+    let (flags, window) = common::within_steps(&args.run, args.steps, train.len());
     let run = Run::open(&flags, args)?;
     let part = |rows: &[usize]| (x.select(rows), y.select(rows));
     let ((x_train, y_train), (x_validation, y_validation)) = (part(&train), part(&validation));
     let held_out = Some((&x_validation, &y_validation));
     let likelihood = if args.heteroscedastic { Likelihood::NormalHead } else { Likelihood::NORMAL_LEARNED };
     let config = MlpConfig { likelihood, modes: args.modes, ..MlpConfig::new(x.cols, &[args.hidden]) };
-    let Some(fitted) = fit(&run, args, &config, (&x_train, &y_train), held_out)? else {
+    let Some(fitted) = fit(&run, args, &config, (&x_train, &y_train), window, held_out)? else {
         return Ok(());
     };
 
@@ -398,23 +405,28 @@ fn write_predictions(
     (x, y): (&Matrix<f64>, &Matrix<f64>),
     validation: &[usize],
 ) -> anyhow::Result<()> {
-    let p = fitted.predict(&fitted.draws, x)?;
-    let columns = [
-        y.values.to_vec(),
-        p.mean(),
-        p.variance().into_iter().map(f64::sqrt).collect(),
-        p.epistemic().into_iter().map(f64::sqrt).collect(),
-        p.aleatoric().into_iter().map(f64::sqrt).collect(),
-        p.quantile(0.05),
-        p.quantile(0.95),
-    ];
     let mut file = csv::Writer::from_path(run.folder.file("predictions.csv"))?;
     file.write_record(["row", "part", "target", "mean", "sd", "epistemic_sd", "aleatoric_sd", "q05", "q95"])?;
     let mut part = vec!["train"; x.rows];
     validation.iter().for_each(|&row| part[row] = "validation");
-    for (row, part) in part.iter().enumerate() {
-        let numbers = columns.iter().map(|column| column[row].to_string());
-        file.write_record([row.to_string(), part.to_string()].into_iter().chain(numbers))?;
+    // Some rows at a time: a prediction holds every draw of every row.
+    for first in (0..x.rows).step_by(4096) {
+        let rows: Vec<usize> = (first..x.rows.min(first + 4096)).collect();
+        let p = fitted.predict(&fitted.draws, &x.select(&rows))?;
+        let root = |variance: Vec<f64>| variance.into_iter().map(f64::sqrt).collect();
+        let columns = [
+            y.select(&rows).values.to_vec(),
+            p.mean(),
+            root(p.variance()),
+            root(p.epistemic()),
+            root(p.aleatoric()),
+            p.quantile(0.05),
+            p.quantile(0.95),
+        ];
+        for (i, row) in rows.iter().enumerate() {
+            let numbers = columns.iter().map(|column| column[i].to_string());
+            file.write_record([row.to_string(), part[*row].to_string()].into_iter().chain(numbers))?;
+        }
     }
     file.flush()?;
     Ok(())

@@ -260,7 +260,7 @@ fn sensors(args: &Args) -> anyhow::Result<()> {
 fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation], started: Instant) {
     println!("two Poisson processes of rates {} and {}", TRUTH[0], TRUTH[1]);
     println!("prior          N  E(λ₁)   by q  E(λ₂)   by q  log evidence      ELBO");
-    let (mut gap, mut error, mut results) = (0.0_f64, 0.0_f64, Vec::new());
+    let (mut gap, mut error, mut results) = (f64::NEG_INFINITY, 0.0_f64, Vec::new());
     for (case, q) in cases.iter().zip(approximations) {
         let [one, two] = case.sensors.map(Sensor::exact);
         let evidence = one.0 + two.0;

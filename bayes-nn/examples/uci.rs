@@ -6,8 +6,8 @@
 //! Without `--data` the set is generated: Friedman's (1991) first function, 10,000 rows.
 //!
 //! One hidden layer of 50 ReLU units, θ ~ N(0, s² I), q with four modes; inputs and target standardised on the training
-//! rows. All that differs from one set to the next are the noise level and the prior scale, which every split finds within
-//! its training rows. Writes a row a split to `splits.csv` and the calibration curve of all of them to `calibration.png`.
+//! rows. All that differs from one set to the next are the noise level, the prior scale and the length of training, which
+//! every split finds within its training rows. Writes a row a split to `splits.csv` and the calibration curve of all of them to `calibration.png`.
 
 mod common;
 
@@ -42,8 +42,8 @@ struct Args {
     /// Only these splits, the last one not included [default: all that there are]
     #[arg(long, value_name = "A..B", value_parser = range)]
     splits: Option<Range<usize>>,
-    /// Steps of each training; with --epochs, whichever ends first
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    /// Steps of the shortest training: validation may choose two or four times as many; with --epochs, whichever ends first
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
     steps: usize,
     /// Hidden units
     #[arg(long, value_name = "N", default_value_t = 50)]
@@ -71,20 +71,29 @@ fn uci(args: &Args) -> anyhow::Result<()> {
         single,
         "there is no checkpoint of many trainings; to go on, give the splits left to --splits"
     );
-    anyhow::ensure!(args.steps * args.hidden * args.modes * args.draws > 0, "counts must be positive");
+    let counts = [args.steps, args.hidden, args.modes, args.draws];
+    anyhow::ensure!(counts.iter().all(|&n| n > 0), "counts must be positive");
+    anyhow::ensure!(args.draws >= args.modes, "--draws must not be below --modes");
     let set = match &args.run.data {
         Some(dir) => Set::read(dir, args)?,
         None => Set::generated(args)?,
     };
     let folder = RunFolder::open(&args.run, args)?;
 
-    let fits: Vec<SplitScores> = set
-        .splits
-        .par_iter()
-        .map(|(k, train, test)| set.fit_split(args, *k, train, test).with_context(|| format!("split {k}")))
-        .collect::<anyhow::Result<_>>()?;
-
+    let fit = |(k, train, test): &(usize, Vec<usize>, Vec<usize>)| {
+        set.fit_split(args, *k, train, test).with_context(|| format!("split {k}"))
+    };
+    let (fits, failed): (Vec<_>, Vec<_>) =
+        set.splits.par_iter().map(fit).collect::<Vec<_>>().into_iter().partition(Result::is_ok);
+    let fits: Vec<SplitScores> = fits.into_iter().flatten().collect();
     write(&folder, &fits).context("the results could not be written")?;
+    if let Some(Err(error)) = failed.into_iter().next() {
+        return Err(error.context(format!(
+            "{} splits of {} are in splits.csv",
+            fits.len(),
+            set.splits.len()
+        )));
+    }
     let over = |what: &str, of: fn(&SplitScores) -> f64| {
         let (mean, se) = mean_and_se(&fits.iter().map(of).collect::<Vec<_>>());
         println!("  {what:24} {mean:8.3} ± {se:.3}");
@@ -167,7 +176,7 @@ impl Set {
         Ok(Self { name: "friedman".into(), splits: splits.collect(), x: Matrix::new(rows, 10, x), y })
     }
 
-    /// Finds noise level and prior scale, fits all training rows with it, and scores the test rows.
+    /// Finds noise level, prior scale and length of training, fits all training rows with them, and scores the test rows.
     fn fit_split(
         &self,
         args: &Args,
@@ -182,15 +191,15 @@ impl Set {
         let predictive = fit.predict(&self.x.select(test))?;
         let (sigma, scores) = (fit.sigma(), Scores::of(&predictive, &self.y.select(test).values));
         eprintln!(
-            "{} split {k}: σ {sigma:.3}, s {:.2}, RMSE {:.3}, log-likelihood {:.3}",
-            self.name, choice.scale, scores.rmse, scores.log_likelihood
+            "{} split {k}: σ {sigma:.3}, s {:.2}, {} steps, RMSE {:.3}, log-likelihood {:.3}",
+            self.name, choice.scale, choice.steps, scores.rmse, scores.log_likelihood
         );
         Ok(SplitScores { split: k, sigma, scores })
     }
 
-    /// Noise level and prior scale by rows held out: two fifths of the training rows, one after the other. First σ as the
-    /// bound learns it, then less and less of it, by √2 each time; then the prior's s, halved or doubled from 1: each as long
-    /// as the rows held out become more likely.
+    /// What rows held out say of it: two fifths of the training rows, one after the other. First σ as the bound learns it,
+    /// then less and less of it, by √2 each time; then the prior's s, halved or doubled from 1; then the steps, doubled twice
+    /// at most: each as long as the rows held out become more likely.
     ///
     /// The bound alone takes for noise what a mean-field q cannot express, and finds σ too large.
     fn validate(&self, args: &Args, train: &[usize], seed: u64) -> anyhow::Result<Choice> {
@@ -210,30 +219,30 @@ impl Set {
             }
             Ok((log_likelihood, log_sigma))
         };
-        let first = Choice { likelihood: Likelihood::NORMAL_LEARNED, scale: 1.0 };
+        let first = Choice { likelihood: Likelihood::NORMAL_LEARNED, scale: 1.0, steps: args.steps };
         let (first_score, log_sigma) = held_out(first)?;
-        let climb = |mut best: (Choice, f64), next: &dyn Fn(i32, Choice) -> Choice| -> anyhow::Result<_> {
-            for step in 1..=if args.run.dry_run { 1 } else { 20 } {
+        let climb = |mut best: (Choice, f64), most: i32, next: &dyn Fn(i32, Choice) -> Choice| {
+            for step in 1..=if args.run.dry_run { 1 } else { most } {
                 let choice = next(step, best.0);
-                let (score, _) = held_out(choice)?;
-                // A score that is not a number is no better either.
-                if !(score > best.1) {
-                    break;
+                match held_out(choice) {
+                    Ok((score, _)) if score > best.1 => best = (choice, score),
+                    // A training that diverges is no better either.
+                    _ => break,
                 }
-                best = (choice, score);
             }
-            Ok(best)
+            best
         };
         let sigma = |step: i32| log_sigma.exp() * std::f64::consts::FRAC_1_SQRT_2.powi(step);
         let quieter =
             |step, choice| Choice { likelihood: Likelihood::Normal { sigma: sigma(step) }, ..choice };
-        let mut best = climb((first, first_score), &quieter)?;
+        let mut best = climb((first, first_score), 20, &quieter);
         for factor in [0.5, 2.0] {
             if best.0.scale == 1.0 {
-                best = climb(best, &|_, choice| Choice { scale: factor * choice.scale, ..choice })?;
+                best = climb(best, 10, &|_, choice| Choice { scale: factor * choice.scale, ..choice });
             }
         }
-        Ok(best.0)
+        let longer = |_, choice: Choice| Choice { steps: choice.steps.saturating_mul(2), ..choice };
+        Ok(climb(best, 2, &longer).0)
     }
 
     fn fit(&self, args: &Args, rows: &[usize], choice: Choice, seed: u64) -> anyhow::Result<Fitted> {
@@ -247,22 +256,23 @@ impl Set {
         let eta: Vec<f32> = model.layout().init(&mut StdRng::seed_from_u64(seed));
         let optimizer = Optimizer::new(Rule::ADAM, eta.len());
         let mut trainer = Trainer::new(eta, optimizer, seed);
-        let RunArgs { epochs, batch_size, lr: rate, .. } =
-            common::within_steps(&args.run, args.steps, x.rows);
+        let (RunArgs { epochs, batch_size, lr: rate, .. }, window) =
+            common::within_steps(&args.run, choice.steps, x.rows);
         let fit = Fit { epochs, batch_size, rate, schedule: Schedule::Cosine { epochs }, patience: None };
         let sampling = if args.local { Sampling::Local } else { Sampling::Weights };
-        let objective = Regression { sampling, ..Regression::new(&model, &x, &y) };
-        trainer.fit(&objective, x.rows, None, &fit, &mut ())?;
+        let objective = Regression { sampling, window, ..Regression::new(&model, &x, &y) };
+        trainer.fit(&objective, window, None, &fit, &mut ())?;
         let draws = model.draws(trainer.theta(), args.draws, seed);
         Ok(Fitted { model, draws, scaling })
     }
 }
 
-/// What is chosen by validation: the noise, and s of the prior θ ~ N(0, s² I).
+/// What is chosen by validation: the noise, s of the prior θ ~ N(0, s² I), and the length of training.
 #[derive(Clone, Copy)]
 struct Choice {
     likelihood: Likelihood,
     scale: f64,
+    steps: usize,
 }
 
 /// A posterior, and draws from it.

@@ -102,7 +102,9 @@ impl Gamma {
     /// KL(self ‖ p) in nats
     pub fn kl(self, p: Self) -> f64 {
         let (Self { shape: a, rate: b }, Self { shape: a0, rate: b0 }) = (self, p);
-        (a - a0) * a.digamma() - a.lgamma() + a0.lgamma() + a0 * (b.ln() - b0.ln()) + a * (b0 - b) / b
+        // Where a is large, ln b − ln b₀ alone would lose what (b₀ − b)/b takes away again.
+        let change = (b - b0) / b0;
+        (a - a0) * a.digamma() - a.lgamma() + a0.lgamma() + a0 * change.ln_1p() - a * (b - b0) / b
     }
 
     #[track_caller]

@@ -69,7 +69,7 @@ impl Laplace {
         if !here.value.is_finite() || here.gradient.iter().any(|g| !g.is_finite()) {
             return Err(LaplaceError::NotFinite);
         }
-        for _ in 0..steps {
+        for taken in 0..steps {
             let curvature = hessian(&theta, &log_joint);
             // The damping is measured by the curvature's size, which depends on the units of θ.
             let size = curvature.iter().step_by(d + 1).map(|h| h.abs()).fold(0.0, f64::max).max(1e-12);
@@ -91,16 +91,20 @@ impl Laplace {
                     }
                 }
                 if damping > 1e12 {
-                    // Not even the smallest step leads up: a saddle, or the end of the numbers' precision.
+                    // Not even the smallest step leads up: a saddle, a kink, or the end of the numbers' precision.
                     let undamped = self::factor(&curvature, 0.0, d).map_err(LaplaceError::NotAMaximum)?;
+                    let step = solve(&undamped, &here.gradient);
+                    let gain = 0.5 * step.iter().zip(&here.gradient).map(|(s, g)| s * g).sum::<f64>();
+                    if gain > 1e-8 * (1.0 + here.value.abs()) {
+                        return Err(no_mode(taken, &here.gradient));
+                    }
                     let factor = Matrix::new(d, d, undamped);
                     return Ok(Self { mode: theta, log_joint: here.value, factor });
                 }
                 damping = if damping == 0.0 { 1e-6 } else { damping * 4.0 };
             }
         }
-        let gradient = here.gradient.iter().fold(0.0, |largest: f64, g| largest.max(g.abs()));
-        Err(LaplaceError::NoMode { steps, gradient })
+        Err(no_mode(steps, &here.gradient))
     }
 
     /// log p(Y) ≈ log p(Y, θ̂) + d/2 ln 2π − ½ ln det H, in nats, if log p(Y, θ) was normalised.
@@ -152,6 +156,10 @@ impl Laplace {
             moved.matmul_t(tape.constant(&slopes, [outputs, d])) + tape.constant(&at_mode, [outputs]);
         Matrix::new(count, outputs, values.to_vec())
     }
+}
+
+fn no_mode(steps: usize, gradient: &[f64]) -> LaplaceError {
+    LaplaceError::NoMode { steps, gradient: gradient.iter().fold(0.0, |largest, g| largest.max(g.abs())) }
 }
 
 /// The lower factor of −curvature + λ I.

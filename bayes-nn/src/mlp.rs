@@ -182,17 +182,14 @@ impl BayesMlp {
     /// each. The parameters of the likelihood are included.
     #[track_caller]
     pub fn kl<'t, F: Real>(&self, eta: Var<'t, F>, q: &[WeightDensity<'t, F>], noise: Noise) -> Var<'t, F> {
-        let mode = |(k, q): (usize, &WeightDensity<'t, F>)| {
-            let groups = self.groups.iter().map(|group| {
-                let part = |x: Var<'t, F>| x.view(group.start, [group.len()]);
-                WeightDensity { mu: part(q.mu), sigma: part(q.sigma) }
-            });
-            self.prior.kl(groups, |group, size| {
-                let number = PRIOR_DRAW + k * self.groups.len() + group;
-                eta.tape().constant_with([size], |xi| noise.of_step().normal(number, size, xi))
-            })
-        };
-        let of_weights = mean(q.iter().enumerate().map(mode));
+        let groups = self.groups.iter().map(|group| {
+            let part = |x: Var<'t, F>| x.view(group.start, [group.len()]);
+            q.iter().map(|q| WeightDensity { mu: part(q.mu), sigma: part(q.sigma) }).collect()
+        });
+        let of_weights = self.prior.kl(groups, |k, group, size| {
+            let number = PRIOR_DRAW + k * self.groups.len() + group;
+            eta.tape().constant_with([size], |xi| noise.of_step().normal(number, size, xi))
+        });
         self.head.kl(eta).map_or(of_weights, |of_noise| of_weights + of_noise)
     }
 
@@ -317,7 +314,7 @@ impl BayesMlp {
 }
 
 #[track_caller]
-fn mean<'t, F: Real>(terms: impl ExactSizeIterator<Item = Var<'t, F>>) -> Var<'t, F> {
+pub(crate) fn mean<'t, F: Real>(terms: impl ExactSizeIterator<Item = Var<'t, F>>) -> Var<'t, F> {
     let count = terms.len();
     let sum = terms.reduce(|sum, term| sum + term).expect("at least one term");
     if count == 1 { sum } else { sum / F::from_f64(count as f64) }

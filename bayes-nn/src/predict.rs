@@ -133,7 +133,8 @@ impl Predictive {
         y.iter().enumerate().map(|(i, &y)| self.cdf_of(i, y)).collect()
     }
 
-    /// The value below which y lies with probability p, for each row, to 1e-9 of the distribution's width.
+    /// The value below which y lies with probability p, for each row, to 1e-9 of the distribution's width, or as
+    /// closely as numbers of its size lie.
     ///
     /// # Panics
     /// If p is not between 0 and 1.
@@ -148,6 +149,9 @@ impl Predictive {
             let width = high - low;
             while high - low > 1e-9 * width {
                 let middle = 0.5 * (low + high);
+                if middle <= low || middle >= high {
+                    break;
+                }
                 *(if self.cdf_of(i, middle) < p { &mut low } else { &mut high }) = middle;
             }
             0.5 * (low + high)

@@ -2,17 +2,17 @@
 
 use autograd::{Real, Var};
 
-use crate::mlp::WeightDensity;
+use crate::mlp::{WeightDensity, mean};
 
 /// The prior of a network's weights and biases, independent of each other.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Prior {
     /// N(0, s²) with these s, one for each layer, or one for all (lecture 000, "More details for the regression case": 1).
     Normal(Vec<f64>),
-    /// N(0, s²) with the s of each layer that maximises the bound (empirical Bayes).
+    /// N(0, s²) with the s of each layer that maximises the bound (empirical Bayes), the same for all modes of q.
     ///
-    /// KL(q ‖ π) = Σᵢ ½ (μᵢ² + σᵢ²)/s² − log σᵢ + log s − ½ has its minimum over s at s² = (1/n) Σᵢ μᵢ² + σᵢ². Put in, it
-    /// leaves n log s − Σᵢ log σᵢ: no parameter has to be learned along, and the gradient of the rest is exact, since
+    /// KL(q ‖ π) = Σᵢ ½ (μᵢ² + σᵢ²)/s² − log σᵢ + log s − ½ has its minimum over s at s² = (1/n) Σᵢ μᵢ² + σᵢ²,
+    /// where there are several modes their mean of it. Put in, it leaves n log s − Σᵢ log σᵢ: no parameter has to be learned along, and the gradient of the rest is exact, since
     /// ∂KL/∂s = 0 there.
     Learned,
     /// p N(0, s₁²) + (1 − p) N(0, s₂²) (Blundell et al. 2015, eq. 7); log π is estimated at a draw of θ.
@@ -57,28 +57,32 @@ impl Prior {
         }
     }
 
-    /// KL(q ‖ π), summed over groups of θ that have a scale each; `xi` makes standard normal noise of a number and size.
+    /// KL(q ‖ π), averaged over the modes of q and summed over groups of θ that have a scale each; `xi` makes standard
+    /// normal noise for a mode and a group, of a size.
     #[track_caller]
     pub(crate) fn kl<'t, F: Real>(
         &self,
-        groups: impl Iterator<Item = WeightDensity<'t, F>>,
-        xi: impl Fn(usize, usize) -> Var<'t, F>,
+        groups: impl Iterator<Item = Vec<WeightDensity<'t, F>>>,
+        xi: impl Fn(usize, usize, usize) -> Var<'t, F>,
     ) -> Var<'t, F> {
-        let kl = groups.enumerate().map(|(i, q)| {
-            let n = q.mu.size() as f64;
+        let kl = groups.enumerate().map(|(i, modes)| {
+            let size = modes[0].mu.size();
+            let n = size as f64;
+            let second_moment = || mean(modes.iter().map(|q| q.second_moment()));
             let cross = match self {
                 Self::Normal(s) => {
                     let s = s[i];
-                    q.second_moment() * F::from_f64(0.5 / (s * s)) + F::from_f64(n * (s.ln() - 0.5))
+                    second_moment() * F::from_f64(0.5 / (s * s)) + F::from_f64(n * (s.ln() - 0.5))
                 }
-                Self::Learned => (q.second_moment() / F::from_f64(n)).ln() * F::from_f64(0.5 * n),
+                Self::Learned => (second_moment() / F::from_f64(n)).ln() * F::from_f64(0.5 * n),
                 Self::Mixture { share, first, second } => {
-                    let theta = q.sample_with(xi(i, q.mu.size()));
-                    mixture_log_prob(theta, *share, *first, *second).neg()
-                        - F::from_f64(n * (HALF_LN_2PI + 0.5))
+                    let log_prob = modes.iter().enumerate().map(|(k, q)| {
+                        mixture_log_prob(q.sample_with(xi(k, i, size)), *share, *first, *second)
+                    });
+                    mean(log_prob).neg() - F::from_f64(n * (HALF_LN_2PI + 0.5))
                 }
             };
-            cross - q.sigma.ln().sum()
+            cross - mean(modes.iter().map(|q| q.sigma.ln().sum()))
         });
         kl.reduce(|sum, kl| sum + kl).expect("a network has a layer")
     }

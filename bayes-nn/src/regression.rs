@@ -28,6 +28,9 @@ pub struct Regression<'a, F> {
     /// N, the number of rows that the posterior learns from: all of the training data, whatever a minibatch or a
     /// validation set holds.
     pub n: usize,
+    /// R, the rows of an epoch: all, unless an epoch is to be shorter than a pass. Epoch e then has the R rows from e R on,
+    /// and behind the last row comes the first; rows must have been dealt at random.
+    pub window: usize,
     /// How θ is drawn.
     pub sampling: Sampling,
     /// M, the number of draws from each mode.
@@ -45,7 +48,7 @@ impl<'a, F: Real> Regression<'a, F> {
         assert!(cols == inputs, "Regression: [{}, {cols}]: the model has {inputs} inputs", x.rows);
         let fits = (y.rows, y.cols) == (x.rows, 1);
         assert!(fits, "Regression: {} rows of x, targets [{}, {}]", x.rows, y.rows, y.cols);
-        Self { model, x, y, n: x.rows, sampling: Sampling::Local, samples: 1 }
+        Self { model, x, y, n: x.rows, window: x.rows, sampling: Sampling::Local, samples: 1 }
     }
 }
 
@@ -55,9 +58,11 @@ impl<F: Real> Objective<F> for Regression<'_, F> {
     /// F(η) = KL(q_η ‖ π) − (N/b) E_q[log ℓ(Y|θ)]                        lecture 000, "Parametrization of q"
     fn loss<'t>(&self, eta: Var<'t, F>, batch: &Batch<'_>, parts: &mut [f64]) -> Var<'t, F> {
         let (n, b) = (self.n as f64, batch.rows.len() as f64);
+        let first = batch.epoch as usize * self.window;
+        let indices: Vec<usize> = batch.rows.iter().map(|row| (first + row) % self.x.rows).collect();
         let rows = |data: &Matrix<F>| {
-            let shape = [batch.rows.len(), data.cols];
-            eta.tape().constant_with(shape, |out| data.gather_into(batch.rows, out))
+            let shape = [indices.len(), data.cols];
+            eta.tape().constant_with(shape, |out| data.gather_into(&indices, out))
         };
         let q = self.model.posterior(eta);
         let draws = (self.sampling, self.samples);

@@ -34,6 +34,26 @@ pub enum ScalingError {
         /// The number of rows.
         rows: usize,
     },
+    /// A column whose numbers are too large to be measured.
+    #[error("column {column} of {what} has numbers too large for its mean and deviation; use another unit")]
+    TooLarge {
+        /// Inputs or target.
+        what: &'static str,
+        /// The column, from 0.
+        column: usize,
+    },
+    /// A number that is too far from the rows to train on for the network's precision.
+    #[error("row {row} of {what}, column {column}, is {value}: beyond all that the network was trained on")]
+    OutOfRange {
+        /// Inputs or target.
+        what: &'static str,
+        /// The row, from 0.
+        row: usize,
+        /// The column, from 0.
+        column: usize,
+        /// The value.
+        value: f64,
+    },
     /// A number that is infinite or NaN.
     #[error("row {row} of {what}, column {column}, is {value}: remove the row or fill in a number")]
     NotFinite {
@@ -52,7 +72,7 @@ impl Scaling {
     /// Measures the rows to train on: inputs (rows, inputs) and target (rows, 1).
     ///
     /// # Errors
-    /// If there are fewer than two rows, a number is not finite, or the target does not vary.
+    /// If there are fewer than two rows, a number is not finite or too large, or the target does not vary.
     ///
     /// # Panics
     /// If the target is not one column of as many rows.
@@ -66,9 +86,9 @@ impl Scaling {
         check_finite("the inputs", x)?;
         check_finite("the target", y)?;
         let all: Vec<usize> = (0..rows).collect();
-        let y = Standardizer::fit(y, &all);
+        let (x, y) = (measure("the inputs", x, &all)?, measure("the target", y, &all)?);
         match y.constant_columns().is_empty() {
-            true => Ok(Self { x: Standardizer::fit(x, &all), y }),
+            true => Ok(Self { x, y }),
             false => Err(ScalingError::ConstantTarget { value: y.mean[0], rows }),
         }
     }
@@ -76,21 +96,21 @@ impl Scaling {
     /// Inputs for the network.
     ///
     /// # Errors
-    /// If a number is not finite (so does the one below).
+    /// If a number is not finite, or too large for single precision (so does the one below).
     ///
     /// # Panics
     /// If the number of columns is another one (so does the one below).
     #[track_caller]
     pub fn inputs(&self, x: &Matrix<f64>) -> Result<Matrix<f32>, ScalingError> {
         check_finite("the inputs", x)?;
-        Ok(self.x.apply(x).map(|x| x as f32))
+        narrow("the inputs", x, &self.x)
     }
 
     /// Targets for the network.
     #[track_caller]
     pub fn targets(&self, y: &Matrix<f64>) -> Result<Matrix<f32>, ScalingError> {
         check_finite("the target", y)?;
-        Ok(self.y.apply(y).map(|y| y as f32))
+        narrow("the target", y, &self.y)
     }
 
     /// Predictions in the target's units.
@@ -106,6 +126,32 @@ impl Scaling {
     /// The inputs that do not vary over the rows to train on.
     pub fn constant_inputs(&self) -> &[usize] {
         self.x.constant_columns()
+    }
+}
+
+fn measure(what: &'static str, data: &Matrix<f64>, rows: &[usize]) -> Result<Standardizer, ScalingError> {
+    let fitted = Standardizer::fit(data, rows);
+    let sound = |column: usize| fitted.mean[column].is_finite() && fitted.sd[column].is_finite();
+    match (0..data.cols).find(|&column| !sound(column)) {
+        Some(column) => Err(ScalingError::TooLarge { what, column }),
+        None => Ok(fitted),
+    }
+}
+
+fn narrow(
+    what: &'static str,
+    data: &Matrix<f64>,
+    scaling: &Standardizer,
+) -> Result<Matrix<f32>, ScalingError> {
+    let narrowed = scaling.apply(data).map(|x| x as f32);
+    match narrowed.values.iter().position(|x| !x.is_finite()) {
+        None => Ok(narrowed),
+        Some(at) => Err(ScalingError::OutOfRange {
+            what,
+            row: at / data.cols,
+            column: at % data.cols,
+            value: data.values[at],
+        }),
     }
 }
 

@@ -83,6 +83,19 @@ fn constant_columns_and_a_single_row_have_a_posterior_all_the_same() {
 }
 
 #[test]
+fn a_prior_as_good_as_certain_is_no_reason_to_fall() {
+    let (x, y) = data();
+    for power in 0..=12 {
+        let certain = 10.0_f64.powi(power);
+        let model = LinearModel { sigma: 1.4, precision: Gamma { shape: 5.0 * certain, rate: certain } };
+        let q = model.fit(&x, &y, Ascent::default()).unwrap();
+        if power >= 6 {
+            assert_relative_eq!(q.precision.mean(), 5.0, max_relative = 1e-4);
+        }
+    }
+}
+
+#[test]
 fn bad_data_are_named() {
     let model = LinearModel { sigma: 1.0, precision: Gamma { shape: 1.0, rate: 1.0 } };
     let (x, mut y) = data();

@@ -133,3 +133,22 @@ fn misuse_is_refused_where_it_happens() {
     assert!(refused(|| model.predict(&draws.select(&[]), &x)));
     assert!(refused(|| model.predict(&draws, &x).log_density(&[0.0])));
 }
+
+#[test]
+fn an_epoch_may_be_shorter_than_a_pass() {
+    let (x, y) = data();
+    let model = BayesMlp::new(&config(LIKELIHOODS[0], Prior::Normal(vec![1.0])));
+    let (eta, noise) = (eta(&model), Noise::new(3, 0));
+    let whole = Regression { sampling: Sampling::Weights, ..Regression::new(&model, &x, &y) };
+    let windows = Regression { window: 3, ..whole };
+    let loss = |objective: &Regression<'_, f64>, rows: &[usize], epoch| {
+        let tape = Tape::new();
+        let batch = Batch { rows, noise, epoch };
+        objective.loss(tape.constant(&eta, [eta.len()]), &batch, &mut [0.0; 3]).item()
+    };
+    assert_eq!(x.rows, 7);
+    for (epoch, rows) in [(0, [0, 1, 2]), (1, [3, 4, 5]), (2, [6, 0, 1]), (3, [2, 3, 4])] {
+        assert_eq!(loss(&windows, &[0, 1, 2], epoch), loss(&whole, &rows, 0), "epoch {epoch}");
+        assert_eq!(loss(&whole, &rows, epoch), loss(&whole, &rows, 0), "epoch {epoch}");
+    }
+}

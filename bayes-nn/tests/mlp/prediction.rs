@@ -66,6 +66,13 @@ fn a_single_draw_is_a_normal() {
 }
 
 #[test]
+fn quantiles_end_where_numbers_of_their_size_lie_no_closer() {
+    // A time in seconds since 1970.
+    let p = Predictive { f: Matrix::new(1, 1, vec![1.7e9]), sigma: Matrix::new(1, 1, vec![0.3]) };
+    assert!((p.quantile(0.5)[0] - 1.7e9).abs() < 1e-6);
+}
+
+#[test]
 fn densities_far_out_do_not_underflow() {
     let p = predictive();
     let log_density = p.log_density(&[1e4, -1e4]);

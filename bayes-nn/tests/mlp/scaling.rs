@@ -42,7 +42,11 @@ fn data_that_cannot_be_learned_from_are_refused_with_what_and_where() {
     let infinite = Matrix::new(3, 2, vec![1.0, 2.0, 3.0, 4.0, 5.0, f64::INFINITY]);
     let message = error(&infinite, &x).to_string();
     assert!(message.contains("row 2 of the inputs, column 1") && message.contains("inf"), "{message}");
+    let huge = error(&column(&[1e300, -1e300, 0.0]), &x);
+    assert_eq!(huge, ScalingError::TooLarge { what: "the inputs", column: 0 });
     // New rows are looked at as well.
     let scaling = Scaling::fit(&x, &column(&[1.0, 2.0, 4.0])).unwrap();
     assert!(scaling.inputs(&column(&[f64::NAN])).is_err() && scaling.targets(&column(&[f64::NAN])).is_err());
+    let far = scaling.inputs(&column(&[2.0, 1e300])).unwrap_err();
+    assert_eq!(far, ScalingError::OutOfRange { what: "the inputs", row: 1, column: 0, value: 1e300 });
 }

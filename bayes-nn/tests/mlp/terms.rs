@@ -44,21 +44,30 @@ fn the_divergence_from_a_normal_prior_is_that_of_normal_densities_layer_by_layer
 
 #[test]
 fn the_learned_scales_are_those_with_the_smallest_divergence() {
-    let model = BayesMlp::new(&config(LIKELIHOODS[0], Prior::Learned));
-    let (numbers, dim) = (eta(&model), model.dim());
-    let best: Vec<f64> = (model.mlp().layers().iter())
-        .map(|layer| {
-            let range = layer.weight().range().start..layer.bias().range().end;
-            let softplus = |x: f64| x.exp().ln_1p();
-            let squares = range.clone().map(|i| numbers[i].powi(2) + softplus(numbers[dim + i]).powi(2));
-            (squares.sum::<f64>() / range.len() as f64).sqrt()
-        })
-        .collect();
-    let learned = kl(Prior::Learned, 1, eta, 0);
-    assert!((learned - kl(Prior::Normal(best.clone()), 1, eta, 0)).abs() < 1e-10);
-    for factors in [[0.9, 1.0], [1.1, 1.0], [1.0, 0.9], [1.0, 1.1]] {
-        let other = best.iter().zip(factors).map(|(s, factor)| s * factor).collect();
-        assert!(kl(Prior::Normal(other), 1, eta, 0) > learned + 1e-3);
+    for modes in [1, 2] {
+        let model = BayesMlp::new(&MlpConfig { modes, ..config(LIKELIHOODS[0], Prior::Learned) });
+        // The modes differ in size, so that no two have the same best scale.
+        let spread = |model: &BayesMlp| {
+            let mut numbers = eta(model);
+            numbers[..model.dim()].iter_mut().for_each(|mu| *mu *= 3.0);
+            numbers
+        };
+        let (numbers, dim) = (spread(&model), model.dim());
+        let best: Vec<f64> = (model.mlp().layers().iter())
+            .map(|layer| {
+                let range = layer.weight().range().start..layer.bias().range().end;
+                let softplus = |x: f64| x.exp().ln_1p();
+                let places = (0..modes).flat_map(|k| range.clone().map(move |i| 2 * k * dim + i));
+                let squares = places.map(|i| numbers[i].powi(2) + softplus(numbers[dim + i]).powi(2));
+                (squares.sum::<f64>() / (modes * range.len()) as f64).sqrt()
+            })
+            .collect();
+        let learned = kl(Prior::Learned, modes, spread, 0);
+        assert!((learned - kl(Prior::Normal(best.clone()), modes, spread, 0)).abs() < 1e-10);
+        for factors in [[0.9, 1.0], [1.1, 1.0], [1.0, 0.9], [1.0, 1.1]] {
+            let other = best.iter().zip(factors).map(|(s, factor)| s * factor).collect();
+            assert!(kl(Prior::Normal(other), modes, spread, 0) > learned + 1e-3);
+        }
     }
 }
 

@@ -90,6 +90,13 @@ fn a_saddle_is_no_mode() {
 fn what_has_no_mode_or_no_value_is_an_error() {
     let slope = Laplace::fit(|_, theta| theta.sum(), vec![0.0], 20).unwrap_err();
     assert!(matches!(slope, LaplaceError::NoMode { steps: 20, gradient } if gradient == 1.0), "{slope}");
+    // The largest value is at a kink, where the gradient is not 0 on either side.
+    let kink = Laplace::fit(
+        |_, t| ((t - Dual::from_f64(1.0)).abs() + t.square() * Dual::from_f64(0.5)).sum().neg(),
+        vec![0.25],
+        200,
+    );
+    assert!(matches!(kink, Err(LaplaceError::NoMode { .. })), "{kink:?}");
     let undefined = Laplace::fit(|_, theta| theta.ln().sum(), vec![-1.0], 20);
     assert_eq!(undefined, Err(LaplaceError::NotFinite));
 }
