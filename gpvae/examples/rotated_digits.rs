@@ -22,7 +22,8 @@ use nn::data::{LabelledImages, embedded, mnist};
 use nn::run::{Defaults, Interrupt, RunArgs, RunFolder, result_line};
 
 use rotated::figure;
-use rotated::methods::{Method, Options, run};
+use rotated::log::Log;
+use rotated::methods::{Method, Options, Session, run};
 
 /// Predicts digits at an angle that was not seen, by a VAE with a Gaussian-process prior and by its baselines
 #[derive(clap::Parser, serde::Serialize)]
@@ -52,7 +53,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let defaults = Defaults { out: "out/gpvae-rotated_digits", epochs: 600, batch_size: 64, lr: 1e-3 };
+    let defaults = Defaults { out: "out/gpvae-rotated_digits", epochs: 200, batch_size: 32, lr: 8e-3 };
     nn::run::main(defaults, |args: Args| args.run.in_pool(|| rotated_digits(&args))?)
 }
 
@@ -90,16 +91,24 @@ fn rotated_digits(args: &Args) -> anyhow::Result<()> {
         views.test.len()
     );
 
-    let (mut outcomes, mut checkpoint) = (Vec::new(), Checkpoint::new());
+    let mut outcomes = Vec::new();
+    let (checkpoint, log) = (Checkpoint::new(), Log::open(&folder)?);
+    let mut session = Session {
+        views: &views,
+        args: &args.run,
+        options: &args.options,
+        interrupt: &interrupt,
+        checkpoint,
+        log,
+    };
     for method in methods {
         eprintln!("{}", method.title());
-        let Some(outcome) = run(method, &views, &args.run, &args.options, &interrupt, &mut checkpoint)?
-        else {
+        let Some(outcome) = run(method, &mut session)? else {
             eprintln!("stopped; nothing is kept of {}", method.title());
             return Ok(());
         };
         outcomes.push(outcome);
-        folder.save(&checkpoint)?;
+        folder.save(&session.checkpoint)?;
     }
 
     println!("mean squared error of a pixel, ± standard error over images    sampled z    seconds");
@@ -115,7 +124,7 @@ fn rotated_digits(args: &Args) -> anyhow::Result<()> {
     println!("  {:<34} {:.4} ± {:.4}", "the neighbouring views, blended", blended.mse, blended.se);
 
     figure::draw(&folder, &views, &outcomes).context("the pictures could not be drawn")?;
-    println!("pictures and parameters are in {}", args.run.out.display());
+    println!("pictures, metrics and parameters are in {}", args.run.out.display());
     let mut results = Vec::new();
     for outcome in &outcomes {
         let name = outcome.method.name();

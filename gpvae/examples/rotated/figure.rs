@@ -14,7 +14,7 @@ const COVARYING: usize = 60;
 /// Draws (a) errors, (b) and (c) densities of codes to `codes.png`, (d) predictions to `predictions.png`, (e) and (f)
 /// covariances to `covariances.png`, and the bound of every epoch to `learning.png`.
 pub(crate) fn draw(folder: &RunFolder, views: &Views, outcomes: &[Outcome]) -> Result<(), PictureError> {
-    let mut errors = Figure::new("Test error").axes("method", "squared error of a pixel");
+    let mut errors = Figure::new("Test error").axes("method, as in the legend", "squared error of a pixel");
     for (outcome, x) in outcomes.iter().zip(1..) {
         let (x, error) = (f64::from(x), outcome.error);
         let title = outcome.method.title();

@@ -1,6 +1,7 @@
 //! The parts of the example: how each method is trained, and the lecture's figure.
 
 pub(crate) mod figure;
+pub(crate) mod log;
 pub(crate) mod methods;
 
 use gpvae::Views;
