@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use gpvae::Views;
-use gpvae::data::Rotations;
+use gpvae::data::{PixelError, Rotations};
 use nn::checkpoint::Checkpoint;
 use nn::data::{LabelledImages, embedded, mnist};
 use nn::run::{Defaults, Interrupt, RunArgs, RunFolder, result_line};
@@ -114,7 +114,7 @@ fn rotated_digits(args: &Args) -> anyhow::Result<()> {
     println!("mean squared error of a pixel, ± standard error over images    sampled z    seconds");
     for outcome in &outcomes {
         let sampled = outcome.sampled.map_or("-".to_owned(), |error| format!("{:.4}", error.mse));
-        let (title, error) = (outcome.method.title(), outcome.error);
+        let (title, error) = (outcome.method.title(), outcome.error());
         println!("  {title:<34} {:.4} ± {:.4} {sampled:>22} {:>10.0}", error.mse, error.se, outcome.seconds);
         if let Some(learned) = &outcome.learned {
             println!("      {learned}");
@@ -122,14 +122,21 @@ fn rotated_digits(args: &Args) -> anyhow::Result<()> {
     }
     let blended = rotated::blend(&views);
     println!("  {:<34} {:.4} ± {:.4}", "the neighbouring views, blended", blended.mse, blended.se);
+    if let Some((first, others)) = outcomes.split_first().filter(|(_, others)| !others.is_empty()) {
+        println!("larger than with {}, image by image", first.method.title());
+        for other in others {
+            let PixelError { mse, se } = other.excess(first);
+            println!("  {:<34} {mse:.4} ± {se:.4}", other.method.title());
+        }
+    }
 
     figure::draw(&folder, &views, &outcomes).context("the pictures could not be drawn")?;
     println!("pictures, metrics and parameters are in {}", args.run.out.display());
     let mut results = Vec::new();
     for outcome in &outcomes {
         let name = outcome.method.name();
-        results.push((format!("{name}_mse"), outcome.error.mse));
-        results.push((format!("{name}_se"), outcome.error.se));
+        results.push((format!("{name}_mse"), outcome.error().mse));
+        results.push((format!("{name}_se"), outcome.error().se));
         results.extend(outcome.sampled.map(|error| (format!("{name}_sampled_mse"), error.mse)));
     }
     results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));

@@ -16,7 +16,7 @@ const COVARYING: usize = 60;
 pub(crate) fn draw(folder: &RunFolder, views: &Views, outcomes: &[Outcome]) -> Result<(), PictureError> {
     let mut errors = Figure::new("Test error").axes("method, as in the legend", "squared error of a pixel");
     for (outcome, x) in outcomes.iter().zip(1..) {
-        let (x, error) = (f64::from(x), outcome.error);
+        let (x, error) = (f64::from(x), outcome.error());
         let title = outcome.method.title();
         errors = errors.bars(title, 0.7, [(x, error.mse)]);
         if error.se.is_finite() {

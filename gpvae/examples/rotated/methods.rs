@@ -127,7 +127,8 @@ impl Options {
 /// What a method came to.
 pub(crate) struct Outcome {
     pub(crate) method: Method,
-    pub(crate) error: PixelError,
+    /// Of every test image.
+    pub(crate) errors: Vec<f64>,
     /// With a draw of z⋆ instead of its mean.
     pub(crate) sampled: Option<PixelError>,
     /// (test, K)
@@ -216,7 +217,7 @@ fn baseline(method: Method, session: &mut Session<'_>) -> anyhow::Result<Option<
     let epochs = trainer.history().iter().enumerate();
     Ok(Some(Outcome {
         method,
-        error: views.error(&views.test, &predicted),
+        errors: views.errors(&views.test, &predicted),
         sampled: None,
         predicted,
         mu,
@@ -226,6 +227,18 @@ fn baseline(method: Method, session: &mut Session<'_>) -> anyhow::Result<Option<
         bound: epochs.map(|(i, epoch)| (1.0 + i as f64, epoch.train.parts[0])).collect(),
         seconds: started.elapsed().as_secs_f64(),
     }))
+}
+
+impl Outcome {
+    pub(crate) fn error(&self) -> PixelError {
+        PixelError::of(&self.errors)
+    }
+
+    /// How much larger this method's error is than another's, image by image.
+    pub(crate) fn excess(&self, over: &Self) -> PixelError {
+        let differences = self.errors.iter().zip(&over.errors).map(|(a, b)| a - b);
+        PixelError::of(&differences.collect::<Vec<_>>())
+    }
 }
 
 /// The phases of a method's training: --epochs passes of the networks in all.
@@ -304,8 +317,8 @@ fn gaussian_process(method: Method, session: &mut Session<'_>) -> anyhow::Result
     );
     Ok(Some(Outcome {
         method,
-        error: views.error(&views.test, &predicted),
-        sampled: Some(views.error(&views.test, &sampled)),
+        errors: views.errors(&views.test, &predicted),
+        sampled: Some(PixelError::of(&views.errors(&views.test, &sampled))),
         predicted,
         mu,
         log_sigma,
