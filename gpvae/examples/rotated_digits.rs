@@ -16,13 +16,14 @@ use std::time::Instant;
 
 use anyhow::Context;
 use gpvae::Views;
-use gpvae::data::Rotations;
+use gpvae::data::{PixelError, Rotations};
 use nn::checkpoint::Checkpoint;
 use nn::data::{LabelledImages, embedded, mnist};
 use nn::run::{Defaults, Interrupt, RunArgs, RunFolder, result_line};
 
 use rotated::figure;
-use rotated::methods::{Method, Options, run};
+use rotated::log::Log;
+use rotated::methods::{Method, Options, Session, run};
 
 /// Predicts digits at an angle that was not seen, by a VAE with a Gaussian-process prior and by its baselines
 #[derive(clap::Parser, serde::Serialize)]
@@ -52,7 +53,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let defaults = Defaults { out: "out/gpvae-rotated_digits", epochs: 600, batch_size: 64, lr: 1e-3 };
+    let defaults = Defaults { out: "out/gpvae-rotated_digits", epochs: 200, batch_size: 32, lr: 8e-3 };
     nn::run::main(defaults, |args: Args| args.run.in_pool(|| rotated_digits(&args))?)
 }
 
@@ -90,22 +91,30 @@ fn rotated_digits(args: &Args) -> anyhow::Result<()> {
         views.test.len()
     );
 
-    let (mut outcomes, mut checkpoint) = (Vec::new(), Checkpoint::new());
+    let mut outcomes = Vec::new();
+    let (checkpoint, log) = (Checkpoint::new(), Log::open(&folder)?);
+    let mut session = Session {
+        views: &views,
+        args: &args.run,
+        options: &args.options,
+        interrupt: &interrupt,
+        checkpoint,
+        log,
+    };
     for method in methods {
         eprintln!("{}", method.title());
-        let Some(outcome) = run(method, &views, &args.run, &args.options, &interrupt, &mut checkpoint)?
-        else {
+        let Some(outcome) = run(method, &mut session)? else {
             eprintln!("stopped; nothing is kept of {}", method.title());
             return Ok(());
         };
         outcomes.push(outcome);
-        folder.save(&checkpoint)?;
+        folder.save(&session.checkpoint)?;
     }
 
     println!("mean squared error of a pixel, ± standard error over images    sampled z    seconds");
     for outcome in &outcomes {
         let sampled = outcome.sampled.map_or("-".to_owned(), |error| format!("{:.4}", error.mse));
-        let (title, error) = (outcome.method.title(), outcome.error);
+        let (title, error) = (outcome.method.title(), outcome.error());
         println!("  {title:<34} {:.4} ± {:.4} {sampled:>22} {:>10.0}", error.mse, error.se, outcome.seconds);
         if let Some(learned) = &outcome.learned {
             println!("      {learned}");
@@ -113,14 +122,21 @@ fn rotated_digits(args: &Args) -> anyhow::Result<()> {
     }
     let blended = rotated::blend(&views);
     println!("  {:<34} {:.4} ± {:.4}", "the neighbouring views, blended", blended.mse, blended.se);
+    if let Some((first, others)) = outcomes.split_first().filter(|(_, others)| !others.is_empty()) {
+        println!("larger than with {}, image by image", first.method.title());
+        for other in others {
+            let PixelError { mse, se } = other.excess(first);
+            println!("  {:<34} {mse:.4} ± {se:.4}", other.method.title());
+        }
+    }
 
     figure::draw(&folder, &views, &outcomes).context("the pictures could not be drawn")?;
-    println!("pictures and parameters are in {}", args.run.out.display());
+    println!("pictures, metrics and parameters are in {}", args.run.out.display());
     let mut results = Vec::new();
     for outcome in &outcomes {
         let name = outcome.method.name();
-        results.push((format!("{name}_mse"), outcome.error.mse));
-        results.push((format!("{name}_se"), outcome.error.se));
+        results.push((format!("{name}_mse"), outcome.error().mse));
+        results.push((format!("{name}_se"), outcome.error().se));
         results.extend(outcome.sampled.map(|error| (format!("{name}_sampled_mse"), error.mse)));
     }
     results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));

@@ -117,7 +117,7 @@ fn timeseries(args: &Args) -> anyhow::Result<()> {
     println!("  inside 95 % intervals                  {:9.3}", score.coverage);
     write(&folder, &series, &mean, &sd).context("the table could not be written")?;
     draw(&folder, &series, &mean, &sd).context("the picture could not be drawn")?;
-    println!("table, picture and parameters are in {}", args.run.out.display());
+    println!("table, picture, metrics and parameters are in {}", args.run.out.display());
     result_line(&[
         ("rmse", score.rmse),
         ("rmse_linear", score.linear),
@@ -174,13 +174,19 @@ fn fit(
     let phase = Phase::new(Part::All, args.run.epochs).rates(args.run.lr, args.run.lr).falling();
     let progress = Progress::new(0..phase.epochs, 1);
     let interrupt = Interrupt::install()?;
+    let mut metrics = folder.metrics(&["bound", "log_likelihood", "kl", "seconds"], 0)?;
+    let mut logged = Ok(());
     training.fit(&[phase], |_, epoch| {
-        let value = epoch.bound.value(1.0);
+        let (bound, value) = (epoch.bound, epoch.bound.value(1.0));
         progress.step(-value);
         progress.epoch(epoch.epoch, &format!("bound {value:.3} nats per row"));
-        if interrupt.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let kl = -bound.log_prior - bound.entropy;
+        logged = metrics.row(epoch.epoch, &[value, bound.log_likelihood, kl, epoch.seconds]);
+        let stop = logged.is_err() || interrupt.requested();
+        if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     drop(progress);
+    logged?;
     if interrupt.requested() {
         return Ok(None);
     }

@@ -246,24 +246,20 @@ impl Views {
         vec![(last, forth / (forth + back)), (next, back / (forth + back))]
     }
 
-    /// What predicted images, a row for each of `rows`, differ from the true ones by: (1/K) ‖y − ŷ‖², the mean over images
-    /// with its standard error.
+    /// What predicted images, a row for each of `rows`, differ from the true ones by: (1/K) ‖y − ŷ‖², for every image.
     ///
     /// # Panics
-    /// If `predicted` has another shape, or there are no rows.
+    /// If `predicted` has another shape.
     #[track_caller]
-    pub fn error<T: Copy + Into<f64>>(&self, rows: &[usize], predicted: &Matrix<T>) -> PixelError {
+    pub fn errors<T: Copy + Into<f64>>(&self, rows: &[usize], predicted: &Matrix<T>) -> Vec<f64> {
         let (n, k) = (rows.len(), self.images.cols);
-        let fits = n > 0 && predicted.rows == n && predicted.cols == k;
-        assert!(fits, "error: [{}, {}] for {n} images of {k} pixels", predicted.rows, predicted.cols);
+        let fits = predicted.rows == n && predicted.cols == k;
+        assert!(fits, "errors: [{}, {}] for {n} images of {k} pixels", predicted.rows, predicted.cols);
         let of_image = |(i, &row): (usize, &usize)| {
             let pairs = predicted.row(i).iter().zip(self.images.row(row));
             pairs.map(|(&p, &y)| (p.into() - f64::from(y)).powi(2)).sum::<f64>() / k as f64
         };
-        let errors: Vec<f64> = rows.iter().enumerate().map(of_image).collect();
-        let mean = errors.iter().sum::<f64>() / n as f64;
-        let variance = errors.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / (n as f64 - 1.0);
-        PixelError { mse: mean, se: (variance / n as f64).sqrt() }
+        rows.iter().enumerate().map(of_image).collect()
     }
 }
 
@@ -274,6 +270,22 @@ pub struct PixelError {
     pub mse: f64,
     /// Its standard error; NaN for a single image.
     pub se: f64,
+}
+
+impl PixelError {
+    /// Mean and standard error of images' [`errors`](Views::errors), or of the differences of two methods' errors, image by
+    /// image: what makes an image difficult for both is not in these.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[track_caller]
+    pub fn of(errors: &[f64]) -> Self {
+        let n = errors.len() as f64;
+        assert!(n > 0.0, "PixelError: no images");
+        let mean = errors.iter().sum::<f64>() / n;
+        let variance = errors.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        Self { mse: mean, se: (variance / n).sqrt() }
+    }
 }
 
 /// What an object is for.

@@ -44,6 +44,12 @@ pub trait Kernel: Sync {
     #[track_caller]
     fn diagonal<'t, F: Real>(&self, theta: Var<'t, F>, a: Var<'t, F>) -> Var<'t, F>;
 
+    /// k, a scalar, if it is the same for all pairs: then a sum or product need not write out a matrix of it.
+    #[track_caller]
+    fn everywhere<'t, F: Real>(&self, _theta: Var<'t, F>) -> Option<Var<'t, F>> {
+        None
+    }
+
     /// k + k'
     fn plus<K: Kernel>(self, other: K) -> Sum<Self, K>
     where
@@ -202,9 +208,16 @@ stationary! {
     /// Lecture 003, "Example: Rotated MNIST", writes sin²|w − w'|, whose period is π: it takes an image and the same image
     /// upside down for the same view. For angles in radians p = 2π, which is the half angle, sin²(½ |w − w'|).
     Periodic nu (period: f64), |this, nu, a, b| {
-        let frequency = F::from_f64(std::f64::consts::PI / this.period);
-        let squares = over_differences(a, b, |difference| (difference * frequency).sin().square());
-        (squares * (nu.square().recip() * F::from_f64(-2.0))).exp()
+        // 2 sin²(½ δ) = 1 − cos δ, and cos δ is the product of two points of the unit circle: one sine a row, none a pair.
+        let frequency = F::from_f64(std::f64::consts::TAU / this.period);
+        let circle = |x: Var<'t, F>| {
+            let turn = x * frequency;
+            Var::concatenate(&[turn.cos(), turn.sin()], 1) / nu
+        };
+        let d = F::from_f64(a.shape().last() as f64);
+        let same_row_length = a.shape().last() == b.shape().last();
+        assert!(same_row_length, "kernel: {} x {}: rows equally long are wanted", a.shape(), b.shape());
+        (circle(a).matmul_t(circle(b)) - nu.square().recip() * d).exp()
     };
 }
 
@@ -245,6 +258,10 @@ impl Constant {
 }
 
 impl Kernel for Constant {
+    fn everywhere<'t, F: Real>(&self, theta: Var<'t, F>) -> Option<Var<'t, F>> {
+        Some(self.beta.of(theta))
+    }
+
     fn cross<'t, F: Real>(&self, theta: Var<'t, F>, a: Var<'t, F>, b: Var<'t, F>) -> Var<'t, F> {
         self.beta.of(theta).broadcast_to([a.shape()[0], b.shape()[0]])
     }
@@ -299,12 +316,24 @@ macro_rules! joined {
             pub struct $name<A, B>(pub A, pub B);
 
             impl<A: Kernel, B: Kernel> Kernel for $name<A, B> {
+                fn everywhere<'t, F: Real>(&self, theta: Var<'t, F>) -> Option<Var<'t, F>> {
+                    Some(self.0.everywhere(theta)? $op self.1.everywhere(theta)?)
+                }
+
                 fn cross<'t, F: Real>(&self, theta: Var<'t, F>, a: Var<'t, F>, b: Var<'t, F>) -> Var<'t, F> {
-                    self.0.cross(theta, a, b) $op self.1.cross(theta, a, b)
+                    match (self.0.everywhere(theta), self.1.everywhere(theta)) {
+                        (Some(c), None) => self.1.cross(theta, a, b) $op c,
+                        (None, Some(c)) => self.0.cross(theta, a, b) $op c,
+                        _ => self.0.cross(theta, a, b) $op self.1.cross(theta, a, b),
+                    }
                 }
 
                 fn gram<'t, F: Real>(&self, theta: Var<'t, F>, a: Var<'t, F>) -> Var<'t, F> {
-                    self.0.gram(theta, a) $op self.1.gram(theta, a)
+                    match (self.0.everywhere(theta), self.1.everywhere(theta)) {
+                        (Some(c), None) => self.1.gram(theta, a) $op c,
+                        (None, Some(c)) => self.0.gram(theta, a) $op c,
+                        _ => self.0.gram(theta, a) $op self.1.gram(theta, a),
+                    }
                 }
 
                 fn diagonal<'t, F: Real>(&self, theta: Var<'t, F>, a: Var<'t, F>) -> Var<'t, F> {

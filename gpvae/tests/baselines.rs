@@ -6,7 +6,7 @@ use autograd::Tape;
 use autograd::gradcheck::check_theta;
 use gpvae::Networks;
 use gpvae::baselines::{Autoencoder, Bound};
-use gpvae::data::{Rotations, Views};
+use gpvae::data::{PixelError, Rotations, Views};
 use nn::Layout;
 use nn::data::{Matrix, embedded};
 use nn::noise::Noise;
@@ -122,8 +122,8 @@ fn both_learn_more_than_their_data_says_without_a_network() {
                 (wanted.iter().flat_map(itself).collect(), wanted.iter().flat_map(of_view).collect());
             (wanted, predicted, means)
         };
-        let error = set.error(&wanted, &Matrix::new(wanted.len(), 144, predicted));
-        let simple = set.error(&wanted, &Matrix::new(wanted.len(), 144, simple));
+        let error = PixelError::of(&set.errors(&wanted, &Matrix::new(wanted.len(), 144, predicted)));
+        let simple = PixelError::of(&set.errors(&wanted, &Matrix::new(wanted.len(), 144, simple)));
         assert!(error.mse < simple.mse, "condition {condition}: {error:?}, without a network {simple:?}");
     }
 }

@@ -131,6 +131,20 @@ fn sums_products_and_columns() {
 }
 
 #[test]
+fn what_is_the_same_everywhere_is_joined_like_any_other_kernel() {
+    let constant = |layout: &mut Layout, name: &str, beta| Constant::new(layout, name, beta);
+    let make = |layout: &mut Layout| {
+        let both = constant(layout, "a", 0.5).times(constant(layout, "b", 3.0));
+        Linear.on(0..1).times(both).plus(constant(layout, "c", 0.7))
+    };
+    test("constants on the right", make, |a, b| 1.5 * a[0] * b[0] + 0.7);
+    let make = |layout: &mut Layout| constant(layout, "a", 0.5).plus(constant(layout, "b", 3.0));
+    test("constants alone", make, |_, _| 3.5);
+    let make = |layout: &mut Layout| constant(layout, "a", 0.5).plus(Linear.on(1..2));
+    test("a constant on the left", make, |a, b| 0.5 + a[1] * b[1]);
+}
+
+#[test]
 fn a_positive_number_stays_positive_and_one_that_is_not_is_refused() {
     let mut layout = Layout::new();
     let positive = Positive::new(&mut layout, "x", 3.0);

@@ -14,9 +14,9 @@ const COVARYING: usize = 60;
 /// Draws (a) errors, (b) and (c) densities of codes to `codes.png`, (d) predictions to `predictions.png`, (e) and (f)
 /// covariances to `covariances.png`, and the bound of every epoch to `learning.png`.
 pub(crate) fn draw(folder: &RunFolder, views: &Views, outcomes: &[Outcome]) -> Result<(), PictureError> {
-    let mut errors = Figure::new("Test error").axes("method", "squared error of a pixel");
+    let mut errors = Figure::new("Test error").axes("method, as in the legend", "squared error of a pixel");
     for (outcome, x) in outcomes.iter().zip(1..) {
-        let (x, error) = (f64::from(x), outcome.error);
+        let (x, error) = (f64::from(x), outcome.error());
         let title = outcome.method.title();
         errors = errors.bars(title, 0.7, [(x, error.mse)]);
         if error.se.is_finite() {

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::Context;
 use gpvae::baselines::{Autoencoder, Bound};
 use gpvae::data::PixelError;
 use gpvae::kernel::{Kernel, Periodic};
@@ -20,6 +21,8 @@ use nn::run::{Interrupt, Progress, RunArgs};
 use nn::schedule::Schedule;
 use nn::train::{End, Fit, Observer, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
+
+use super::log::Log;
 
 /// A method of lecture 003, "Compared Methods", and a VAE to whose codes a Gaussian process is fitted in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
@@ -72,7 +75,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 100, default_value_if("dry_run", "true", "1"))]
     pub(crate) kernel_steps: usize,
     /// Learning rate of kernel, α and object features
-    #[arg(long, value_name = "RATE", default_value_t = 1e-2)]
+    #[arg(long, value_name = "RATE", default_value_t = 5e-3)]
     pub(crate) kernel_lr: f64,
     /// Weight of the Gaussian process in the bound
     #[arg(long, value_name = "WEIGHT", default_value_t = 1.0)]
@@ -95,9 +98,16 @@ impl Options {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let counts = [self.latent, self.features, self.cycles, self.kernel_steps, self.hidden];
         anyhow::ensure!(!counts.contains(&0), "counts must be positive");
-        let numbers = [self.kernel_lr, self.lambda, self.nu, self.alpha, self.sigma.unwrap_or(1.0)];
-        let positive = numbers.iter().all(|x| x.is_finite() && *x > 0.0);
-        anyhow::ensure!(positive, "rates, weights and scales must be positive");
+        let positive = [
+            ("kernel-lr", self.kernel_lr),
+            ("lambda", self.lambda),
+            ("nu", self.nu),
+            ("alpha", self.alpha),
+            ("sigma", self.sigma.unwrap_or(SIGMA)),
+        ];
+        for (flag, x) in positive {
+            anyhow::ensure!(x.is_finite() && x > 0.0, "--{flag} {x}: a positive number is wanted");
+        }
         anyhow::ensure!(
             (0.0..1.0).contains(&self.alone),
             "--alone {}: a share below 1 is wanted",
@@ -117,7 +127,8 @@ impl Options {
 /// What a method came to.
 pub(crate) struct Outcome {
     pub(crate) method: Method,
-    pub(crate) error: PixelError,
+    /// Of every test image.
+    pub(crate) errors: Vec<f64>,
     /// With a draw of z⋆ instead of its mean.
     pub(crate) sampled: Option<PixelError>,
     /// (test, K)
@@ -138,23 +149,28 @@ pub(crate) struct Outcome {
 const SIGMA: f64 = 0.3;
 
 /// Trains a method and lets it predict; none if the user stopped it.
-pub(crate) fn run(
-    method: Method,
-    views: &Views,
-    args: &RunArgs,
-    options: &Options,
-    interrupt: &Interrupt,
-    checkpoint: &mut Checkpoint,
-) -> anyhow::Result<Option<Outcome>> {
+pub(crate) fn run(method: Method, session: &mut Session<'_>) -> anyhow::Result<Option<Outcome>> {
     match method {
-        Method::Cvae | Method::Livae => baseline(method, views, args, options, interrupt, checkpoint),
-        _ => gaussian_process(method, views, args, options, interrupt, checkpoint),
+        Method::Cvae | Method::Livae => baseline(method, session),
+        _ => gaussian_process(method, session),
     }
+}
+
+/// What all methods share, and where they leave what they learned.
+pub(crate) struct Session<'a> {
+    pub(crate) views: &'a Views,
+    pub(crate) args: &'a RunArgs,
+    pub(crate) options: &'a Options,
+    pub(crate) interrupt: &'a Interrupt,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) log: Log,
 }
 
 struct Watch<'a> {
     progress: Progress,
     interrupt: &'a Interrupt,
+    method: Method,
+    log: &'a mut Log,
 }
 
 impl Observer<f32> for Watch<'_> {
@@ -164,20 +180,15 @@ impl Observer<f32> for Watch<'_> {
     }
 
     fn epoch(&mut self, trainer: &Trainer<f32>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let loss = trainer.history().last().map_or(f64::NAN, |epoch| epoch.train.total);
-        self.progress.epoch(trainer.epochs(), &format!("bound {:.2} nats per image", -loss));
-        Ok(())
+        let (epoch, history) = (trainer.epochs(), trainer.history());
+        let [bound, log_likelihood, kl] = std::array::from_fn(|i| history[epoch - 1].train.parts[i]);
+        self.progress.epoch(epoch, &format!("bound {bound:.2} nats per image"));
+        Ok(self.log.row(self.method, "networks", epoch, bound, Some([log_likelihood, kl]))?)
     }
 }
 
-fn baseline(
-    method: Method,
-    views: &Views,
-    args: &RunArgs,
-    options: &Options,
-    interrupt: &Interrupt,
-    checkpoint: &mut Checkpoint,
-) -> anyhow::Result<Option<Outcome>> {
+fn baseline(method: Method, session: &mut Session<'_>) -> anyhow::Result<Option<Outcome>> {
+    let Session { views, args, options, interrupt, checkpoint, log } = session;
     let started = Instant::now();
     let mut layout = Layout::new();
     let networks = options.networks(&mut layout, views, if method == Method::Cvae { 2 } else { 0 });
@@ -194,7 +205,7 @@ fn baseline(
         patience: None,
     };
     let steps = Minibatches::new(views.train.len(), args.batch_size, 0).per_epoch();
-    let mut watch = Watch { progress: Progress::new(0..args.epochs, steps), interrupt };
+    let mut watch = Watch { progress: Progress::new(0..args.epochs, steps), interrupt, method, log };
     if trainer.fit(&bound, views.train.len(), None, &fit, &mut watch)? == End::Stopped {
         return Ok(None);
     }
@@ -206,7 +217,7 @@ fn baseline(
     let epochs = trainer.history().iter().enumerate();
     Ok(Some(Outcome {
         method,
-        error: views.error(&views.test, &predicted),
+        errors: views.errors(&views.test, &predicted),
         sampled: None,
         predicted,
         mu,
@@ -216,6 +227,18 @@ fn baseline(
         bound: epochs.map(|(i, epoch)| (1.0 + i as f64, epoch.train.parts[0])).collect(),
         seconds: started.elapsed().as_secs_f64(),
     }))
+}
+
+impl Outcome {
+    pub(crate) fn error(&self) -> PixelError {
+        PixelError::of(&self.errors)
+    }
+
+    /// How much larger this method's error is than another's, image by image.
+    pub(crate) fn excess(&self, over: &Self) -> PixelError {
+        let differences = self.errors.iter().zip(&over.errors).map(|(a, b)| a - b);
+        PixelError::of(&differences.collect::<Vec<_>>())
+    }
 }
 
 /// The phases of a method's training: --epochs passes of the networks in all.
@@ -238,14 +261,8 @@ fn phases(method: Method, args: &RunArgs, options: &Options) -> Vec<Phase> {
     }
 }
 
-fn gaussian_process(
-    method: Method,
-    views: &Views,
-    args: &RunArgs,
-    options: &Options,
-    interrupt: &Interrupt,
-    checkpoint: &mut Checkpoint,
-) -> anyhow::Result<Option<Outcome>> {
+fn gaussian_process(method: Method, session: &mut Session<'_>) -> anyhow::Result<Option<Outcome>> {
+    let Session { views, args, options, interrupt, checkpoint, log } = session;
     let started = Instant::now();
     let samples = views.samples::<f32>(&views.train)?;
     let features = principal_features(&samples, views.objects, options.features);
@@ -265,19 +282,23 @@ fn gaussian_process(
     (training.lambda, training.batch_size) = (options.lambda, args.batch_size);
     let phases = phases(method, args, options);
     let progress = Progress::new(0..phases.iter().map(|phase| phase.epochs).sum(), 1);
-    let (mut passed, mut bound, mut stopped) = (0, Vec::new(), false);
+    let (mut passed, mut bound, mut stopped, mut logged) = (0, Vec::new(), false, Ok(()));
     training.fit(&phases, |_, epoch| {
         passed += 1;
-        let value = epoch.bound.value(options.lambda);
+        let (value, part) = (epoch.bound.value(options.lambda), part_name(epoch.part));
         progress.step(-value);
-        progress.epoch(passed, &format!("{:?}: bound {value:.2} nats per image", epoch.part));
+        progress.epoch(passed, &format!("{part}: bound {value:.2} nats per image"));
+        let mut parts = None;
         if epoch.part != Part::Kernel {
             bound.push((1.0 + bound.len() as f64, value));
+            parts = Some([epoch.bound.log_likelihood, -epoch.bound.log_prior - epoch.bound.entropy]);
         }
+        logged = log.row(method, part, passed, value, parts);
         stopped = interrupt.requested();
-        if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if stopped || logged.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     drop(progress);
+    logged.context("metrics.csv cannot be written")?;
     if stopped {
         return Ok(None);
     }
@@ -296,8 +317,8 @@ fn gaussian_process(
     );
     Ok(Some(Outcome {
         method,
-        error: views.error(&views.test, &predicted),
-        sampled: Some(views.error(&views.test, &sampled)),
+        errors: views.errors(&views.test, &predicted),
+        sampled: Some(PixelError::of(&views.errors(&views.test, &sampled))),
         predicted,
         mu,
         log_sigma,
@@ -306,6 +327,15 @@ fn gaussian_process(
         bound,
         seconds: started.elapsed().as_secs_f64(),
     }))
+}
+
+fn part_name(part: Part) -> &'static str {
+    match part {
+        Part::Vae => "vae",
+        Part::Networks => "networks",
+        Part::Kernel => "kernel",
+        Part::All => "all",
+    }
 }
 
 fn covariances(

@@ -1,6 +1,7 @@
 //! The parts of the example: how each method is trained, and the lecture's figure.
 
 pub(crate) mod figure;
+pub(crate) mod log;
 pub(crate) mod methods;
 
 use gpvae::Views;
@@ -16,5 +17,5 @@ pub(crate) fn blend(views: &Views) -> PixelError {
             out.iter_mut().zip(views.images.row(near)).for_each(|(out, &y)| *out += share * f64::from(y));
         }
     }
-    views.error(&views.test, &Matrix::new(views.test.len(), pixels, blended))
+    PixelError::of(&views.errors(&views.test, &Matrix::new(views.test.len(), pixels, blended)))
 }

@@ -40,6 +40,40 @@ fn phases_train_their_part_alone() {
 }
 
 #[test]
+fn what_weighs_nothing_teaches_the_process_nothing() {
+    let (model, samples) = (low_rank(8, &[5], 2), samples(8));
+    let process = model.parts()[1].clone();
+    for exact in [false, true] {
+        for (lambda, learns) in [(0.0, false), (0.5, true)] {
+            let start = theta(model.layout());
+            let mut training = Training::new(&model, &samples, start.clone(), 1).unwrap();
+            training.lambda = lambda;
+            let phases = [Phase::new(Part::Kernel, 2), Phase::new(Part::All, 2)];
+            if exact {
+                training.fit_exact(&phases, go).unwrap()
+            } else {
+                training.fit(&phases, go).unwrap()
+            }
+            let moved = process.clone().any(|i| training.theta()[i] != start[i]);
+            assert_eq!(moved, learns, "λ = {lambda}, exact: {exact}");
+        }
+    }
+}
+
+#[test]
+fn a_pixels_deviation_is_learned_or_stays_as_given() {
+    fn learned<P: gpvae::prior::Prior>(model: &GpVae<P>) -> f64 {
+        let (samples, start) = (samples(8), theta(model.layout()));
+        let before = model.sigma_y(&start);
+        let mut training = Training::new(model, &samples, start, 1).unwrap();
+        training.fit_exact(&[Phase::new(Part::All, 2)], go).unwrap();
+        model.sigma_y(training.theta()) - before
+    }
+    assert_ne!(learned(&low_rank(8, &[5], 2)), 0.0);
+    assert_eq!(learned(&dense(8, 0.1, &[5], 2)), 0.0);
+}
+
+#[test]
 fn training_has_the_same_bits_on_any_number_of_threads() {
     let (model, samples) = (low_rank(60, &[5], 2), samples(60));
     let phases = joint(2, &Phase::new(Part::Vae, 2), &Phase::new(Part::Kernel, 2), &Phase::new(Part::All, 2));
