@@ -1,6 +1,7 @@
 //! What variational inference minimises, and its estimators.
 
 use autograd::{Real, Tape, Var};
+use nn::Estimate;
 use nn::density::Normal;
 use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
@@ -147,15 +148,6 @@ impl<'t, F: Real> Bound<'t, F> {
     pub fn value(self) -> Var<'t, F> {
         self.log_density - self.divergence
     }
-}
-
-/// A Monte-Carlo estimate with its standard error.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
-    /// The estimate.
-    pub mean: f64,
-    /// Its standard error.
-    pub se: f64,
 }
 
 impl<'a, Q: Family, P> FreeEnergy<'a, Q, P> {

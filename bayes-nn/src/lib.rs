@@ -92,11 +92,12 @@ mod transform;
 
 pub use chains::Chains;
 pub use family::{Family, FullNormal, LowRankNormal, MeanField};
-pub use free_energy::{Bound, Divergence, Estimate, Estimator, FreeEnergy, Gradient, NormalPrior};
+pub use free_energy::{Bound, Divergence, Estimator, FreeEnergy, Gradient, NormalPrior};
 pub use hmc::{ChainReport, Hmc, HmcError, HmcRun};
 pub use laplace::{Laplace, LaplaceError};
 pub use likelihood::Likelihood;
 pub use mlp::{BayesMlp, MlpConfig, WeightDensity};
+pub use nn::Estimate;
 pub use predict::{Draws, Predictive};
 pub use prior::Prior;
 pub use regression::{Regression, Sampling};

@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod conv;
 pub mod data;
 pub mod density;
+mod estimate;
 pub mod layers;
 pub mod layout;
 pub mod noise;
@@ -17,5 +18,6 @@ pub mod train;
 
 pub use autograd::Nonlinearity;
 pub use conv::{Conv2d, ConvTranspose2d, Window};
+pub use estimate::Estimate;
 pub use layers::{Linear, Mlp};
 pub use layout::{Init, Layout, Slot};

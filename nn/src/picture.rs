@@ -22,6 +22,7 @@ mod axis;
 mod canvas;
 mod figure;
 mod grid;
+mod legend;
 mod panels;
 mod style;
 

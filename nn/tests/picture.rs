@@ -244,6 +244,24 @@ fn panels_are_figures_side_by_side() {
 }
 
 #[test]
+fn panels_explain_what_any_of_their_figures_shows_and_nothing_twice() {
+    let figure = |names: [&str; 2]| {
+        names.iter().fold(Figure::new("panel"), |figure, name| figure.line(name, wave(50, 0.0)))
+    };
+    // How much is written beside the frames, which are 560 pixels wide.
+    let written = |pairs: &[[&str; 2]]| {
+        let panels = pairs.iter().fold(Panels::new("", 1), |panels, names| panels.figure(figure(*names)));
+        let picture = draw(|path| panels.save(path));
+        let beside = picture.pixels.chunks_exact(picture.width).flat_map(|row| &row[560..]);
+        beside.filter(|pixel| **pixel != [255; 3]).count()
+    };
+    let (one, other) = (written(&[["wide", "narrow"]]), written(&[["left", "right"]]));
+    assert!(one > 200 && other > 200, "{one} and {other}");
+    assert_eq!(written(&[["wide", "narrow"], ["left", "right"]]), one + other);
+    assert_eq!(written(&[["wide", "narrow"], ["wide", "narrow"]]), one);
+}
+
+#[test]
 #[should_panic(expected = "panels: rows of no figures")]
 fn panels_without_columns_panic() {
     Panels::new("", 0);

@@ -60,7 +60,10 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     anyhow::ensure!(args.run.data.is_none(), "this example has its data embedded");
     anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
-    anyhow::ensure!((1..=1497).contains(&args.rows) && args.latent > 0, "--rows 1 to 1497, --latent from 1");
+    anyhow::ensure!(
+        (1..=1497).contains(&args.rows) && args.latent > 0,
+        "--rows must be 1 to 1497, --latent from 1"
+    );
     let folder = RunFolder::open(&args.run, args)?;
     let data = embedded::digits();
     let [train, test] = split(data.len(), [1497, 300], 0).map(|rows| data.images.select(&rows));

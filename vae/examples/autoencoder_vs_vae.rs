@@ -4,8 +4,9 @@
 //!     cargo run --release -p vae --example autoencoder_vs_vae
 //!
 //! The same two networks are an autoencoder and, with noise on the code and a divergence in the loss, a VAE. Draws the codes by
-//! class, images decoded from a grid over each latent space, and samples: of the VAE from the prior, of the autoencoder from a
-//! normal distribution with the moments of its codes, for want of a better one.
+//! class, images decoded from a grid over each latent space, and samples decoded from z that are drawn evenly from the range of
+//! the codes (lecture 004, "Generate new images ?"), from a normal distribution with the codes' moments, and from N(0, I), the
+//! prior of the VAE. Counts how many samples lie in gaps.
 
 mod common;
 
@@ -22,7 +23,8 @@ use nn::picture::{Figure, ImageGrid, Panels};
 use nn::run::{Defaults, RunArgs, RunFolder, result_line};
 use nn::schedule::Schedule;
 use nn::train::{Fit, Objective, Trainer};
-use rand::{SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rayon::prelude::*;
 use vae::{Autoencoder, AutoencoderConfig, Config, Images, Likelihood, Reconstruction, Vae};
 
 /// Compares the latent spaces of an autoencoder and of a VAE with the same networks
@@ -35,15 +37,15 @@ struct Args {
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64")]
     hidden: Vec<usize>,
     /// σ of the VAE's decoder: ‖x − d(z)‖² is divided by 2σ²
-    #[arg(long, value_name = "SIGMA", default_value_t = 0.2)]
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.3)]
     sigma: f64,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     images: usize,
 }
 
-/// Draws that are compared with the data.
-const DRAWS: usize = 1000;
+/// Samples of each kind that are compared with the data.
+const SAMPLES: usize = 1000;
 
 fn main() -> ExitCode {
     let defaults = Defaults { out: "out/vae-autoencoder_vs_vae", epochs: 300, batch_size: 32, lr: 1e-3 };
@@ -69,62 +71,88 @@ fn train<O: Objective<f32>>(
     Ok(trainer)
 }
 
-/// A latent space of two dimensions, and what was decoded from it.
+/// How the z of samples are drawn.
+#[derive(Clone, Copy)]
+enum Draws {
+    /// Evenly from the rectangle of the codes.
+    Even,
+    /// From a normal distribution with the codes' moments.
+    Moments,
+    /// From N(0, I).
+    Prior,
+}
+
+const DRAWS: [(Draws, &str, &str); 3] = [
+    (Draws::Even, "even", "evenly drawn"),
+    (Draws::Moments, "moments", "by the codes' moments"),
+    (Draws::Prior, "prior", "from N(0, I)"),
+];
+
+type Decoder = dyn Fn(&Matrix<f32>) -> Matrix<f32>;
+
+/// A latent space of two dimensions.
 struct Space {
     name: &'static str,
+    key: &'static str,
     /// Of the training images.
     codes: Matrix<f32>,
-    /// Mean and standard deviation of the distribution that samples are drawn from, by dimension.
-    moments: [(f64, f64); 2],
-    samples: Matrix<f32>,
-    manifold: Matrix<f32>,
     /// Of the test images.
     reconstruction: Matrix<f32>,
+    decode: Box<Decoder>,
 }
 
 impl Space {
-    fn new(
-        name: &'static str,
-        (codes, reconstruction): (Matrix<f32>, Matrix<f32>),
-        moments: [(f64, f64); 2],
-        seed: u64,
-        decode: impl Fn(&Matrix<f32>) -> Matrix<f32>,
-    ) -> Self {
-        let mut z = vec![0.0_f32; 2 * DRAWS];
-        Noise::evaluation(seed).normal(0, 2, &mut z);
-        let place = |z: &mut [f32]| {
-            z.iter_mut().zip(moments).for_each(|(z, (mean, sd))| *z = (mean + sd * f64::from(*z)) as f32);
+    /// A column of the training images' codes.
+    fn column(&self, j: usize) -> impl Iterator<Item = f64> {
+        self.codes.values.iter().skip(j).step_by(2).map(|&z| f64::from(z))
+    }
+
+    /// Mean and standard deviation of the training images' codes, by dimension.
+    fn moments(&self) -> [(f64, f64); 2] {
+        let n = self.codes.rows as f64;
+        [0, 1].map(|j| {
+            let mean = self.column(j).sum::<f64>() / n;
+            (mean, (self.column(j).map(|z| (z - mean).powi(2)).sum::<f64>() / n).sqrt())
+        })
+    }
+
+    fn draw(&self, draws: Draws, seed: u64) -> Matrix<f32> {
+        let places = match draws {
+            Draws::Even => [0, 1].map(|j| {
+                let low = self.column(j).fold(f64::INFINITY, f64::min);
+                (low, self.column(j).fold(f64::NEG_INFINITY, f64::max) - low)
+            }),
+            Draws::Moments => self.moments(),
+            Draws::Prior => [(0.0, 1.0); 2],
         };
-        z.chunks_exact_mut(2).for_each(place);
-        let mut grid: Vec<f32> = (0..SIDE * SIDE).flat_map(|i| [at(i % SIDE), -at(i / SIDE)]).collect();
-        grid.chunks_exact_mut(2).for_each(place);
-        let [samples, manifold] = [z, grid].map(|z| decode(&Matrix::new(z.len() / 2, 2, z)));
-        Self { name, codes, moments, samples, manifold, reconstruction }
+        let mut z = vec![0.0_f64; 2 * SAMPLES];
+        match draws {
+            Draws::Even => {
+                let mut rng = StdRng::seed_from_u64(seed);
+                z.iter_mut().for_each(|z| *z = rng.random());
+            }
+            _ => Noise::evaluation(seed).normal(0, 2, &mut z),
+        }
+        let placed = z.iter().zip(places.iter().cycle()).map(|(z, (from, size))| (from + size * z) as f32);
+        Matrix::new(SAMPLES, 2, placed.collect())
     }
 }
 
-/// Images on a side of the grid, and where they are, in standard deviations.
+/// Images on a side of the grid.
 const SIDE: usize = 13;
 
-fn at(i: usize) -> f32 {
-    -2.5 + 5.0 * i as f32 / (SIDE - 1) as f32
-}
-
-fn moments(codes: &Matrix<f32>, j: usize) -> (f64, f64) {
-    let n = codes.rows as f64;
-    let column = || (0..codes.rows).map(|i| f64::from(codes.row(i)[j]));
-    let mean = column().sum::<f64>() / n;
-    (mean, (column().map(|z| (z - mean).powi(2)).sum::<f64>() / n).sqrt())
-}
-
-/// The mean over rows of `from` of the root mean square difference to the nearest row of `to`.
-fn nearest(from: &Matrix<f32>, to: &Matrix<f32>) -> f64 {
+/// The distance of each row of `from` to the nearest row of `to`, as a root mean square over columns.
+fn nearest(from: &Matrix<f32>, to: &Matrix<f32>) -> Vec<f64> {
     let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
-    let closest =
-        |a: &[f32]| to.values.chunks_exact(to.cols).map(|b| distance(a, b)).fold(f32::INFINITY, f32::min);
-    let sum: f64 =
-        from.values.chunks_exact(from.cols).map(|a| f64::from(closest(a) / to.cols as f32).sqrt()).sum();
-    sum / from.rows as f64
+    let closest = |a: &[f32]| {
+        let squares = to.values.chunks_exact(to.cols).map(|b| distance(a, b));
+        f64::from(squares.fold(f32::INFINITY, f32::min) / to.cols as f32).sqrt()
+    };
+    from.values.par_chunks_exact(from.cols).map(closest).collect()
+}
+
+fn average(x: &[f64]) -> f64 {
+    x.iter().sum::<f64>() / x.len() as f64
 }
 
 fn compare(args: &Args) -> anyhow::Result<()> {
@@ -144,75 +172,99 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         phi: Nonlinearity::Relu,
         psi: Nonlinearity::Identity,
     });
-    let trainer =
-        train(args, model.layout(), &Reconstruction { model: &model, data: x, noise: 0.0 }, x.rows)?;
-    let theta = trainer.theta();
-    let codes = model.codes(theta, x);
-    let of_codes = [0, 1].map(|j| moments(&codes, j));
-    let both = (codes, model.reconstruct(theta, &test.images));
-    let plain = Space::new("autoencoder", both, of_codes, seed, |z| model.decode_rows(theta, z));
+    let objective = Reconstruction { model: &model, data: x, noise: 0.0 };
+    let theta = train(args, model.layout(), &objective, x.rows)?.theta().clone();
+    let plain = Space {
+        name: "autoencoder",
+        key: "autoencoder",
+        codes: model.codes(&theta, x),
+        reconstruction: model.reconstruct(&theta, &test.images),
+        decode: Box::new(move |z| model.decode_rows(&theta, z)),
+    };
 
     let likelihood = Likelihood::Normal { sigma: args.sigma };
     let vae = Vae::new(&Config { likelihood, ..Config::new(x.cols, &args.hidden, 2) });
-    let trainer = train(args, vae.layout(), &Images::new(&vae, x), x.rows)?;
-    let theta = trainer.theta();
-    let both = (vae.codes(theta, x).0, vae.reconstruct(theta, &test.images));
-    let prior = [(0.0, 1.0); 2];
-    let variational = Space::new("VAE", both, prior, seed, |z| vae.decode_rows(theta, z));
+    let theta = train(args, vae.layout(), &Images::new(&vae, x), x.rows)?.theta().clone();
+    let variational = Space {
+        name: "VAE",
+        key: "vae",
+        codes: vae.codes(&theta, x).0,
+        reconstruction: vae.reconstruct(&theta, &test.images),
+        decode: Box::new(move |z| vae.decode_rows(&theta, z)),
+    };
 
     let spaces = [plain, variational];
-    println!("root mean square differences of pixels; {DRAWS} samples of each");
-    println!("                test image to its   sample to the nearest   test image to the");
-    println!("                   reconstruction          training image      nearest sample");
+    println!(
+        "root mean square differences of pixels; {SAMPLES} samples of each kind, of which those lie in a gap that"
+    );
+    println!("are further from all training images than 95 % of the reconstructions of test images are");
+    println!("                                           to nearest training image   in a gap");
     let mut results = Vec::new();
-    for (Space { name, samples, reconstruction, .. }, key) in spaces.iter().zip(["autoencoder", "vae"]) {
+    for space in &spaces {
+        let Space { name, key, reconstruction, decode, .. } = space;
         let error = (squared_distance(reconstruction, &test.images) / x.cols as f64).sqrt();
-        let (realism, coverage) = (nearest(samples, x), nearest(&test.images, samples));
-        println!("  {name:12} {error:18.4} {realism:23.4} {coverage:19.4}");
-        results.extend([
-            (format!("{key}_reconstruction"), error),
-            (format!("{key}_sample_to_data"), realism),
-            (format!("{key}_data_to_sample"), coverage),
-        ]);
+        results.push((format!("{key}_reconstruction"), error));
+        let mut usual = nearest(reconstruction, x);
+        usual.sort_by(f64::total_cmp);
+        let far = usual[usual.len() * 95 / 100];
+        println!("  {name}: {error:.4} from test images to their reconstructions");
+        println!("    {:38} {:25.4} {:8.1} %", "reconstructions of test images", average(&usual), 5.0);
+        for (draws, of, drawn) in DRAWS {
+            let distances = nearest(&decode(&space.draw(draws, seed)), x);
+            let gaps = distances.iter().filter(|&&distance| distance > far).count() as f64 / SAMPLES as f64;
+            let how = format!("samples, z {drawn}");
+            println!("    {how:38} {:25.4} {:8.1} %", average(&distances), 100.0 * gaps);
+            results.push((format!("{key}_{of}_sample_to_data"), average(&distances)));
+            results.push((format!("{key}_{of}_gaps"), gaps));
+        }
     }
-    draw(&folder, &train_set, &spaces)?;
+    draw(&folder, &train_set, &spaces, seed)?;
     println!("pictures are in {}", folder.path().display());
     results.push(("seconds".into(), started.elapsed().as_secs_f64()));
     result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
     Ok(())
 }
 
-fn draw(folder: &RunFolder, train: &LabelledImages, spaces: &[Space; 2]) -> anyhow::Result<()> {
+fn draw(folder: &RunFolder, train: &LabelledImages, spaces: &[Space; 2], seed: u64) -> anyhow::Result<()> {
     let (height, width) = (train.height, train.width);
-    let mut panels =
-        Panels::new("Codes of training images, and the circle within which are 95 % of the samples", 2);
-    let mut images = ImageGrid::new("Samples", height, width);
-    for Space { name, codes, moments: [(m1, s1), (m2, s2)], samples, manifold, .. } in spaces {
+    let mut panels = Panels::new("Codes of training images", 2);
+    let mut images = ImageGrid::new("Samples, by how z was drawn", height, width);
+    for space in spaces {
+        let Space { name, key, codes, decode, .. } = space;
         let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[0]), f64::from(codes.row(i)[1])));
         let classes = train.labels.iter().map(|&label| usize::from(label));
         // √(−2 ln 0.05) standard deviations
         let radius = (-2.0 * 0.05_f64.ln()).sqrt();
-        let circle = (0..=100).map(|i| {
-            let (sin, cos) = (std::f64::consts::TAU * f64::from(i) / 100.0).sin_cos();
-            (m1 + s1 * radius * cos, m2 + s2 * radius * sin)
-        });
+        let circle = |[(m1, s1), (m2, s2)]: [(f64, f64); 2]| {
+            (0..=100).map(move |i| {
+                let (sin, cos) = (std::f64::consts::TAU * f64::from(i) / 100.0).sin_cos();
+                (m1 + s1 * radius * cos, m2 + s2 * radius * sin)
+            })
+        };
+        let moments = space.moments();
         panels = panels.figure(
             Figure::new(name)
                 .axes("z₁", "z₂")
-                .legend("digit")
                 .classes((0..10).map(|digit| digit.to_string()), points.zip(classes))
-                .line("95 % of the samples", circle),
+                .line("95 %, codes' moments", circle(moments))
+                .line("95 %, N(0, I)", circle([(0.0, 1.0); 2])),
         );
-        for (row, label) in [name, "", "", ""].into_iter().enumerate() {
-            let size = 14 * height * width;
-            images = images.row(label, &samples.values[row * size..][..size]);
+        for (draws, _, drawn) in DRAWS {
+            let samples = decode(&space.draw(draws, seed));
+            for (row, label) in [format!("{name}, {drawn}"), String::new()].iter().enumerate() {
+                let size = 14 * height * width;
+                images = images.row(label, &samples.values[row * size..][..size]);
+            }
         }
-        let title = format!("Decoded from a grid of ±2.5 standard deviations: {name}");
-        let file = format!("manifold_{}.png", name.to_lowercase());
+        let at = |i: usize| -2.5 + 5.0 * i as f64 / (SIDE - 1) as f64;
+        let [(m1, s1), (m2, s2)] = moments;
+        let grid = (0..SIDE * SIDE).flat_map(|i| [m1 + s1 * at(i % SIDE), m2 - s2 * at(i / SIDE)]);
+        let grid = Matrix::new(SIDE * SIDE, 2, grid.map(|z| z as f32).collect());
+        let title = format!("Decoded from a grid of ±2.5 standard deviations of the codes: {name}");
         ImageGrid::new(&title, height, width)
             .zoom((32 / height).max(1))
-            .rows(&manifold.values, SIDE)
-            .save(&folder.file(&file))?;
+            .rows(&decode(&grid).values, SIDE)
+            .save(&folder.file(&format!("manifold_{key}.png")))?;
     }
     panels.save(&folder.file("codes.png"))?;
     images.save(&folder.file("samples.png"))?;

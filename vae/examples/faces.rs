@@ -16,7 +16,6 @@ use std::time::Instant;
 
 use anyhow::Context;
 use autograd::Nonlinearity;
-use common::pca::Pca;
 use nn::data::{Matrix, idx, split};
 use nn::optim::{Optimizer, Rule};
 use nn::picture::ImageGrid;
@@ -24,6 +23,7 @@ use nn::run::{Defaults, Run, RunArgs, result_line};
 use nn::schedule::Schedule;
 use nn::train::{End, Fit, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
+use vae::linear::FactorModel;
 use vae::{Config, Images, Imputation, Likelihood, Vae, interpolate, traverse};
 
 /// Trains variational autoencoders on Frey's face, generates faces and fills in hidden pixels
@@ -123,7 +123,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     println!("  log p(x), {samples} samples {:.1} ± {:.1}", estimate.mean, estimate.se);
 
     // The two ways to hide a half: from the middle row on, and every other pixel of a chessboard of blocks.
-    let pca = Pca::fit(&train, args.latent, args.run.seed);
+    let pca = FactorModel::probabilistic_pca(&train.map(f64::from), args.latent)?;
     let below: Vec<bool> = (0..height * width).map(|i| i / width >= height / 2).collect();
     let blocks: Vec<bool> = (0..height * width).map(|i| (i / width / 4 + i % width / 4) % 2 == 0).collect();
     println!("root mean square error of hidden pixels   mean face   {} components   VAE", args.latent);
@@ -133,7 +133,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
         let holed = Matrix::new(test.rows, test.cols, test.values.iter().enumerate().map(hide).collect());
         let imputation = Imputation::PseudoGibbs { sweeps: args.sweeps };
         let by_vae = vae.impute(&theta, &holed, imputation, args.run.seed);
-        let by_pca = pca.impute(&holed);
+        let by_pca = pca.impute(&holed.map(f64::from))?.map(|x| x as f32);
         let by_mean = Matrix::new(test.rows, test.cols, mean.repeat(test.rows));
         let errors = [&by_mean, &by_pca, &by_vae].map(|filled| rmse(filled, &test, &hidden));
         println!("  {name:35} {:12.4} {:15.4} {:8.4}", errors[0], errors[1], errors[2]);

@@ -4,8 +4,9 @@
 //!     cargo run --release -p vae --example pca_vs_autoencoder
 //!
 //! A linear autoencoder finds the subspace of PCA, with the same loss, in a basis that is not orthonormal; Oja's neurons find
-//! an orthonormal one; a linear VAE reaches the likelihood of probabilistic PCA; an autoencoder with hidden layers is better
-//! than all of them. Draws reconstructions, the bases, their products WᵀW, and the principal angles to PCA.
+//! an orthonormal one; a linear VAE reaches the likelihood of probabilistic PCA; factor analysis, with a noise for each pixel,
+//! goes beyond that likelihood in another subspace; an autoencoder with hidden layers has the least error. Draws
+//! reconstructions, the bases, their products WᵀW, and the principal angles to PCA.
 
 mod common;
 
@@ -22,10 +23,10 @@ use nn::schedule::Schedule;
 use nn::train::{Fit, Objective, Trainer};
 use nn::{Layout, Nonlinearity};
 use rand::{SeedableRng, rngs::StdRng};
-use vae::linear::{CubatureElbo, FactorModel, Oja, Pca, principal_angles};
+use vae::linear::{CubatureElbo, Em, FactorModel, Oja, Pca, principal_angles};
 use vae::{Autoencoder, AutoencoderConfig, Config, Likelihood, Observation, Reconstruction, Vae};
 
-/// Compares PCA, linear and deep autoencoders, Oja's rule, probabilistic PCA and a linear VAE
+/// Compares PCA, linear and deep autoencoders, Oja's rule, probabilistic PCA, factor analysis and a linear VAE
 #[derive(clap::Parser, serde::Serialize)]
 struct Args {
     #[command(flatten)]
@@ -53,19 +54,37 @@ fn main() -> ExitCode {
     nn::run::main(defaults, |args: Args| args.run.in_pool(|| compare(&args))?)
 }
 
-/// The mean image.
-fn mean(images: &Matrix<f32>) -> Vec<f64> {
-    let mut mean = vec![0.0; images.cols];
-    for image in images.values.chunks_exact(images.cols) {
-        mean.iter_mut().zip(image).for_each(|(mean, &x)| *mean += f64::from(x) / images.rows as f64);
-    }
-    mean
+/// The pixels that are not the same in all training images, and the mean image: PCA is about what differs from it, and factor
+/// analysis has no noise for what never does.
+struct Pixels {
+    varying: Vec<usize>,
+    mean: Vec<f64>,
 }
 
-/// Rows plus a multiple of the mean: PCA is about what differs from it, and nothing is to be learned for it.
-fn shifted(x: &Matrix<f64>, mean: &[f64], factor: f64) -> Matrix<f64> {
-    let values = x.values.iter().zip(mean.iter().cycle()).map(|(x, mean)| x + factor * mean);
-    Matrix::new(x.rows, x.cols, values.collect())
+impl Pixels {
+    fn of(images: &Matrix<f32>) -> Self {
+        let column = |j: usize| images.values.iter().skip(j).step_by(images.cols);
+        let varying = (0..images.cols).filter(|&j| column(j).any(|x| *x != images.row(0)[j])).collect();
+        let mean = |j| column(j).map(|&x| f64::from(x)).sum::<f64>() / images.rows as f64;
+        Self { varying, mean: (0..images.cols).map(mean).collect() }
+    }
+
+    /// How the pixels that vary differ from their mean.
+    fn centred(&self, images: &Matrix<f32>) -> Matrix<f64> {
+        let varying = images.columns(&self.varying);
+        let means = self.varying.iter().map(|&j| self.mean[j]).cycle();
+        let values = varying.values.iter().zip(means).map(|(&x, mean)| f64::from(x) - mean);
+        Matrix::new(varying.rows, varying.cols, values.collect())
+    }
+
+    /// What differs, added to an image.
+    fn added(&self, to: &[f64], x: &Matrix<f64>) -> Matrix<f64> {
+        let mut values = to.repeat(x.rows);
+        for (image, x) in values.chunks_exact_mut(to.len()).zip(x.values.chunks_exact(x.cols)) {
+            self.varying.iter().zip(x).for_each(|(&j, x)| image[j] += x);
+        }
+        Matrix::new(x.rows, to.len(), values)
+    }
 }
 
 /// What a method makes of the data.
@@ -137,6 +156,23 @@ fn linear_vae(args: &Args, x: &[Matrix<f64>; 2]) -> anyhow::Result<(Fitted, f64)
     Ok((Fitted { name: "linear VAE", key: "vae", reconstructions, basis, log_likelihood }, bound))
 }
 
+/// A linear model of Gaussian factors, whose reconstructions are E[x|z = E(z|x)].
+fn factors(
+    name: &'static str,
+    key: &'static str,
+    model: FactorModel,
+    x: &[Matrix<f64>; 2],
+) -> anyhow::Result<Fitted> {
+    let decoded = |x| Ok::<_, anyhow::Error>(model.decode(&model.posterior(x)?.0));
+    Ok(Fitted {
+        name,
+        key,
+        reconstructions: [decoded(&x[0])?, decoded(&x[1])?],
+        log_likelihood: Some([model.log_likelihood(&x[0])?, model.log_likelihood(&x[1])?]),
+        basis: Some(model.loadings),
+    })
+}
+
 fn numbers(layout: &Layout, theta: &[f64], name: &str) -> Vec<f64> {
     let slot = layout.slots().iter().find(|slot| slot.name() == name).expect("a slot of the model");
     theta[slot.range()].to_vec()
@@ -155,12 +191,17 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
     let counts = [args.latent, args.deep_epochs, args.oja_epochs];
-    anyhow::ensure!(counts.iter().chain(&args.hidden).all(|&n| n > 0), "counts must be positive");
+    anyhow::ensure!(
+        counts.iter().chain(&args.hidden).all(|&n| n > 0),
+        "--latent, --hidden, --deep-epochs and --oja-epochs must be positive"
+    );
     let sets = sets::digits(&args.run, args.images)?;
-    let mean = mean(&sets[0].images);
-    let x = sets.each_ref().map(|set| shifted(&set.images.map(f64::from), &mean, -1.0));
+    let pixels = Pixels::of(&sets[0].images);
+    let x = sets.each_ref().map(|set| pixels.centred(&set.images));
     let pca = Pca::fit(&x[0], args.latent)?;
     let probabilistic = FactorModel::probabilistic_pca(&x[0], args.latent)?;
+    let em = Em { rounds: if args.run.dry_run { 20 } else { 10_000 }, tolerance: 1e-8 };
+    let (analysis, _) = FactorModel::factor_analysis(&x[0], args.latent, em)?;
     let folder = RunFolder::open(&args.run, args)?;
 
     let mut oja = Oja::new(args.latent, x[0].cols, args.run.seed);
@@ -168,7 +209,6 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     // Oja's neurons are an orthonormal basis, nearly: x ↦ μ + Wᵀ W (x − μ).
     let neurons = Pca { components: oja.weights.clone(), ..pca.clone() };
     let (vae, bound) = linear_vae(args, &x)?;
-    let posterior_means = |x| Ok::<_, anyhow::Error>(probabilistic.decode(&probabilistic.posterior(x)?.0));
     let fitted = [
         Fitted {
             name: "PCA",
@@ -185,21 +225,15 @@ fn compare(args: &Args) -> anyhow::Result<()> {
             basis: Some(oja.weights),
             log_likelihood: None,
         },
-        Fitted {
-            name: "probabilistic PCA",
-            key: "ppca",
-            reconstructions: [posterior_means(&x[0])?, posterior_means(&x[1])?],
-            basis: Some(probabilistic.loadings.clone()),
-            log_likelihood: Some([
-                probabilistic.log_likelihood(&x[0])?,
-                probabilistic.log_likelihood(&x[1])?,
-            ]),
-        },
+        factors("probabilistic PCA", "ppca", probabilistic, &x)?,
         vae,
+        factors("factor analysis", "fa", analysis, &x)?,
         autoencoder(args, &args.hidden, &x)?,
     ];
 
+    let (used, all) = (x[0].cols, sets[0].images.cols);
     println!("{} images to train on, {} to test, {} components", x[0].rows, x[1].rows, args.latent);
+    println!("of {used} pixels; the other {} are the same in all training images", all - used);
     println!("                     squared error, image     largest angle   WᵀW: largest   log p(x), nats");
     println!("                      training      test      to PCA, rad    of |WᵀW − I|   training     test");
     let mut results = Vec::new();
@@ -225,7 +259,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         println!();
     }
     println!("the bound of the linear VAE on the training images is {bound:.4} nats");
-    draw(&folder, (&sets[1], &mean), &fitted, &angles)?;
+    draw(&folder, (&sets[1], &pixels), &fitted, &angles)?;
     println!("pictures are in {}", folder.path().display());
     results.extend([("vae_elbo".into(), bound), ("seconds".into(), started.elapsed().as_secs_f64())]);
     result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
@@ -246,15 +280,15 @@ fn off_identity(gram: &[f64]) -> f64 {
 
 fn draw(
     folder: &RunFolder,
-    (test, mean): (&LabelledImages, &[f64]),
+    (test, pixels): (&LabelledImages, &Pixels),
     fitted: &[Fitted],
     angles: &[(&str, Vec<f64>)],
 ) -> anyhow::Result<()> {
     let (height, width) = (test.height, test.width);
     let shown = test.len().min(12);
-    let pixels = |x: &Matrix<f64>| {
-        let values = shifted(x, mean, 1.0).values;
-        values[..shown * x.cols].iter().map(|&x| x as f32).collect::<Vec<_>>()
+    let whole = |x: &Matrix<f64>| {
+        let images = pixels.added(&pixels.mean, &x.split_at_row(shown).0);
+        images.values.iter().map(|&x| x as f32).collect::<Vec<_>>()
     };
     let mut images = ImageGrid::new("Test images and their reconstructions", height, width)
         .row("data", &test.images.values[..shown * test.images.cols]);
@@ -262,9 +296,9 @@ fn draw(
         ImageGrid::new("Bases, each vector between its smallest and largest number", height, width);
     let mut grams = Panels::new("WᵀW", 3);
     for Fitted { name, reconstructions, basis, .. } in fitted {
-        images = images.row(name, &pixels(&reconstructions[1]));
+        images = images.row(name, &whole(&reconstructions[1]));
         let Some(basis) = basis else { continue };
-        bases = bases.row(name, &stretched(basis));
+        bases = bases.row(name, &stretched(&pixels.added(&vec![0.0; height * width], basis)));
         let ends = || 0.5..basis.rows as f64 + 0.5;
         let heat = Figure::new(name).heat_map("", (ends(), ends()), basis.rows, gram(basis));
         grams = grams.figure(heat);

@@ -78,7 +78,8 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     anyhow::ensure!(args.run.data.is_none(), "this example has its data embedded");
     anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
-    anyhow::ensure!(args.latent * args.samples > 0 && args.seeds > 1, "too little to compare");
+    anyhow::ensure!(args.latent * args.samples > 0, "--latent and --samples must be positive");
+    anyhow::ensure!(args.seeds > 1, "--seeds {}: at least 2 are compared", args.seeds);
     let folder = RunFolder::open(&args.run, args)?;
     let data = embedded::digits();
     let sets = split(data.len(), [1497, 300], 0).map(|rows| data.select(&rows));

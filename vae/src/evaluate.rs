@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use autograd::{Real, Tape, Var};
+use nn::Estimate;
 use nn::data::Matrix;
 use nn::noise::Noise;
 use rayon::prelude::*;
@@ -11,15 +12,6 @@ use crate::Vae;
 
 /// Rows that are computed at a time, so that memory does not grow with the data.
 const ROWS: usize = 256;
-
-/// A Monte-Carlo estimate with its standard error.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
-    /// The estimate.
-    pub mean: f64,
-    /// Its standard error.
-    pub se: f64,
-}
 
 impl Vae {
     /// The means and log standard deviations of q(z|x), (N, L) each.

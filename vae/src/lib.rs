@@ -37,11 +37,11 @@ mod objective;
 mod posterior;
 
 pub use autoencoder::{Autoencoder, AutoencoderConfig, Reconstruction};
-pub use evaluate::Estimate;
 pub use impute::Imputation;
 pub use latent::{active_units, adjusted_rand_index, aggregated_posterior, interpolate, k_means, traverse};
 pub use likelihood::{Likelihood, Observation};
 pub use local::Local;
 pub use model::{Config, Elbo, Vae};
+pub use nn::Estimate;
 pub use objective::{Bound, Images, SemiAmortised};
 pub use posterior::{Family, Posterior};

@@ -247,12 +247,14 @@ impl Vae {
         self.elbo_samples(theta, x, eps).value()
     }
 
-    /// The gradient of the ELBO that needs no ∂z/∂φ, as a bound to be differentiated:
+    /// The gradient of the ELBO that needs no ∂z/∂φ, as a bound to be differentiated. For each of its parts, f(z) =
+    /// log p(x|z) and f(z) = log q(z|x) − log p(z),
     ///
-    /// ∇_φ = E_q[(f(z) − b) ∇_φ log q(z|x)],   f(z) = log p(x, z) − log q(z|x)
+    /// ∇_φ E_q[f(z)] = E_q[(f(z) − b) ∇_φ log q(z|x)]
     ///
     /// with b the mean of the other samples' f, which leaves the expectation as it is (Kool, van Hoof & Welling 2019), or 0
-    /// of a single one. The value, (B), is the mean of f over the samples.
+    /// of a single one; what f itself has of φ contributes E_q[∇_φ log q(z|x)] = 0 and is left out. The values, (B), are
+    /// the means of f over the samples. Since each part has its own slope, β may weigh them.
     ///
     /// x (B, D + C) and standard normal noise ε (M, B, L).
     #[track_caller]
@@ -268,16 +270,19 @@ impl Vae {
         let log_q = q.log_prob(z);
         let log_likelihood = self.log_likelihood_at(theta, z, &rows);
         let kl = held(log_q) - standard(theta.tape()).log_prob(z);
-        let f = held(log_likelihood - kl);
+        // Of value 0; its slope is the score.
+        let score = log_q - held(log_q);
         let samples = F::from_f64(eps.shape()[0] as f64);
-        let weight = match eps.shape()[0] {
-            1 => f,
-            // f − (Σ f − f) / (M − 1)
-            _ => (f - f.mean_axis(0)) * (samples / (samples - F::ONE)),
+        let mean = |f: Var<'t, F>| {
+            let value = held(f);
+            let weight = match eps.shape()[0] {
+                1 => value,
+                // f − (Σ f − f) / (M − 1)
+                _ => (value - value.mean_axis(0)) * (samples / (samples - F::ONE)),
+            };
+            (f + weight * score).mean_axis(0)
         };
-        // Of value 0; its slope is the score's.
-        let score = (weight * (log_q - held(log_q))).mean_axis(0);
-        Elbo { log_likelihood: log_likelihood.mean_axis(0), kl: kl.mean_axis(0) - score }
+        Elbo { log_likelihood: mean(log_likelihood), kl: mean(kl) }
     }
 
     #[track_caller]

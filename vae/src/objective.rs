@@ -118,7 +118,7 @@ fn times(x: Var<'_, f32>, c: f32) -> Var<'_, f32> {
 /// Loss and parts are those at the refined posteriors.
 #[derive(Clone, Copy, Debug)]
 pub struct SemiAmortised<'a> {
-    /// Data, samples and β; its bound must be [`Bound::ClosedForm`].
+    /// Data, samples and β; its bound must be [`Bound::ClosedForm`], or the loss panics.
     pub images: Images<'a>,
     /// How often λ is refined.
     pub steps: usize,
@@ -130,6 +130,11 @@ impl Objective<f32> for SemiAmortised<'_> {
     const PARTS: &'static [&'static str] = Images::PARTS;
 
     fn loss<'t>(&self, theta: Var<'t, f32>, batch: &Batch<'_>, parts: &mut [f64]) -> Var<'t, f32> {
+        let bound = self.images.bound;
+        assert!(
+            bound == Bound::ClosedForm,
+            "SemiAmortised: {bound:?}: the divergence must be in closed form"
+        );
         let (tape, vae, beta) = (theta.tape(), self.images.vae, self.images.beta_in(batch.epoch) as f32);
         // Noise of its own for every step: λ could undo what it has seen of it.
         let samples = self.images.samples;

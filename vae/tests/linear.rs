@@ -219,6 +219,42 @@ fn the_posterior_of_the_factors_is_that_of_the_joint_normal() {
     }
 }
 
+#[test]
+fn missing_numbers_become_their_expectation_under_the_joint_normal() {
+    let x = data(40, 6);
+    let (model, _) = FactorModel::factor_analysis(&x, 2, Em { rounds: 50, tolerance: 0.0 }).unwrap();
+    let c = covariance_of(&model);
+    let cut: Vec<f64> = x
+        .values
+        .iter()
+        .enumerate()
+        .map(|(i, x)| if (i * i + i / 6) % 7 < 3 { f64::NAN } else { *x })
+        .collect();
+    let mut cut = cut[..10 * 6].to_vec();
+    cut[..6].fill(f64::NAN);
+    cut[6..12].copy_from_slice(x.row(1));
+    let cut = Matrix::new(10, 6, cut);
+    let filled = model.impute(&cut).unwrap();
+    assert_eq!((filled.row(0), filled.row(1)), (&model.mean[..], x.row(1)));
+    for i in 2..10 {
+        let (missing, seen): (Vec<usize>, Vec<usize>) = (0..6).partition(|&j| cut.row(i)[j].is_nan());
+        assert!(!missing.is_empty() && !seen.is_empty(), "row {i} tests nothing");
+        // μ_m + C_mo C_oo⁻¹ (x_o − μ_o)
+        let tape = Tape::new();
+        let block = c.select(&seen).columns(&seen);
+        let l = tape.shared_constant(&block.values, [seen.len(), seen.len()]).cholesky().unwrap();
+        let difference: Vec<f64> = seen.iter().map(|&j| x.row(i)[j] - model.mean[j]).collect();
+        let difference = tape.constant(&difference, [seen.len(), 1]);
+        let weights = l.solve_triangular_t(l.solve_triangular(difference)).to_vec();
+        for &m in &missing {
+            let step: f64 = seen.iter().zip(&weights).map(|(&j, w)| c.row(m)[j] * w).sum();
+            let (found, wanted) = (filled.row(i)[m], model.mean[m] + step);
+            assert!((found - wanted).abs() < 1e-10, "{found}, not {wanted}");
+        }
+        assert!(seen.iter().all(|&j| filled.row(i)[j] == x.row(i)[j]));
+    }
+}
+
 /// The dense log-likelihood per datum as a function of θ = (W′, ln Ψ), and its gradient.
 fn direct(x: &Matrix<f64>, factors: usize, isotropic: bool) -> impl Fn(&[f64]) -> (f64, Vec<f64>) {
     let ((mean, _), x) = (moments(x), x.clone());

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::PictureError;
 use super::axis::Axis;
 use super::canvas::{Align, Canvas, FAINT, INK, Point, SOLID, heat, paint, text_width};
+use super::legend::{Entry, Legend};
 use super::style::Style;
 
 const SIZE: (f64, f64) = (960.0, 640.0);
@@ -13,8 +14,6 @@ const MARGIN: f64 = 20.0;
 const TITLE: f64 = 24.0;
 const LABEL: f64 = 20.0;
 const TICK: f64 = 17.0;
-const LEGEND_LINE: f64 = 26.0;
-const SAMPLE: f64 = 40.0;
 /// More points than this hide one another.
 const MOST: usize = 3000;
 
@@ -199,10 +198,11 @@ impl Figure {
     /// # Errors
     /// [`PictureError::Write`] if the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), PictureError> {
-        let legend = self.legend_width();
+        let legend = Legend::of([self]);
+        let frame = SIZE.0 - legend.width();
         paint(path, SIZE, |canvas| {
-            self.draw(canvas, (0.0, 0.0), (SIZE.0 - legend, SIZE.1));
-            self.draw_legend(canvas, (SIZE.0 - legend, MARGIN + TITLE + 18.0));
+            self.draw(canvas, (0.0, 0.0), (frame, SIZE.1));
+            legend.draw(canvas, (frame, MARGIN + TITLE + 18.0));
         })
     }
 
@@ -239,23 +239,9 @@ impl Figure {
         frame.outline(canvas);
     }
 
-    /// The room of the legend beside the frame.
-    pub(super) fn legend_width(&self) -> f64 {
-        let width = |text: &str| text_width(text, TICK);
-        let names = self.entries().into_iter().map(|(name, _)| SAMPLE + width(name));
-        names.reduce(f64::max).map_or(0.0, |names| names.max(width(&self.legend)) + MARGIN)
-    }
-
-    pub(super) fn draw_legend(&self, canvas: &Canvas<'_>, (x, top): Point) {
-        canvas.text(&self.legend, TICK, (x, top + TICK / 2.0), Align::Left, INK);
-        let top = top + TICK / 2.0 + if self.legend.is_empty() { 0.0 } else { LEGEND_LINE };
-        for (i, (name, styles)) in self.entries().iter().enumerate() {
-            let y = top + i as f64 * LEGEND_LINE;
-            styles.iter().for_each(|style| style.sample(canvas, (x, y), SAMPLE - 8.0));
-            if !styles.iter().any(Style::is_name) {
-                canvas.text(name, TICK, (x + SAMPLE, y), Align::Left, INK);
-            }
-        }
+    /// What stands above its names in a legend.
+    pub(super) fn heading(&self) -> &str {
+        &self.legend
     }
 
     fn draw_axes(&self, canvas: &Canvas<'_>, frame: &Frame, (x0, y1): Point) {
@@ -324,7 +310,7 @@ impl Figure {
     }
 
     /// What the legend explains: nothing if there is a single thing.
-    fn entries(&self) -> Vec<(&str, Vec<Style>)> {
+    pub(super) fn entries(&self) -> Vec<Entry<'_>> {
         let (mut series, mut classes) = (Vec::new(), Vec::new());
         series.extend(self.series.iter().map(|name| (&name[..], Vec::new())));
         let count = self.series.len();

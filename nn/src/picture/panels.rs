@@ -5,11 +5,12 @@ use std::path::Path;
 use super::PictureError;
 use super::canvas::{Align, INK, paint};
 use super::figure::Figure;
+use super::legend::Legend;
 
 const TITLE: f64 = 28.0;
 const MARGIN: f64 = 20.0;
 
-/// Figures of one size in rows, under a title. They share a legend, that of the figure with the widest.
+/// Figures of one size in rows, under a title. Their legends are one beside them all.
 #[derive(Clone, Debug)]
 pub struct Panels {
     title: String,
@@ -45,14 +46,11 @@ impl Panels {
         let (across, down) =
             (self.across.min(self.figures.len().max(1)), self.figures.len().div_ceil(self.across));
         let frames = across as f64 * width;
-        let explained = self.figures.iter().max_by(|a, b| a.legend_width().total_cmp(&b.legend_width()));
-        let legend = explained.map_or(0.0, Figure::legend_width);
-        let whole = (frames + legend, top + down as f64 * height);
+        let legend = Legend::of(&self.figures);
+        let whole = (frames + legend.width(), top + down as f64 * height);
         paint(path, whole, |canvas| {
             canvas.text(&self.title, TITLE, (whole.0 / 2.0, MARGIN + TITLE / 2.0), Align::Centre, INK);
-            if let Some(figure) = explained {
-                figure.draw_legend(canvas, (frames, top + MARGIN));
-            }
+            legend.draw(canvas, (frames, top + MARGIN));
             for (i, figure) in self.figures.iter().enumerate() {
                 let (row, column) = (i / self.across, i % self.across);
                 figure.draw(canvas, (column as f64 * width, top + row as f64 * height), self.size);

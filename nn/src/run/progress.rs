@@ -77,7 +77,11 @@ impl Drop for Progress {
 
 /// Whether Ctrl-C was pressed. The default never is.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt {
+    requested: Arc<AtomicBool>,
+    /// Nothing would be lost: Ctrl-C ends the program.
+    saved: Arc<AtomicBool>,
+}
 
 impl Interrupt {
     /// From now on the first Ctrl-C asks the run to save and stop, and the second ends the program at once.
@@ -88,7 +92,7 @@ impl Interrupt {
         let interrupt = Self::default();
         let flag = interrupt.clone();
         let handler = move || {
-            if flag.0.swap(true, Ordering::Relaxed) {
+            if flag.requested.swap(true, Ordering::Relaxed) || flag.saved.load(Ordering::Relaxed) {
                 process::exit(ENDED_BY_INTERRUPT);
             }
             eprintln!("\nstopping; Ctrl-C again ends at once, unsaved");
@@ -100,6 +104,11 @@ impl Interrupt {
 
     /// Whether the run should save and stop.
     pub fn requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.requested.load(Ordering::Relaxed)
+    }
+
+    /// Whether all is saved: then Ctrl-C ends the program the first time.
+    pub(super) fn set_saved(&self, saved: bool) {
+        self.saved.store(saved, Ordering::Relaxed);
     }
 }

@@ -32,12 +32,14 @@ impl<'a> Run<'a> {
     /// # Errors
     /// [`RunError`] if the folder or the handler cannot be had.
     pub fn open(args: &'a RunArgs, all: &impl Serialize) -> Result<Self, RunError> {
-        Ok(Self { args, folder: RunFolder::open(args, all)?, interrupt: Interrupt::install()? })
+        let run = Self { args, folder: RunFolder::open(args, all)?, interrupt: Interrupt::install()? };
+        run.interrupt.set_saved(true); // there is nothing yet
+        Ok(run)
     }
 
     /// Trains within the folder: goes on from its checkpoint with `--resume`, draws progress, writes a row of
     /// `metrics.csv` after every epoch and a checkpoint about once a second; Ctrl-C saves in the middle of an epoch and
-    /// stops. `objective` and `validation` come with their number of rows; learning rate, batch size and epochs are the
+    /// stops; before and after training, when all is saved, it ends the program. `objective` and `validation` come with their number of rows; learning rate, batch size and epochs are the
     /// flags'; `schedule` and `patience` are those of [`Fit`].
     ///
     /// Call it within [`RunArgs::in_pool`].
@@ -74,9 +76,11 @@ impl<'a> Run<'a> {
             saved: Instant::now(),
         };
         let fit = Fit { epochs: args.epochs, batch_size: args.batch_size, rate: args.lr, schedule, patience };
+        interrupt.set_saved(false);
         let end = trainer.fit(objective, rows, validation, &fit, &mut session)?;
         drop(session);
         folder.save(&trainer.checkpoint(layout))?;
+        interrupt.set_saved(true);
         if end == End::Stopped {
             eprintln!("stopped in epoch {} and saved; go on with --resume", trainer.epochs() + 1);
         }

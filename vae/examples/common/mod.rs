@@ -2,7 +2,6 @@
 
 #![allow(dead_code, reason = "each example uses a part of it")]
 
-pub(crate) mod pca;
 pub(crate) mod sets;
 
 use std::sync::Arc;

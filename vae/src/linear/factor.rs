@@ -195,6 +195,36 @@ impl FactorModel {
         Ok((Matrix::new(x.rows, factors, means.to_vec()), Matrix::new(factors, factors, covariance.to_vec())))
     }
 
+    /// E[x_missing | x_observed] = μ + W E[z | x_observed] in the place of what is missing (NaN), in closed form, (N, D) to
+    /// (N, D): some of the variables follow the factor model that has their entries of μ, W and Ψ.
+    ///
+    /// # Errors
+    /// As [`log_prob`](Self::log_prob).
+    ///
+    /// # Panics
+    /// If the rows are not D long.
+    #[track_caller]
+    pub fn impute(&self, x: &Matrix<f64>) -> Result<Matrix<f64>, LinearError> {
+        let (factors, d) = (self.loadings.rows, self.mean.len());
+        assert!(x.cols == d, "FactorModel: [{}, {}]: rows of {d} numbers are wanted", x.rows, x.cols);
+        let mut filled = Vec::with_capacity(x.values.len());
+        for row in x.values.chunks_exact(d) {
+            let seen: Vec<usize> = (0..d).filter(|&j| !row[j].is_nan()).collect();
+            let of_seen = |numbers: &[f64]| seen.iter().map(|&j| numbers[j]).collect::<Vec<_>>();
+            let z = if seen.is_empty() {
+                Matrix::new(1, factors, vec![0.0; factors])
+            } else {
+                let (mean, noise) = (of_seen(&self.mean), of_seen(&self.noise));
+                let marginal = Self { mean, loadings: self.loadings.columns(&seen), noise };
+                marginal.posterior(&Matrix::new(1, seen.len(), of_seen(row)))?.0
+            };
+            let expected = self.decode(&z);
+            filled
+                .extend(row.iter().zip(expected.row(0)).map(|(&x, &mean)| if x.is_nan() { mean } else { x }));
+        }
+        Ok(Matrix::new(x.rows, d, filled))
+    }
+
     /// E[x|z] = W z + μ for every row, (N, L) to (N, D).
     ///
     /// # Panics

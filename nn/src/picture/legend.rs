@@ -1,0 +1,62 @@
+//! What the colours, dashes and shapes of figures mean.
+
+use super::canvas::{Align, Canvas, INK, Point, text_width};
+use super::figure::Figure;
+use super::style::Style;
+
+const TEXT: f64 = 17.0;
+const LINE: f64 = 26.0;
+const SAMPLE: f64 = 40.0;
+const MARGIN: f64 = 20.0;
+
+/// Headings, and below each of them names and the styles that they have in the frame.
+pub(super) struct Legend<'a>(Vec<(&'a str, Vec<Entry<'a>>)>);
+
+pub(super) type Entry<'a> = (&'a str, Vec<Style>);
+
+impl<'a> Legend<'a> {
+    /// Of all these figures: what they share stands there once.
+    pub(super) fn of(figures: impl IntoIterator<Item = &'a Figure>) -> Self {
+        let mut parts: Vec<(&str, Vec<Entry<'a>>)> = Vec::new();
+        for figure in figures {
+            for entry in figure.entries() {
+                let part = parts.iter_mut().find(|(heading, _)| *heading == figure.heading());
+                match part {
+                    Some((_, entries)) if entries.contains(&entry) => {}
+                    Some((_, entries)) => entries.push(entry),
+                    None => parts.push((figure.heading(), vec![entry])),
+                }
+            }
+        }
+        Self(parts)
+    }
+
+    /// The room it takes beside a frame.
+    pub(super) fn width(&self) -> f64 {
+        let width = |(heading, entries): &(&str, Vec<Entry<'a>>)| {
+            let names = entries.iter().map(|(name, _)| SAMPLE + text_width(name, TEXT));
+            names.fold(text_width(heading, TEXT), f64::max)
+        };
+        self.0.iter().map(width).reduce(f64::max).map_or(0.0, |width| width + MARGIN)
+    }
+
+    pub(super) fn draw(&self, canvas: &Canvas<'_>, (x, top): Point) {
+        let mut y = top + TEXT / 2.0;
+        for (part, (heading, entries)) in self.0.iter().enumerate() {
+            if part > 0 {
+                y += LINE / 2.0;
+            }
+            if !heading.is_empty() {
+                canvas.text(heading, TEXT, (x, y), Align::Left, INK);
+                y += LINE;
+            }
+            for (name, styles) in entries {
+                styles.iter().for_each(|style| style.sample(canvas, (x, y), SAMPLE - 8.0));
+                if !styles.iter().any(Style::is_name) {
+                    canvas.text(name, TEXT, (x + SAMPLE, y), Align::Left, INK);
+                }
+                y += LINE;
+            }
+        }
+    }
+}
