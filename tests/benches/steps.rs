@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use autograd::Nonlinearity;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tests::measure::{memory, secs, wanted};
-use tests::workloads::{BayesStep, GaussianProcessStep, TinyStep, VaeStep};
+use tests::workloads::{BayesMlpStep, BayesStep, GaussianProcessStep, TinyStep, VaeStep};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -42,6 +42,12 @@ fn main() {
             for batch in [32, 455] {
                 bench.run("W3", batch, "", || {
                     let mut w3 = BayesStep::w3(batch);
+                    move || w3.step()
+                });
+            }
+            for batch in [32, 455] {
+                bench.run("W3m", batch, "", || {
+                    let mut w3 = BayesMlpStep::w3(batch);
                     move || w3.step()
                 });
             }

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use autograd::{Nonlinearity, Tape, Var};
+use bayes_nn::{BayesMlp, Likelihood, MlpConfig, Regression, Sampling};
 use nn::data::Matrix;
 use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
@@ -112,6 +113,44 @@ impl BayesStep {
         self.optimizer.step(1e-3, eta, self.tape.gradient());
         self.step += 1;
         f64::from(loss)
+    }
+}
+
+/// W3 as `bayes-nn` trains it: [`BayesMlp`], its objective and the trainer.
+pub struct BayesMlpStep {
+    model: BayesMlp,
+    x: Matrix<f32>,
+    y: Matrix<f32>,
+    trainer: Trainer<f32>,
+    rows: Vec<usize>,
+    step: usize,
+}
+
+impl BayesMlpStep {
+    /// W3.
+    pub fn w3(batch: usize) -> Self {
+        let likelihood = Likelihood::Normal { sigma: 0.1 };
+        let config = MlpConfig { likelihood, ..MlpConfig::new(13, &[50]) };
+        let model = BayesMlp::new(&config);
+        let eta: Vec<f32> = model.layout().init(&mut StdRng::seed_from_u64(0));
+        let (rows, noise) = (BayesStep::ROWS, Noise::new(0, 0));
+        let (mut x, mut y) = (vec![0.0; rows * 13], vec![0.0; rows]);
+        noise.normal(0, 13, &mut x);
+        noise.normal(1, 1, &mut y);
+        let (x, y) = (Matrix::new(rows, 13, x), Matrix::new(rows, 1, y));
+        let optimizer = Optimizer::new(Rule::ADAM, eta.len());
+        Self { model, x, y, trainer: Trainer::new(eta, optimizer, 0), rows: vec![0; batch], step: 0 }
+    }
+
+    /// Draws noise, computes bound and gradient, updates by Adam; the loss.
+    pub fn step(&mut self) -> f64 {
+        let batch = self.rows.len();
+        let first = self.step % (self.x.rows / batch) * batch;
+        self.rows.iter_mut().enumerate().for_each(|(i, row)| *row = first + i);
+        self.step += 1;
+        let objective =
+            Regression { sampling: Sampling::Weights, ..Regression::new(&self.model, &self.x, &self.y) };
+        self.trainer.step(&objective, &self.rows, 0, 1e-3).expect("the loss is finite").total
     }
 }
 
