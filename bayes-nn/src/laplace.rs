@@ -74,15 +74,12 @@ impl Laplace {
             // The damping is measured by the curvature's size, which depends on the units of θ.
             let size = curvature.iter().step_by(d + 1).map(|h| h.abs()).fold(0.0, f64::max).max(1e-12);
             loop {
-                let factor = factor(&curvature, damping * size, d);
-                let step = factor.as_ref().map(|l| solve(l, &here.gradient)).ok();
-                if let (Some(step), Ok(l)) = (&step, &factor) {
-                    let gain = 0.5 * step.iter().zip(&here.gradient).map(|(s, g)| s * g).sum::<f64>();
+                if let Ok(factor) = factor(&curvature, damping * size, d) {
+                    let (step, gain) = newton_step(&factor, &here.gradient);
                     if damping == 0.0 && gain < 1e-10 {
-                        let factor = Matrix::new(d, d, l.clone());
                         return Ok(Self { mode: theta, log_joint: here.value, factor });
                     }
-                    let next: Vec<f64> = theta.iter().zip(step).map(|(theta, step)| theta + step).collect();
+                    let next: Vec<f64> = theta.iter().zip(&step).map(|(theta, step)| theta + step).collect();
                     let there = hvp(&next, &still, &log_joint);
                     if there.value > here.value && there.gradient.iter().all(|g| g.is_finite()) {
                         (theta, here) = (next, there);
@@ -92,13 +89,11 @@ impl Laplace {
                 }
                 if damping > 1e12 {
                     // Not even the smallest step leads up: a saddle, a kink, or the end of the numbers' precision.
-                    let undamped = self::factor(&curvature, 0.0, d).map_err(LaplaceError::NotAMaximum)?;
-                    let step = solve(&undamped, &here.gradient);
-                    let gain = 0.5 * step.iter().zip(&here.gradient).map(|(s, g)| s * g).sum::<f64>();
+                    let factor = factor(&curvature, 0.0, d).map_err(LaplaceError::NotAMaximum)?;
+                    let (_, gain) = newton_step(&factor, &here.gradient);
                     if gain > 1e-8 * (1.0 + here.value.abs()) {
                         return Err(no_mode(taken, &here.gradient));
                     }
-                    let factor = Matrix::new(d, d, undamped);
                     return Ok(Self { mode: theta, log_joint: here.value, factor });
                 }
                 damping = if damping == 0.0 { 1e-6 } else { damping * 4.0 };
@@ -163,16 +158,18 @@ fn no_mode(steps: usize, gradient: &[f64]) -> LaplaceError {
 }
 
 /// The lower factor of −curvature + λ I.
-fn factor(curvature: &[f64], lambda: f64, d: usize) -> Result<Vec<f64>, NotPositiveDefinite> {
+fn factor(curvature: &[f64], lambda: f64, d: usize) -> Result<Matrix<f64>, NotPositiveDefinite> {
     let tape = Tape::new();
     let mut h: Vec<f64> = curvature.iter().map(|h| -h).collect();
     h.iter_mut().step_by(d + 1).for_each(|h| *h += lambda);
-    tape.constant(&h, [d, d]).cholesky().map(Var::to_vec)
+    tape.constant(&h, [d, d]).cholesky().map(|l| Matrix::new(d, d, l.to_vec()))
 }
 
-/// (L Lᵀ)⁻¹ g
-fn solve(l: &[f64], g: &[f64]) -> Vec<f64> {
-    let (tape, d) = (Tape::new(), g.len());
-    let l = tape.constant(l, [d, d]);
-    l.solve_triangular_t(l.solve_triangular(tape.constant(g, [d, 1]))).to_vec()
+/// The step δ = (L Lᵀ)⁻¹ g, and what it gains where the quadratic model holds, ½ gᵀδ.
+fn newton_step(factor: &Matrix<f64>, gradient: &[f64]) -> (Vec<f64>, f64) {
+    let (tape, d) = (Tape::new(), gradient.len());
+    let l = tape.constant(&factor.values, [d, d]);
+    let step = l.solve_triangular_t(l.solve_triangular(tape.constant(gradient, [d, 1]))).to_vec();
+    let gain = 0.5 * step.iter().zip(gradient).map(|(s, g)| s * g).sum::<f64>();
+    (step, gain)
 }
