@@ -43,6 +43,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde::Serialize;
 
+use crate::schedule::Schedule;
+use crate::train::Fit;
+
 pub use folder::{Metrics, RunFolder};
 pub use progress::{Interrupt, Progress};
 pub use session::Run;
@@ -63,7 +66,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = whole)]
     pub batch_size: usize,
     /// Learning rate
-    #[arg(long, value_name = "RATE", value_parser = rate)]
+    #[arg(long, value_name = "RATE", value_parser = positive)]
     pub lr: f64,
     /// Where all random numbers start from
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -155,6 +158,11 @@ impl RunArgs {
         if self.dry_run { n.min(self.batch_size) } else { n }
     }
 
+    /// How to train by these flags.
+    pub fn fit(&self, schedule: Schedule, patience: Option<usize>) -> Fit {
+        Fit { epochs: self.epochs, batch_size: self.batch_size, rate: self.lr, schedule, patience }
+    }
+
     /// Calls `body` within a pool of `--threads` threads, where all parallel work then stays.
     ///
     /// # Errors
@@ -230,11 +238,19 @@ pub fn result_line<V: Display>(results: &[(&str, V)]) {
     let _ = writeln!(io::stdout(), "RESULT{line}"); // nobody is left to tell if standard output is closed
 }
 
-fn whole(text: &str) -> Result<usize, String> {
+/// A whole number from 1 on: a `value_parser` for flags.
+///
+/// # Errors
+/// For any other text.
+pub fn whole(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "a whole number from 1 on is wanted".to_owned())
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+/// A finite number greater than 0: a `value_parser` for flags.
+///
+/// # Errors
+/// For any other text.
+pub fn positive(text: &str) -> Result<f64, String> {
     let positive = |x: &f64| x.is_finite() && *x > 0.0;
     text.parse().ok().filter(positive).ok_or_else(|| "a number greater than 0 is wanted".to_owned())
 }

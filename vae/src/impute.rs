@@ -83,7 +83,7 @@ impl Vae {
             let theta = tape.shared_constant(theta, [theta.len()]);
             let eps = tape.constant_with([rows, latent], |out| noise.normal(sweep, latent, out));
             let data = self.rows(tape.constant(&filled, [rows, width]));
-            let q = self.family().at(latent, self.parameters_of(theta, &data));
+            let q = self.posterior_of(theta, &data);
             let p = self.decode_under(theta, q.sample_with(eps), &data);
             if sweep >= burn_in {
                 p.mean().with(|mean| sum.iter_mut().zip(mean).for_each(|(sum, &x)| *sum += x));
@@ -124,7 +124,7 @@ impl Vae {
                 }
             });
             let data = self.rows(tape.constant(x, [rows, width]));
-            let q = self.family().at(latent, self.parameters_of(theta, &data));
+            let q = self.posterior_of(theta, &data);
             let z = q.sample_with(eps);
             let p = self.decode_under(theta, z, &data);
             let log_weight = data.log_prob(p) + standard(tape).log_prob(z) - q.log_prob_of_noise(eps);

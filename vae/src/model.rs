@@ -165,7 +165,7 @@ impl Vae {
     /// q(z|x), x (B, D + C) to densities over (B, L).
     #[track_caller]
     pub fn encode<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>) -> Posterior<'t, F> {
-        self.posterior.at(self.latent, self.parameters(theta, x))
+        self.posterior_of(theta, &self.rows(x))
     }
 
     /// p(x|z), z (…, L), or of a conditional model (z | conditions) (…, L + C), to densities over (…, D).
@@ -204,7 +204,7 @@ impl Vae {
     #[track_caller]
     pub fn elbo<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>, eps: Var<'t, F>) -> Elbo<'t, F> {
         let rows = self.rows(x);
-        let q = self.posterior.at(self.latent, self.parameters_of(theta, &rows));
+        let q = self.posterior_of(theta, &rows);
         self.closed_form(theta, q, &rows, eps)
     }
 
@@ -232,7 +232,7 @@ impl Vae {
         eps: Var<'t, F>,
     ) -> Elbo<'t, F> {
         let rows = self.rows(x);
-        let q = self.posterior.at(self.latent, self.parameters_of(theta, &rows));
+        let q = self.posterior_of(theta, &rows);
         let z = q.sample_with(eps);
         let log_likelihood = self.log_likelihood_at(theta, z, &rows);
         let prior = standard(theta.tape());
@@ -265,7 +265,7 @@ impl Vae {
         eps: Var<'t, F>,
     ) -> Elbo<'t, F> {
         let rows = self.rows(x);
-        let q = self.posterior.at(self.latent, self.parameters_of(theta, &rows));
+        let q = self.posterior_of(theta, &rows);
         let z = held(q.sample_with(eps));
         let log_q = q.log_prob(z);
         let log_likelihood = self.log_likelihood_at(theta, z, &rows);
@@ -324,8 +324,18 @@ impl Vae {
         self.decode(theta, Var::concatenate(&[z, repeated], shape.rank() - 1))
     }
 
+    /// q(z|x) of these rows.
     #[track_caller]
-    pub(crate) fn parameters_of<'t, F: Real>(&self, theta: Var<'t, F>, rows: &Rows<'t, F>) -> Var<'t, F> {
+    pub(crate) fn posterior_of<'t, F: Real>(
+        &self,
+        theta: Var<'t, F>,
+        rows: &Rows<'t, F>,
+    ) -> Posterior<'t, F> {
+        self.posterior.at(self.latent, self.parameters_of(theta, rows))
+    }
+
+    #[track_caller]
+    fn parameters_of<'t, F: Real>(&self, theta: Var<'t, F>, rows: &Rows<'t, F>) -> Var<'t, F> {
         let x = if self.likelihood.is_of_counts() { rows.x.ln_1p() } else { rows.x };
         let seen = match rows.conditions {
             Some(conditions) => Var::concatenate(&[x, conditions], x.shape().rank() - 1),

@@ -1,16 +1,19 @@
 //! Families of posteriors, bounds and their gradients.
 
+mod common;
+
 use std::sync::Arc;
 
 use autograd::gradcheck::{Sample, check, check_theta};
 use autograd::{Nonlinearity, Tape, Var};
-use nn::Init;
+use nn::Estimate;
 use nn::data::Matrix;
 use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
 use nn::train::{Batch, Objective, Trainer};
-use rand::{SeedableRng, rngs::StdRng};
 use vae::{Bound, Config, Elbo, Family, Images, Likelihood, Local, SemiAmortised, Vae};
+
+use common::{likelihoods, model_of, theta_of};
 
 /// Of θ, x and ε.
 type Value<'a> = dyn for<'t> Fn(Var<'t, f64>, Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64> + 'a;
@@ -18,25 +21,12 @@ type Parts<'a> = dyn for<'t> Fn(Var<'t, f64>, Var<'t, f64>, Var<'t, f64>) -> Elb
 
 const FAMILIES: [Family; 2] = [Family::Diagonal, Family::Full];
 
-const LIKELIHOODS: [Likelihood; 7] = [
-    Likelihood::Bernoulli,
-    Likelihood::Normal { sigma: 0.7 },
-    Likelihood::NormalLearned,
-    Likelihood::NormalHead,
-    Likelihood::Categorical { classes: 2 },
-    Likelihood::Poisson,
-    Likelihood::NegativeBinomial,
-];
+const LIKELIHOODS: [Likelihood; 7] = likelihoods(2);
 
 /// D = 4, C = 1, L = 3, one hidden layer each; nothing is 0.
 fn model(posterior: Family, likelihood: Likelihood) -> Vae {
     let phi = Nonlinearity::Tanh;
-    let config = Config { posterior, likelihood, phi, conditions: 1, ..Config::new(4, &[5], 3) };
-    Vae::with_init(&config, |_, _, _| (Init::Normal(0.6), Init::Normal(0.3)))
-}
-
-fn theta_of(vae: &Vae) -> Arc<Vec<f64>> {
-    Arc::new(vae.layout().init(&mut StdRng::seed_from_u64(2)))
+    model_of(&Config { posterior, likelihood, phi, conditions: 1, ..Config::new(4, &[5], 3) })
 }
 
 /// The same with posteriors near the prior, whose weights have no long tails.
@@ -61,14 +51,6 @@ fn noise(seed: u64, samples: usize, rows: usize) -> Vec<f64> {
     let mut noise = vec![0.0; samples * rows * 3];
     Noise::new(seed, 0).normal(0, 3, &mut noise);
     noise
-}
-
-/// Mean and standard error.
-fn average(draws: &[f64]) -> (f64, f64) {
-    let n = draws.len() as f64;
-    let mean = draws.iter().sum::<f64>() / n;
-    let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
-    (mean, (variance / (n - 1.0)).sqrt())
 }
 
 /// Rows λ of the full family for L = 3, and their μ and L.
@@ -120,7 +102,7 @@ fn the_full_family_has_the_density_and_divergence_of_its_covariance() {
     }
     // KL = E_q[log q − log p]
     let prior = z.square().sum_axis(2) * -0.5 - 1.5 * (2.0 * std::f64::consts::PI).ln();
-    let (mean, se) = average(&(q.log_prob_of_noise(eps) - prior).to_vec());
+    let Estimate { mean, se } = Estimate::of(&(q.log_prob_of_noise(eps) - prior).to_vec());
     let closed = q.kl_to_standard().item();
     assert!((mean - closed).abs() < 5.0 * se && se < 0.02 * closed, "{mean} ± {se}, not {closed}");
     // Without M it is the diagonal family.
@@ -192,17 +174,20 @@ fn the_score_function_estimates_the_gradient_of_the_bound() {
                         (elbo.log_likelihood - elbo.kl * beta).sum()
                     })
                 };
-                average(&(0..repeats).map(each).collect::<Vec<_>>())
+                Estimate::of(&(0..repeats).map(each).collect::<Vec<_>>())
             };
-            let (score, score_se) = slopes(&|theta, x, eps| vae.score_function(theta, x, eps));
-            let (path, path_se) = slopes(&|theta, x, eps| vae.elbo(theta, x, eps));
-            let se = score_se.hypot(path_se);
+            let score = slopes(&|theta, x, eps| vae.score_function(theta, x, eps));
+            let path = slopes(&|theta, x, eps| vae.elbo(theta, x, eps));
+            let se = score.se.hypot(path.se);
             assert!(
-                (score - path).abs() < 5.0 * se,
-                "{family:?} {samples} {beta}: {score} and {path} ± {se}"
+                (score.mean - path.mean).abs() < 5.0 * se,
+                "{family:?} {samples} {beta}: {score:?} and {path:?}"
             );
-            assert!(se < 0.1 * path.abs(), "{family:?} {samples} {beta}: ± {se} cannot tell {path} from 0");
-            assert!(path_se < score_se, "{family:?} {samples} {beta}: {path_se} and {score_se}");
+            assert!(
+                se < 0.1 * path.mean.abs(),
+                "{family:?} {samples} {beta}: ± {se} cannot tell {path:?} from 0"
+            );
+            assert!(path.se < score.se, "{family:?} {samples} {beta}: {path:?} and {score:?}");
         }
     }
 }
@@ -262,7 +247,7 @@ fn the_importance_weighted_bound_grows_with_the_samples_and_begins_at_the_elbo()
     let expected = |k: usize| {
         let eps = tape.constant(&noise(8, k * 3000, 4), [k, 3000 * 4, 3]);
         let data = tape.constant(&x.values.repeat(3000), [12_000, 5]);
-        average(&vae.elbo_samples(on_tape, data, eps).importance_weighted().to_vec()).0
+        Estimate::of(&vae.elbo_samples(on_tape, data, eps).importance_weighted().to_vec()).mean
     };
     let bounds = [1, 2, 5, 20].map(expected);
     assert!(bounds.windows(2).all(|pair| pair[0] < pair[1]), "{bounds:?}");
@@ -277,7 +262,7 @@ fn to_single(x: &Matrix<f64>) -> Matrix<f32> {
 fn objectives_are_their_bounds_with_beta_and_its_warm_up() {
     let vae = model(Family::Full, Likelihood::Bernoulli);
     let (theta, x) = (theta_of(&vae), to_single(&data(Likelihood::Bernoulli, 6)));
-    let theta = Arc::new(theta.iter().map(|&x| x as f32).collect::<Vec<_>>());
+    let theta = Arc::new(theta.iter().map(|&x: &f64| x as f32).collect::<Vec<_>>());
     let rows = [4, 1, 2];
     let batch = |epoch| Batch { rows: &rows, noise: Noise::new(3, 0), epoch };
     for bound in [Bound::ClosedForm, Bound::MonteCarlo, Bound::ImportanceWeighted, Bound::ScoreFunction] {
@@ -366,7 +351,7 @@ fn the_gradient_for_theta_of_a_local_step_is_the_decoder_s() {
 fn semi_amortised_training_refines_the_bound_and_keeps_the_encoder_s_gradient() {
     let vae = model(Family::Diagonal, Likelihood::Bernoulli);
     let x = to_single(&data(Likelihood::Bernoulli, 6));
-    let theta: Vec<f32> = theta_of(&vae).iter().map(|&x| x as f32).collect();
+    let theta: Vec<f32> = theta_of(&vae).iter().map(|&x: &f64| x as f32).collect();
     let rows: Vec<usize> = (0..6).collect();
     let images = Images { samples: 64, ..Images::new(&vae, &x) };
     let mut trainer = Trainer::new(theta.clone(), Optimizer::new(Rule::Sgd, theta.len()), 0);

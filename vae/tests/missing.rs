@@ -1,13 +1,16 @@
 //! Missing entries: the likelihood of the others, and what takes their place. A linear model has exact answers.
 
+mod common;
+
 use std::sync::Arc;
 
 use autograd::{Nonlinearity, Tape};
-use nn::Init;
 use nn::data::Matrix;
 use nn::noise::Noise;
 use rand::{SeedableRng, rngs::StdRng};
 use vae::{Config, Imputation, Likelihood, Vae};
+
+use common::{likelihoods, model_of, theta_of};
 
 const D: usize = 4;
 const W: [f64; D] = [1.2, -0.8, 0.6, 1.0];
@@ -127,22 +130,11 @@ fn the_likelihood_of_holed_rows_is_that_of_what_was_observed() {
     }
 }
 
-const LIKELIHOODS: [Likelihood; 7] = [
-    Likelihood::Bernoulli,
-    Likelihood::Normal { sigma: 0.7 },
-    Likelihood::NormalLearned,
-    Likelihood::NormalHead,
-    Likelihood::Categorical { classes: 2 },
-    Likelihood::Poisson,
-    Likelihood::NegativeBinomial,
-];
-
 #[test]
 fn the_terms_of_a_likelihood_sum_to_it_and_masked_ones_do_where_nothing_is_missing() {
-    for likelihood in LIKELIHOODS {
-        let config = Config { likelihood, phi: Nonlinearity::Tanh, ..Config::new(4, &[3], 2) };
-        let vae = Vae::with_init(&config, |_, _, _| (Init::Normal(0.6), Init::Normal(0.3)));
-        let theta: Arc<Vec<f64>> = Arc::new(vae.layout().init(&mut StdRng::seed_from_u64(1)));
+    for likelihood in likelihoods(2) {
+        let vae = model_of(&Config { likelihood, phi: Nonlinearity::Tanh, ..Config::new(4, &[3], 2) });
+        let theta = theta_of::<f64>(&vae);
         let tape = Tape::new();
         let theta = tape.shared_constant(&theta, [theta.len()]);
         let x = [1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0];
@@ -170,10 +162,9 @@ fn the_terms_of_a_likelihood_sum_to_it_and_masked_ones_do_where_nothing_is_missi
 
 #[test]
 fn probabilities_of_discrete_variables_sum_to_one_and_draws_have_their_moments() {
-    for likelihood in LIKELIHOODS {
-        let config = Config { likelihood, phi: Nonlinearity::Tanh, ..Config::new(4, &[3], 2) };
-        let vae = Vae::with_init(&config, |_, _, _| (Init::Normal(0.6), Init::Normal(0.3)));
-        let theta: Arc<Vec<f64>> = Arc::new(vae.layout().init(&mut StdRng::seed_from_u64(1)));
+    for likelihood in likelihoods(2) {
+        let vae = model_of(&Config { likelihood, phi: Nonlinearity::Tanh, ..Config::new(4, &[3], 2) });
+        let theta = theta_of::<f64>(&vae);
         let tape = Tape::new();
         let theta = tape.shared_constant(&theta, [theta.len()]);
         let p = vae.decode(theta, tape.constant(&[0.7, -1.2], [1, 2]));

@@ -1,39 +1,29 @@
 //! The bound and its gradient, for every likelihood; codes, reconstructions, samples.
 
+mod common;
+
 use std::sync::Arc;
 
 use autograd::gradcheck::{Sample, check, check_theta};
 use autograd::{Nonlinearity, Real, Tape};
-use nn::Init;
 use nn::data::{Binarise, Matrix};
 use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
 use nn::schedule::Schedule;
 use nn::train::{Fit, Trainer};
-use rand::{SeedableRng, rngs::StdRng};
+use nn::{Estimate, Init};
 use vae::{Config, Images, Likelihood, Vae};
 
-const LIKELIHOODS: [Likelihood; 7] = [
-    Likelihood::Bernoulli,
-    Likelihood::Normal { sigma: 0.7 },
-    Likelihood::NormalLearned,
-    Likelihood::NormalHead,
-    Likelihood::Poisson,
-    Likelihood::NegativeBinomial,
-    Likelihood::Categorical { classes: 5 },
-];
+use common::{likelihoods, model_of, theta_of};
+
+const LIKELIHOODS: [Likelihood; 7] = likelihoods(5);
 
 const PHIS: [Nonlinearity; 4] =
     [Nonlinearity::Relu, Nonlinearity::Tanh, Nonlinearity::Softplus, Nonlinearity::Elu];
 
 /// D = 5, L = 2, one hidden layer each; nothing is 0.
 fn model(likelihood: Likelihood, phi: Nonlinearity) -> Vae {
-    let config = Config { decoder: vec![3], phi, likelihood, ..Config::new(5, &[4], 2) };
-    Vae::with_init(&config, |_, _, _| (Init::Normal(0.6), Init::Normal(0.3)))
-}
-
-fn theta_of<F: Real>(vae: &Vae) -> Arc<Vec<F>> {
-    Arc::new(vae.layout().init(&mut StdRng::seed_from_u64(2)))
+    model_of(&Config { decoder: vec![3], phi, likelihood, ..Config::new(5, &[4], 2) })
 }
 
 /// Numbers in 0..1.
@@ -47,14 +37,6 @@ fn noise<F: Real>(samples: usize, rows: usize, latent: usize) -> Vec<F> {
     let mut noise = vec![F::ZERO; samples * rows * latent];
     Noise::new(4, 0).normal(0, latent, &mut noise);
     noise
-}
-
-/// Mean and standard error.
-fn average(draws: &[f64]) -> (f64, f64) {
-    let n = draws.len() as f64;
-    let mean = draws.iter().sum::<f64>() / n;
-    let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
-    (mean, (variance / (n - 1.0)).sqrt())
 }
 
 #[test]
@@ -108,14 +90,15 @@ fn the_divergence_is_its_monte_carlo_average_and_weights_average_to_the_bound() 
         let log_weight = vae.log_weight(theta, x, eps).to_vec();
         let elbo = vae.elbo(theta, x, eps);
         for row in 0..2 {
-            let of =
-                |values: &[f64]| average(&values.iter().skip(row).step_by(2).copied().collect::<Vec<_>>());
-            let (kl, se) = of(&log_ratio);
+            let of = |values: &[f64]| {
+                Estimate::of(&values.iter().skip(row).step_by(2).copied().collect::<Vec<_>>())
+            };
+            let Estimate { mean: kl, se } = of(&log_ratio);
             let closed = elbo.kl.to_vec()[row];
             assert!((kl - closed).abs() < 5.0 * se, "{likelihood:?}: {kl} ± {se}, not {closed}");
-            let mean = of(&log_likelihood).0;
+            let mean = of(&log_likelihood).mean;
             assert!((mean - elbo.log_likelihood.to_vec()[row]).abs() < 1e-10);
-            let ((bound, se), value) = (of(&log_weight), elbo.value().to_vec()[row]);
+            let (Estimate { mean: bound, se }, value) = (of(&log_weight), elbo.value().to_vec()[row]);
             assert!((bound - value).abs() < 5.0 * se, "{likelihood:?}: {bound} ± {se}, not {value}");
         }
     }

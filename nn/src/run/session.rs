@@ -12,7 +12,7 @@ use crate::checkpoint::Element;
 use crate::data::Minibatches;
 use crate::layout::Layout;
 use crate::schedule::Schedule;
-use crate::train::{End, Fit, Loss, Objective, Observer, Trainer};
+use crate::train::{End, Loss, Objective, Observer, Trainer};
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -39,8 +39,8 @@ impl<'a> Run<'a> {
 
     /// Trains within the folder: goes on from its checkpoint with `--resume`, draws progress, writes a row of
     /// `metrics.csv` after every epoch and a checkpoint about once a second; Ctrl-C saves in the middle of an epoch and
-    /// stops; before and after training, when all is saved, it ends the program. `objective` and `validation` come with their number of rows; learning rate, batch size and epochs are the
-    /// flags'; `schedule` and `patience` are those of [`Fit`].
+    /// stops; before and after training, when all is saved, it ends the program. `objective` and `validation` come with
+    /// their number of rows; `schedule` and `patience` are for [`RunArgs::fit`].
     ///
     /// Call it within [`RunArgs::in_pool`].
     ///
@@ -75,7 +75,7 @@ impl<'a> Run<'a> {
             progress: Progress::new(trainer.epochs()..args.epochs, steps),
             saved: Instant::now(),
         };
-        let fit = Fit { epochs: args.epochs, batch_size: args.batch_size, rate: args.lr, schedule, patience };
+        let fit = args.fit(schedule, patience);
         interrupt.set_saved(false);
         let end = trainer.fit(objective, rows, validation, &fit, &mut session)?;
         drop(session);

@@ -1,0 +1,211 @@
+//! What examples make of users' data, and say of data that cannot be used.
+
+use std::fs;
+
+use crate::{error, folder, result, run, text};
+
+#[test]
+fn tables_and_faces_that_cannot_be_used_are_refused_with_the_reason() {
+    let dir = folder();
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    write("words.csv", "a,b\n1,2\n3,four\n");
+    write("short.csv", "a,b\n1,2\n3,4\n");
+    write("empty.csv", &("a,b\n".to_owned() + &"1,\n".repeat(20)));
+    write("negative.csv", &("a,b\n".to_owned() + &"1,-2\n".repeat(20)));
+    for (flags, wanted) in [
+        (&["--csv", "none.csv"][..], "none.csv"),
+        (&["--csv", "words.csv"], "\"four\""),
+        (&["--csv", "short.csv"], "2 rows are too few"),
+        (&["--csv", "empty.csv"], "column b: all of it is missing"),
+        (&["--csv", "negative.csv", "--counts"], "column b: -2: not a count"),
+        (&["--csv", "counts.csv", "--colour", "size"], "size"),
+        (&["--clusters", "1000"], "--clusters 1000"),
+    ] {
+        let error = error("table", &[flags, &["--dry-run"]].concat(), dir.path());
+        assert!(error.contains(wanted), "{flags:?}: {error}");
+    }
+    for (flags, wanted) in [
+        (&[][..], "--data DIR is wanted"),
+        (&["--data", "mnist"], "no frey-faces-idx3-ubyte"),
+        (&["--data", "frey", "--latent", "1"], "--latent must be at least 2"),
+    ] {
+        let error = error("faces", &[flags, &["--dry-run"]].concat(), dir.path());
+        assert!(error.contains(wanted), "{flags:?}: {error}");
+    }
+}
+
+#[test]
+fn mnist_without_or_with_the_wrong_folder_says_what_is_wanted_and_points_to_the_embedded_digits() {
+    let dir = folder();
+    fs::create_dir(dir.path().join("empty")).unwrap();
+    for flags in [&[][..], &["--data", "nowhere"], &["--data", "empty"]] {
+        let line = error("mnist", flags, dir.path());
+        assert!(line.contains("--example digits"), "{line}");
+        assert!(flags.is_empty() || line.contains(flags[1]), "{line}");
+    }
+    let images = dir.path().join("mnist/t10k-images-idx3-ubyte");
+    let bytes = fs::read(&images).unwrap();
+    fs::write(&images, &bytes[..1000]).unwrap();
+    let line = error("mnist", &["--data", "mnist"], dir.path());
+    assert!(line.contains("t10k-images-idx3-ubyte"), "{line}");
+    assert!(!dir.path().join("out").exists(), "a run was begun without data");
+}
+
+/// Flags that train for a moment on a table.
+fn on_table<'a>(file: &'a str, target: &'a str) -> Vec<&'a str> {
+    let brief = ["--steps", "20", "--draws", "20", "--modes", "2", "--out", "run", "--force"];
+    [&["--csv", file, "--target", target], &brief[..]].concat()
+}
+
+#[test]
+fn regression_tells_what_is_wrong_with_a_table() {
+    let dir = folder();
+    let rows = |target: fn(usize) -> String| -> String {
+        (0..20).map(|i| format!("{i},{},{}\n", i * i % 7, target(i))).collect()
+    };
+    let good = rows(|i| format!("{}", 2 * i));
+    for (file, content) in [
+        ("absent.csv", "a,b,y\n".to_owned() + &good),
+        ("text.csv", "a,b,y\n".to_owned() + &good + "20,low,3\n"),
+        ("nan.csv", "a,b,y\n".to_owned() + &good + "20,NaN,3\n"),
+        ("flat.csv", "a,b,y\n".to_owned() + &rows(|_| "3".to_owned())),
+        ("one.csv", "a,b,y\n1,2,3\n".to_owned()),
+        ("lonely.csv", "y\n1\n2\n3\n4\n5\n".to_owned()),
+    ] {
+        fs::write(dir.path().join(file), content).unwrap();
+    }
+    for (file, target, says) in [
+        ("absent.csv", "height", &["height", "a, b, y"][..]),
+        ("text.csv", "y", &["text.csv", "line 22", "column 2", "low"]),
+        ("nan.csv", "y", &["nan.csv", "line 22", "column 2", "NaN"]),
+        ("flat.csv", "y", &["target is 3"]),
+        ("one.csv", "y", &["1 rows", "too few"]),
+        ("lonely.csv", "y", &["no column but the target"]),
+        ("nowhere.csv", "y", &["nowhere.csv"]),
+    ] {
+        let line = error("regression", &on_table(file, target), dir.path());
+        assert!(says.iter().all(|part| line.contains(part)), "{file}: {line}");
+        assert!(!dir.path().join("run").exists(), "{file}: a run was begun");
+    }
+}
+
+#[test]
+fn regression_predicts_all_rows_of_a_table_with_or_without_a_header_and_notes_constant_inputs() {
+    let dir = folder();
+    let rows: String = (0..30).map(|i| format!("{i};5;{}\n", (i as f64 / 5.0).sin())).collect();
+    fs::write(dir.path().join("header.csv"), "time;same;wave\n".to_owned() + &rows).unwrap();
+    fs::write(dir.path().join("bare.csv"), &rows).unwrap();
+    for (file, target, constant) in [("header.csv", "wave", "same"), ("bare.csv", "2", "column 1")] {
+        let output = run("regression", &on_table(file, target), dir.path());
+        let stderr = text(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        assert!(stderr.contains(&format!("note: {constant} does not vary")), "{stderr}");
+        let predictions = fs::read_to_string(dir.path().join("run/predictions.csv")).unwrap();
+        assert_eq!(predictions.lines().count(), 31, "{predictions}");
+        let held_out = predictions.lines().filter(|line| line.contains(",validation,")).count();
+        assert_eq!(held_out, 6, "{predictions}");
+        assert!(!predictions.contains("NaN") && !predictions.contains("inf"), "{predictions}");
+    }
+}
+
+#[test]
+fn uci_runs_all_or_some_splits_and_says_which_file_is_missing() {
+    let dir = folder();
+    let brief = ["--steps", "20", "--draws", "20", "--out", "run", "--force"];
+    let with = |flags: &[&'static str]| [flags, &brief[..]].concat();
+    let splits = |flags: &[&'static str]| {
+        let output = run("uci", &with(flags), dir.path());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let line = text(&output.stdout).lines().last().unwrap().to_owned();
+        assert!(line.starts_with("RESULT set=uci splits="), "{line}");
+        result(&output).into_iter().find(|(name, _)| name == "splits").unwrap().1
+    };
+    assert_eq!(splits(&["--data", "uci"]), 2.0);
+    assert_eq!(splits(&["--data", "uci", "--splits", "1..2"]), 1.0);
+    assert_eq!(fs::read_to_string(dir.path().join("run/splits.csv")).unwrap().lines().count(), 2);
+
+    assert!(error("uci", &with(&["--rows", "19"]), dir.path()).contains("--rows 19"));
+    let both = run("uci", &with(&["--data", "uci", "--rows", "50"]), dir.path());
+    assert!(both.status.code() == Some(2) && text(&both.stderr).contains("--data"), "{}", text(&both.stderr));
+    assert!(error("uci", &with(&["--data", "nowhere"]), dir.path()).contains("nowhere"));
+    let line = error("uci", &with(&["--data", "uci", "--splits", "1..3"]), dir.path());
+    assert!(line.contains("index_train_2.txt"), "{line}");
+    fs::remove_file(dir.path().join("uci/index_target.txt")).unwrap();
+    assert!(error("uci", &with(&["--data", "uci"]), dir.path()).contains("index_target.txt"));
+}
+
+#[test]
+fn rotated_digits_tells_what_is_wrong_with_images_and_split() {
+    let dir = folder();
+    let [images, split] = ["rotated/images", "rotated/split.csv"].map(|name| dir.path().join(name));
+    let run = |images, split| {
+        error("rotated_digits", &["--images", images, "--split", split, "--out", "run"], dir.path())
+    };
+    assert!(run("nowhere", "rotated/split.csv").contains("nowhere"));
+    assert!(run("rotated/images", "nowhere.csv").contains("nowhere.csv"));
+    let text = fs::read_to_string(&split).unwrap();
+    for (changed, says) in [
+        (text.replace("9,val,-,0\n", ""), &["9 objects", "has 10"][..]),
+        (text.replace("3,train/test,1011,1", "3,train/test,0000,1"), &["object 3 is to be predicted"]),
+        (text.replace("3,train/test,1011,1", "3,train/test,1111,1"), &["no training image has"]),
+        (text.replace("3,train/test,1011,1", "3,train/test,101,1"), &["line 5", "4 views"]),
+        (text.replace("in_test", "other"), &["no column in_test"]),
+    ] {
+        fs::write(&split, changed).unwrap();
+        let line = run("rotated/images", "rotated/split.csv");
+        assert!(says.iter().all(|part| line.contains(part)), "{line}");
+    }
+    fs::write(&split, text).unwrap();
+    let bytes = fs::read(&images).unwrap();
+    fs::write(&images, &bytes[..5000]).unwrap();
+    assert!(run("rotated/images", "rotated/split.csv").contains("cut short"));
+    let mut damaged = bytes.clone();
+    damaged[20..24].copy_from_slice(&f32::NAN.to_be_bytes());
+    fs::write(&images, damaged).unwrap();
+    assert!(run("rotated/images", "rotated/split.csv").contains("NaN"));
+    assert!(error("rotated_digits", &["--data", "nowhere", "--out", "run"], dir.path()).contains("nowhere"));
+    assert!(!dir.path().join("run").exists(), "a run was begun without sound data");
+    // MNIST of a single digit: four images of each class are turned.
+    let flags =
+        ["--dry-run", "--data", "mnist", "--digit", "7", "--features", "3", "--methods", "livae,joint"];
+    let output = self::run("rotated_digits", &flags, dir.path());
+    assert!(output.status.success(), "{}", self::text(&output.stderr));
+    let names: Vec<String> = result(&output).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["joint_mse", "joint_se", "joint_sampled_mse", "livae_mse", "livae_se", "seconds"]);
+}
+
+#[test]
+fn timeseries_fills_a_table_with_gaps_in_any_order_of_time_and_tells_what_is_wrong_with_others() {
+    let dir = folder();
+    let row = |i: usize| {
+        let t = (i * 7 % 40) as f64 / 4.0;
+        let b = if i.is_multiple_of(5) { "NA".to_owned() } else { t.cos().to_string() };
+        format!("{},{t},{b}\n", t.sin())
+    };
+    let rows: String = (0..40).map(row).collect();
+    fs::write(dir.path().join("good.csv"), "a,when,b\n".to_owned() + &rows + ",10.5,\n").unwrap();
+    let brief = |file, time| ["--csv", file, "--time", time, "--epochs", "5", "--draws", "3", "--out", "run"];
+    let output = run("timeseries", &brief("good.csv", "when"), dir.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let filled = fs::read_to_string(dir.path().join("run/filled.csv")).unwrap();
+    let mut lines = filled.lines();
+    let header = "time,a measured,a seen,a mean,a sd,b measured,b seen,b mean,b sd";
+    assert_eq!(lines.next().unwrap(), header);
+    let times: Vec<f64> = lines.map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
+    assert!(times.len() == 41 && times.is_sorted(), "{times:?}");
+    assert!(!filled.contains("NaN") && !filled.contains("inf"), "{filled}");
+
+    for (file, content, says) in [
+        ("untimed.csv", "a,when\n1,2\n3,\n4,5\n", "row 1 has no time"),
+        ("still.csv", "a,when\n1,2\n3,2\n", "same time"),
+        ("lonely.csv", "when\n1\n2\n", "no column but the time"),
+        ("empty.csv", "a,when,b\n1,2,\n3,4,\n", "column b has 0 measured cells"),
+        ("words.csv", "a,when\n1,2\nlow,4\n", "low"),
+        ("other.csv", "a,b\n1,2\n3,4\n", "when"),
+    ] {
+        fs::write(dir.path().join(file), content).unwrap();
+        let line = error("timeseries", &[&brief(file, "when")[..], &["--force"]].concat(), dir.path());
+        assert!(line.contains(says), "{file}: {line}");
+    }
+    assert!(error("timeseries", &brief("nowhere.csv", "when"), dir.path()).contains("nowhere.csv"));
+}

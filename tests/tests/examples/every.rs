@@ -1,0 +1,126 @@
+//! What holds for every example.
+
+use std::fs;
+use std::path::Path;
+
+use crate::{folder, result, root, run, text};
+
+/// An example with flags that make it run on little data, in a folder with a small MNIST and a small regression set.
+const SMOKE: &[(&str, &str, &[&str])] = &[
+    ("bayes-nn", "coin", &["--dry-run"]),
+    ("bayes-nn", "gradients", &["--dry-run"]),
+    ("bayes-nn", "regression", &["--dry-run"]),
+    ("bayes-nn", "sensors", &["--dry-run"]),
+    ("bayes-nn", "uci", &["--dry-run"]),
+    ("bayes-nn", "uci", &["--dry-run", "--data", "uci"]),
+    (
+        "gpvae",
+        "rotated_digits",
+        &["--dry-run", "--images", "rotated/images", "--split", "rotated/split.csv", "--features", "8"],
+    ),
+    ("gpvae", "timeseries", &["--dry-run"]),
+    ("nn", "classify", &["--dry-run"]),
+    ("nn", "classify", &["--dry-run", "--data", "mnist", "--widths", "--psi", "sigmoid"]),
+    ("nn", "regress", &["--dry-run", "--widths", "8,4", "--phi", "relu"]),
+    ("vae", "amortisation", &["--dry-run"]),
+    ("vae", "autoencoder_vs_vae", &["--dry-run"]),
+    ("vae", "digits", &["--dry-run"]),
+    ("vae", "faces", &["--dry-run", "--data", "frey"]),
+    ("vae", "learning_rate", &["--dry-run"]),
+    ("vae", "mnist", &["--dry-run", "--data", "mnist", "--importance-samples", "2"]),
+    (
+        "vae",
+        "mnist",
+        &["--dry-run", "--data", "mnist", "--importance-samples", "2", "--protocol", "iwae", "--k", "3"],
+    ),
+    ("vae", "mnist", &["--dry-run", "--data", "mnist", "--importance-samples", "2", "--protocol", "lecture"]),
+    ("vae", "mnist", &["--dry-run", "--data", "mnist", "--latent", "2,5"]),
+    ("vae", "mnist", &["--dry-run", "--data", "mnist", "--decoder"]),
+    ("vae", "noise_level", &["--dry-run", "--data", "mnist"]),
+    ("vae", "pca_vs_autoencoder", &["--dry-run"]),
+    ("vae", "pca_vs_autoencoder", &["--dry-run", "--data", "mnist", "--latent", "3"]),
+    ("vae", "posterior_family", &["--dry-run"]),
+    ("vae", "table", &["--dry-run"]),
+    (
+        "vae",
+        "table",
+        &["--dry-run", "--csv", "counts.csv", "--counts", "--colour", "kind", "--clusters", "2"],
+    ),
+];
+
+/// All examples of the workspace as (crate, name, source).
+fn examples() -> Vec<(String, String, String)> {
+    let mut examples = Vec::new();
+    for member in fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path()) {
+        let Ok(files) = fs::read_dir(member.join("examples")) else { continue };
+        for file in files
+            .map(|entry| entry.unwrap().path())
+            .filter(|file| file.extension().is_some_and(|e| e == "rs"))
+        {
+            let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+            examples.push((name(&member), name(&file), fs::read_to_string(&file).unwrap()));
+        }
+    }
+    examples.sort();
+    examples
+}
+
+#[test]
+fn every_example_says_the_command_that_runs_it_and_is_run_by_this_test() {
+    let examples = examples();
+    for (package, name, source) in &examples {
+        let command = format!("cargo run --release -p {package} --example {name}");
+        let documented: Vec<&str> =
+            source.lines().filter(|line| line.starts_with("//!") && line.contains("cargo run")).collect();
+        assert!(!documented.is_empty(), "{package}/{name}: its docs do not say how it is run");
+        for line in documented {
+            let rest = line.trim_start_matches("//!").trim_start().strip_prefix(&command);
+            assert!(
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')),
+                "{package}/{name}: documented as {line}"
+            );
+        }
+        assert!(
+            SMOKE.iter().any(|(p, n, _)| (p, n) == (&package.as_str(), &name.as_str())),
+            "{package}/{name} is not smoke-run"
+        );
+    }
+    let gone = |(package, name, _): &&(&str, &str, &[&str])| {
+        !examples.iter().any(|(p, n, _)| (p, n) == (&package.to_string(), &name.to_string()))
+    };
+    assert_eq!(SMOKE.iter().find(gone), None, "an example that is gone is still listed");
+}
+
+#[test]
+fn every_example_runs_and_ends_with_finite_results() {
+    for (package, name, flags) in SMOKE {
+        let dir = folder();
+        let output = run(name, flags, dir.path());
+        assert!(output.status.success(), "{package}/{name}: {}", text(&output.stderr));
+        let results = result(&output);
+        assert!(results.iter().any(|(name, _)| name == "seconds"), "{package}/{name}: {results:?}");
+        assert!(results.iter().all(|(_, value)| value.is_finite()), "{package}/{name}: {results:?}");
+        let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(
+            left,
+            ["counts.csv", "frey", "mnist", "rotated", "uci"],
+            "{package}/{name}: a dry run leaves something behind"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_flag_or_a_senseless_value_is_refused_with_exit_code_2() {
+    for (package, name, _) in SMOKE {
+        for flags in [&["--no-such-flag"][..], &["--epochs", "many"], &["--batch-size", "0"], &["--lr=-1"]] {
+            let output = run(name, flags, &std::env::temp_dir());
+            assert_eq!(output.status.code(), Some(2), "{package}/{name} {flags:?}");
+            assert!(
+                text(&output.stderr).contains(flags[0].split('=').next().unwrap()),
+                "{package}/{name}: {}",
+                text(&output.stderr)
+            );
+        }
+    }
+}

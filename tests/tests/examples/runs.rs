@@ -1,0 +1,83 @@
+//! What a run leaves behind, and how it goes on.
+
+use std::fs;
+use std::process::Output;
+
+use crate::{error, folder, result, run, text};
+
+/// The numbers of lecture 004.
+#[test]
+fn the_coin_has_the_lectures_digits() {
+    let dir = folder();
+    let output = run("coin", &[], dir.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let results = result(&output);
+    let get = |name: &str| results.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("no {name}")).1;
+    let rounded = |name: &str, digits: i32| (get(name) * 10_f64.powi(digits)).round() / 10_f64.powi(digits);
+    assert_eq!(rounded("posterior_unfair", 6), 0.181818);
+    assert_eq!(rounded("p_value", 4), 0.0898);
+    assert_eq!(rounded("bayes_factor", 2), 1.21);
+    assert_eq!([rounded("lo_uniform", 2), rounded("hi_uniform", 2)], [0.45, 0.88]);
+    assert_eq!([rounded("lo_peaked", 2), rounded("hi_peaked", 2)], [0.42, 0.75]);
+    assert!((get("advi_mean") / (11.0 / 16.0) - 1.0).abs() < 0.01, "{results:?}");
+    // Below the evidences, 1/15 and 1.21/15, and close to them.
+    let evidence = -15.0_f64.ln();
+    for (bound, evidence) in
+        [(get("elbo_uniform"), evidence), (get("elbo_peaked"), evidence + get("bayes_factor").ln())]
+    {
+        assert!(bound < evidence && bound > evidence - 0.01, "{results:?}");
+    }
+}
+
+#[test]
+fn a_run_keeps_flags_metrics_checkpoint_and_pictures_and_is_not_overwritten() {
+    let dir = folder();
+    let flags = ["--epochs", "3", "--out", "run", "--importance-samples", "2"];
+    let output = run("digits", &flags, dir.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let run_dir = dir.path().join("run");
+    let mut files: Vec<_> =
+        fs::read_dir(&run_dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    let expected = [
+        "args.json",
+        "checkpoint.safetensors",
+        "latent.png",
+        "loss.png",
+        "manifold.png",
+        "metrics.csv",
+        "reconstructions.png",
+        "samples.png",
+    ];
+    assert_eq!(files, expected);
+    let metrics = fs::read_to_string(run_dir.join("metrics.csv")).unwrap();
+    assert_eq!(metrics.lines().count(), 4, "{metrics}");
+    for column in
+        ["train_elbo", "train_log_likelihood", "train_kl", "validation_elbo", "validation_kl", "seconds"]
+    {
+        assert!(metrics.lines().next().unwrap().split(',').any(|name| name == column), "{metrics}");
+    }
+
+    let line = error("digits", &flags, dir.path());
+    assert!(line.contains("--force") && line.contains("--resume"), "{line}");
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_results_of_an_uninterrupted_one() {
+    let dir = folder();
+    let flags =
+        |epochs, out| ["--data", "mnist", "--importance-samples", "2", "--epochs", epochs, "--out", out];
+    let whole = run("mnist", &flags("4", "whole"), dir.path());
+    assert!(run("mnist", &flags("2", "halves"), dir.path()).status.success());
+    let resumed = run("mnist", &[&flags("4", "halves")[..], &["--resume"]].concat(), dir.path());
+    assert!(resumed.status.success(), "{}", text(&resumed.stderr));
+    let bits = |output: &Output| {
+        result(output).into_iter().filter(|(name, _)| name != "seconds").collect::<Vec<_>>()
+    };
+    assert_eq!(bits(&whole), bits(&resumed));
+
+    let bytes = fs::read(dir.path().join("halves/checkpoint.safetensors")).unwrap();
+    fs::write(dir.path().join("halves/checkpoint.safetensors"), &bytes[..bytes.len() / 2]).unwrap();
+    let line = error("mnist", &[&flags("5", "halves")[..], &["--resume"]].concat(), dir.path());
+    assert!(line.contains("checkpoint.safetensors") && line.contains("damaged"), "{line}");
+}
