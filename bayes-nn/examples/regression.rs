@@ -26,7 +26,7 @@ use nn::Nonlinearity;
 use nn::data::{Matrix, Table, counts, embedded, split, table};
 use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, result_line};
+use nn::run::{Defaults, Run, RunArgs, result_line, whole};
 use nn::schedule::Schedule;
 use nn::train::{End, Trainer};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -51,13 +51,13 @@ struct Args {
     #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
     validation: f64,
     /// Steps of training; with --epochs, whichever ends first
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     steps: usize,
     /// Hidden units of the network for a table
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = whole)]
     hidden: usize,
     /// Modes of q
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole)]
     modes: usize,
     /// Learn the noise as a function of the inputs
     #[arg(long)]
@@ -66,7 +66,7 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 500, default_value_if("dry_run", "true", "20"))]
     hmc: usize,
     /// Draws of θ for predictions
-    #[arg(long, value_name = "N", default_value_t = 400)]
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = whole)]
     draws: usize,
 }
 
@@ -77,8 +77,6 @@ fn main() -> ExitCode {
 
 fn regression(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.run.data.is_none(), "this example reads no folder: give a table by --csv");
-    let counts = [args.steps, args.hidden, args.modes, args.draws];
-    anyhow::ensure!(counts.iter().all(|&n| n > 0), "counts must be positive");
     let table = args.csv.is_some() || args.table.is_some();
     anyhow::ensure!(
         table || args.target.is_none(),

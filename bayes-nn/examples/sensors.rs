@@ -17,7 +17,7 @@ use autograd::{Real, Tape, Var};
 use bayes_nn::{Divergence, Estimate, Estimator, Family, FreeEnergy, FullNormal, Support, Transform};
 use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, result_line};
+use nn::run::{Defaults, Run, RunArgs, result_line, whole};
 use nn::schedule::Schedule;
 use nn::train::{Batch, End, Objective, Trainer};
 use nn::{Init, Layout};
@@ -31,7 +31,7 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Monte-Carlo samples a step
-    #[arg(long, value_name = "M", default_value_t = 32)]
+    #[arg(long, value_name = "M", default_value_t = 32, value_parser = whole)]
     samples: usize,
 }
 
@@ -206,7 +206,6 @@ fn sensors(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let Args { ref run, samples } = *args;
     ensure!(run.data.is_none(), "this example draws its data: other counts with --seed");
-    ensure!(samples > 0, "--samples must be positive");
     let run = Run::open(run, args)?;
 
     let mut rng = StdRng::seed_from_u64(run.args.seed);

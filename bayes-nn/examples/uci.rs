@@ -21,9 +21,10 @@ use anyhow::Context;
 use bayes_nn::{
     BayesMlp, Draws, Likelihood, MlpConfig, Predictive, Prior, Regression, Sampling, Scaling, Scores,
 };
+use nn::Estimate;
 use nn::data::{Matrix, counts, split, table};
 use nn::optim::{Optimizer, Rule};
-use nn::run::{Defaults, RunArgs, RunFolder, result_line};
+use nn::run::{Defaults, RunArgs, RunFolder, result_line, whole};
 use nn::schedule::Schedule;
 use nn::train::{Fit, Trainer};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -43,19 +44,19 @@ struct Args {
     #[arg(long, value_name = "A..B", value_parser = range)]
     splits: Option<Range<usize>>,
     /// Steps of the shortest training: validation may choose two or four times as many; with --epochs, whichever ends first
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     steps: usize,
     /// Hidden units
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = whole)]
     hidden: usize,
     /// Modes of q
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = whole)]
     modes: usize,
     /// Train by local reparameterisation instead of sampled weights
     #[arg(long)]
     local: bool,
     /// Draws of θ for predictions
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = whole)]
     draws: usize,
 }
 
@@ -71,8 +72,6 @@ fn uci(args: &Args) -> anyhow::Result<()> {
         single,
         "there is no checkpoint of many trainings; to go on, give the splits left to --splits"
     );
-    let counts = [args.steps, args.hidden, args.modes, args.draws];
-    anyhow::ensure!(counts.iter().all(|&n| n > 0), "counts must be positive");
     anyhow::ensure!(args.draws >= args.modes, "--draws must not be below --modes");
     let set = match &args.run.data {
         Some(dir) => Set::read(dir, args)?,
@@ -95,7 +94,7 @@ fn uci(args: &Args) -> anyhow::Result<()> {
         )));
     }
     let over = |what: &str, of: fn(&SplitScores) -> f64| {
-        let (mean, se) = mean_and_se(&fits.iter().map(of).collect::<Vec<_>>());
+        let Estimate { mean, se } = Estimate::of(&fits.iter().map(of).collect::<Vec<_>>());
         println!("  {what:24} {mean:8.3} ± {se:.3}");
         (mean, se)
     };
@@ -316,14 +315,6 @@ fn write(folder: &RunFolder, fits: &[SplitScores]) -> anyhow::Result<()> {
     let all = Scores { cdf, ..fits.first().context("there are no splits")?.scores.clone() };
     common::calibration(&all).save(&folder.file("calibration.png"))?;
     Ok(())
-}
-
-/// The mean and its standard error; 0 for a single value.
-fn mean_and_se(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
-    (mean, (variance / n).sqrt())
 }
 
 fn range(text: &str) -> Result<Range<usize>, String> {

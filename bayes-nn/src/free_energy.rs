@@ -274,19 +274,15 @@ impl<'a, Q: Family, P> FreeEnergy<'a, Q, P> {
     {
         assert!(batches > 0, "elbo: no batches");
         let mut tape = Tape::new();
-        let (mut sum, mut squares, mut first) = (0.0, 0.0, 0.0);
-        for batch in 0..batches {
-            tape.clear();
-            let noise = Noise::evaluation(seed).skip(batch * self.estimator.samples);
-            let bound = self.bound(tape.constant(eta, [eta.len()]), self.noise(&tape, noise));
-            let value = bound.value().item().to_f64();
-            first = if batch == 0 { value } else { first };
-            // Relative to the first: the values may be large and close to each other.
-            (sum, squares) = (sum + (value - first), squares + (value - first).powi(2));
-        }
-        let n = batches as f64;
-        let variance = (squares - sum * sum / n).max(0.0) / (n - 1.0);
-        Estimate { mean: first + sum / n, se: (variance / n).sqrt() }
+        let estimates: Vec<f64> = (0..batches)
+            .map(|batch| {
+                tape.clear();
+                let noise = Noise::evaluation(seed).skip(batch * self.estimator.samples);
+                let bound = self.bound(tape.constant(eta, [eta.len()]), self.noise(&tape, noise));
+                bound.value().item().to_f64()
+            })
+            .collect();
+        Estimate::of(&estimates)
     }
 
     /// argmin F from η on, by Adam: `steps` of them, with rate ρ that falls to 0 along a half cosine.

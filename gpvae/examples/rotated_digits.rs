@@ -16,7 +16,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use gpvae::Views;
-use gpvae::data::{PixelError, Rotations};
+use gpvae::data::Rotations;
+use nn::Estimate;
 use nn::checkpoint::Checkpoint;
 use nn::data::{LabelledImages, embedded, mnist};
 use nn::run::{Defaults, Interrupt, RunArgs, RunFolder, result_line};
@@ -113,20 +114,20 @@ fn rotated_digits(args: &Args) -> anyhow::Result<()> {
 
     println!("mean squared error of a pixel, ± standard error over images    sampled z    seconds");
     for outcome in &outcomes {
-        let sampled = outcome.sampled.map_or("-".to_owned(), |error| format!("{:.4}", error.mse));
+        let sampled = outcome.sampled.map_or("-".to_owned(), |error| format!("{:.4}", error.mean));
         let (title, error) = (outcome.method.title(), outcome.error());
-        println!("  {title:<34} {:.4} ± {:.4} {sampled:>22} {:>10.0}", error.mse, error.se, outcome.seconds);
+        println!("  {title:<34} {:.4} ± {:.4} {sampled:>22} {:>10.0}", error.mean, error.se, outcome.seconds);
         if let Some(learned) = &outcome.learned {
             println!("      {learned}");
         }
     }
     let blended = rotated::blend(&views);
-    println!("  {:<34} {:.4} ± {:.4}", "the neighbouring views, blended", blended.mse, blended.se);
+    println!("  {:<34} {:.4} ± {:.4}", "the neighbouring views, blended", blended.mean, blended.se);
     if let Some((first, others)) = outcomes.split_first().filter(|(_, others)| !others.is_empty()) {
         println!("larger than with {}, image by image", first.method.title());
         for other in others {
-            let PixelError { mse, se } = other.excess(first);
-            println!("  {:<34} {mse:.4} ± {se:.4}", other.method.title());
+            let Estimate { mean, se } = other.excess(first);
+            println!("  {:<34} {mean:.4} ± {se:.4}", other.method.title());
         }
     }
 
@@ -135,9 +136,9 @@ fn rotated_digits(args: &Args) -> anyhow::Result<()> {
     let mut results = Vec::new();
     for outcome in &outcomes {
         let name = outcome.method.name();
-        results.push((format!("{name}_mse"), outcome.error().mse));
+        results.push((format!("{name}_mse"), outcome.error().mean));
         results.push((format!("{name}_se"), outcome.error().se));
-        results.extend(outcome.sampled.map(|error| (format!("{name}_sampled_mse"), error.mse)));
+        results.extend(outcome.sampled.map(|error| (format!("{name}_sampled_mse"), error.mean)));
     }
     results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
     let results: Vec<(&str, f64)> = results.iter().map(|(name, value)| (&name[..], *value)).collect();

@@ -24,7 +24,7 @@ use nn::data::table::{self, TableOptions};
 use nn::data::{Matrix, Standardizer, Table, split};
 use nn::noise::Noise;
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Interrupt, Progress, RunArgs, RunFolder, result_line};
+use nn::run::{Defaults, Interrupt, Progress, RunArgs, RunFolder, positive, result_line, whole};
 use rand::{SeedableRng, rngs::StdRng};
 
 /// Fills gaps of a time series by a VAE with a Gaussian-process prior
@@ -40,22 +40,23 @@ struct Args {
     #[arg(long, value_name = "COLUMN", default_value = "0")]
     time: String,
     /// Dimensions of the latent space, better one too many
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole)]
     latent: usize,
     /// Width of the hidden layer
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = whole)]
     hidden: usize,
     /// Inducing points of the Gaussian process, evenly over the time
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole)]
     inducing: usize,
     /// The time scale that the process begins with, as a share of the whole time
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = positive)]
     length: f64,
     /// The share of measured cells that is hidden, to be scored
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     hide: f64,
     /// Draws for means and standard deviations
-    #[arg(long, value_name = "N", default_value_t = 200, default_value_if("dry_run", "true", "2"))]
+    #[arg(long, value_name = "N", default_value_t = 200,
+        default_value_if("dry_run", "true", "2"), value_parser = whole)]
     draws: usize,
 }
 
@@ -77,9 +78,6 @@ fn timeseries(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     anyhow::ensure!(args.run.data.is_none(), "this example reads no folder: give a table by --csv");
     anyhow::ensure!(args.run.resume.is_none(), "training takes a moment: no --resume");
-    let counts = [args.latent, args.hidden, args.inducing, args.draws];
-    anyhow::ensure!(!counts.contains(&0), "counts must be positive");
-    anyhow::ensure!(args.length > 0.0 && args.length.is_finite(), "--length must be positive");
     anyhow::ensure!(
         args.hide > 0.0 && args.hide < 1.0,
         "--hide {}: a share between 0 and 1 is wanted",

@@ -263,31 +263,6 @@ impl Views {
     }
 }
 
-/// The mean squared error of a pixel, over images.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PixelError {
-    /// The mean over images.
-    pub mse: f64,
-    /// Its standard error; NaN for a single image.
-    pub se: f64,
-}
-
-impl PixelError {
-    /// Mean and standard error of images' [`errors`](Views::errors), or of the differences of two methods' errors, image by
-    /// image: what makes an image difficult for both is not in these.
-    ///
-    /// # Panics
-    /// If there are none.
-    #[track_caller]
-    pub fn of(errors: &[f64]) -> Self {
-        let n = errors.len() as f64;
-        assert!(n > 0.0, "PixelError: no images");
-        let mean = errors.iter().sum::<f64>() / n;
-        let variance = errors.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / (n - 1.0);
-        Self { mse: mean, se: (variance / n).sqrt() }
-    }
-}
-
 /// What an object is for.
 enum Role {
     /// Which of its views are to learn from, and whether it is in the test.

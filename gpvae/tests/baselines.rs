@@ -6,7 +6,8 @@ use autograd::Tape;
 use autograd::gradcheck::check_theta;
 use gpvae::Networks;
 use gpvae::baselines::{Autoencoder, Bound};
-use gpvae::data::{PixelError, Rotations, Views};
+use gpvae::data::{Rotations, Views};
+use nn::Estimate;
 use nn::Layout;
 use nn::data::{Matrix, embedded};
 use nn::noise::Noise;
@@ -122,8 +123,8 @@ fn both_learn_more_than_their_data_says_without_a_network() {
                 (wanted.iter().flat_map(itself).collect(), wanted.iter().flat_map(of_view).collect());
             (wanted, predicted, means)
         };
-        let error = PixelError::of(&set.errors(&wanted, &Matrix::new(wanted.len(), 144, predicted)));
-        let simple = PixelError::of(&set.errors(&wanted, &Matrix::new(wanted.len(), 144, simple)));
-        assert!(error.mse < simple.mse, "condition {condition}: {error:?}, without a network {simple:?}");
+        let error = Estimate::of(&set.errors(&wanted, &Matrix::new(wanted.len(), 144, predicted)));
+        let simple = Estimate::of(&set.errors(&wanted, &Matrix::new(wanted.len(), 144, simple)));
+        assert!(error.mean < simple.mean, "condition {condition}: {error:?}, without a network {simple:?}");
     }
 }

@@ -3,7 +3,8 @@
 use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 
-use gpvae::data::{PixelError, Rotations, Views, ViewsError};
+use gpvae::data::{Rotations, Views, ViewsError};
+use nn::Estimate;
 use nn::data::{Matrix, embedded};
 
 const HEADER: &str = "digit_id,role,train_views_bitstring,in_test\n";
@@ -180,13 +181,12 @@ fn the_error_is_that_of_a_pixel_with_its_standard_error() {
     let split = format!("{HEADER}0,train/test,1101,1\n1,train/test,0100,0\n2,val,-,0\n3,train/test,0001,1\n");
     let set = read(&images(), &split).unwrap();
     let mut predicted = set.images.select(&[2, 14]).map(f64::from);
-    let exact = PixelError::of(&set.errors(&[2, 14], &predicted));
-    assert_eq!((exact.mse, exact.se), (0.0, 0.0));
+    let exact = Estimate::of(&set.errors(&[2, 14], &predicted));
+    assert_eq!((exact.mean, exact.se), (0.0, 0.0));
     predicted =
         Matrix::new(2, 4, predicted.values.iter().enumerate().map(|(i, y)| y + (i / 4) as f64).collect());
-    let error = PixelError::of(&set.errors(&[2, 14], &predicted));
-    assert!((error.mse - 0.5).abs() < 1e-12 && (error.se - 0.5).abs() < 1e-12, "{error:?}");
-    assert!(PixelError::of(&[0.25]).se.is_nan());
+    let error = Estimate::of(&set.errors(&[2, 14], &predicted));
+    assert!((error.mean - 0.5).abs() < 1e-12 && (error.se - 0.5).abs() < 1e-12, "{error:?}");
 }
 
 /// The benchmark itself, with the two errors that need no model.
@@ -207,8 +207,8 @@ fn the_rotated_threes_are_as_published() {
     for i in 0..truth.rows {
         mean.iter_mut().zip(truth.row(i)).for_each(|(mean, y)| *mean += f64::from(*y) / truth.rows as f64);
     }
-    let oracle = PixelError::of(&set.errors(&set.test, &Matrix::new(270, 784, mean.repeat(270))));
-    assert_eq!((oracle.mse * 1e4).round(), 551.0, "{oracle:?}");
+    let oracle = Estimate::of(&set.errors(&set.test, &Matrix::new(270, 784, mean.repeat(270))));
+    assert_eq!((oracle.mean * 1e4).round(), 551.0, "{oracle:?}");
 
     // The mean of the two views next to it, for the objects of validation, all of whose views are known.
     let rows: Vec<usize> = set.validation.iter().copied().filter(|&row| set.view[row] == 7).collect();
@@ -218,6 +218,6 @@ fn the_rotated_threes_are_as_published() {
         (0..784).map(pixel).collect::<Vec<f64>>()
     };
     let average = Matrix::new(rows.len(), 784, rows.iter().flat_map(|&row| between(row)).collect());
-    let average = PixelError::of(&set.errors(&rows, &average));
-    assert_eq!((average.mse * 1e4).round(), 490.0, "{average:?}");
+    let average = Estimate::of(&set.errors(&rows, &average));
+    assert_eq!((average.mean * 1e4).round(), 490.0, "{average:?}");
 }

@@ -18,7 +18,7 @@ use nn::data::{LabelledImages, embedded, mnist, split};
 use nn::density::{Bernoulli, Categorical};
 use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, Run, RunArgs, result_line};
+use nn::run::{Defaults, Run, RunArgs, result_line, whole};
 use nn::schedule::Schedule;
 use nn::train::{Batch, End, Loss, Objective, Trainer};
 use nn::{Layout, Mlp, Nonlinearity};
@@ -31,7 +31,8 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Neurons of the hidden layers; none of them: logistic regression
-    #[arg(long, value_name = "N,…", value_delimiter = ',', num_args = 0.., default_value = "64")]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', num_args = 0..,
+        default_value = "64", value_parser = whole)]
     widths: Vec<usize>,
     /// φ, the activation of hidden layers
     #[arg(long, value_name = "PHI", default_value = "relu", value_parser = common::ACTIVATIONS)]

@@ -18,7 +18,7 @@ use nn::data::{Matrix, Standardizer, counts, embedded, split};
 use nn::density::squared_error;
 use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, result_line};
+use nn::run::{Defaults, Run, RunArgs, result_line, whole};
 use nn::schedule::Schedule;
 use nn::train::{Batch, End, Objective, Trainer};
 use nn::{Layout, Mlp};
@@ -31,7 +31,8 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Neurons of the hidden layers; none of them: linear regression by gradient descent
-    #[arg(long, value_name = "N,…", value_delimiter = ',', num_args = 0.., default_value = "16")]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', num_args = 0..,
+        default_value = "16", value_parser = whole)]
     widths: Vec<usize>,
     /// φ, the activation of hidden layers
     #[arg(long, value_name = "PHI", default_value = "tanh", value_parser = common::ACTIVATIONS)]

@@ -14,9 +14,9 @@ use nn::data::{Matrix, Minibatches, embedded, split};
 use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, RunArgs, RunFolder, result_line};
+use nn::run::{Defaults, RunArgs, RunFolder, result_line, whole};
 use nn::schedule::Schedule;
-use nn::train::{Fit, Objective, Trainer};
+use nn::train::{Objective, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::{Config, Images, Local, SemiAmortised, Vae};
 
@@ -27,7 +27,7 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Dimensions of the latent space
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = whole)]
     latent: usize,
     /// Training images, at most 1497
     #[arg(long, value_name = "N", default_value_t = 1497)]
@@ -60,10 +60,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     anyhow::ensure!(args.run.data.is_none(), "this example has its data embedded");
     anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
-    anyhow::ensure!(
-        (1..=1497).contains(&args.rows) && args.latent > 0,
-        "--rows must be 1 to 1497, --latent from 1"
-    );
+    anyhow::ensure!((1..=1497).contains(&args.rows), "--rows must be 1 to 1497");
     let folder = RunFolder::open(&args.run, args)?;
     let data = embedded::digits();
     let [train, test] = split(data.len(), [1497, 300], 0).map(|rows| data.images.select(&rows));
@@ -155,13 +152,7 @@ fn amortised(
     let (started, theta) = (Instant::now(), start(args, vae));
     let optimizer = Optimizer::new(Rule::ADAM, theta.len());
     let mut trainer = Trainer::new(theta, optimizer, args.run.seed);
-    let fit = Fit {
-        epochs: args.run.epochs,
-        batch_size: args.run.batch_size,
-        rate: args.run.lr,
-        schedule: Schedule::Cosine { epochs: args.run.epochs },
-        patience: None,
-    };
+    let fit = args.run.fit(Schedule::Cosine { epochs: args.run.epochs }, None);
     trainer.fit(objective, rows, None, &fit, &mut ())?;
     let epochs = trainer.history().iter().enumerate();
     let curve = epochs.map(|(i, epoch)| ((i + 1) as f64, epoch.train.parts[0])).collect();

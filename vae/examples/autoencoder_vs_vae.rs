@@ -20,9 +20,9 @@ use nn::data::{LabelledImages, Matrix};
 use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, RunArgs, RunFolder, result_line};
+use nn::run::{Defaults, RunArgs, RunFolder, positive, result_line, whole};
 use nn::schedule::Schedule;
-use nn::train::{Fit, Objective, Trainer};
+use nn::train::{Objective, Trainer};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
 use vae::{Autoencoder, AutoencoderConfig, Config, Images, Likelihood, Reconstruction, Vae};
@@ -34,10 +34,10 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Hidden layers of the encoder, and of the decoder in reverse
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64")]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = whole)]
     hidden: Vec<usize>,
     /// σ of the VAE's decoder: ‖x − d(z)‖² is divided by 2σ²
-    #[arg(long, value_name = "SIGMA", default_value_t = 0.3)]
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.3, value_parser = positive)]
     sigma: f64,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000)]
@@ -60,13 +60,7 @@ fn train<O: Objective<f32>>(
 ) -> anyhow::Result<Trainer<f32>> {
     let theta = layout.init(&mut StdRng::seed_from_u64(args.run.seed));
     let mut trainer = Trainer::new(theta, Optimizer::new(Rule::ADAM, layout.size()), args.run.seed);
-    let fit = Fit {
-        epochs: args.run.epochs,
-        batch_size: args.run.batch_size,
-        rate: args.run.lr,
-        schedule: Schedule::Cosine { epochs: args.run.epochs },
-        patience: None,
-    };
+    let fit = args.run.fit(Schedule::Cosine { epochs: args.run.epochs }, None);
     trainer.fit(objective, rows, None, &fit, &mut ())?;
     Ok(trainer)
 }
@@ -158,8 +152,6 @@ fn average(x: &[f64]) -> f64 {
 fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
-    anyhow::ensure!(!args.hidden.contains(&0), "--hidden: no layer may have 0 neurons");
-    anyhow::ensure!(args.sigma > 0.0 && args.sigma.is_finite(), "--sigma {}: must be positive", args.sigma);
     let [train_set, test] = sets::digits(&args.run, args.images)?;
     let folder = RunFolder::open(&args.run, args)?;
     let (x, seed) = (&train_set.images, args.run.seed);

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use nn::data::{embedded, split};
 use nn::optim::{Optimizer, Rule};
-use nn::run::{Defaults, Run, RunArgs};
+use nn::run::{Defaults, Run, RunArgs, whole};
 use nn::schedule::Schedule;
 use nn::train::{End, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
@@ -25,10 +25,10 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Dimensions of the latent space; beyond two, the pictures show the first two
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole)]
     latent: usize,
     /// Draws of z for each image in the importance-sampled log-likelihood
-    #[arg(long, value_name = "N", default_value_t = 500)]
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = whole)]
     importance_samples: usize,
 }
 
@@ -43,10 +43,6 @@ fn digits(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(
         args.run.data.is_none(),
         "this example has its data embedded; for MNIST files run the example mnist"
-    );
-    anyhow::ensure!(
-        args.latent > 0 && args.importance_samples > 0,
-        "--latent and --importance-samples must be positive"
     );
     let run = Run::open(&args.run, args)?;
 

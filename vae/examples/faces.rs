@@ -19,9 +19,9 @@ use autograd::Nonlinearity;
 use nn::data::{Matrix, idx, split};
 use nn::optim::{Optimizer, Rule};
 use nn::picture::ImageGrid;
-use nn::run::{Defaults, Run, RunArgs, result_line};
+use nn::run::{Defaults, Run, RunArgs, result_line, whole};
 use nn::schedule::Schedule;
-use nn::train::{End, Fit, Trainer};
+use nn::train::{End, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::linear::FactorModel;
 use vae::{Config, Images, Imputation, Likelihood, Vae, interpolate, traverse};
@@ -33,16 +33,17 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Dimensions of the latent space, at least 2; another model has two
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = whole)]
     latent: usize,
     /// Width of the hidden layers
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = whole)]
     hidden: usize,
     /// Stop after so many epochs without a better bound of the validation frames
     #[arg(long, value_name = "N", default_value_t = 100)]
     patience: usize,
     /// Sweeps of pseudo-Gibbs in imputation
-    #[arg(long, value_name = "N", default_value_t = 200, default_value_if("dry_run", "true", "2"))]
+    #[arg(long, value_name = "N", default_value_t = 200,
+        default_value_if("dry_run", "true", "2"), value_parser = whole)]
     sweeps: usize,
 }
 
@@ -76,8 +77,7 @@ fn read(args: &Args) -> anyhow::Result<Frames> {
 
 fn faces(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    anyhow::ensure!(args.latent > 1 && args.hidden > 0, "--latent must be at least 2, --hidden at least 1");
-    anyhow::ensure!(args.sweeps > 0, "--sweeps must be positive");
+    anyhow::ensure!(args.latent > 1, "--latent must be at least 2");
     let Frames { pixels, height, width } = read(args)?;
     let run = Run::open(&args.run, args)?;
     let (n, held) = (pixels.rows, 200.min(pixels.rows / 5));
@@ -102,13 +102,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let (flat, mut flat_trainer) = trained(2);
-    let fit = Fit {
-        epochs: args.run.epochs,
-        batch_size: args.run.batch_size,
-        rate: args.run.lr,
-        schedule: Schedule::Constant,
-        patience,
-    };
+    let fit = args.run.fit(Schedule::Constant, patience);
     let (objective_2, validation_2) = (objective(&flat, &train), objective(&flat, &validation));
     flat_trainer.fit(&objective_2, args.run.rows(train.rows), Some((&validation_2, held)), &fit, &mut ())?;
 

@@ -16,7 +16,7 @@ use nn::Nonlinearity;
 use nn::data::Matrix;
 use nn::optim::{Optimizer, Rule};
 use nn::picture::Figure;
-use nn::run::{Defaults, RunArgs, RunFolder, result_line};
+use nn::run::{Defaults, RunArgs, RunFolder, positive, result_line};
 use nn::schedule::Schedule;
 use nn::train::{Fit, TrainError, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
@@ -30,13 +30,13 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// ρ too small is --lr divided by this
-    #[arg(long, value_name = "FACTOR", default_value_t = 30.0)]
+    #[arg(long, value_name = "FACTOR", default_value_t = 30.0, value_parser = positive)]
     small: f64,
     /// ρ too large is --lr times this
-    #[arg(long, value_name = "FACTOR", default_value_t = 2.5)]
+    #[arg(long, value_name = "FACTOR", default_value_t = 2.5, value_parser = positive)]
     large: f64,
     /// ρ of Adam; momentum and Nesterov, whose steps add up to ten times ρ, have a tenth of --lr
-    #[arg(long, value_name = "RATE", default_value_t = 3e-3)]
+    #[arg(long, value_name = "RATE", default_value_t = 3e-3, value_parser = positive)]
     adam: f64,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000)]
@@ -73,13 +73,7 @@ fn descend(args: &Args, x: &Matrix<f32>, descent: &Descent) -> anyhow::Result<Ve
     let mut trainer = Trainer::new(theta, optimizer, args.run.seed);
     let rows: Vec<usize> = (0..x.rows).collect();
     let first = trainer.evaluate(&objective, &rows).total;
-    let fit = Fit {
-        epochs: args.run.epochs,
-        batch_size: args.run.batch_size,
-        rate: descent.rate,
-        schedule: descent.schedule.clone(),
-        patience: None,
-    };
+    let fit = Fit { rate: descent.rate, ..args.run.fit(descent.schedule.clone(), None) };
     match trainer.fit(&objective, x.rows, Some((&objective, x.rows)), &fit, &mut ()) {
         // A descent that ends in infinity has a curve, too.
         Ok(_) | Err(TrainError::NonFinite { .. }) => {}
@@ -92,9 +86,6 @@ fn descend(args: &Args, x: &Matrix<f32>, descent: &Descent) -> anyhow::Result<Ve
 fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
-    let positive = |x: f64| x > 0.0 && x.is_finite();
-    let sound = positive(args.small) && positive(args.large) && positive(args.adam);
-    anyhow::ensure!(sound, "--small, --large and --adam must be positive");
     let [train, _] = sets::digits(&args.run, args.images)?;
     let folder = RunFolder::open(&args.run, args)?;
     let rate = args.run.lr;

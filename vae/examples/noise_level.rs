@@ -16,9 +16,9 @@ use common::sets::{self, squared_distance};
 use nn::data::{LabelledImages, Matrix};
 use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, RunArgs, RunFolder, result_line};
+use nn::run::{Defaults, RunArgs, RunFolder, positive, result_line, whole};
 use nn::schedule::Schedule;
-use nn::train::{Fit, Trainer};
+use nn::train::Trainer;
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
 use vae::{Config, Images, Likelihood, Observation, Vae, active_units};
@@ -35,17 +35,17 @@ struct Args {
         value_name = "SIGMA,…",
         value_delimiter = ',',
         default_value = "0.05,0.08,0.12,0.18,0.25,0.4,0.6,1",
-        default_value_if("dry_run", "true", "0.1,1")
-    )]
+        default_value_if("dry_run", "true", "0.1,1"), value_parser = positive)]
     sigmas: Vec<f64>,
     /// Dimensions of the latent space
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole)]
     latent: usize,
     /// Hidden layers of the encoder, and of the decoder in reverse
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64")]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = whole)]
     hidden: Vec<usize>,
     /// Draws of z for each test image in the bound
-    #[arg(long, value_name = "N", default_value_t = 50, default_value_if("dry_run", "true", "2"))]
+    #[arg(long, value_name = "N", default_value_t = 50,
+        default_value_if("dry_run", "true", "2"), value_parser = whole)]
     samples: usize,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000)]
@@ -78,13 +78,7 @@ fn train(args: &Args, likelihood: Likelihood, sets: &[LabelledImages; 2]) -> any
         theta[slot.range()].fill(START.ln());
     }
     let mut trainer = Trainer::new(theta, Optimizer::new(Rule::ADAM, vae.layout().size()), args.run.seed);
-    let fit = Fit {
-        epochs: args.run.epochs,
-        batch_size: args.run.batch_size,
-        rate: args.run.lr,
-        schedule: Schedule::Cosine { epochs: args.run.epochs },
-        patience: None,
-    };
+    let fit = args.run.fit(Schedule::Cosine { epochs: args.run.epochs }, None);
     trainer.fit(&Images::new(&vae, &train.images), train.len(), None, &fit, &mut ())?;
     let bound = Images { samples: args.samples, ..Images::new(&vae, &test.images) };
     let parts = trainer.evaluate(&bound, &(0..test.len()).collect::<Vec<_>>()).parts;
@@ -115,9 +109,6 @@ const SHOWN: usize = 10;
 fn sweep(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
-    anyhow::ensure!(args.sigmas.iter().all(|&s| s > 0.0 && s.is_finite()), "--sigmas must be positive");
-    let sound = args.latent * args.samples > 0 && !args.hidden.contains(&0);
-    anyhow::ensure!(sound, "--latent, --hidden and --samples must be positive");
     let sets = sets::digits(&args.run, args.images)?;
     let folder = RunFolder::open(&args.run, args)?;
     let mut sigmas = args.sigmas.clone();

@@ -18,7 +18,7 @@ use common::sets::{self, squared_distance};
 use nn::data::{LabelledImages, Matrix};
 use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, RunArgs, RunFolder, result_line};
+use nn::run::{Defaults, RunArgs, RunFolder, result_line, whole};
 use nn::schedule::Schedule;
 use nn::train::{Fit, Objective, Trainer};
 use nn::{Layout, Nonlinearity};
@@ -33,16 +33,18 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Components, or variables in the middle
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole)]
     latent: usize,
     /// Hidden layers of the deep encoder, and of its decoder in reverse
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64")]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = whole)]
     hidden: Vec<usize>,
     /// Epochs of the deep autoencoder, which takes 64 images a step
-    #[arg(long, value_name = "N", default_value_t = 200, default_value_if("dry_run", "true", "1"))]
+    #[arg(long, value_name = "N", default_value_t = 200,
+        default_value_if("dry_run", "true", "1"), value_parser = whole)]
     deep_epochs: usize,
     /// Epochs of Oja's rule
-    #[arg(long, value_name = "N", default_value_t = 200, default_value_if("dry_run", "true", "1"))]
+    #[arg(long, value_name = "N", default_value_t = 200,
+        default_value_if("dry_run", "true", "1"), value_parser = whole)]
     oja_epochs: usize,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000)]
@@ -190,11 +192,6 @@ fn log_sigma(vae: &Vae, theta: &Arc<Vec<f64>>) -> f64 {
 fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
-    let counts = [args.latent, args.deep_epochs, args.oja_epochs];
-    anyhow::ensure!(
-        counts.iter().chain(&args.hidden).all(|&n| n > 0),
-        "--latent, --hidden, --deep-epochs and --oja-epochs must be positive"
-    );
     let sets = sets::digits(&args.run, args.images)?;
     let pixels = Pixels::of(&sets[0].images);
     let x = sets.each_ref().map(|set| pixels.centred(&set.images));

@@ -13,9 +13,9 @@ use autograd::Tape;
 use nn::data::{LabelledImages, embedded, split};
 use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, RunArgs, RunFolder, result_line};
+use nn::run::{Defaults, RunArgs, RunFolder, result_line, whole};
 use nn::schedule::Schedule;
-use nn::train::{Fit, Trainer};
+use nn::train::Trainer;
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
 use vae::{Config, Family, Images, Vae};
@@ -27,13 +27,14 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Dimensions of the latent space; exact posteriors are drawn for two
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole)]
     latent: usize,
     /// How many seeds, from --seed on
     #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"))]
     seeds: u64,
     /// Draws of z for each image in the bound
-    #[arg(long, value_name = "N", default_value_t = 200, default_value_if("dry_run", "true", "2"))]
+    #[arg(long, value_name = "N", default_value_t = 200,
+        default_value_if("dry_run", "true", "2"), value_parser = whole)]
     samples: usize,
 }
 
@@ -58,13 +59,7 @@ fn train(args: &Args, posterior: Family, seed: u64, sets: &[LabelledImages; 2]) 
     let theta = vae.layout().init(&mut StdRng::seed_from_u64(seed));
     let optimizer = Optimizer::new(Rule::ADAM, theta.len());
     let mut trainer = Trainer::new(theta, optimizer, seed);
-    let fit = Fit {
-        epochs: args.run.epochs,
-        batch_size: args.run.batch_size,
-        rate: args.run.lr,
-        schedule: Schedule::Cosine { epochs: args.run.epochs },
-        patience: None,
-    };
+    let fit = args.run.fit(Schedule::Cosine { epochs: args.run.epochs }, None);
     trainer.fit(&Images::new(&vae, &train.images), args.run.rows(train.len()), None, &fit, &mut ())?;
     let rows: Vec<usize> = (0..args.run.rows(test.len())).collect();
     let bound = Images { samples: args.samples, ..Images::new(&vae, &test.images) };
@@ -78,7 +73,6 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     anyhow::ensure!(args.run.data.is_none(), "this example has its data embedded");
     anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
-    anyhow::ensure!(args.latent * args.samples > 0, "--latent and --samples must be positive");
     anyhow::ensure!(args.seeds > 1, "--seeds {}: at least 2 are compared", args.seeds);
     let folder = RunFolder::open(&args.run, args)?;
     let data = embedded::digits();

@@ -21,7 +21,7 @@ use nn::data::table::{self, TableOptions};
 use nn::data::{Matrix, Standardizer, Table, embedded, split};
 use nn::optim::{Optimizer, Rule};
 use nn::picture::Figure;
-use nn::run::{Defaults, Run, RunArgs, result_line};
+use nn::run::{Defaults, Run, RunArgs, result_line, whole};
 use nn::schedule::Schedule;
 use nn::train::{End, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
@@ -44,19 +44,20 @@ struct Args {
     #[arg(long)]
     counts: bool,
     /// Dimensions of the latent space; the picture shows the first two
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole)]
     latent: usize,
     /// Width of the hidden layers
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole)]
     hidden: usize,
     /// Clusters to look for in the latent space
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = whole)]
     clusters: usize,
     /// Stop after so many epochs without a better bound of the validation rows
     #[arg(long, value_name = "N", default_value_t = 60)]
     patience: usize,
     /// Draws of z for each row in imputation and score
-    #[arg(long, value_name = "N", default_value_t = 1000, default_value_if("dry_run", "true", "2"))]
+    #[arg(long, value_name = "N", default_value_t = 1000,
+        default_value_if("dry_run", "true", "2"), value_parser = whole)]
     samples: usize,
 }
 
@@ -117,8 +118,6 @@ fn prepare(args: &Args, table: &Table) -> anyhow::Result<Option<Standardizer>> {
 
 fn fit(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    let positive = ![args.latent, args.hidden, args.clusters, args.samples].contains(&0);
-    anyhow::ensure!(positive, "--latent, --hidden, --clusters and --samples must be positive");
     let (table, colour) = read(args)?;
     let standardizer = prepare(args, &table)?;
     anyhow::ensure!(args.clusters <= table.values.rows, "--clusters {}: more than rows", args.clusters);

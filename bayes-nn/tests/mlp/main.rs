@@ -38,11 +38,3 @@ fn data() -> (Matrix<f64>, Matrix<f64>) {
     let number = |i: usize| 1.5 * ((i * i) as f64 * 0.37 + i as f64).sin();
     (Matrix::new(7, 3, (0..21).map(number).collect()), Matrix::new(7, 1, (30..37).map(number).collect()))
 }
-
-/// Mean and standard error.
-fn average(draws: &[f64]) -> (f64, f64) {
-    let n = draws.len() as f64;
-    let mean = draws.iter().sum::<f64>() / n;
-    let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (mean, (variance / n).sqrt())
-}

@@ -1,6 +1,7 @@
 //! Where the optimum is known.
 
 use bayes_nn::{BayesMlp, Likelihood, MlpConfig, Prior, Regression, Sampling};
+use nn::Estimate;
 use nn::data::Matrix;
 use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
@@ -75,7 +76,7 @@ fn the_noise_level_is_learned() {
         Fit { epochs, batch_size: 400, rate: 0.02, schedule: Schedule::Cosine { epochs }, patience: None };
     trainer.fit(&Regression::new(&model, &x, &y), 400, None, &fit, &mut ()).unwrap();
     let draws = model.draws(trainer.theta(), 2000, 1);
-    let (mean, se) = crate::average(&draws.log_sigma);
+    let Estimate { mean, se } = Estimate::of(&draws.log_sigma);
     let deviation = se * (2000.0_f64).sqrt();
     // log σ has an asymptotic posterior deviation of 1/√(2n).
     assert!((deviation / (800.0_f64).sqrt().recip() - 1.0).abs() < 0.1, "{deviation}");

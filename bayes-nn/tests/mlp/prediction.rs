@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use autograd::Tape;
 use bayes_nn::{BayesMlp, Draws, Likelihood, MlpConfig, Predictive, Prior, Scores};
+use nn::Estimate;
 use nn::data::Matrix;
 
 use crate::{LIKELIHOODS, config, data, eta};
@@ -152,7 +153,7 @@ fn draws_follow_q_its_modes_take_turns_and_a_seed_repeats_them() {
         let mode: Draws<f64> = draws.select(&mode);
         for i in [0, 3, dim - 1] {
             let values: Vec<f64> = (0..mode.theta.rows).map(|s| mode.theta.row(s)[i]).collect();
-            let (mean, se) = crate::average(&values);
+            let Estimate { mean, se } = Estimate::of(&values);
             let (mu, sigma) = (numbers[2 * k * dim + i], numbers[(2 * k + 1) * dim + i].exp().ln_1p());
             assert!((mean - mu).abs() < 5.0 * se, "mode {k}: {mean} ± {se}, not {mu}");
             assert!((se * (count as f64 / 2.0).sqrt() / sigma - 1.0).abs() < 0.05);

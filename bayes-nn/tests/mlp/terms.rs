@@ -2,10 +2,11 @@
 
 use autograd::Tape;
 use bayes_nn::{BayesMlp, Likelihood, MlpConfig, Prior, Sampling};
+use nn::Estimate;
 use nn::density::Normal;
 use nn::noise::Noise;
 
-use crate::{LIKELIHOODS, average, config, data, eta};
+use crate::{LIKELIHOODS, config, data, eta};
 
 /// KL(q_η ‖ π) of this prior, with noise of this step.
 fn kl(prior: Prior, modes: usize, eta: impl Fn(&BayesMlp) -> Vec<f64>, step: u64) -> f64 {
@@ -75,7 +76,7 @@ fn the_learned_scales_are_those_with_the_smallest_divergence() {
 fn the_sampled_divergence_from_a_mixture_of_equals_averages_to_the_closed_form() {
     let mixture = Prior::Mixture { share: 0.3, first: 0.7, second: 0.7 };
     let draws: Vec<f64> = (0..4000).map(|step| kl(mixture.clone(), 1, eta, step)).collect();
-    let ((mean, se), exact) = (average(&draws), kl(Prior::Normal(vec![0.7]), 1, eta, 0));
+    let (Estimate { mean, se }, exact) = (Estimate::of(&draws), kl(Prior::Normal(vec![0.7]), 1, eta, 0));
     assert!(se < 0.1 && (mean - exact).abs() < 5.0 * se, "{mean} ± {se}, not {exact}");
 }
 
@@ -135,11 +136,11 @@ fn both_ways_of_sampling_have_the_same_expectation_and_the_local_one_less_varian
                     model.log_likelihood(eta, &q, (x, y), (sampling, 1), Noise::new(9, step)).item()
                 })
                 .collect();
-            average(&draws)
+            Estimate::of(&draws)
         });
-        let error = weights.1.hypot(local.1);
-        assert!((weights.0 - local.0).abs() < 5.0 * error, "{likelihood:?}: {weights:?}, {local:?}");
-        assert!(local.1 < weights.1, "{likelihood:?}: {weights:?}, {local:?}");
+        let error = weights.se.hypot(local.se);
+        assert!((weights.mean - local.mean).abs() < 5.0 * error, "{likelihood:?}: {weights:?}, {local:?}");
+        assert!(local.se < weights.se, "{likelihood:?}: {weights:?}, {local:?}");
     }
 }
 
@@ -166,7 +167,7 @@ fn the_expectation_over_the_noise_level_is_its_average_over_draws() {
             f.iter().zip(y.values.iter()).map(term).sum()
         })
         .collect();
-    let (mean, se) = average(&log_likelihoods);
+    let Estimate { mean, se } = Estimate::of(&log_likelihoods);
     assert!((mean - bound).abs() < 5.0 * se, "{mean} ± {se}, not {bound}");
 }
 

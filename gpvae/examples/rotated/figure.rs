@@ -18,9 +18,9 @@ pub(crate) fn draw(folder: &RunFolder, views: &Views, outcomes: &[Outcome]) -> R
     for (outcome, x) in outcomes.iter().zip(1..) {
         let (x, error) = (f64::from(x), outcome.error());
         let title = outcome.method.title();
-        errors = errors.bars(title, 0.7, [(x, error.mse)]);
+        errors = errors.bars(title, 0.7, [(x, error.mean)]);
         if error.se.is_finite() {
-            errors = errors.line(title, [(x, error.mse - error.se), (x, error.mse + error.se)]);
+            errors = errors.line(title, [(x, error.mean - error.se), (x, error.mean + error.se)]);
         }
     }
     let mut means = Figure::new("Means of q(z|y)").axes("μ, all dimensions", "density");

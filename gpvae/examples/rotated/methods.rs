@@ -7,19 +7,18 @@ use std::time::Instant;
 
 use anyhow::Context;
 use gpvae::baselines::{Autoencoder, Bound};
-use gpvae::data::PixelError;
 use gpvae::kernel::{Kernel, Periodic};
 use gpvae::prior::{LowRank, ViewObject};
 use gpvae::{
     GpVae, Networks, Objects, Part, Phase, PixelNoise, Training, Views, principal_features, schedule,
 };
-use nn::Layout;
 use nn::checkpoint::Checkpoint;
 use nn::data::{Matrix, Minibatches};
 use nn::optim::{Optimizer, Rule};
-use nn::run::{Interrupt, Progress, RunArgs};
+use nn::run::{Interrupt, Progress, RunArgs, positive, whole};
 use nn::schedule::Schedule;
-use nn::train::{End, Fit, Observer, Trainer};
+use nn::train::{End, Observer, Trainer};
+use nn::{Estimate, Layout};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::log::Log;
@@ -60,54 +59,43 @@ impl Method {
 #[derive(clap::Args, serde::Serialize)]
 pub(crate) struct Options {
     /// Dimensions of the latent space
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = whole)]
     pub(crate) latent: usize,
     /// Features of an object; the lecture has 8
-    #[arg(long, value_name = "N", default_value_t = 24)]
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = whole)]
     pub(crate) features: usize,
     /// Cycles of the schedules joint and disjoint; --epochs are shared out among them
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole)]
     pub(crate) cycles: usize,
     /// The share of a joint cycle's epochs in which the networks alone are trained
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     pub(crate) alone: f64,
     /// Steps of the kernel alone, in every cycle
-    #[arg(long, value_name = "N", default_value_t = 100, default_value_if("dry_run", "true", "1"))]
+    #[arg(long, value_name = "N", default_value_t = 100,
+        default_value_if("dry_run", "true", "1"), value_parser = whole)]
     pub(crate) kernel_steps: usize,
     /// Learning rate of kernel, α and object features
-    #[arg(long, value_name = "RATE", default_value_t = 5e-3)]
+    #[arg(long, value_name = "RATE", default_value_t = 5e-3, value_parser = positive)]
     pub(crate) kernel_lr: f64,
     /// Weight of the Gaussian process in the bound
-    #[arg(long, value_name = "WEIGHT", default_value_t = 1.0)]
+    #[arg(long, value_name = "WEIGHT", default_value_t = 1.0, value_parser = positive)]
     pub(crate) lambda: f64,
     /// Standard deviation of a pixel from its mean; learned unless given
-    #[arg(long, value_name = "SIGMA")]
+    #[arg(long, value_name = "SIGMA", value_parser = positive)]
     pub(crate) sigma: Option<f64>,
     /// The lengthscale that the view kernel begins with
-    #[arg(long, value_name = "NU", default_value_t = 1.0)]
+    #[arg(long, value_name = "NU", default_value_t = 1.0, value_parser = positive)]
     pub(crate) nu: f64,
     /// The noise on latents that training begins with
-    #[arg(long, value_name = "ALPHA", default_value_t = 0.1)]
+    #[arg(long, value_name = "ALPHA", default_value_t = 0.1, value_parser = positive)]
     pub(crate) alpha: f64,
     /// Width of the hidden layer where images are not those of MNIST, for which networks are convolutional
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = whole)]
     pub(crate) hidden: usize,
 }
 
 impl Options {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let counts = [self.latent, self.features, self.cycles, self.kernel_steps, self.hidden];
-        anyhow::ensure!(!counts.contains(&0), "counts must be positive");
-        let positive = [
-            ("kernel-lr", self.kernel_lr),
-            ("lambda", self.lambda),
-            ("nu", self.nu),
-            ("alpha", self.alpha),
-            ("sigma", self.sigma.unwrap_or(SIGMA)),
-        ];
-        for (flag, x) in positive {
-            anyhow::ensure!(x.is_finite() && x > 0.0, "--{flag} {x}: a positive number is wanted");
-        }
         anyhow::ensure!(
             (0.0..1.0).contains(&self.alone),
             "--alone {}: a share below 1 is wanted",
@@ -130,7 +118,7 @@ pub(crate) struct Outcome {
     /// Of every test image.
     pub(crate) errors: Vec<f64>,
     /// With a draw of z⋆ instead of its mean.
-    pub(crate) sampled: Option<PixelError>,
+    pub(crate) sampled: Option<Estimate>,
     /// (test, K)
     pub(crate) predicted: Matrix<f32>,
     /// Of q(z|y), training images.
@@ -197,13 +185,7 @@ fn baseline(method: Method, session: &mut Session<'_>) -> anyhow::Result<Option<
     let optimizer = Optimizer::new(Rule::ADAM, theta.len());
     let mut trainer = Trainer::new(theta, optimizer, args.seed);
     let bound = Bound { model: &model, views, rows: &views.train };
-    let fit = Fit {
-        epochs: args.epochs,
-        batch_size: args.batch_size,
-        rate: args.lr,
-        schedule: Schedule::Cosine { epochs: args.epochs },
-        patience: None,
-    };
+    let fit = args.fit(Schedule::Cosine { epochs: args.epochs }, None);
     let steps = Minibatches::new(views.train.len(), args.batch_size, 0).per_epoch();
     let mut watch = Watch { progress: Progress::new(0..args.epochs, steps), interrupt, method, log };
     if trainer.fit(&bound, views.train.len(), None, &fit, &mut watch)? == End::Stopped {
@@ -230,14 +212,14 @@ fn baseline(method: Method, session: &mut Session<'_>) -> anyhow::Result<Option<
 }
 
 impl Outcome {
-    pub(crate) fn error(&self) -> PixelError {
-        PixelError::of(&self.errors)
+    pub(crate) fn error(&self) -> Estimate {
+        Estimate::of(&self.errors)
     }
 
     /// How much larger this method's error is than another's, image by image.
-    pub(crate) fn excess(&self, over: &Self) -> PixelError {
+    pub(crate) fn excess(&self, over: &Self) -> Estimate {
         let differences = self.errors.iter().zip(&over.errors).map(|(a, b)| a - b);
-        PixelError::of(&differences.collect::<Vec<_>>())
+        Estimate::of(&differences.collect::<Vec<_>>())
     }
 }
 
@@ -318,7 +300,7 @@ fn gaussian_process(method: Method, session: &mut Session<'_>) -> anyhow::Result
     Ok(Some(Outcome {
         method,
         errors: views.errors(&views.test, &predicted),
-        sampled: Some(PixelError::of(&views.errors(&views.test, &sampled))),
+        sampled: Some(Estimate::of(&views.errors(&views.test, &sampled))),
         predicted,
         mu,
         log_sigma,

@@ -5,11 +5,11 @@ pub(crate) mod log;
 pub(crate) mod methods;
 
 use gpvae::Views;
-use gpvae::data::PixelError;
+use nn::Estimate;
 use nn::data::Matrix;
 
 /// The error of what needs no model: the two views next to the one wanted, blended pixel by pixel.
-pub(crate) fn blend(views: &Views) -> PixelError {
+pub(crate) fn blend(views: &Views) -> Estimate {
     let pixels = views.images.cols;
     let mut blended = vec![0.0; views.test.len() * pixels];
     for (&row, out) in views.test.iter().zip(blended.chunks_exact_mut(pixels)) {
@@ -17,5 +17,5 @@ pub(crate) fn blend(views: &Views) -> PixelError {
             out.iter_mut().zip(views.images.row(near)).for_each(|(out, &y)| *out += share * f64::from(y));
         }
     }
-    PixelError::of(&views.errors(&views.test, &Matrix::new(views.test.len(), pixels, blended)))
+    Estimate::of(&views.errors(&views.test, &Matrix::new(views.test.len(), pixels, blended)))
 }

@@ -8,7 +8,7 @@ use nn::optim::{Optimizer, Rule};
 use nn::picture::{ImageGrid, Panels};
 use nn::run::{RunFolder, result_line};
 use nn::schedule::Schedule;
-use nn::train::{Fit, Loss, Trainer};
+use nn::train::{Loss, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::{Config, Images, Vae};
 
@@ -28,13 +28,7 @@ fn train(args: &Args, data: &Mnist, config: &Config) -> anyhow::Result<Trained> 
     let theta = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
     let optimizer = Optimizer::new(Rule::ADAM, theta.len());
     let mut trainer = Trainer::new(theta, optimizer, args.run.seed);
-    let fit = Fit {
-        epochs: args.run.epochs,
-        batch_size: args.run.batch_size,
-        rate: args.run.lr,
-        schedule: Schedule::Constant,
-        patience: None,
-    };
+    let fit = args.run.fit(Schedule::Constant, None);
     let rows = args.run.rows(data.train.len());
     trainer.fit(&Images::new(&vae, &data.train.images), rows, None, &fit, &mut ())?;
     let tested: Vec<usize> = (0..args.run.rows(data.test.len())).collect();
