@@ -220,6 +220,11 @@ fn a_batch_of_none_has_no_features_and_adds_nothing() {
     let b = tape.parameter(&numbers(3, 3), [3]);
     let y = x.conv2d(w, b, 1, 1, Nonlinearity::Elu);
     assert_eq!(y.shape().dims(), [0, 3, 4, 4]);
-    let gradients = tape.backward(y.sum());
+    let (wide, c) = (y.upsample_nearest(2), tape.parameter(&numbers(4, 2), [2]));
+    assert_eq!(wide.shape().dims(), [0, 3, 8, 8]);
+    let back = wide.conv_transpose2d(w, c, 2, 1, 1, Nonlinearity::Elu);
+    assert_eq!(back.shape().dims(), [0, 2, 16, 16]);
+    let gradients = tape.backward(back.sum());
     assert_eq!((gradients.wrt(w), gradients.wrt(b)), (&[0.0; 54][..], &[0.0; 3][..]));
+    assert_eq!(gradients.wrt(c), [0.0; 2]);
 }

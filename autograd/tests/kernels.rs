@@ -288,18 +288,38 @@ fn philox_gives_the_published_words() {
 }
 
 #[test]
-fn deviates_are_box_and_muller_of_the_words_at_their_place() {
-    let (seed, step, row) = (0x0123_4567_89ab_cdef_u64, 0xfedc_ba98_7654_3210_u64, 7_u32);
-    let z = single_deviates(seed, step, row, 10, 20);
-    for (i, z) in z.iter().enumerate() {
-        let (row, column) = (row + i as u32 / 10, i % 10);
-        let counter = [column as u32 / 4, row, step as u32, (step >> 32) as u32];
-        let words = philox(counter, [seed as u32, (seed >> 32) as u32]);
-        let pair = column % 4 / 2 * 2;
-        let radius = (-2.0 * ((f64::from(words[pair]) + 0.5) / 2.0_f64.powi(32)).ln()).sqrt();
-        let angle = std::f64::consts::TAU * f64::from(words[pair + 1]) / 2.0_f64.powi(32);
-        let expected = radius * if column % 2 == 0 { angle.cos() } else { angle.sin() };
-        assert!((f64::from(*z) - expected).abs() < 2e-6, "deviate {i} is {z}, not {expected}");
+fn deviates_are_box_and_muller_of_the_words_at_their_place_within_their_bound() {
+    use std::f64::consts::TAU;
+    let (seed, first_row, row_len) = (0x0123_4567_89ab_cdef_u64, 7, 1002);
+    for step in 0xfedc_ba98_7654_3210_u64..0xfedc_ba98_7654_3210 + 100 {
+        let single = single_deviates(seed, step, first_row, row_len, 3 * row_len);
+        let double = deviates(seed, step, first_row, row_len, 3 * row_len);
+        for (i, (single, double)) in single.into_iter().zip(double).enumerate() {
+            let (row, column) = (first_row + (i / row_len) as u32, i % row_len);
+            let words = |block| {
+                let counter = [block, row, step as u32, (step >> 32) as u32];
+                philox(counter, [seed as u32, (seed >> 32) as u32])
+            };
+            let block = column as u32 / 4;
+            let (words, further, pair) = (words(block), words(block | 1 << 31), column % 4 / 2 * 2);
+            let of =
+                |u: f64, a: f64| (-2.0 * u.ln()).sqrt() * if column % 2 == 0 { a.cos() } else { a.sin() };
+            let unit = 2.0_f64.powi(-32);
+            let u = (words[pair] as f32 + 0.5) * unit as f32;
+            let a = words[pair + 1] as i32 as f32 * (TAU * unit) as f32;
+            let expected = of(u.into(), a.into());
+            let error = error_f32(single, expected);
+            assert!(error <= 3.5, "deviate {i} of step {step:x} is {single}, not {expected}: {error} ulp");
+            // In double precision the standard library's functions add an error of their own.
+            let u = (f64::from(words[pair]) + (f64::from(further[pair]) + 0.5) * unit) * unit;
+            let a = (f64::from(words[pair + 1] as i32) + f64::from(further[pair + 1]) * unit) * (TAU * unit);
+            let expected = of(u, a);
+            let error = error_f64(double, expected);
+            assert!(
+                error <= 3.5 + 1.5,
+                "deviate {i} of step {step:x} is {double}, not {expected}: {error} ulp"
+            );
+        }
     }
 }
 

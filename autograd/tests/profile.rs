@@ -2,7 +2,7 @@
 
 mod common;
 
-use autograd::{Nonlinearity, Profile, ProfileRow, Tape};
+use autograd::{Nonlinearity, Profile, ProfileRow, Tape, Var};
 use common::dirty_tape;
 
 fn row<'p>(profile: &'p Profile, operation: &str) -> &'p ProfileRow {
@@ -54,6 +54,40 @@ fn what_no_parameter_reaches_or_the_loss_does_not_use_has_no_backward_pass() {
         assert_eq!((row.bytes, row.flops), (8 * 4, 2.0));
     }
     assert!(profile.rows.iter().all(|row| row.operation != "cos"));
+}
+
+#[test]
+fn the_operations_of_convolutions_and_linear_algebra_are_those_of_their_loops() {
+    let tape = dirty_tape();
+    let zeros = |shape: &[usize]| tape.parameter(&vec![0.0; shape.iter().product()], shape);
+    // Two images of 3 channels and 5 x 4 pixels, 6 kernels of 3 x 2, stride 2, padding 1: 3 x 3 places. A transposed one
+    // has as many products as there are pixels in its input.
+    let (x, w, b) = (zeros(&[2, 3, 5, 4]), zeros(&[6, 3, 3, 2]), zeros(&[6]));
+    let features = x.conv2d(w, b, 2, 1, Nonlinearity::Identity);
+    assert_eq!(features.shape().dims(), [2, 6, 3, 3]);
+    let products = 2.0 * (2 * 6 * 3 * 3) as f64 * (3 * 3 * 2) as f64;
+    let back = features.conv_transpose2d(w, zeros(&[3]), 2, 1, 0, Nonlinearity::Identity);
+    let profile = tape.profile(back.sum());
+    let results = |y: Var<'_, f64>| y.size() as f64;
+    assert_eq!(row(&profile, "conv2d").flops, 3.0 * products + results(features));
+    assert_eq!(row(&profile, "conv_transpose2d").flops, 3.0 * products + results(back));
+
+    // n³/3 for a factor of n rows and twice as many for its adjoint; n² for a column of a solution, and as many for each
+    // adjoint.
+    let (n, count) = (5, 3);
+    let identity: Vec<f64> = (0..n * n).map(|i| f64::from(i / n == i % n)).collect();
+    let (k, z) = (tape.parameter(&identity, [n, n]), zeros(&[n, count]));
+    let cube = (n * n * n) as f64;
+    let column = (n * n * count) as f64;
+    let solution = k.cholesky().unwrap().solve_triangular(z);
+    let profile = tape.profile(solution.sum());
+    assert_eq!(row(&profile, "cholesky").flops, cube / 3.0 + 2.0 / 3.0 * cube);
+    assert_eq!(row(&profile, "solve_triangular").flops, 3.0 * column);
+    // The density factors, solves twice, and makes K⁻¹ of the factor for K̄ = ½ (α αᵀ − K⁻¹).
+    let profile = tape.profile(z.multivariate_normal_log_prob(k).unwrap());
+    let forward = cube / 3.0 + 2.0 * column;
+    let backward = (n * count) as f64 + 2.0 * cube / 3.0 + column;
+    assert_eq!(row(&profile, "multivariate_normal_log_prob").flops, forward + backward);
 }
 
 #[test]

@@ -56,6 +56,16 @@ fn the_hessian_is_symmetric_and_its_columns_are_products_with_unit_vectors() {
 }
 
 #[test]
+fn the_hessian_has_the_same_bits_on_any_number_of_threads() {
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| hessian(&point(), network))
+    };
+    let one = on(1);
+    assert!(one == on(2) && one == on(16));
+}
+
+#[test]
 fn a_quadratic_has_its_matrix_as_hessian_and_its_rows_as_jacobian() {
     let a = [4.0, 1.0, -2.0, 1.0, 3.0, 0.5, -2.0, 0.5, 5.0];
     let theta = [0.3, -1.0, 2.0];

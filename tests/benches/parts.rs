@@ -1,12 +1,15 @@
 //! What the parts of a step cost, against what the machine can do.
 //!
-//!     cargo bench -p tests --bench parts [-- products functions normals adam cholesky step]
+//!     cargo bench -p tests --bench parts [-- products functions normals adam cholesky step scalars]
 //!
-//! `SECS` is the measuring time of a line in seconds (0.1). Times are medians. The peak is the best of square products of this
+//! `SECS` is the measuring time of a line in seconds (0.1), `AUTOGRAD_VECTORS` (`baseline`, `avx2`) the vector instructions
+//! to use instead of the machine's widest. Times are medians. The peak is the best of square products of this
 //! size range in this run: what a product can reach here, not what the processor's data sheet says.
 
-use autograd::kernels::elementary;
+use std::hint::black_box;
+
 use autograd::kernels::normal::fill_standard_normal;
+use autograd::kernels::{Vectors, elementary};
 use autograd::{Mat, MatMut, Nonlinearity, Real, Tape, kernel};
 use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
@@ -19,7 +22,8 @@ fn main() {
         |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads");
     pool(1).install(|| {
         let (single, double) = (peak::<f32>(time), peak::<f64>(time));
-        println!("peak: {single:.1} GFLOP/s in f32, {double:.1} in f64, on one thread");
+        let vectors = Vectors::in_use();
+        println!("peak: {single:.1} GFLOP/s in f32, {double:.1} in f64, on one thread, with {vectors:?}");
         if wanted("products") {
             println!("W1, 64 rows: C = A B, and the products of the backward pass");
             products(time, single, &W1, 64);
@@ -36,6 +40,9 @@ fn main() {
         }
         if wanted("adam") {
             adam(time);
+        }
+        if wanted("scalars") {
+            scalars(time);
         }
         if wanted("step") {
             let mut w1 = VaeStep::w1(Nonlinearity::Relu, 128);
@@ -112,7 +119,7 @@ macro_rules! functions {
         let double = seconds($time / 2.0, || apply(&wide, &mut wide_y)).0;
         // The error of the single-precision function, against the double-precision one.
         let error = (0..1 << 20).map(|i| at(i, 1 << 20) as f32).map(|x| {
-            let (got, want) = (f64::from(x.$f()), elementary::f64::$f(f64::from(x)));
+            let (got, want) = (f64::from(elementary::f32::$f(x)), elementary::f64::$f(f64::from(x)));
             let want32 = want.abs() as f32;
             let ulp = f64::from(f32::from_bits(want32.to_bits() + 1)) - f64::from(want32);
             (got - want).abs() / ulp
@@ -140,6 +147,30 @@ fn adam(time: f64) {
         let bytes = (4 * N * (6 + shards)) as f64;
         let (ns, rate) = (median * 1e9 / N as f64, bytes * 1e-9 / median);
         println!("adam, {shards} shards of {N} parameters: {ns:.3} ns each, {rate:.0} GB/s");
+    }
+}
+
+/// Code without vectors beside vector code: on some processors the former is slow as long as the upper halves of registers
+/// hold what the latter left there.
+fn scalars(time: f64) {
+    let chain = || black_box((0..4096).fold(black_box(0.5_f32), |x, _| (x * 0.999 + 0.001).sqrt()));
+    let (x, mut y) = (vec![0.5; 4096], vec![0.0; 4096]);
+    let alone = seconds(time, || _ = chain()).0;
+    let vectors = seconds(time, || tanh(&x, &mut y)).0;
+    let both = seconds(time, || {
+        tanh(&x, &mut y);
+        chain();
+    });
+    let behind = both.0 - vectors;
+    let [alone, behind] = [alone, behind].map(|seconds| seconds * 1e6);
+    println!("scalar code {alone:.2} us, behind vector code {behind:.2} us: {:.2} x", behind / alone);
+}
+
+kernel! {
+    fn tanh(x: &[f32], y: &mut [f32]) {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = elementary::f32::tanh(x);
+        }
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use crate::Real;
 
 /// The vector instructions that loops are compiled for.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 #[repr(u8)]
-pub(crate) enum Vectors {
+pub enum Vectors {
     /// What the target has without asking.
     Baseline = 1,
     /// AVX2 and FMA.
@@ -18,13 +18,17 @@ pub(crate) enum Vectors {
 }
 
 impl Vectors {
-    /// The widest that this machine has: asked once, then one load.
+    /// The widest that this machine has, or narrower ones that the environment variable `AUTOGRAD_VECTORS` names
+    /// (`baseline`, `avx2`): found out once, then one load.
+    ///
+    /// # Panics
+    /// If the variable says anything else.
     #[inline]
-    pub(crate) fn of_this_machine() -> Self {
+    pub fn in_use() -> Self {
         static FOUND: AtomicU8 = AtomicU8::new(0);
         match FOUND.load(Ordering::Relaxed) {
             0 => {
-                let found = Self::detect();
+                let found = Self::detect().narrowed();
                 FOUND.store(found as u8, Ordering::Relaxed);
                 found
             }
@@ -46,6 +50,18 @@ impl Vectors {
         }
         Self::Baseline
     }
+
+    #[cold]
+    fn narrowed(self) -> Self {
+        let Some(wanted) = std::env::var_os("AUTOGRAD_VECTORS") else { return self };
+        let most = match wanted.to_str() {
+            Some("baseline") => Self::Baseline,
+            Some("avx2") => Self::Avx2,
+            Some("avx512") => Self::Avx512,
+            _ => panic!("AUTOGRAD_VECTORS is {wanted:?}: baseline, avx2 or avx512 is wanted"),
+        };
+        if most < self { most } else { self }
+    }
 }
 
 /// A loop whose body `kernel!` wrapped. `run` and all that it calls must be `#[inline(always)]`: what is not
@@ -58,7 +74,7 @@ pub trait Kernel<Args> {
     fn run(args: Args) -> Self::Output;
 }
 
-/// Runs `K` with the widest vector instructions of this machine.
+/// Runs `K` with the vector instructions [in use](Vectors::in_use).
 #[doc(hidden)]
 #[inline]
 pub fn dispatch<K: Kernel<Args>, Args>(args: Args) -> K::Output {
@@ -72,7 +88,7 @@ pub fn dispatch<K: Kernel<Args>, Args>(args: Args) -> K::Output {
         fn avx2<K: Kernel<Args>, Args>(args: Args) -> K::Output {
             K::run(args)
         }
-        match Vectors::of_this_machine() {
+        match Vectors::in_use() {
             // SAFETY: the machine has the features that `avx512` enables.
             Vectors::Avx512 => return unsafe { avx512::<K, Args>(args) },
             // SAFETY: as above, for `avx2`.

@@ -17,5 +17,5 @@ pub mod special;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 
-pub use dispatch::{Kernel, dispatch, fold_lanes};
+pub use dispatch::{Kernel, Vectors, dispatch, fold_lanes};
 pub use gemm::{Mat, MatMut};

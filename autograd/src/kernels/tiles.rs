@@ -2,10 +2,10 @@
 //!
 //! A general product copies both factors into an order that its inner loop likes, which pays where they are large. The
 //! products of a minibatch are not: 64 rows through 784 x 400 weights would copy every weight to use it 64 times. Here a
-//! tile of C, 8 rows by 3 vectors, stays in registers while its columns of B are read as vectors and its rows of A number
-//! by number, both where they lie. Only a B whose rows are not contiguous is copied, a panel of three vectors at a time;
-//! where that is the larger factor, as in X̄ = Ȳ Wᵀ, the transpose is computed instead, Cᵀ = Bᵀ Aᵀ, and each tile
-//! transposed as it is written.
+//! tile of C, 8 rows by 3 vectors (4 by 2 where there are only sixteen registers), stays in these while its columns of B
+//! are read as vectors and its rows of A number by number, both where they lie. Only a B whose rows are not contiguous is
+//! copied, a panel of as many vectors at a time; where that is the larger factor, as in X̄ = Ȳ Wᵀ, the transpose is computed
+//! instead, Cᵀ = Bᵀ Aᵀ, and each tile transposed as it is written.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
@@ -39,8 +39,9 @@ impl<F> Strided<F> {
 trait Lanes<F>: Copy {
     /// Numbers in a vector.
     const N: usize;
-    /// Rows of a tile, so that three vectors a row leave registers for B.
+    /// Rows of a tile and vectors in each, which leave registers for B, for a number of A and for a mask.
     const ROWS: usize;
+    const WIDTH: usize;
     /// Rows and columns that `transpose` takes.
     const BLOCK: usize;
     type Mask: Copy;
@@ -58,12 +59,13 @@ trait Lanes<F>: Copy {
 }
 
 macro_rules! lanes {
-    ($F:ty, $V:ty, n: $n:literal, rows: $rows:literal, mask: $Mask:ty = $first:expr, $splat:ident, $load:ident,
+    ($F:ty, $V:ty, n: $n:literal, tile: $rows:literal x $width:literal, mask: $Mask:ty = $first:expr, $splat:ident, $load:ident,
      $load_masked:expr, $store_masked:expr, $mul_add:ident, $block:literal $transpose:ident) => {
         // SAFETY: as the trait demands.
         impl Lanes<$F> for $V {
             const N: usize = $n;
             const ROWS: usize = $rows;
+            const WIDTH: usize = $width;
             const BLOCK: usize = $block;
             type Mask = $Mask;
 
@@ -99,13 +101,13 @@ macro_rules! lanes {
     };
 }
 
-lanes!(f32, __m512, n: 16, rows: 8, mask: __mmask16 = |n| u16::MAX >> (16 - n), _mm512_set1_ps, _mm512_loadu_ps,
+lanes!(f32, __m512, n: 16, tile: 8 x 3, mask: __mmask16 = |n| u16::MAX >> (16 - n), _mm512_set1_ps, _mm512_loadu_ps,
     |from, mask| _mm512_maskz_loadu_ps(mask, from), _mm512_mask_storeu_ps, _mm512_fmadd_ps, 8 transpose_8x8);
-lanes!(f64, __m512d, n: 8, rows: 8, mask: __mmask8 = |n| u8::MAX >> (8 - n), _mm512_set1_pd, _mm512_loadu_pd,
+lanes!(f64, __m512d, n: 8, tile: 8 x 3, mask: __mmask8 = |n| u8::MAX >> (8 - n), _mm512_set1_pd, _mm512_loadu_pd,
     |from, mask| _mm512_maskz_loadu_pd(mask, from), _mm512_mask_storeu_pd, _mm512_fmadd_pd, 4 transpose_4x4);
-lanes!(f32, __m256, n: 8, rows: 4, mask: __m256i = |n| unsafe { first_of_8(n) }, _mm256_set1_ps, _mm256_loadu_ps,
+lanes!(f32, __m256, n: 8, tile: 4 x 2, mask: __m256i = |n| unsafe { first_of_8(n) }, _mm256_set1_ps, _mm256_loadu_ps,
     |from, mask| _mm256_maskload_ps(from, mask), _mm256_maskstore_ps, _mm256_fmadd_ps, 8 transpose_8x8);
-lanes!(f64, __m256d, n: 4, rows: 4, mask: __m256i = |n| unsafe { first_of_4(n) }, _mm256_set1_pd, _mm256_loadu_pd,
+lanes!(f64, __m256d, n: 4, tile: 4 x 2, mask: __m256i = |n| unsafe { first_of_4(n) }, _mm256_set1_pd, _mm256_loadu_pd,
     |from, mask| _mm256_maskload_pd(from, mask), _mm256_maskstore_pd, _mm256_fmadd_pd, 4 transpose_4x4);
 
 #[inline(always)]
@@ -156,13 +158,13 @@ unsafe fn transpose_4x4(from: *const f64, from_row: usize, to: *mut f64, to_row:
     }
 }
 
-/// Vectors in a panel of B.
-const WIDTH: usize = 3;
-/// Room for a panel that is copied: 512 numbers a column of vectors.
-const PANEL_BYTES: usize = 512 * WIDTH * 64;
+/// Room for a panel that is copied: 512 rows of the widest.
+const PANEL_BYTES: usize = 512 * 3 * 64;
 /// The room, at the address of a vector.
 #[repr(align(64))]
 struct Panel(MaybeUninit<[u8; PANEL_BYTES]>);
+/// Numbers in the widest row of a tile.
+const ROOM: usize = 3 * 16;
 /// From so many rows of C on, copying a panel costs less than reading it out of place.
 const MANY_ROWS: usize = 256;
 
@@ -193,7 +195,7 @@ impl<F: Real> Product<F> {
         let mut room = Panel(MaybeUninit::uninit());
         let room = room.0.as_mut_ptr().cast::<F>();
         let copy = b.col != 1 || m >= MANY_ROWS;
-        let longest = if copy { PANEL_BYTES / (size_of::<F>() * WIDTH * L::N) } else { k };
+        let longest = if copy { PANEL_BYTES / (size_of::<F>() * L::WIDTH * L::N) } else { k };
         let step = k.div_ceil(k.div_ceil(longest));
         // SAFETY: the caller's promise, and every index below stays under the sizes.
         unsafe {
@@ -205,7 +207,7 @@ impl<F: Real> Product<F> {
                     let width = match (n - j).div_ceil(L::N) {
                         1 => 1,
                         2 | 4 => 2,
-                        _ => WIDTH,
+                        _ => L::WIDTH,
                     };
                     let cols = (n - j).min(width * L::N);
                     let mut panel = b.from(p, j);
@@ -322,22 +324,22 @@ impl<F: Real> Tile<F> {
                 }
                 return;
             }
-            let mut room = [[MaybeUninit::<F>::uninit(); WIDTH * 16]; R];
+            let mut room = [[MaybeUninit::<F>::uninit(); ROOM]; R];
             let from = room.as_mut_ptr().cast::<F>();
             for (i, sums) in sums.iter().enumerate() {
                 for (v, &sum) in sums.iter().enumerate() {
-                    sum.mul_add(alpha, zero).store_masked(from.add(i * WIDTH * 16 + v * L::N), all);
+                    sum.mul_add(alpha, zero).store_masked(from.add(i * ROOM + v * L::N), all);
                 }
             }
             let blocks = if R.is_multiple_of(L::BLOCK) && beta == F::ZERO { cols / L::BLOCK } else { 0 };
             for j in (0..blocks * L::BLOCK).step_by(L::BLOCK) {
                 for i in (0..R).step_by(L::BLOCK) {
-                    L::transpose(from.add(i * WIDTH * 16 + j), WIDTH * 16, to.add(j * row + i), row);
+                    L::transpose(from.add(i * ROOM + j), ROOM, to.add(j * row + i), row);
                 }
             }
             for j in blocks * L::BLOCK..cols {
                 for i in 0..R {
-                    let (sum, to) = (*from.add(i * WIDTH * 16 + j), to.add(j * row + i));
+                    let (sum, to) = (*from.add(i * ROOM + j), to.add(j * row + i));
                     *to = if beta == F::ZERO { sum } else { sum + beta * *to };
                 }
             }
@@ -365,7 +367,7 @@ macro_rules! compile {
                 }
                 // SAFETY: the caller's, and each is called where its instructions were found.
                 unsafe {
-                    match Vectors::of_this_machine() {
+                    match Vectors::in_use() {
                         Vectors::Avx512 => wide(self),
                         Vectors::Avx2 => narrow(self),
                         Vectors::Baseline => return false,
@@ -443,10 +445,10 @@ mod tests {
             unsafe { product.run::<L>() }
         }
         let mut runs: Vec<unsafe fn(Product<F>)> = Vec::new();
-        if Vectors::of_this_machine() == Vectors::Avx512 {
+        if Vectors::in_use() == Vectors::Avx512 {
             runs.push(wide::<F, W>);
         }
-        if Vectors::of_this_machine() != Vectors::Baseline {
+        if Vectors::in_use() != Vectors::Baseline {
             runs.push(narrow::<F, N>);
         }
         runs
