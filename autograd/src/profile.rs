@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::list::{Kind, Place};
+use crate::list::{Kind, Node, Place};
 use crate::{Inputs, Real, Shape, Tape, Var};
 
 /// What one forward and one backward pass cost, by operation: see [`Tape::profile`]. It prints as a table.
@@ -89,20 +89,29 @@ impl<F: Real> Tape<F> {
     ///
     /// Recording takes no times: both passes are run again, each once to warm up and once by the clock, forward on a copy
     /// of the values, backward into adjoints of their own. Nothing on the tape changes. Reading the clock takes some 30 ns:
-    /// what takes less is better judged by a loop over many steps.
+    /// what takes less is better judged by a loop over many steps. What was recorded on a θ that
+    /// [`value_and_grad`](Tape::value_and_grad) has let go is left out.
     ///
     /// # Panics
-    /// If `loss` is not a scalar.
+    /// If `loss` is not a scalar, or lies on another tape.
     #[track_caller]
     pub fn profile(&self, loss: Var<'_, F>) -> Profile {
+        assert!(std::ptr::eq(self, loss.tape()), "profile: the loss lies on another tape");
         assert!(loss.size() == 1, "profile: {}: the loss must be a scalar", loss.shape());
         let list = self.list.borrow();
         let nodes = &list.nodes[..=loss.index()];
+        let is_gone = |node: &Node<F>| {
+            let mut inputs = list.edges[node.inputs.clone()].iter().map(|&i| list.nodes[i as usize].value);
+            inputs.any(|value| matches!(value, Place::Shared(vector, _) if list.shared[vector].is_none()))
+        };
         let (mut values, mut times) = (list.values[..list.used].to_vec(), Vec::new());
         for _warm_up_and_measurement in 0..2 {
             times = vec![(Duration::ZERO, None); nodes.len()];
             for (node, (forward, _)) in nodes.iter().zip(&mut times) {
-                let (Kind::Op(op), Place::Tape(start)) = (&node.kind, node.value) else { continue };
+                let (Kind::Op(op), Place::Tape(start), false) = (&node.kind, node.value, is_gone(node))
+                else {
+                    continue;
+                };
                 let (read, write) = values.split_at_mut(start);
                 let (y, aux) = write[..node.shape.size() + node.aux].split_at_mut(node.shape.size());
                 let clock = Instant::now();
@@ -118,7 +127,7 @@ impl<F: Real> Tape<F> {
         }
         let mut rows: Vec<ProfileRow> = Vec::new();
         for (node, (forward, backward)) in nodes.iter().zip(times) {
-            let Kind::Op(op) = &node.kind else { continue };
+            let (Kind::Op(op), false) = (&node.kind, is_gone(node)) else { continue };
             let inputs: Vec<_> =
                 list.edges[node.inputs.clone()].iter().map(|&i| &list.nodes[i as usize]).collect();
             let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape).collect();

@@ -53,7 +53,7 @@ pub trait Real:
     fn sqrt(self) -> Self;
     /// xⁿ by repeated squaring
     fn powi(self, n: i32) -> Self;
-    /// xᶜ = e^(c ln x) for x ≥ 0, else NaN; x⁰ = 1 for every x
+    /// xᶜ = e^(c ln x) for x ≥ 0, else NaN; x⁰ = 1 for every x. The error is that of ln x, |c ln x| times as large.
     fn powf(self, c: Self) -> Self;
     /// eˣ
     fn exp(self) -> Self;
@@ -63,9 +63,9 @@ pub trait Real:
     fn ln(self) -> Self;
     /// ln(1 + x), without cancellation near 0
     fn ln_1p(self) -> Self;
-    /// sin x
+    /// sin x; NaN where |x| is beyond 2²⁷, in double precision 2²⁴
     fn sin(self) -> Self;
-    /// cos x
+    /// cos x; NaN where |x| is beyond 2²⁷, in double precision 2²⁴
     fn cos(self) -> Self;
     /// tanh x
     fn tanh(self) -> Self;
@@ -83,7 +83,7 @@ pub trait Real:
     /// C ← α A B + β C. Where β = 0, C is written without being read.
     ///
     /// # Panics
-    /// If the sizes disagree or a matrix reaches beyond its slice.
+    /// If the sizes disagree or a matrix reaches beyond its slice, or if β carries a derivative.
     fn gemm(alpha: Self, a: Mat<'_, Self>, b: Mat<'_, Self>, beta: Self, c: MatMut<'_, Self>);
 }
 

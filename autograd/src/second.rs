@@ -53,6 +53,8 @@ pub fn hessian<F: Real>(
     theta: &[F],
     f: impl for<'t> Fn(&'t Tape<Dual<F>>, Var<'t, Dual<F>>) -> Var<'t, Dual<F>> + Sync,
 ) -> Vec<F> {
+    // Here, and not in a worker thread.
+    assert!(jvp(theta, theta, &f).0.len() == 1, "hessian: the value must be a scalar");
     let mut rows = vec![F::ZERO; theta.len() * theta.len()];
     let each = rows.par_chunks_mut(theta.len().max(1)).enumerate();
     each.for_each_init(Tape::new, |tape, (i, row)| {

@@ -138,8 +138,9 @@ impl<F: Real> Tape<F> {
     pub(crate) fn view(&self, x: Var<'_, F>, start: usize, shape: Shape) -> Var<'_, F> {
         let list = &mut *self.list.borrow_mut();
         let node = &list.nodes[x.index()];
-        let (size, end) = (node.shape.size(), start + shape.size());
-        assert!(end <= size, "view: {}: elements {start}..{end} of {size}", node.shape);
+        let (size, length) = (node.shape.size(), shape.size());
+        let fits = start.checked_add(length).is_some_and(|end| end <= size);
+        assert!(fits, "view: {}: {length} elements from {start} on, of {size}", node.shape);
         let (value, adjoint) = (node.value.shifted(start), node.adjoint.map(|at| at + start));
         list.edges.push(x.index() as u32);
         let inputs = list.edges.len() - 1..list.edges.len();

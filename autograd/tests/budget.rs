@@ -1,10 +1,10 @@
 //! The engine stays small enough to be read in an evening, and an operation in a minute.
 //!
 //! The *engine* is what a reader must follow to know how a tape works: all but `ops`, `kernels`, `gradcheck`, and the two
-//! that only look at a tape from outside, `diagnose` and `profile`. It has one limit, since it is read as a whole. *Operations* are read one at a time, each on its own: a new one makes none of the
-//! others harder to read, so what is limited is their length on average, not their number. Not counted are blank lines,
-//! comments and docs, unit tests, the checks (`gradcheck` and each operation's cases), and the kernels (the folder, and the
-//! loops over slices inside `kernel!`).
+//! that only look at a tape from outside, `diagnose` and `profile`. It has one limit, since it is read as a whole.
+//! *Operations* are read one at a time, each on its own: a new one makes none of the others harder to read, so what is
+//! limited is their length on average, not their number. Not counted are blank lines, comments and docs, unit tests, the
+//! checks (`gradcheck` and each operation's cases), and the kernels (the folder, and the loops over slices inside `kernel!`).
 
 use std::path::{Path, PathBuf};
 

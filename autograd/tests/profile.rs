@@ -91,6 +91,16 @@ fn the_operations_of_convolutions_and_linear_algebra_are_those_of_their_loops() 
 }
 
 #[test]
+fn what_was_recorded_on_a_vector_that_was_let_go_is_left_out() {
+    let mut tape = dirty_tape();
+    tape.value_and_grad(&vec![1.0, 2.0].into(), |_, theta| theta.exp().sum());
+    let x = tape.parameter(&[3.0, 4.0], [2]);
+    let profile = tape.profile(x.sin().sum());
+    assert_eq!(row(&profile, "sin").calls, 1);
+    assert!(profile.rows.iter().all(|row| row.operation != "exp"));
+}
+
+#[test]
 fn it_prints_as_a_table_with_a_total() {
     let tape = Tape::<f32>::new();
     let x = tape.parameter(&[0.5; 64 * 64], [64, 64]);

@@ -146,3 +146,9 @@ proptest! {
         }
     }
 }
+
+#[test]
+#[should_panic(expected = "hessian: the value must be a scalar")]
+fn the_hessian_is_of_a_scalar() {
+    hessian(&[1.0, 2.0], |_, x| x.exp());
+}

@@ -114,7 +114,8 @@ fn movements_name_what_is_out_of_range() {
     misuse!(x.rows(1..3) => "rows: [2, 3]: no rows 1..3");
     misuse!(x.rows(reversed.clone()) => "rows: [2, 3]: no rows 2..1");
     misuse!(s.rows(0..0) => "rows: []: no rows 0..0");
-    misuse!(x.view(4, [3]) => "view: [2, 3]: elements 4..7 of 6");
+    misuse!(x.view(4, [3]) => "view: [2, 3]: 3 elements from 4 on, of 6");
+    misuse!(x.view(usize::MAX, [2]) => format!("view: [2, 3]: 2 elements from {} on, of 6", usize::MAX));
     misuse!(x.reshape([2, 2]) => "reshape: [2, 3] to [2, 2]: sizes 6 and 4 differ");
 }
 

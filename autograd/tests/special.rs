@@ -245,6 +245,8 @@ fn equal_maxima_share_the_gradient() {
     assert!(tape.parameter(&[], [0, 2]).max_axis(1).to_vec().is_empty());
 
     // Along a direction, too, equal ones count alike.
+    let masked = jvp(&[2.0, 2.0, f64::NEG_INFINITY], &[1.0, 3.0, 9.0], |_, x| x.maximum());
+    assert_eq!(masked, (vec![2.0], vec![2.0]));
     let tangent = jvp(&[2.0, 2.0, 1.0], &[1.0, 3.0, 9.0], |_, x| x.maximum());
     assert_eq!(format!("{tangent:?}"), format!("{:?}", (vec![2.0], vec![2.0])));
 }

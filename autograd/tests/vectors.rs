@@ -86,14 +86,11 @@ fn told(vectors: &str) -> (bool, String) {
 
 #[test]
 fn narrower_vectors_pass_the_same_checks_and_give_the_same_bits() {
-    let here = Vectors::in_use();
-    for (name, vectors) in
-        [("baseline", Vectors::Baseline), ("avx2", Vectors::Avx2), ("avx512", Vectors::Avx512)]
-    {
-        let used = if vectors < here { vectors } else { here };
+    let narrower = [("baseline", Vectors::Baseline), ("avx2", Vectors::Avx2)];
+    for (name, vectors) in narrower.into_iter().filter(|(_, vectors)| *vectors < Vectors::in_use()) {
         let (success, said) = told(name);
         assert!(success, "{name}: {said}");
-        assert!(said.contains(&format!("{used:?} {:x}", digest())), "{name}: {said}");
+        assert!(said.contains(&format!("{vectors:?} {:x}", digest())), "{name}: {said}");
     }
 }
 

@@ -3,10 +3,12 @@
 //!     cargo bench -p tests --bench parts [-- products functions normals adam cholesky step scalars]
 //!
 //! `SECS` is the measuring time of a line in seconds (0.1), `AUTOGRAD_VECTORS` (`baseline`, `avx2`) the vector instructions
-//! to use instead of the machine's widest. Times are medians. The peak is the best of square products of this
+//! to use instead of the machine's widest; under `baseline` products are those of `matrixmultiply`, which uses what it finds.
+//! Times are medians. The peak is the best of square products of this
 //! size range in this run: what a product can reach here, not what the processor's data sheet says.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use autograd::kernels::normal::fill_standard_normal;
 use autograd::kernels::{Vectors, elementary};
@@ -113,8 +115,8 @@ macro_rules! functions {
             }
         }
         let at = |i: usize, n: usize| $from + ($to - $from) * i as f64 / n as f64;
-        let (x, wide): (Vec<f32>, Vec<f64>) = (0..1024).map(|i| (at(i, 1024) as f32, at(i, 1024))).unzip();
-        let (mut y, mut wide_y) = (vec![0f32; 1024], vec![0f64; 1024]);
+        let (x, wide): (Vec<f32>, Vec<f64>) = (0..4096).map(|i| (at(i, 4096) as f32, at(i, 4096))).unzip();
+        let (mut y, mut wide_y) = (vec![0f32; 4096], vec![0f64; 4096]);
         let single = seconds($time / 2.0, || apply(&x, &mut y)).0;
         let double = seconds($time / 2.0, || apply(&wide, &mut wide_y)).0;
         // The error of the single-precision function, against the double-precision one.
@@ -126,7 +128,7 @@ macro_rules! functions {
         });
         println!(
             "{:<9} f32 {:>6.2} ns  f64 {:>6.2} ns  error in f32 at most {:.2} ulp over [{}, {}]",
-            stringify!($f), single * 1e9 / 1024.0, double * 1e9 / 1024.0, error.fold(0.0, f64::max), $from, $to
+            stringify!($f), single * 1e9 / 4096.0, double * 1e9 / 4096.0, error.fold(0.0, f64::max), $from, $to
         );
     })*};
 }
@@ -182,9 +184,10 @@ fn cholesky(time: f64, threads: usize) {
             (0..n).for_each(|j| a[i * n + j] = (-((i as f64 - j as f64) / 20.0).powi(2)).exp())
         });
         (0..n).for_each(|i| a[i * n + i] += 0.5);
+        let a = Arc::new(a);
         let factor = seconds(time, || {
             tape.clear();
-            tape.constant(&a, [n, n]).cholesky().expect("the matrix is positive definite");
+            tape.shared_constant(&a, [n, n]).cholesky().expect("the matrix is positive definite");
         });
         let rate = 1e-9 * (n as f64).powi(3) / 3.0 / factor.0;
         print!("cholesky {n:>4}, {threads} threads {:>9.2} ms {rate:>6.1} GFLOP/s", factor.0 * 1e3);

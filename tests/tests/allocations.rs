@@ -5,6 +5,7 @@
 use std::alloc::System;
 
 use autograd::Nonlinearity;
+use autograd::kernels::Vectors;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tests::workloads::{TinyStep, VaeStep};
 
@@ -25,11 +26,7 @@ fn allocations(mut step: impl FnMut() -> f64) -> usize {
 fn from_the_third_step_on_a_step_allocates_packing_buffers_and_attributes_only() {
     // One shard: no other thread is involved. Four dense layers are 4 products forward, 4 for dW, and 3 for dX (none for the
     // images); where the processor has the vectors of the product's own tiles, these read their factors where they lie.
-    #[cfg(target_arch = "x86_64")]
-    let packed = !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"));
-    #[cfg(not(target_arch = "x86_64"))]
-    let packed = true;
-    let buffers = if packed { 4 + 4 + 3 } else { 0 };
+    let buffers = if Vectors::in_use() == Vectors::Baseline { 4 + 4 + 3 } else { 0 };
     // Attributes: the bound of log σ.
     let mut w1 = VaeStep::w1(Nonlinearity::Relu, 32);
     assert_eq!(allocations(|| w1.step()), buffers + 1);

@@ -19,7 +19,8 @@ pub enum Vectors {
 
 impl Vectors {
     /// The widest that this machine has, or narrower ones that the environment variable `AUTOGRAD_VECTORS` names
-    /// (`baseline`, `avx2`): found out once, then one load.
+    /// (`baseline`, `avx2`): found out once, then one load. Products of other sizes than a minibatch's are left to
+    /// `matrixmultiply`, which finds out for itself and heeds no variable.
     ///
     /// # Panics
     /// If the variable says anything else.
@@ -39,7 +40,7 @@ impl Vectors {
     }
 
     #[cold]
-    fn detect() -> Self {
+    pub(super) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             let wide = is_x86_feature_detected!("avx512f")

@@ -220,9 +220,9 @@ macro_rules! product {
 product!(sgemm, f32);
 product!(dgemm, f64);
 
-/// (C + Ċ ε) ← (α + α̇ ε) (A + Ȧ ε) (B + Ḃ ε) + (β + β̇ ε) (C + Ċ ε), by three products of strided plain matrices:
+/// (C + Ċ ε) ← (α + α̇ ε) (A + Ȧ ε) (B + Ḃ ε) + β (C + Ċ ε), by three products of strided plain matrices, or four:
 ///
-/// Ċ ← α A Ḃ + β Ċ + β̇ C,   Ċ ← Ċ + α Ȧ B + α̇ A B,   C ← α A B + β C
+/// Ċ ← α A Ḃ + β Ċ,   Ċ ← Ċ + α Ȧ B + α̇ A B,   C ← α A B + β C
 pub(crate) fn dual_gemm<F: Real>(
     alpha: Dual<F>,
     a: Mat<'_, Dual<F>>,

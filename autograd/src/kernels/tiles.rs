@@ -3,8 +3,8 @@
 //! A general product copies both factors into an order that its inner loop likes, which pays where they are large. The
 //! products of a minibatch are not: 64 rows through 784 x 400 weights would copy every weight to use it 64 times. Here a
 //! tile of C, 8 rows by 3 vectors (4 by 2 where there are only sixteen registers), stays in these while its columns of B
-//! are read as vectors and its rows of A number by number, both where they lie. Only a B whose rows are not contiguous is
-//! copied, a panel of as many vectors at a time; where that is the larger factor, as in X̄ = Ȳ Wᵀ, the transpose is computed
+//! are read as vectors and its rows of A number by number, both where they lie. Only a B that many rows of A want, or whose
+//! rows are not contiguous, is copied, a panel of as many vectors at a time; where the latter is the larger factor, as in X̄ = Ȳ Wᵀ, the transpose is computed
 //! instead, Cᵀ = Bᵀ Aᵀ, and each tile transposed as it is written.
 #![allow(unsafe_code)]
 
@@ -445,10 +445,10 @@ mod tests {
             unsafe { product.run::<L>() }
         }
         let mut runs: Vec<unsafe fn(Product<F>)> = Vec::new();
-        if Vectors::in_use() == Vectors::Avx512 {
+        if Vectors::detect() == Vectors::Avx512 {
             runs.push(wide::<F, W>);
         }
-        if Vectors::in_use() != Vectors::Baseline {
+        if Vectors::detect() != Vectors::Baseline {
             runs.push(narrow::<F, N>);
         }
         runs
@@ -469,7 +469,7 @@ mod tests {
 
     #[test]
     fn panels_are_copied_in_pieces() {
-        for size in [(300, 600, 50), (9, 1100, 70), (70, 1100, 9)] {
+        for size in [(300, 600, 50), (9, 1100, 70), (70, 1100, 9), (300, 1700, 20)] {
             for transposed in [(false, false), (false, true), (true, false), (true, true)] {
                 check(&runs::<f32, __m512, __m256>(), size, transposed, (1.0, 0.0), 0);
                 check(&runs::<f64, __m512d, __m256d>(), size, transposed, (1.0, 1.0), 1);

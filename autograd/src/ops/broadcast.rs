@@ -220,6 +220,7 @@ operators! {
     Add add |x, c| x.shift(c);
     Sub sub |x, c| x.shift(-c);
     Mul mul |x, c| x.scale(c);
+    // By 1/c: one multiplication each, an ulp more, and an error where c is subnormal.
     Div div |x, c| x.scale(F::ONE / c);
 }
 

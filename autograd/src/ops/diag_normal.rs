@@ -382,8 +382,15 @@ impl<F: Real> Var<'_, F> {
     }
 
     /// Packed rows whose log σ are bounded smoothly: see [`BoundLogSigma`].
+    ///
+    /// # Panics
+    /// If the bound is not a positive number.
     #[track_caller]
     pub fn bound_log_sigma(self, bound: F) -> Self {
+        assert!(
+            bound > F::ZERO && bound.is_finite(),
+            "bound_log_sigma: {bound}: a positive number is wanted"
+        );
         self.tape().apply(BoundLogSigma { bound }, &[self])
     }
 }

@@ -215,12 +215,13 @@ elementwise! {
     Elu elu on -2.0..2.0, |x| if x > F::ZERO { x } else { x.exp_m1() },
         |_, y| if y > F::ZERO { F::ONE } else { y + F::ONE };
 
-    /// y = x Φ(x) = x (1 + erf(x/√2)) / 2, with the normal distribution Φ itself,   dy/dx = Φ(x) + x φ(x);   NaN at −∞.
+    /// y = x Φ(x) = x (1 + erf(x/√2)) / 2, with the normal distribution Φ itself,   dy/dx = Φ(x) + x φ(x);   NaN at −∞,
+    /// the slope at ∞ too.
     /// The error is relative to x where Φ(x) is tiny.
     Gelu gelu on -3.0..3.0, |x| x * normal_cdf(x),
         |x, _| normal_cdf(x) + x * F::from_f64(0.5 * FRAC_1_SQRT_2 * FRAC_2_SQRT_PI) * (F::from_f64(-0.5) * x * x).exp();
 
-    /// y = x σ(x),   dy/dx = σ(x) + y (1 − σ(x));   NaN at −∞
+    /// y = x σ(x),   dy/dx = σ(x) + y (1 − σ(x));   NaN at −∞, the slope at ∞ too
     Silu silu on -3.0..3.0, |x| x * x.sigmoid(), |x, y| x.sigmoid() + y * (-x).sigmoid();
 
     /// y = min(max(x, low), high), low ≤ high;   dy/dx = 1 for low ≤ x ≤ high (so that a parameter on a bound can leave

@@ -61,7 +61,7 @@ catalogue! {
     Broadcast<Add>, Broadcast<Sub>, Broadcast<Mul>, Broadcast<Div>, Broadcast<Max>, Broadcast<Min>, Broadcast<Pow>,
     Sum<All>, Mean<All>, LogSumExp<All>, Softmax<All>, LogSoftmax<All>, Maximum<All>, CumulativeSum<All>,
     Sum<usize>, Mean<usize>, LogSumExp<usize>, Softmax<usize>, LogSoftmax<usize>, Maximum<usize>, CumulativeSum<usize>,
-    MatMul<false, false>, MatMul<false, true>, MatMul<true, false>,
+    MatMul<false, false>, MatMul<false, true>, MatMul<true, false>, MatMul<true, true>,
     Dense<Identity>, Dense<Relu>, Dense<LeakyRelu<F>>, Dense<Elu>, Dense<Tanh>, Dense<Sigmoid>, Dense<Softplus>,
     Cholesky, MultivariateNormalLogProb,
     SolveTriangular<false, false>, SolveTriangular<false, true>,

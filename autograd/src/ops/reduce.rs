@@ -234,7 +234,7 @@ kernel! {
 /// m = max xᵢ and Σ e^(xᵢ − m), along the axis. Kept apart: where m is large, m + ln Σ has no digits left for ln Σ.
 #[inline(always)]
 fn max_and_sum<F: Real>(view: View, run: usize, x: &[F]) -> (F, F) {
-    let mut max = -(F::ONE / F::ZERO);
+    let mut max = F::from_f64(f64::NEG_INFINITY);
     for i in view.along(run) {
         max = if x[i] > max { x[i] } else { max };
     }
@@ -321,7 +321,8 @@ kernel! {
         for (run, y) in y.iter_mut().enumerate() {
             let (max, ties) = max_and_ties(view, run, x);
             // 0 in value; what it carries is the mean of what equal numbers carry, as the adjoint has it.
-            let mean: F = view.along(run).map(|i| at_top(x[i], max) * (x[i] - max)).sum::<F>() / ties;
+            let carried = |i: usize| if x[i] < max { F::ZERO } else { x[i] - max };
+            let mean = view.along(run).map(carried).sum::<F>() / ties;
             *y = if mean.is_finite() { max + mean } else { max };
         }
     }
@@ -341,7 +342,7 @@ kernel! {
 /// max xᵢ, NaN if one is, and how many are equal to it, along the axis.
 #[inline(always)]
 fn max_and_ties<F: Real>(view: View, run: usize, x: &[F]) -> (F, F) {
-    let mut max = -(F::ONE / F::ZERO);
+    let mut max = F::from_f64(f64::NEG_INFINITY);
     for i in view.along(run) {
         max = if x[i] > max {
             x[i]
