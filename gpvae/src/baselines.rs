@@ -6,18 +6,14 @@
 
 use std::sync::Arc;
 
-use autograd::{Real, Tape, Var};
+use autograd::{Real, Var};
 use nn::data::Matrix;
 use nn::density::Normal;
 use nn::train::{Batch, Objective};
-use nn::{Init, Layout, Slot};
-use rayon::prelude::*;
+use nn::{Init, Layout, Slot, map_rows};
 
 use crate::Networks;
 use crate::data::Views;
-
-/// Rows that are computed at a time, so that memory does not grow with the data.
-const ROWS: usize = 64;
 
 /// A variational autoencoder of images, p(y|z) = N(g(z), σ²I) and z ~ N(0, I); conditional if its networks are. Its σ is
 /// learned.
@@ -88,7 +84,7 @@ impl Autoencoder {
         let images = views.images.select(rows).map(|pixel| F::from_f64(f64::from(pixel)));
         let c = self.is_conditional().then(|| views.conditions(rows));
         let latent = self.networks.latent();
-        let packed = by_rows(theta, &beside(&images, c.as_ref()), 2 * latent, |theta, y| {
+        let packed = map_rows(theta, &beside(&images, c.as_ref()), 2 * latent, |theta, y| {
             self.networks.encode(theta, y).packed
         });
         let (mu, log_sigma): (Vec<_>, Vec<_>) = (0..latent).map(|i| (i, latent + i)).unzip();
@@ -127,7 +123,7 @@ impl Autoencoder {
         }
         let z = Matrix::new(wanted.len(), mu.cols, z);
         let c = self.is_conditional().then(|| views.conditions(wanted));
-        by_rows(theta, &beside(&z, c.as_ref()), views.images.cols, |theta, z| self.networks.decode(theta, z))
+        map_rows(theta, &beside(&z, c.as_ref()), views.images.cols, |theta, z| self.networks.decode(theta, z))
     }
 }
 
@@ -175,22 +171,4 @@ fn beside<F: Real>(x: &Matrix<F>, c: Option<&Matrix<f32>>) -> Matrix<F> {
     let Some(c) = c else { return x.clone() };
     let row = |i| x.row(i).iter().copied().chain(c.row(i).iter().map(|&c| F::from_f64(f64::from(c))));
     Matrix::new(x.rows, x.cols + c.cols, (0..x.rows).flat_map(row).collect())
-}
-
-/// A function of θ and rows, computed in chunks without gradients.
-fn by_rows<F: Real>(
-    theta: &Arc<Vec<F>>,
-    x: &Matrix<F>,
-    width: usize,
-    f: impl for<'t> Fn(Var<'t, F>, Var<'t, F>) -> Var<'t, F> + Sync,
-) -> Matrix<F> {
-    let mut out = vec![F::ZERO; x.rows * width];
-    let chunks = out.par_chunks_mut(ROWS * width).zip(x.values.par_chunks(ROWS * x.cols));
-    chunks.for_each_init(Tape::new, |tape, (out, rows)| {
-        tape.clear();
-        let theta = tape.shared_constant(theta, [theta.len()]);
-        f(theta, tape.constant(rows, [rows.len() / x.cols, x.cols])).with(|y| out.copy_from_slice(y));
-        tape.clear();
-    });
-    Matrix::new(x.rows, width, out)
 }

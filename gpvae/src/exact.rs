@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use autograd::{NotPositiveDefinite, Real, Tape};
+use nn::map_row_numbers;
 use nn::noise::Noise;
 use rayon::prelude::*;
 
@@ -74,22 +75,15 @@ impl<P: Prior> GpVae<P> {
         noise: Option<Noise>,
     ) -> Vec<F> {
         let latent = self.networks.latent();
-        let mut z = vec![F::ZERO; samples.len() * latent];
-        z.par_chunks_mut(ROWS * latent).enumerate().for_each_init(Tape::new, |tape, (chunk, out)| {
-            tape.clear();
-            let first = chunk * ROWS;
-            let rows: Vec<usize> = (first..first + out.len() / latent).collect();
-            let theta = tape.shared_constant(theta, [theta.len()]);
+        let z = map_row_numbers(theta, samples.len(), latent, |theta, at| {
+            let rows: Vec<usize> = at.clone().collect();
             let (_, q) = self.encode_rows(theta, samples, &rows);
-            let z = match noise {
-                None => q.mu(),
-                Some(noise) => q.sample_with(
-                    tape.constant_with([rows.len(), latent], |out| noise.skip(first).normal(0, latent, out)),
-                ),
-            };
-            z.with(|z| out.copy_from_slice(z));
+            let Some(noise) = noise else { return q.mu() };
+            let noise = noise.skip(at.start);
+            let eps = theta.tape().constant_with([rows.len(), latent], |out| noise.normal(0, latent, out));
+            q.sample_with(eps)
         });
-        z
+        z.values.to_vec()
     }
 
     /// log p(Z | X, W) in f64, with its gradients in θ and Z.

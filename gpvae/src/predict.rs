@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use autograd::{Real, Tape, Var};
+use autograd::{Real, Tape};
 use nn::data::Matrix;
 use nn::noise::Noise;
-use rayon::prelude::*;
+use nn::{map_row_numbers, map_rows};
 
 use crate::prior::Prior;
 use crate::{GpVae, GpVaeError, Places, Samples};
-
-/// Rows that are computed at a time.
-const ROWS: usize = 128;
 
 /// Noise of the draws of z⋆, apart from that of Z, which is numbered from 0.
 const NEW: usize = 1 << 23;
@@ -39,7 +36,7 @@ impl<P: Prior> GpVae<P> {
     pub fn codes<F: Real>(&self, theta: &Arc<Vec<F>>, samples: &Samples<F>) -> [Matrix<F>; 2] {
         let rows: Vec<usize> = (0..samples.len()).collect();
         let width = 2 * self.networks.latent();
-        let packed = self.by_rows(theta, rows.len(), width, |theta, at| {
+        let packed = map_row_numbers(theta, rows.len(), width, |theta, at| {
             self.encode_rows(theta, samples, &rows[at]).1.packed
         });
         let columns: Vec<usize> = (0..width).collect();
@@ -54,10 +51,7 @@ impl<P: Prior> GpVae<P> {
     #[track_caller]
     pub fn decode_rows<F: Real>(&self, theta: &Arc<Vec<F>>, z: &Matrix<F>) -> Matrix<F> {
         assert!(z.cols == self.networks.latent(), "decode_rows: [{}, {}]", z.rows, z.cols);
-        self.by_rows(theta, z.rows, self.networks.pixels(), |theta, at| {
-            let z = theta.tape().constant(&z.values[at.start * z.cols..at.end * z.cols], [at.len(), z.cols]);
-            self.networks.decode(theta, z)
-        })
+        map_rows(theta, z, self.networks.pixels(), |theta, z| self.networks.decode(theta, z))
     }
 
     /// p(z⋆ | x⋆, w⋆, Z) at new places, Z the means of q(Z|Y) (lecture 003, "Predictive posterior sampling": the
@@ -157,23 +151,5 @@ impl<P: Prior> GpVae<P> {
         }
         let matrix = |values| Matrix::new(at.len(), pixels, values);
         Ok(Predictive { mean: matrix(mean), variance: matrix(variance) })
-    }
-
-    /// `f` of a range of rows on a tape, chunk by chunk, (rows, width).
-    fn by_rows<F: Real>(
-        &self,
-        theta: &Arc<Vec<F>>,
-        rows: usize,
-        width: usize,
-        f: impl for<'t> Fn(Var<'t, F>, std::ops::Range<usize>) -> Var<'t, F> + Sync,
-    ) -> Matrix<F> {
-        let mut values = vec![F::ZERO; rows * width];
-        values.par_chunks_mut(ROWS * width).enumerate().for_each_init(Tape::new, |tape, (chunk, out)| {
-            tape.clear();
-            let first = chunk * ROWS;
-            let y = f(tape.shared_constant(theta, [theta.len()]), first..first + out.len() / width);
-            y.with(|y| out.copy_from_slice(y));
-        });
-        Matrix::new(rows, width, values)
     }
 }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use autograd::{Tape, Var};
+use autograd::Var;
 use nn::data::{LabelledImages, embedded, mnist, split};
 use nn::density::{Bernoulli, Categorical};
 use nn::optim::{Optimizer, Rule};
@@ -21,7 +21,7 @@ use nn::picture::{Figure, ImageGrid, Panels};
 use nn::run::{Defaults, Run, RunArgs, result_line, whole};
 use nn::schedule::Schedule;
 use nn::train::{Batch, End, Loss, Objective, Trainer};
-use nn::{Layout, Mlp, Nonlinearity};
+use nn::{Layout, Mlp, Nonlinearity, map_rows};
 use rand::{SeedableRng, rngs::StdRng};
 
 /// Tells handwritten digits apart and shows which it confuses
@@ -162,15 +162,8 @@ fn classify(args: &Args) -> anyhow::Result<()> {
 
 /// The class of each image.
 fn predict(network: &Mlp, theta: &Arc<Vec<f32>>, set: &LabelledImages) -> Vec<usize> {
-    let (mut tape, cols) = (Tape::new(), set.images.cols);
-    let mut classes = Vec::with_capacity(set.len());
-    for images in set.images.values.chunks(1000 * cols) {
-        tape.clear();
-        let theta = tape.shared_constant(theta, [theta.len()]);
-        let logits = network.apply(theta, tape.constant(images, [images.len() / cols, cols]));
-        logits.with(|logits| classes.extend(logits.chunks_exact(CLASSES).map(largest)));
-    }
-    classes
+    let logits = map_rows(theta, &set.images, CLASSES, |theta, x| network.apply(theta, x));
+    (0..set.len()).map(|i| largest(logits.row(i))).collect()
 }
 
 fn draw(

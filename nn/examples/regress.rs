@@ -21,7 +21,7 @@ use nn::picture::{Figure, Panels};
 use nn::run::{Defaults, Run, RunArgs, result_line, whole};
 use nn::schedule::Schedule;
 use nn::train::{Batch, End, Objective, Trainer};
-use nn::{Layout, Mlp};
+use nn::{Layout, Mlp, map_rows};
 use rand::{SeedableRng, rngs::StdRng};
 
 /// Predicts how diabetes goes on, by a network and by least squares
@@ -154,9 +154,7 @@ fn regress(args: &Args) -> anyhow::Result<()> {
 }
 
 fn predict(network: &Mlp, theta: &Arc<Vec<f64>>, x: &Matrix<f64>) -> Vec<f64> {
-    let tape = Tape::new();
-    let theta = tape.shared_constant(theta, [theta.len()]);
-    network.apply(theta, tape.shared_constant(&x.values, [x.rows, x.cols])).to_vec()
+    map_rows(theta, x, 1, |theta, x| network.apply(theta, x)).values.to_vec()
 }
 
 fn against(title: &str, predicted: &[f64], truth: &[f64]) -> Figure {

@@ -11,6 +11,7 @@ pub mod noise;
 pub mod optim;
 #[cfg(feature = "pictures")]
 pub mod picture;
+mod rows;
 #[cfg(feature = "run")]
 pub mod run;
 pub mod schedule;
@@ -21,3 +22,4 @@ pub use conv::{Conv2d, ConvTranspose2d, Window};
 pub use estimate::Estimate;
 pub use layers::{Linear, Mlp};
 pub use layout::{Init, Layout, Slot};
+pub use rows::{map_row_numbers, map_rows};

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use autograd::{Nonlinearity, Real, Tape, Var};
+use autograd::{Nonlinearity, Real, Var};
 use nn::data::Matrix;
 use nn::density::squared_error;
 use nn::train::{Batch, Objective};
-use nn::{Layout, Mlp};
-use rayon::prelude::*;
+use nn::{Layout, Mlp, map_rows};
 
 /// What an [`Autoencoder`] consists of.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,21 +102,21 @@ impl Autoencoder {
     #[track_caller]
     pub fn codes<F: Real>(&self, theta: &Arc<Vec<F>>, x: &Matrix<F>) -> Matrix<F> {
         self.check("codes", theta, x, self.inputs());
-        by_rows(theta, x, self.latent(), |theta, x| self.encode(theta, x))
+        map_rows(theta, x, self.latent(), |theta, x| self.encode(theta, x))
     }
 
     /// d(z) of rows, (N, m) to (N, D).
     #[track_caller]
     pub fn decode_rows<F: Real>(&self, theta: &Arc<Vec<F>>, z: &Matrix<F>) -> Matrix<F> {
         self.check("decode_rows", theta, z, self.latent());
-        by_rows(theta, z, self.inputs(), |theta, z| self.decode(theta, z))
+        map_rows(theta, z, self.inputs(), |theta, z| self.decode(theta, z))
     }
 
     /// d(e(x)) of rows, (N, D) to (N, D).
     #[track_caller]
     pub fn reconstruct<F: Real>(&self, theta: &Arc<Vec<F>>, x: &Matrix<F>) -> Matrix<F> {
         self.check("reconstruct", theta, x, self.inputs());
-        by_rows(theta, x, self.inputs(), |theta, x| self.apply(theta, x))
+        map_rows(theta, x, self.inputs(), |theta, x| self.apply(theta, x))
     }
 
     /// Misuse is to show at the caller's line, not in a worker thread.
@@ -127,24 +126,6 @@ impl Autoencoder {
         assert!(size == len, "{what}: θ has {len} numbers, the model {size}");
         assert!(x.cols == cols, "{what}: [{}, {}]: rows of {cols} numbers are wanted", x.rows, x.cols);
     }
-}
-
-/// A function of θ and rows, computed in chunks without gradients, so that memory does not grow with the data.
-fn by_rows<F: Real>(
-    theta: &Arc<Vec<F>>,
-    x: &Matrix<F>,
-    width: usize,
-    f: impl for<'t> Fn(Var<'t, F>, Var<'t, F>) -> Var<'t, F> + Sync,
-) -> Matrix<F> {
-    const ROWS: usize = 256;
-    let mut out = vec![F::ZERO; x.rows * width];
-    let chunks = out.par_chunks_mut(ROWS * width).zip(x.values.par_chunks(ROWS * x.cols));
-    chunks.for_each_init(Tape::new, |tape, (out, rows)| {
-        tape.clear();
-        let theta = tape.shared_constant(theta, [theta.len()]);
-        f(theta, tape.constant(rows, [rows.len() / x.cols, x.cols])).with(|y| out.copy_from_slice(y));
-    });
-    Matrix::new(x.rows, width, out)
 }
 
 /// Σᵢ ‖xᵢ − d(e(xᵢ + σ εᵢ))‖², ε ~ N(0, I) (lecture 000, "Learning f, d and e").

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use autograd::{Real, Tape, Var};
-use nn::Estimate;
+use autograd::{Real, Tape};
 use nn::data::Matrix;
 use nn::noise::Noise;
+use nn::{Estimate, map_rows};
 use rayon::prelude::*;
 
 use crate::Vae;
 
-/// Rows that are computed at a time, so that memory does not grow with the data.
-const ROWS: usize = 256;
-
 impl Vae {
-    /// The means and log standard deviations of q(z|x), (N, L) each.
+    /// The means and log standard deviations of each zᵢ under q(z|x), (N, L) each.
     ///
     /// # Panics
     /// If θ or the rows of x are not as long as the model wants them, here and below.
@@ -22,7 +19,7 @@ impl Vae {
     pub fn codes<F: Real>(&self, theta: &Arc<Vec<F>>, x: &Matrix<F>) -> (Matrix<F>, Matrix<F>) {
         self.check("codes", theta, x, self.inputs() + self.conditions());
         let packed =
-            self.by_rows(theta, x, 2 * self.latent(), |theta, x| self.encode(theta, x).diagonal.packed);
+            map_rows(theta, x, 2 * self.latent(), |theta, x| self.encode(theta, x).marginals().packed);
         let (mu, log_sigma): (Vec<_>, Vec<_>) = (0..self.latent()).map(|i| (i, self.latent() + i)).unzip();
         (packed.columns(&mu), packed.columns(&log_sigma))
     }
@@ -31,7 +28,7 @@ impl Vae {
     #[track_caller]
     pub fn decode_rows<F: Real>(&self, theta: &Arc<Vec<F>>, z: &Matrix<F>) -> Matrix<F> {
         self.check("decode_rows", theta, z, self.latent() + self.conditions());
-        self.by_rows(theta, z, self.inputs(), |theta, z| self.decode(theta, z).mean())
+        map_rows(theta, z, self.inputs(), |theta, z| self.decode(theta, z).mean())
     }
 
     /// E[x|z = E_q(z|x)] (lecture 002, "Trying to reconstruct"), (N, D + C) to (N, D).
@@ -132,25 +129,6 @@ impl Vae {
         let (size, len) = (self.layout().size(), theta.len());
         assert!(size == len, "{what}: θ has {len} numbers, the model {size}");
         assert!(x.cols == cols, "{what}: [{}, {}]: rows of {cols} numbers are wanted", x.rows, x.cols);
-    }
-
-    /// A function of θ and rows, computed in chunks without gradients.
-    fn by_rows<F: Real>(
-        &self,
-        theta: &Arc<Vec<F>>,
-        x: &Matrix<F>,
-        width: usize,
-        f: impl for<'t> Fn(Var<'t, F>, Var<'t, F>) -> Var<'t, F> + Sync,
-    ) -> Matrix<F> {
-        let mut out = vec![F::ZERO; x.rows * width];
-        let chunks = out.par_chunks_mut(ROWS * width).zip(x.values.par_chunks(ROWS * x.cols));
-        chunks.for_each_init(Tape::new, |tape, (out, rows)| {
-            tape.clear();
-            let theta = tape.shared_constant(theta, [theta.len()]);
-            f(theta, tape.constant(rows, [rows.len() / x.cols, x.cols])).with(|y| out.copy_from_slice(y));
-            tape.clear();
-        });
-        Matrix::new(x.rows, width, out)
     }
 }
 
