@@ -4,12 +4,14 @@
 //!     cargo run --release -p vae --example table -- --csv FILE --colour COLUMN
 //!
 //! Every row gets latent coordinates and an anomaly score, −log p(x); every gap (an empty cell, NA, NaN or ?) its expectation
-//! given the rest of the row. A tenth of the cells is hidden while it learns, to say how well that goes. The column that
-//! colours the picture is not shown to the model. Without `--csv` the table is the embedded one of diabetes patients. Writes
-//! to `out/vae-table/`: `rows.csv` (coordinates, cluster, score), `imputed.csv`, and pictures.
+//! given the rest of the row. A tenth of the known cells is hidden while it learns, to say how well that goes. The score of a
+//! row has a term for each of its observed cells: rows are compared by the score per cell. The column that colours the picture,
+//! text or numbers, is not shown to the model. Without `--csv` the table is the embedded one of diabetes patients. Writes to
+//! `out/vae-table/`: `rows.csv` (coordinates, cluster, score, observed cells, colour), `imputed.csv`, and pictures.
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,6 +29,11 @@ use nn::train::{End, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::{Config, Images, Imputation, Likelihood, Vae, adjusted_rand_index, k_means};
 
+/// Larger counts are refused: the model's rates end at e¹⁵, about 3 million.
+const LARGEST_COUNT: f64 = 1e6;
+/// The legend of the picture has room for no more.
+const MANY_CLASSES: usize = 20;
+
 /// Fits a variational autoencoder to a table: latent coordinates, filled gaps, anomaly scores
 #[derive(clap::Parser, serde::Serialize)]
 struct Args {
@@ -36,11 +43,11 @@ struct Args {
     /// The table: cells separated by commas, semicolons, tabs or blanks, with or without a header [default: embedded]
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// The column that colours the picture, by name or number; the model does not see it [default: of the embedded table
-    /// progression, else none]
+    /// The column that colours the picture, text or numbers, by name or number; the model does not see it [default: of the
+    /// embedded table progression, else none]
     #[arg(long, value_name = "COLUMN")]
     colour: Option<String>,
-    /// The cells are counts: a negative binomial likelihood instead of a normal one
+    /// The cells are counts, up to a million: a negative binomial likelihood instead of a normal one
     #[arg(long)]
     counts: bool,
     /// Dimensions of the latent space; the picture shows the first two
@@ -69,25 +76,40 @@ fn main() -> ExitCode {
 /// The column that colours the picture.
 struct Colour {
     name: String,
-    values: Vec<f64>,
+    position: usize,
+    /// As they were read.
+    cells: Vec<String>,
+    /// NaN where one is missing; none if a cell is text.
+    numbers: Option<Vec<f64>>,
 }
 
 /// The table without the column of the colour, and that one.
 fn read(args: &Args) -> anyhow::Result<(Table, Option<Colour>)> {
     anyhow::ensure!(args.run.data.is_none(), "this example takes --csv FILE, not --data");
-    let (table, colour) = match &args.csv {
-        Some(file) => (table::read(file, &TableOptions { missing: true, ..TableOptions::default() })?, None),
-        None => (embedded::diabetes(), Some("progression")),
+    let options = TableOptions { missing: true, ..TableOptions::default() };
+    let colour = args.colour.as_deref().or(args.csv.is_none().then_some("progression"));
+    let (table, colour, cells) = match (&args.csv, colour) {
+        (Some(file), None) => return Ok((table::read(file, &options)?, None)),
+        (Some(file), Some(colour)) => {
+            let (table, cells) = table::read_with_text(file, colour, &options)?;
+            (table, colour, cells)
+        }
+        (None, colour) => {
+            let (table, colour) = (embedded::diabetes(), colour.unwrap_or("progression"));
+            let cells = table.column(colour)?.iter().map(f64::to_string).collect();
+            (table, colour, cells)
+        }
     };
-    let Some(colour) = args.colour.as_deref().or(colour) else { return Ok((table, None)) };
-    let name = table.names[table.position(colour)?].clone();
+    let position = table.position(colour)?;
     let (rest, column) = table.split_target(colour)?;
     anyhow::ensure!(!rest.names.is_empty(), "--colour {colour}: the table has no other column");
-    Ok((rest, Some(Colour { name, values: column.values.to_vec() })))
+    let is_number = |(cell, x): (&String, &f64)| !x.is_nan() || table::is_missing(cell);
+    let numbers = cells.iter().zip(&*column.values).all(is_number).then(|| column.values.to_vec());
+    Ok((rest, Some(Colour { name: table.names[position].clone(), position, cells, numbers })))
 }
 
-/// What a model can be fitted to: standardised numbers, or counts as they are.
-fn prepare(args: &Args, table: &Table) -> anyhow::Result<Option<Standardizer>> {
+/// Whether a model can be fitted to the table.
+fn check(args: &Args, table: &Table) -> anyhow::Result<()> {
     let (values, names) = (&table.values, &table.names);
     anyhow::ensure!(
         values.rows >= 10,
@@ -97,39 +119,41 @@ fn prepare(args: &Args, table: &Table) -> anyhow::Result<Option<Standardizer>> {
     for (j, name) in names.iter().enumerate() {
         let mut column = (0..values.rows).map(|i| values.row(i)[j]).filter(|x| !x.is_nan()).peekable();
         anyhow::ensure!(column.peek().is_some(), "column {name}: all of it is missing; leave it out");
-        if args.counts {
-            let wrong = column.find(|x| *x < 0.0 || x.fract() != 0.0);
+        for x in column.filter(|_| args.counts) {
             anyhow::ensure!(
-                wrong.is_none(),
-                "column {name}: {}: not a count; leave out --counts",
-                wrong.unwrap_or(0.0)
+                x >= 0.0 && x.fract() == 0.0,
+                "column {name}: {x}: not a count; leave out --counts"
+            );
+            anyhow::ensure!(
+                x <= LARGEST_COUNT,
+                "column {name}: {x}: counts above {LARGEST_COUNT} are out of the model's reach; divide the column by a \
+                 power of ten and round, or leave out --counts"
             );
         }
     }
-    if args.counts {
-        return Ok(None);
-    }
-    let standardizer = Standardizer::fit(values, &(0..values.rows).collect::<Vec<_>>());
-    for &j in standardizer.constant_columns() {
-        eprintln!("column {}: the same number everywhere, which tells a model nothing", names[j]);
-    }
-    Ok(Some(standardizer))
+    anyhow::ensure!(args.clusters <= values.rows, "--clusters {}: more than rows", args.clusters);
+    Ok(())
 }
 
 fn fit(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let (table, colour) = read(args)?;
-    let standardizer = prepare(args, &table)?;
-    anyhow::ensure!(args.clusters <= table.values.rows, "--clusters {}: more than rows", args.clusters);
+    check(args, &table)?;
+    let hidden = hide(&table.values, args.run.seed);
+    anyhow::ensure!(
+        !hidden.is_empty(),
+        "no column has more than one known cell: nothing is left to learn from; add rows or fill in cells"
+    );
     let run = Run::open(&args.run, args)?;
-    let scaled = standardizer.as_ref().map_or_else(|| table.values.clone(), |s| s.apply(&table.values));
+    // Counts stay as they are; `spread` is also the measure of errors.
+    let spread = Standardizer::fit(&table.values, &(0..table.values.rows).collect::<Vec<_>>());
+    let standardizer = (!args.counts).then_some(&spread);
+    for &j in standardizer.map_or(&[][..], Standardizer::constant_columns) {
+        eprintln!("column {}: the same number everywhere, which tells a model nothing", table.names[j]);
+    }
+    let scaled = standardizer.map_or_else(|| table.values.clone(), |s| s.apply(&table.values));
     let x = scaled.map(|x| x as f32);
 
-    // A tenth of the cells is hidden from the model: they tell how well gaps are filled.
-    let cells = x.values.len();
-    let [order] = split(cells, [cells], args.run.seed);
-    let known = order.into_iter().filter(|&cell| !x.values[cell].is_nan());
-    let hidden: Vec<usize> = known.take(cells.div_ceil(10)).collect();
     let mut holed = x.values.to_vec();
     hidden.iter().for_each(|&cell| holed[cell] = f32::NAN);
     let holed = Matrix::new(x.rows, x.cols, holed);
@@ -159,7 +183,6 @@ fn fit(args: &Args) -> anyhow::Result<()> {
 
     // How well hidden cells are filled, in units of a column's spread.
     let how = Imputation::Importance { samples: args.samples };
-    let spread = Standardizer::fit(&table.values, &(0..x.rows).collect::<Vec<_>>());
     let guessed = vae.impute(&theta, &holed, how, args.run.seed);
     let means = column_means(&holed);
     let rmse = |guess: &dyn Fn(usize) -> f32| {
@@ -173,7 +196,7 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     println!("  filled with the column's mean {rmse_mean:.3}, by the model {rmse:.3}");
 
     let filled = vae.impute(&theta, &x, how, args.run.seed).map(f64::from);
-    let filled = standardizer.as_ref().map_or_else(|| filled.clone(), |s| s.invert(&filled));
+    let filled = standardizer.map_or_else(|| filled.clone(), |s| s.invert(&filled));
     let scores: Vec<f64> = vae
         .log_likelihood_of_rows(&theta, &x, args.samples, args.run.seed)
         .iter()
@@ -181,8 +204,10 @@ fn fit(args: &Args) -> anyhow::Result<()> {
         .collect();
     let codes = vae.codes(&theta, &x).0;
     let clusters = k_means(&codes, args.clusters, 10, args.run.seed);
-    write_rows(&run.folder.file("rows.csv"), &codes, &clusters, &scores).context("rows.csv")?;
-    write_table(&run.folder.file("imputed.csv"), &table, &filled).context("imputed.csv")?;
+    let observed: Vec<usize> = (0..x.rows).map(|i| x.row(i).iter().filter(|x| !x.is_nan()).count()).collect();
+    write_rows(&run.folder.file("rows.csv"), &codes, &clusters, (&scores, &observed), colour.as_ref())
+        .context("rows.csv")?;
+    write_table(&run.folder.file("imputed.csv"), &table, &filled, colour.as_ref()).context("imputed.csv")?;
 
     let mut results = vec![
         ("rmse_hidden", rmse),
@@ -199,11 +224,15 @@ fn fit(args: &Args) -> anyhow::Result<()> {
         println!("{} clusters agree with {name} by an adjusted Rand index of {agreement:.3}", args.clusters);
         results.push(("adjusted_rand_index", agreement));
     }
-    let mut strange: Vec<usize> = (0..x.rows).collect();
-    strange.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    // A score has a term for each observed cell: as it is, it does not compare rows with gaps to those without.
+    let mut strange: Vec<(usize, f64)> = (0..x.rows)
+        .filter(|&row| observed[row] > 0)
+        .map(|row| (row, scores[row] / observed[row] as f64))
+        .collect();
+    strange.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     let strangest: Vec<String> =
-        strange.iter().take(5).map(|&row| format!("{} ({:.1})", row + 1, scores[row])).collect();
-    println!("the strangest rows, with −log p(x) in nats: {}", strangest.join(", "));
+        strange.iter().take(5).map(|(row, score)| format!("{} ({score:.2})", row + 1)).collect();
+    println!("the strangest rows, with −log p(x) per observed cell in nats: {}", strangest.join(", "));
 
     if args.latent > 1 {
         let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[0]), f64::from(codes.row(i)[1])));
@@ -213,12 +242,28 @@ fn fit(args: &Args) -> anyhow::Result<()> {
             .classes(names, points.zip(classes))
             .save(&run.folder.file("latent.png"))?;
     }
-    histogram(&scores).save(&run.folder.file("scores.png"))?;
+    histogram(strange.iter().map(|(_, score)| *score)).save(&run.folder.file("scores.png"))?;
     common::loss_figure(&trainer).save(&run.folder.file("loss.png"))?;
     println!("rows.csv, imputed.csv, pictures and checkpoint are in {}", args.run.out.display());
     results.push(("seconds", started.elapsed().as_secs_f64()));
     result_line(&results);
     Ok(())
+}
+
+/// The cells that are hidden from the model, to tell how well gaps are filled: a tenth of the known ones at random, but one
+/// of each column stays.
+fn hide(values: &Matrix<f64>, seed: u64) -> Vec<usize> {
+    let cells = values.values.len();
+    let is_known = |cell: &usize| !values.values[*cell].is_nan();
+    let mut left = vec![0; values.cols];
+    (0..cells).filter(is_known).for_each(|cell| left[cell % values.cols] += 1);
+    let tenth = left.iter().sum::<usize>().div_ceil(10);
+    let [order] = split(cells, [cells], seed);
+    let is_spare = |cell: &usize| {
+        left[cell % values.cols] -= 1;
+        left[cell % values.cols] > 0
+    };
+    order.into_iter().filter(is_known).filter(is_spare).take(tenth).collect()
 }
 
 /// Of what is not missing.
@@ -230,69 +275,120 @@ fn column_means(x: &Matrix<f32>) -> Vec<f32> {
     (0..x.cols).map(mean).collect()
 }
 
-/// A class for each row: the column's numbers themselves if they are few, otherwise its quarters.
-fn classes(Colour { name, values: column }: &Colour) -> (Vec<usize>, Vec<String>) {
-    let mut sorted: Vec<f64> = column.iter().copied().filter(|x| !x.is_nan()).collect();
-    sorted.sort_by(f64::total_cmp);
-    let mut distinct = sorted.clone();
-    distinct.dedup();
-    let (mut classes, mut names): (Vec<usize>, Vec<String>) = if distinct.len() <= 8 {
-        let class = |x: &f64| distinct.iter().position(|d| d == x).unwrap_or(distinct.len());
-        (column.iter().map(class).collect(), distinct.iter().map(|d| format!("{name} {d}")).collect())
-    } else {
-        let cuts: Vec<f64> = (1..4).map(|i| sorted[i * sorted.len() / 4]).collect();
-        let class = |x: &f64| if x.is_nan() { 4 } else { cuts.iter().filter(|cut| x >= *cut).count() };
-        let ends = [&[sorted[0]], &cuts[..], &[sorted[sorted.len() - 1]]].concat();
-        (
-            column.iter().map(class).collect(),
-            ends.windows(2).map(|e| format!("{} to {}", e[0], e[1])).collect(),
-        )
+/// A class for each row: the column's texts, or its numbers if they are few, otherwise their quarters.
+fn classes(Colour { name, cells, numbers, .. }: &Colour) -> (Vec<usize>, Vec<String>) {
+    let (classes, mut names) = match numbers {
+        Some(numbers) => classes_of_numbers(name, numbers),
+        None => {
+            let known: BTreeSet<&String> = cells.iter().filter(|cell| !table::is_missing(cell)).collect();
+            let distinct: Vec<&String> = known.into_iter().collect();
+            if distinct.len() > MANY_CLASSES {
+                let is_text = |cell: &&&String| !cell.parse().is_ok_and(f64::is_finite);
+                let (texts, first) = (distinct.len(), distinct.iter().find(is_text).map(|text| short(text)));
+                eprintln!(
+                    "column {name}: {texts} different texts are more than the legend has room for; if they should be \
+                     numbers, correct {:?}",
+                    first.unwrap_or_default()
+                );
+            }
+            let class = |cell| distinct.binary_search(&cell).unwrap_or(distinct.len());
+            (cells.iter().map(class).collect(), distinct.iter().map(|text| short(text)).collect())
+        }
     };
     if classes.contains(&names.len()) {
         names.push("missing".to_owned());
     }
-    let last = names.len() - 1;
-    classes.iter_mut().for_each(|class| *class = (*class).min(last));
     (classes, names)
 }
 
-fn histogram(scores: &[f64]) -> Figure {
+/// The beginning of a text: a long one would leave the picture no room beside its legend.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(24) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// What is missing has the class behind the last name.
+fn classes_of_numbers(name: &str, column: &[f64]) -> (Vec<usize>, Vec<String>) {
+    let mut sorted: Vec<f64> = column.iter().copied().filter(|x| !x.is_nan()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let mut distinct = sorted.clone();
+    distinct.dedup();
+    if distinct.len() <= 8 {
+        let class = |x: &f64| distinct.iter().position(|d| d == x).unwrap_or(distinct.len());
+        return (
+            column.iter().map(class).collect(),
+            distinct.iter().map(|d| format!("{name} {d}")).collect(),
+        );
+    }
+    let cuts: Vec<f64> = (1..4).map(|i| sorted[i * sorted.len() / 4]).collect();
+    let class = |x: &f64| if x.is_nan() { 4 } else { cuts.iter().filter(|cut| x >= *cut).count() };
+    let ends = [&[sorted[0]], &cuts[..], &[sorted[sorted.len() - 1]]].concat();
+    let names = ends.windows(2).map(|e| format!("{} to {}", e[0], e[1])).collect();
+    (column.iter().map(class).collect(), names)
+}
+
+fn histogram(scores: impl Iterator<Item = f64> + Clone) -> Figure {
     const BINS: usize = 40;
-    let (low, high) =
-        scores.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &s| (low.min(s), high.max(s)));
+    let (low, high) = scores
+        .clone()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), score| (score.min(low), score.max(high)));
     let width = ((high - low) / BINS as f64).max(1e-9);
     let mut counts = [0.0; BINS];
-    scores.iter().for_each(|s| counts[(((s - low) / width) as usize).min(BINS - 1)] += 1.0);
-    Figure::new("Anomaly scores").axes("−log p(x), nats", "rows").bars(
+    scores.for_each(|score| counts[(((score - low) / width) as usize).min(BINS - 1)] += 1.0);
+    Figure::new("Anomaly scores").axes("−log p(x) per observed cell, nats", "rows").bars(
         "rows",
         width,
         counts.iter().enumerate().map(|(i, count)| (low + (i as f64 + 0.5) * width, *count)),
     )
 }
 
-fn write_rows(file: &Path, codes: &Matrix<f32>, clusters: &[usize], scores: &[f64]) -> std::io::Result<()> {
+fn write_rows(
+    file: &Path,
+    codes: &Matrix<f32>,
+    clusters: &[usize],
+    (scores, observed): (&[f64], &[usize]),
+    colour: Option<&Colour>,
+) -> std::io::Result<()> {
     let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
     let names: Vec<String> = (1..=codes.cols).map(|j| format!("z{j}")).collect();
-    writeln!(out, "row,{},cluster,score", names.join(","))?;
-    for (i, (cluster, score)) in clusters.iter().zip(scores).enumerate() {
+    let last = colour.map_or(String::new(), |colour| format!(",{}", quoted(&colour.name)));
+    writeln!(out, "row,{},cluster,score,observed{last}", names.join(","))?;
+    for i in 0..codes.rows {
         let z: Vec<String> = codes.row(i).iter().map(f32::to_string).collect();
-        writeln!(out, "{},{},{},{score}", i + 1, z.join(","), cluster + 1)?;
+        let last = colour.map_or(String::new(), |colour| format!(",{}", quoted(&colour.cells[i])));
+        writeln!(out, "{},{},{},{},{}{last}", i + 1, z.join(","), clusters[i] + 1, scores[i], observed[i])?;
     }
     out.flush()
 }
 
-/// The table as it was read, its gaps filled.
-fn write_table(file: &Path, table: &Table, filled: &Matrix<f64>) -> std::io::Result<()> {
+/// The table as it was read, its gaps filled, but for those of the colour.
+fn write_table(
+    file: &Path,
+    table: &Table,
+    filled: &Matrix<f64>,
+    colour: Option<&Colour>,
+) -> std::io::Result<()> {
     let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
-    let quoted = |name: &String| match name.contains([',', '"']) {
-        true => format!("\"{}\"", name.replace('"', "\"\"")),
-        false => name.clone(),
+    let mut write = |mut cells: Vec<String>, text: &dyn Fn(&Colour) -> &String| {
+        if let Some(colour) = colour {
+            cells.insert(colour.position, text(colour).clone());
+        }
+        writeln!(out, "{}", cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(","))
     };
-    writeln!(out, "{}", table.names.iter().map(quoted).collect::<Vec<_>>().join(","))?;
+    write(table.names.clone(), &|colour| &colour.name)?;
     for i in 0..filled.rows {
         let cells = table.values.row(i).iter().zip(filled.row(i));
-        let cells: Vec<String> = cells.map(|(x, f)| if x.is_nan() { *f } else { *x }.to_string()).collect();
-        writeln!(out, "{}", cells.join(","))?;
+        let cells = cells.map(|(x, f)| if x.is_nan() { *f } else { *x }.to_string()).collect();
+        write(cells, &|colour| &colour.cells[i])?;
     }
     out.flush()
+}
+
+fn quoted(cell: &str) -> String {
+    match cell.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.to_owned(),
+    }
 }

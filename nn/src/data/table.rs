@@ -71,15 +71,28 @@ pub enum Header {
 /// If the file cannot be read, is longer than `max_bytes`, not UTF-8, or empty; a row of another length than the
 /// first; a cell that is not a number, or a column name that stands twice.
 pub fn read(path: impl AsRef<Path>, options: &TableOptions) -> Result<Table, DataError> {
-    decode(Source::open(path.as_ref())?, options)
+    Ok(decode(Source::open(path.as_ref())?, options, None)?.0)
 }
 
-/// The same from a file's bytes.
+/// Reads a table of which one column, given by name or number, may hold any text: the table, with NaN where that column
+/// has no number, and what stands in that column. Given by number it has no say in whether the first row is a header.
+///
+/// # Errors
+/// As [`read`]; [`DataError::NoColumn`] if there is no such column.
+pub fn read_with_text(
+    path: impl AsRef<Path>,
+    column: &str,
+    options: &TableOptions,
+) -> Result<(Table, Vec<String>), DataError> {
+    decode(Source::open(path.as_ref())?, options, Some(column))
+}
+
+/// The same as [`read`] from a file's bytes.
 ///
 /// # Errors
 /// As [`read`].
 pub fn parse(bytes: &[u8], options: &TableOptions) -> Result<Table, DataError> {
-    decode(Source::bytes(bytes)?, options)
+    Ok(decode(Source::bytes(bytes)?, options, None)?.0)
 }
 
 /// Reads a list of indices below `below`: whole numbers, one a line, such as the rows of a training set.
@@ -107,11 +120,7 @@ impl Table {
     /// # Errors
     /// [`DataError::NoColumn`] lists the columns that there are.
     pub fn position(&self, column: &str) -> Result<usize, DataError> {
-        let named = self.names.iter().position(|name| name == column);
-        let numbered = || column.parse().ok().filter(|&j: &usize| j < self.names.len());
-        named
-            .or_else(numbered)
-            .ok_or_else(|| DataError::NoColumn { name: column.into(), names: self.names.clone() })
+        position(&self.names, column)
     }
 
     /// The values of a column, given by name or number.
@@ -135,7 +144,18 @@ impl Table {
     }
 }
 
-fn decode(mut source: Source<'_>, options: &TableOptions) -> Result<Table, DataError> {
+fn position(names: &[String], column: &str) -> Result<usize, DataError> {
+    let named = names.iter().position(|name| name == column);
+    let numbered = || column.parse().ok().filter(|&j: &usize| j < names.len());
+    named.or_else(numbered).ok_or_else(|| DataError::NoColumn { name: column.into(), names: names.to_vec() })
+}
+
+/// The table, and what stands in the column of text, if there is one.
+fn decode(
+    mut source: Source<'_>,
+    options: &TableOptions,
+    text_column: Option<&str>,
+) -> Result<(Table, Vec<String>), DataError> {
     let bytes = source.take(options.max_bytes.saturating_add(1))?;
     let file = source.file;
     if bytes.len() as u64 > options.max_bytes {
@@ -149,7 +169,8 @@ fn decode(mut source: Source<'_>, options: &TableOptions) -> Result<Table, DataE
         Separator::Auto => Separator::guess(text.lines().find(|line| !line.trim().is_empty()).unwrap_or("")),
         given => given,
     };
-    let mut rows = Rows { file, options, separator, names: Vec::new(), values: Vec::new() };
+    let (names, values, texts) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rows = Rows { file, options, separator, text_column, text: None, names, values, texts };
     let delimiter = match separator {
         Separator::Comma => b',',
         Separator::Semicolon => b';',
@@ -214,7 +235,8 @@ fn lines(text: &[u8]) -> usize {
     text.iter().filter(|&&byte| byte == b'\n').count()
 }
 
-fn is_missing(cell: &str) -> bool {
+/// Whether [`TableOptions::missing`] takes a cell for a missing value.
+pub fn is_missing(cell: &str) -> bool {
     ["", "NA", "NaN", "?"].iter().any(|missing| cell.eq_ignore_ascii_case(missing))
 }
 
@@ -223,9 +245,13 @@ struct Rows<'o> {
     file: String,
     options: &'o TableOptions,
     separator: Separator,
+    text_column: Option<&'o str>,
+    /// Its position, once there are names.
+    text: Option<usize>,
     /// Empty before the first row.
     names: Vec<String>,
     values: Vec<f64>,
+    texts: Vec<String>,
 }
 
 impl Rows<'_> {
@@ -248,6 +274,7 @@ impl Rows<'_> {
                 }
                 self.names.push(if named { cell.into() } else { format!("column {j}") });
             }
+            self.text = self.text_column.map(|column| position(&self.names, column)).transpose()?;
             if header {
                 return Ok(());
             }
@@ -258,7 +285,11 @@ impl Rows<'_> {
             return Err(DataError::Ragged { file, line, found, wanted, separator });
         }
         for (j, cell) in cells.enumerate() {
-            let Some(value) = self.number(cell) else {
+            let text = self.text == Some(j);
+            if text {
+                self.texts.push(cell.into());
+            }
+            let Some(value) = self.number(cell).or(text.then_some(f64::NAN)) else {
                 let wanted = if is_missing(cell) {
                     "a number; if values may be missing, set TableOptions::missing"
                 } else if first {
@@ -281,7 +312,9 @@ impl Rows<'_> {
         DataError::Cell { file: self.file.clone(), line, column: j + 1, text, wanted }
     }
 
-    fn is_header<'c>(&self, mut cells: impl Iterator<Item = &'c str> + Clone) -> bool {
+    fn is_header<'c>(&self, cells: impl Iterator<Item = &'c str> + Clone) -> bool {
+        let text = self.text_column.and_then(|column| column.parse().ok());
+        let mut cells = cells.enumerate().filter(|(j, _)| text != Some(*j)).map(|(_, cell)| cell);
         match self.options.header {
             Header::Present => true,
             Header::Absent => false,
@@ -300,11 +333,12 @@ impl Rows<'_> {
         }
     }
 
-    fn finish(self) -> Result<Table, DataError> {
+    fn finish(self) -> Result<(Table, Vec<String>), DataError> {
         if self.values.is_empty() {
             return Err(DataError::Empty { file: self.file });
         }
         let cols = self.names.len();
-        Ok(Table { names: self.names, values: Matrix::new(self.values.len() / cols, cols, self.values) })
+        let values = Matrix::new(self.values.len() / cols, cols, self.values);
+        Ok((Table { names: self.names, values }, self.texts))
     }
 }

@@ -119,6 +119,22 @@ fn columns_are_found_by_name_or_number() {
 }
 
 #[test]
+fn one_column_may_hold_any_text() {
+    let folder = Folder::new("text");
+    let options = TableOptions { missing: true, ..TableOptions::default() };
+    let read = |text: &[u8], column| table::read_with_text(folder.file("text", text), column, &options);
+    let (table, texts) = read(b"a,kind,b\n1,\"x, y\",\n2, 7 ,3\n4,NA,5\n", "kind").unwrap();
+    assert_eq!((&table.names[1], texts), (&"kind".to_owned(), ["x, y", "7", "NA"].map(String::from).into()));
+    assert!(table.column("kind").unwrap().iter().map(|x| x.is_nan()).eq([true, false, true]));
+    assert_eq!(table.values.row(1), [2.0, 7.0, 3.0]);
+    // The text of a first row without names does not make a header of it, nor does a number unmake one.
+    assert_eq!(read(b"1,x\n2,y\n", "1").unwrap().1, ["x", "y"]);
+    assert_eq!(read(b"a,2020\n2,y\n", "1").unwrap().1, ["y"]);
+    assert_fails!(read(b"a,kind\n1,x\ny,z\n", "kind"), DataError::Cell { line: 3, column: 1, .. }, "\"y\"");
+    assert_fails!(read(b"1,x\n2,y\n", "x"), DataError::NoColumn { .. }, "column 0, column 1");
+}
+
+#[test]
 fn a_list_of_indices_holds_nothing_else() {
     let folder = Folder::new("indices");
     assert_eq!(table::read_indices(folder.file("good", b"2\n0\n"), 3).unwrap(), [2, 0]);

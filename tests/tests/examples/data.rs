@@ -12,12 +12,19 @@ fn tables_and_faces_that_cannot_be_used_are_refused_with_the_reason() {
     write("short.csv", "a,b\n1,2\n3,4\n");
     write("empty.csv", &("a,b\n".to_owned() + &"1,\n".repeat(20)));
     write("negative.csv", &("a,b\n".to_owned() + &"1,-2\n".repeat(20)));
+    write("large.csv", &("a,b\n".to_owned() + &"1,1000000\n".repeat(20) + "1,1000001\n"));
+    write("lone.csv", &("a,b\n1,\n".to_owned() + &"NA,\n".repeat(20) + ",2\n"));
+    write("kinds.csv", &("a,kind\n".to_owned() + &"1,red\n".repeat(20)));
     for (flags, wanted) in [
         (&["--csv", "none.csv"][..], "none.csv"),
         (&["--csv", "words.csv"], "\"four\""),
         (&["--csv", "short.csv"], "2 rows are too few"),
         (&["--csv", "empty.csv"], "column b: all of it is missing"),
         (&["--csv", "negative.csv", "--counts"], "column b: -2: not a count"),
+        (&["--csv", "large.csv", "--counts"], "column b: 1000001: counts above 1000000"),
+        (&["--csv", "lone.csv"], "no column has more than one known cell"),
+        (&["--csv", "kinds.csv"], "\"red\""),
+        (&["--csv", "kinds.csv", "--colour", "a"], "\"red\""),
         (&["--csv", "counts.csv", "--colour", "size"], "size"),
         (&["--clusters", "1000"], "--clusters 1000"),
     ] {
@@ -31,6 +38,69 @@ fn tables_and_faces_that_cannot_be_used_are_refused_with_the_reason() {
     ] {
         let error = error("faces", &[flags, &["--dry-run"]].concat(), dir.path());
         assert!(error.contains(wanted), "{flags:?}: {error}");
+    }
+}
+
+#[test]
+fn table_fills_the_gaps_of_a_table_and_leaves_all_else_as_it_is() {
+    let dir = folder();
+    let wave = |i: usize, j: usize| ((i * (j + 1)) as f64).sin().to_string();
+    // A column of text with gaps, between two of numbers.
+    let kinds = (0..40).map(|i| {
+        let kind = ["green", "\"red, dark\"", ""][i * i % 3];
+        format!("{},{kind},{}\n", wave(i, 0), if i % 5 == 0 { String::new() } else { wave(i, 1) })
+    });
+    // Of ten cells nine are gaps, and some rows are empty.
+    let sparse = (0..100).map(|i| {
+        let cell = |j: usize| if (i + 3 * j).is_multiple_of(10) { wave(i, j) } else { String::new() };
+        (0..4).map(cell).collect::<Vec<_>>().join(",") + "\n"
+    });
+    for (file, text) in [
+        ("kinds.csv", "a,kind,b\n".to_owned() + &kinds.collect::<String>()),
+        ("sparse.csv", "a,b,c,d\n".to_owned() + &sparse.collect::<String>()),
+    ] {
+        fs::write(dir.path().join(file), text).unwrap();
+    }
+    for (file, flags, hidden) in [
+        ("kinds.csv", &["--colour", "kind"][..], 8),
+        ("sparse.csv", &[], 4),
+        ("counts.csv", &["--counts", "--colour", "kind"], 12),
+    ] {
+        let brief = ["--csv", file, "--epochs", "5", "--samples", "5", "--out", "run", "--force"];
+        let output = run("table", &[&brief, flags].concat(), dir.path());
+        assert!(output.status.success(), "{file}: {}", text(&output.stderr));
+        let stdout = text(&output.stdout);
+        assert!(stdout.contains(&format!(" {hidden} cells hidden")), "{file}: {stdout}");
+        let results = result(&output);
+        assert!(results.iter().all(|(_, value)| value.is_finite()), "{file}: {results:?}");
+
+        let read = |file: &str| -> Vec<Vec<String>> {
+            let text = fs::read_to_string(dir.path().join(file)).unwrap().replace("\"red, dark\"", "red");
+            text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+        };
+        let (table, rows, imputed) = (read(file), read("run/rows.csv"), read("run/imputed.csv"));
+        assert_eq!((rows.len(), imputed.len()), (table.len(), table.len()), "{file}");
+        assert_eq!(imputed[0], table[0], "{file}");
+        let colour = table[0].iter().position(|name| name == "kind");
+        let names = ["row", "z1", "z2", "cluster", "score", "observed", "kind"];
+        assert_eq!(rows[0], names[..6 + usize::from(colour.is_some())], "{file}");
+        let number = |cell: &String| cell.parse().is_ok_and(f64::is_finite);
+        let mut strangest = (0, f64::NEG_INFINITY);
+        for i in 1..table.len() {
+            let is_gap = |j: usize| table[i][j].is_empty() && Some(j) != colour;
+            let sound =
+                |j: usize| if is_gap(j) { number(&imputed[i][j]) } else { imputed[i][j] == table[i][j] };
+            assert!((0..table[0].len()).all(sound), "{file}: {:?}", imputed[i]);
+            let observed = (0..table[0].len()).filter(|&j| !is_gap(j) && Some(j) != colour).count();
+            assert!(rows[i][..6].iter().all(number), "{file}: {:?}", rows[i]);
+            assert_eq!((&rows[i][5], rows[i].get(6)), (&observed.to_string(), colour.map(|j| &table[i][j])));
+            let score = rows[i][4].parse::<f64>().unwrap() / observed as f64;
+            if observed > 0 && score > strangest.1 {
+                strangest = (i, score);
+            }
+        }
+        let (row, score) = strangest;
+        assert!(stdout.contains(&format!("per observed cell in nats: {row} ({score:.2})")), "{stdout}");
     }
 }
 
