@@ -58,7 +58,7 @@ impl<F: Real> Objective<F> for Regression<'_, F> {
     /// F(η) = KL(q_η ‖ π) − (N/b) E_q[log ℓ(Y|θ)]                        lecture 000, "Parametrization of q"
     fn loss<'t>(&self, eta: Var<'t, F>, batch: &Batch<'_>, parts: &mut [f64]) -> Var<'t, F> {
         let (n, b) = (self.n as f64, batch.rows.len() as f64);
-        let first = batch.epoch as usize * self.window;
+        let first = batch.epoch.unwrap_or(0) as usize * self.window;
         let indices: Vec<usize> = batch.rows.iter().map(|row| (first + row) % self.x.rows).collect();
         let rows = |data: &Matrix<F>| {
             let shape = [indices.len(), data.cols];

@@ -42,8 +42,8 @@ pub struct Batch<'a> {
     pub rows: &'a [usize],
     /// The noise of these rows.
     pub noise: Noise,
-    /// The epoch, counted from 0.
-    pub epoch: u64,
+    /// The epoch of training, counted from 0; none where a trained θ is evaluated.
+    pub epoch: Option<u64>,
 }
 
 /// θ with its optimiser and the tapes on which its gradients are computed.
@@ -214,7 +214,7 @@ impl<F: Real> Trainer<F> {
         let (theta, shards) = (&self.theta, &mut self.shards[..count]);
         let run = |number: usize, Shard { tape, sums }: &mut Shard<F>, rows: &[usize]| {
             *sums = Sums { rows: rows.len(), ..Sums::default() };
-            let batch = Batch { rows, noise: noise.skip(number * per_shard), epoch };
+            let batch = Batch { rows, noise: noise.skip(number * per_shard), epoch: Some(epoch) };
             let (total, _) =
                 tape.value_and_grad(theta, |_, theta| objective.loss(theta, &batch, &mut sums.parts));
             sums.total = total.to_f64();
@@ -261,7 +261,7 @@ impl<F: Real> Trainer<F> {
                 *sums = Sums { rows: rows.len(), ..Sums::default() };
                 tape.clear();
                 let noise = noise.skip((wave * MAX_SHARDS + number) * EVALUATED_ROWS);
-                let batch = Batch { rows, noise, epoch: 0 };
+                let batch = Batch { rows, noise, epoch: None };
                 let theta = tape.shared_constant(theta, [theta.len()]);
                 sums.total = objective.loss(theta, &batch, &mut sums.parts).item().to_f64();
                 tape.clear();

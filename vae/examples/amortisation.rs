@@ -1,16 +1,18 @@
 //! Amortised inference (lecture 002, "Amortized inference"): an encoder, against variational parameters of their own for
-//! every datum, and against an encoder whose result is refined; on the embedded digits:
+//! every datum, and against an encoder whose result is refined; on the embedded digits or MNIST's:
 //!
 //!     cargo run --release -p vae --example amortisation
 //!
 //! Writes to `out/vae-amortisation/` one picture: the bound of the training images while the three learn, and that of test
 //! images as their posteriors are refined.
 
+mod common;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nn::data::{Matrix, Minibatches, embedded, split};
+use nn::data::{Matrix, Minibatches};
 use nn::noise::Noise;
 use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, Panels};
@@ -19,6 +21,8 @@ use nn::schedule::Schedule;
 use nn::train::{Objective, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::{Config, Images, Local, SemiAmortised, Vae};
+
+use common::sets;
 
 /// Compares amortised, semi-amortised and not amortised inference
 #[derive(clap::Parser, serde::Serialize)]
@@ -29,16 +33,16 @@ struct Args {
     /// Dimensions of the latent space
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = whole)]
     latent: usize,
-    /// Training images, at most 1497
+    /// At most so many training images; of MNIST, with --data, the first ones and a fifth as many test images
     #[arg(long, value_name = "N", default_value_t = 1497)]
-    rows: usize,
+    images: usize,
     /// Steps of refinement in semi-amortised training
     #[arg(long, value_name = "N", default_value_t = 5)]
     steps: usize,
 }
 
 /// Steps of refinement of test images, by Adam at this rate.
-const REFINED: usize = 200;
+const REFINED: usize = 1000;
 const REFINING: f64 = 0.03;
 /// Draws of z for each image in the bounds that are reported.
 const SAMPLES: usize = 64;
@@ -58,14 +62,10 @@ struct Learned {
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    anyhow::ensure!(args.run.data.is_none(), "this example has its data embedded");
     anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
-    anyhow::ensure!((1..=1497).contains(&args.rows), "--rows must be 1 to 1497");
+    let [train, test] = sets::digits(&args.run, args.images)?.map(|set| set.images);
+    let (train, _) = train.split_at_row(args.images.min(train.rows));
     let folder = RunFolder::open(&args.run, args)?;
-    let data = embedded::digits();
-    let [train, test] = split(data.len(), [1497, 300], 0).map(|rows| data.images.select(&rows));
-    let (train, _) = train.split_at_row(args.run.rows(args.rows));
-    let (test, _) = test.split_at_row(args.run.rows(test.rows));
     let vae = Vae::new(&Config::new(train.cols, &[64, 64], args.latent));
 
     let images = Images::new(&vae, &train);

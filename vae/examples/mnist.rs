@@ -58,10 +58,10 @@ struct Args {
         default_value_if("protocol", "iwae", "5000"), value_parser = whole)]
     importance_samples: usize,
     /// Samples in the importance-weighted bound of the protocol iwae; with more, fewer epochs are the default
-    #[arg(long, value_name = "K", default_value_t = 1, value_parser = whole)]
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = whole, requires = "protocol")]
     k: usize,
     /// The published schedule of the protocol iwae, 3,280 epochs
-    #[arg(long)]
+    #[arg(long, requires = "protocol")]
     full: bool,
 }
 
@@ -126,14 +126,17 @@ fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-fn as_pytorch(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result<()> {
-    let run = Run::open(&args.run, args)?;
-    let config = Config::new(data.train.images.cols, &[args.hidden], args.latent[0]);
-    // As PyTorch's linear layers begin.
-    let vae = Vae::with_init(&config, |inputs, _, _| {
+/// A model whose layers begin as PyTorch's linear layers do.
+fn begun_as_pytorch(config: &Config) -> Vae {
+    Vae::with_init(config, |inputs, _, _| {
         let bound = (inputs as f64).sqrt().recip();
         (Init::Uniform(bound), Init::Uniform(bound))
-    });
+    })
+}
+
+fn as_pytorch(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result<()> {
+    let run = Run::open(&args.run, args)?;
+    let vae = begun_as_pytorch(&Config::new(data.train.images.cols, &[args.hidden], args.latent[0]));
     let theta = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
     let optimizer = Optimizer::new(Rule::ADAM, theta.len());
     let mut trainer = Trainer::new(theta, optimizer, args.run.seed);

@@ -1,16 +1,20 @@
-//! A full covariance in q(z|x) against a diagonal one (lecture 001, "Full Gaussian posterior"), on the embedded digits:
+//! A full covariance in q(z|x) against a diagonal one (lecture 001, "Full Gaussian posterior"), on the embedded digits or
+//! MNIST's:
 //!
 //!     cargo run --release -p vae --example posterior_family
 //!
-//! Trains both from the same weights, seed by seed, and compares their bounds on images not seen in training. Writes to
+//! Trains both from the same weights, with no covariance to begin with, seed by seed, and compares their bounds on images not seen in training. Writes to
 //! `out/vae-posterior_family/`: the bounds, and exact posteriors of some images with the ellipses that stand for them.
+
+mod common;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use autograd::Tape;
-use nn::data::{LabelledImages, embedded, split};
+use nn::Estimate;
+use nn::data::LabelledImages;
 use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, Panels};
 use nn::run::{Defaults, RunArgs, RunFolder, result_line, whole};
@@ -19,6 +23,8 @@ use nn::train::Trainer;
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
 use vae::{Config, Family, Images, Vae};
+
+use common::sets;
 
 /// Compares a diagonal and a full covariance in the posterior
 #[derive(clap::Parser, serde::Serialize)]
@@ -36,6 +42,9 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 200,
         default_value_if("dry_run", "true", "2"), value_parser = whole)]
     samples: usize,
+    /// With --data, the first images of MNIST's training set to use, and a fifth as many of its test images
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    images: usize,
 }
 
 fn main() -> ExitCode {
@@ -53,10 +62,23 @@ struct Trained {
     log_likelihood: f64,
 }
 
+/// A θ of the diagonal model, and 0 for what computes covariances.
+fn start(diagonal: &Vae, vae: &Vae, seed: u64) -> Vec<f32> {
+    let drawn: Vec<f32> = diagonal.layout().init(&mut StdRng::seed_from_u64(seed));
+    let mut theta = vec![0.0; vae.layout().size()];
+    for (from, to) in diagonal.layout().slots().iter().zip(vae.layout().slots()) {
+        let (width, wider) = (from.shape().last(), to.shape().last());
+        let rows = theta[to.range()].chunks_exact_mut(wider).zip(drawn[from.range()].chunks_exact(width));
+        rows.for_each(|(to, from)| to[..width].copy_from_slice(from));
+    }
+    theta
+}
+
 fn train(args: &Args, posterior: Family, seed: u64, sets: &[LabelledImages; 2]) -> anyhow::Result<Trained> {
     let [train, test] = sets;
-    let vae = Vae::new(&Config { posterior, ..Config::new(train.images.cols, &[64, 64], args.latent) });
-    let theta = vae.layout().init(&mut StdRng::seed_from_u64(seed));
+    let config = Config::new(train.images.cols, &[64, 64], args.latent);
+    let vae = Vae::new(&Config { posterior, ..config.clone() });
+    let theta = start(&Vae::new(&config), &vae, seed);
     let optimizer = Optimizer::new(Rule::ADAM, theta.len());
     let mut trainer = Trainer::new(theta, optimizer, seed);
     let fit = args.run.fit(Schedule::Cosine { epochs: args.run.epochs }, None);
@@ -71,12 +93,10 @@ fn train(args: &Args, posterior: Family, seed: u64, sets: &[LabelledImages; 2]) 
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    anyhow::ensure!(args.run.data.is_none(), "this example has its data embedded");
     anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
     anyhow::ensure!(args.seeds > 1, "--seeds {}: at least 2 are compared", args.seeds);
+    let sets = sets::digits(&args.run, args.images)?;
     let folder = RunFolder::open(&args.run, args)?;
-    let data = embedded::digits();
-    let sets = split(data.len(), [1497, 300], 0).map(|rows| data.select(&rows));
 
     let jobs: Vec<(u64, Family)> =
         (0..args.seeds).flat_map(|i| FAMILIES.map(|(_, family)| (args.run.seed + i, family))).collect();
@@ -94,10 +114,8 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         println!("{:4} {diagonal} {full} {difference:12.3}", args.run.seed + i as u64);
         differences.push(difference);
     }
-    let n = differences.len() as f64;
-    let mean = differences.iter().sum::<f64>() / n;
-    let sd = (differences.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
-    println!("mean difference {mean:.3} ± {:.3} (standard error over seeds)", sd / n.sqrt());
+    let (n, Estimate { mean, se }) = (differences.len() as f64, Estimate::of(&differences));
+    println!("mean difference {mean:.3} ± {se:.3} (standard error over seeds)");
 
     let bars = differences.iter().enumerate().map(|(i, d)| (args.run.seed as f64 + i as f64, *d));
     Figure::new("What a full covariance adds to the bound of test images")
@@ -117,7 +135,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         ("log_likelihood_diagonal", over(|t| t.log_likelihood, 0)),
         ("log_likelihood_full", over(|t| t.log_likelihood, 1)),
         ("difference", mean),
-        ("difference_se", sd / n.sqrt()),
+        ("difference_se", se),
         ("smallest_difference", differences.iter().copied().fold(f64::INFINITY, f64::min)),
         ("seconds", started.elapsed().as_secs_f64()),
     ]);

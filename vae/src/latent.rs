@@ -17,7 +17,7 @@ pub fn active_units<F: Real>(means: &Matrix<F>) -> usize {
 
 /// The aggregated posterior 1/N Σₙ q(z|xₙ) of two latent dimensions, as a density on a grid of `side` x `side` cells over
 /// (−reach, reach)², row after row from below (lecture 002, "Averaged distribution over Z"). `means` and `log_sigmas` are
-/// [`Vae::codes`](crate::Vae::codes), `dimensions` which of their columns.
+/// [`Vae::codes`](crate::Vae::codes), `dimensions` which of their columns; correlations within a q are left out.
 ///
 /// # Panics
 /// If means and log σ differ in shape, or there are no rows or cells.

@@ -355,14 +355,19 @@ impl Vae {
         };
         // Chunks without an exit in them become vector code.
         let gaps = |x: &[F]| x.chunks(256).any(|x| x.iter().fold(false, |any, x| any | is_missing(x)));
+        let told = conditions.is_none_or(|conditions| !conditions.with(gaps));
+        assert!(told, "Vae: {shape}: a condition is missing; only the data may have gaps");
         if !x.with(gaps) {
             return Rows { x, observed: None, conditions };
         }
         let (mut filled, tape) = (x.to_vec(), x.tape());
         let mut observed = vec![F::ONE; filled.len()];
-        for (x, observed) in filled.iter_mut().zip(&mut observed) {
-            if is_missing(x) {
-                (*x, *observed) = (F::ZERO, F::ZERO);
+        // Of a categorical variable all classes are missing or none.
+        let group = if let Likelihood::Categorical { classes } = self.likelihood { classes } else { 1 };
+        for (x, observed) in filled.chunks_exact_mut(group).zip(observed.chunks_exact_mut(group)) {
+            if x.iter().any(is_missing) {
+                x.fill(F::ZERO);
+                observed.fill(F::ZERO);
             }
         }
         let shape = x.shape();

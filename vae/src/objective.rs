@@ -53,6 +53,11 @@ impl<'a> Images<'a> {
         self.beta * ((epoch + 1) as f64 / (self.warm_up + 1) as f64).min(1.0)
     }
 
+    /// A θ is evaluated with the whole of it, whatever the epoch: bounds of different epochs are to be compared.
+    fn beta_of(&self, batch: &Batch<'_>) -> f64 {
+        batch.epoch.map_or(self.beta, |epoch| self.beta_in(epoch))
+    }
+
     /// The rows of a minibatch, and noise (samples, B, L).
     fn batch<'t>(
         &self,
@@ -64,7 +69,7 @@ impl<'a> Images<'a> {
         let x = tape.constant_with([rows, width], |out| {
             self.data.gather_into(batch.rows, out);
             for (&row, out) in batch.rows.iter().zip(out.chunks_exact_mut(width)) {
-                self.binarise.apply(row, batch.epoch, &mut out[..self.vae.inputs()]);
+                self.binarise.apply(row, batch.epoch.unwrap_or(0), &mut out[..self.vae.inputs()]);
             }
         });
         let eps = tape.constant_with([samples, rows, latent], |out| {
@@ -82,7 +87,7 @@ impl Objective<f32> for Images<'_> {
     fn loss<'t>(&self, theta: Var<'t, f32>, batch: &Batch<'_>, parts: &mut [f64]) -> Var<'t, f32> {
         let (x, eps) = self.batch(theta.tape(), batch, self.samples);
         let (rows, latent) = (batch.rows.len(), self.vae.latent());
-        let beta = self.beta_in(batch.epoch);
+        let beta = self.beta_of(batch);
         let elbo = match self.bound {
             Bound::ClosedForm if self.samples == 1 => self.vae.elbo(theta, x, eps.reshape([rows, latent])),
             Bound::ClosedForm => self.vae.elbo(theta, x, eps),
@@ -135,7 +140,7 @@ impl Objective<f32> for SemiAmortised<'_> {
             bound == Bound::ClosedForm,
             "SemiAmortised: {bound:?}: the divergence must be in closed form"
         );
-        let (tape, vae, beta) = (theta.tape(), self.images.vae, self.images.beta_in(batch.epoch) as f32);
+        let (tape, vae, beta) = (theta.tape(), self.images.vae, self.images.beta_of(batch) as f32);
         // Noise of its own for every step: λ could undo what it has seen of it.
         let samples = self.images.samples;
         let (x, noise) = self.images.batch(tape, batch, samples * (1 + self.steps));

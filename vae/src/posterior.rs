@@ -74,6 +74,16 @@ impl<'t, F: Real> Posterior<'t, F> {
         self.diagonal.mu()
     }
 
+    /// The densities of the zᵢ each by itself, N(μᵢ, σᵢ² + Σⱼ Mᵢⱼ²).
+    #[track_caller]
+    pub fn marginals(self) -> DiagNormal<'t, F> {
+        let Some(lower) = self.lower else { return self.diagonal };
+        let last = lower.shape().rank() - 1;
+        let two = F::from_f64(2.0);
+        let variance = (self.diagonal.log_sigma() * two).exp() + lower.square().sum_axis(last);
+        DiagNormal { packed: Var::concatenate(&[self.mean(), variance.ln() / two], last - 1) }
+    }
+
     /// z = μ + L ε, ε standard normal (…, L); with further leading axes in ε, several samples of each row.
     #[track_caller]
     pub fn sample_with(self, eps: Var<'t, F>) -> Var<'t, F> {

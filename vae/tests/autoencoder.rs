@@ -95,7 +95,7 @@ fn the_gradient_of_the_reconstruction_is_right_along_random_directions_of_theta(
         assert_eq!((model.inputs(), model.latent()), (4, 2));
         let theta = model.layout().init::<f64>(&mut StdRng::seed_from_u64(1));
         let rows = [0, 3, 4, 6];
-        let batch = Batch { rows: &rows, noise: Noise::new(5, 0), epoch: 0 };
+        let batch = Batch { rows: &rows, noise: Noise::new(5, 0), epoch: None };
         let objective = Reconstruction { model: &model, data: &x, noise };
         check_theta("reconstruction", &theta, 4, |_, theta| objective.loss(theta, &batch, &mut [])).unwrap();
     }

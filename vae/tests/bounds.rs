@@ -254,6 +254,35 @@ fn the_importance_weighted_bound_grows_with_the_samples_and_begins_at_the_elbo()
     assert!(bounds[3] < limit && limit - bounds[3] < 0.2 * (limit - bounds[0]), "{bounds:?} and {limit}");
 }
 
+#[test]
+fn codes_are_the_marginals_of_the_posterior() {
+    let vae = model(Family::Full, Likelihood::Bernoulli);
+    let (theta, x) = (theta_of::<f64>(&vae), data(Likelihood::Bernoulli, 2));
+    let (means, log_sigmas) = vae.codes(&theta, &x);
+    let (tape, n) = (Tape::new(), 100_000);
+    let q = vae.encode(tape.shared_constant(&theta, [theta.len()]), tape.constant(&x.values, [2, 5]));
+    let z = q.sample_with(tape.constant(&noise(9, n, 2), [n, 2, 3])).to_vec();
+    for at in 0..6 {
+        let draws: Vec<f64> = z.iter().skip(at).step_by(6).copied().collect();
+        let Estimate { mean, se } = Estimate::of(&draws);
+        assert!((mean - means.values[at]).abs() < 5.0 * se, "{at}: {mean} ± {se}, not {}", means.values[at]);
+        let (sigma, wanted) = (se * (n as f64).sqrt(), log_sigmas.values[at].exp());
+        assert!((sigma / wanted - 1.0).abs() < 0.012, "{at}: {sigma}, not {wanted}");
+    }
+}
+
+#[test]
+fn a_trained_model_is_evaluated_with_all_of_beta() {
+    let vae = model(Family::Diagonal, Likelihood::Bernoulli);
+    let x = to_single(&data(Likelihood::Bernoulli, 6));
+    let theta: Vec<f32> = theta_of(&vae).iter().map(|&x: &f64| x as f32).collect();
+    let mut trainer = Trainer::new(theta, Optimizer::new(Rule::ADAM, vae.layout().size()), 0);
+    let images = Images { beta: 0.5, warm_up: 10, ..Images::new(&vae, &x) };
+    let loss = trainer.evaluate(&images, &[0, 1, 2, 3]);
+    let [_, log_likelihood, kl, _] = loss.parts;
+    assert!((loss.total - (0.5 * kl - log_likelihood)).abs() < 1e-5, "{loss:?}");
+}
+
 fn to_single(x: &Matrix<f64>) -> Matrix<f32> {
     x.map(|x| x as f32)
 }
@@ -264,7 +293,7 @@ fn objectives_are_their_bounds_with_beta_and_its_warm_up() {
     let (theta, x) = (theta_of(&vae), to_single(&data(Likelihood::Bernoulli, 6)));
     let theta = Arc::new(theta.iter().map(|&x: &f64| x as f32).collect::<Vec<_>>());
     let rows = [4, 1, 2];
-    let batch = |epoch| Batch { rows: &rows, noise: Noise::new(3, 0), epoch };
+    let batch = |epoch| Batch { rows: &rows, noise: Noise::new(3, 0), epoch: Some(epoch) };
     for bound in [Bound::ClosedForm, Bound::MonteCarlo, Bound::ImportanceWeighted, Bound::ScoreFunction] {
         for samples in [1, 4] {
             let images = Images { bound, samples, beta: 0.5, warm_up: 3, ..Images::new(&vae, &x) };
@@ -361,7 +390,7 @@ fn semi_amortised_training_refines_the_bound_and_keeps_the_encoder_s_gradient() 
     assert!(losses[1] < losses[0] - 1e-3 && losses[2] < losses[1] - 1e-3, "{losses:?}");
 
     let gradient = |steps: Option<usize>| {
-        let batch = Batch { rows: &rows, noise: Noise::new(3, 0), epoch: 0 };
+        let batch = Batch { rows: &rows, noise: Noise::new(3, 0), epoch: None };
         let (theta, mut tape) = (Arc::new(theta.clone()), Tape::new());
         let (_, gradient) = tape.value_and_grad(&theta, |_, theta| match steps {
             Some(steps) => SemiAmortised { images, steps, rate: 0.1 }.loss(theta, &batch, &mut [0.0; 3]),

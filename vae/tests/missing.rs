@@ -8,7 +8,7 @@ use autograd::{Nonlinearity, Tape};
 use nn::data::Matrix;
 use nn::noise::Noise;
 use rand::{SeedableRng, rngs::StdRng};
-use vae::{Config, Imputation, Likelihood, Vae};
+use vae::{Config, Family, Imputation, Likelihood, Vae};
 
 use common::{likelihoods, model_of, theta_of};
 
@@ -206,4 +206,50 @@ fn probabilities_of_discrete_variables_sum_to_one_and_draws_have_their_moments()
             assert!((variance / wanted - 1.0).abs() < 0.15, "{likelihood:?}: {variance}, not {wanted}");
         }
     }
+}
+
+#[test]
+fn of_a_categorical_variable_all_classes_are_missing_or_none() {
+    let likelihood = Likelihood::Categorical { classes: 2 };
+    let vae = model_of(&Config { likelihood, phi: Nonlinearity::Tanh, ..Config::new(4, &[3], 2) });
+    let theta = theta_of::<f64>(&vae);
+    let of = |x: [f64; 4]| vae.log_likelihood_of_rows(&theta, &Matrix::new(1, 4, x.to_vec()), 10, 1);
+    let whole = of([f64::NAN, f64::NAN, 1.0, 0.0]);
+    for part in [[f64::NAN, 0.0, 1.0, 0.0], [1.0, f64::NAN, 1.0, 0.0]] {
+        assert_eq!(of(part), whole);
+        let imputed =
+            vae.impute(&theta, &Matrix::new(1, 4, part.to_vec()), Imputation::Importance { samples: 10 }, 1);
+        assert!(imputed.values.iter().all(|x| x.is_finite()));
+    }
+}
+
+#[test]
+fn gaps_are_filled_under_conditions_by_any_likelihood_and_family() {
+    for likelihood in likelihoods(2) {
+        for posterior in [Family::Diagonal, Family::Full] {
+            let phi = Nonlinearity::Tanh;
+            let vae =
+                model_of(&Config { likelihood, posterior, phi, conditions: 1, ..Config::new(4, &[3], 2) });
+            let theta = theta_of::<f64>(&vae);
+            // One row complete, one with a gap, one of nothing but its condition.
+            let nan = f64::NAN;
+            let x = [[1.0, 0.0, 0.0, 1.0, 0.3], [nan, nan, 1.0, 0.0, 0.3], [nan, nan, nan, nan, -0.4]];
+            let x = Matrix::new(3, 5, x.concat());
+            for how in [Imputation::PseudoGibbs { sweeps: 10 }, Imputation::Importance { samples: 10 }] {
+                let imputed = vae.impute(&theta, &x, how, 1);
+                assert_eq!((imputed.rows, imputed.cols), (3, 4));
+                assert!(imputed.values.iter().all(|x| x.is_finite()), "{likelihood:?} {posterior:?} {how:?}");
+                assert_eq!(imputed.row(0), [1.0, 0.0, 0.0, 1.0]);
+                assert_eq!(imputed.row(1)[2..], [1.0, 0.0]);
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "a condition is missing")]
+fn a_condition_must_not_be_missing() {
+    let vae = model_of(&Config { conditions: 1, ..Config::new(4, &[3], 2) });
+    let x = Matrix::new(1, 5, vec![1.0, 0.0, 1.0, 0.0, f64::NAN]);
+    vae.reconstruct(&theta_of::<f64>(&vae), &x);
 }

@@ -17,7 +17,7 @@ fn loss(
     noise: Noise,
 ) -> (f64, [f64; 3]) {
     let (tape, rows, mut parts) = (Tape::new(), rows.collect::<Vec<_>>(), [0.0; 3]);
-    let batch = Batch { rows: &rows, noise, epoch: 0 };
+    let batch = Batch { rows: &rows, noise, epoch: None };
     (objective.loss(tape.constant(eta, [eta.len()]), &batch, &mut parts).item(), parts)
 }
 
@@ -33,7 +33,7 @@ fn the_gradient_is_right_for_every_likelihood_prior_and_way_of_sampling() {
                         Regression { sampling, samples, n: 50, ..Regression::new(&model, &x, &y) };
                     let name = format!("{likelihood:?} {prior:?} {sampling:?} {modes} {samples}");
                     check_theta(&name, &eta(&model), 3, |_, eta| {
-                        let batch = Batch { rows: &[0, 2, 3, 6], noise: Noise::new(4, 5), epoch: 0 };
+                        let batch = Batch { rows: &[0, 2, 3, 6], noise: Noise::new(4, 5), epoch: None };
                         objective.loss(eta, &batch, &mut [0.0; 3])
                     })
                     .unwrap();
@@ -54,7 +54,7 @@ fn the_gradient_is_right_for_every_activation_and_depth() {
                 let model = BayesMlp::new(&MlpConfig { phi, hidden: hidden.to_vec(), ..basis });
                 let objective = Regression { sampling, ..Regression::new(&model, &x, &y) };
                 check_theta(&format!("{phi:?} {hidden:?} {sampling:?}"), &eta(&model), 3, |_, eta| {
-                    let batch = Batch { rows: &[1, 4, 5], noise: Noise::new(4, 6), epoch: 0 };
+                    let batch = Batch { rows: &[1, 4, 5], noise: Noise::new(4, 6), epoch: None };
                     objective.loss(eta, &batch, &mut [0.0; 3])
                 })
                 .unwrap();
@@ -143,7 +143,7 @@ fn an_epoch_may_be_shorter_than_a_pass() {
     let windows = Regression { window: 3, ..whole };
     let loss = |objective: &Regression<'_, f64>, rows: &[usize], epoch| {
         let tape = Tape::new();
-        let batch = Batch { rows, noise, epoch };
+        let batch = Batch { rows, noise, epoch: Some(epoch) };
         objective.loss(tape.constant(&eta, [eta.len()]), &batch, &mut [0.0; 3]).item()
     };
     assert_eq!(x.rows, 7);

@@ -117,7 +117,7 @@ fn a_step_follows_the_gradient_of_the_minibatch_on_a_single_tape() {
         let mut trainer = Trainer::new(theta.clone(), Optimizer::new(Rule::Sgd, theta.len()), 4);
         let loss = on(2, || trainer.step(&toy, &rows, 0, 1.0)).unwrap();
 
-        let batch = Batch { rows: &rows, noise: Noise::new(4, 0), epoch: 0 };
+        let batch = Batch { rows: &rows, noise: Noise::new(4, 0), epoch: None };
         let mut tape = Tape::new();
         let mut parts = [0.0; 4];
         let (total, gradient) =
@@ -200,7 +200,7 @@ impl Objective<f64> for Cliff {
     const PARTS: &'static [&'static str] = &[];
 
     fn loss<'t>(&self, theta: Var<'t, f64>, batch: &Batch<'_>, _: &mut [f64]) -> Var<'t, f64> {
-        let x = |&row: &usize| if row == 5 && batch.epoch == 1 { -1.0 } else { 1.0 };
+        let x = |&row: &usize| if row == 5 && batch.epoch == Some(1) { -1.0 } else { 1.0 };
         let x: Vec<f64> = batch.rows.iter().map(x).collect();
         (theta * theta.tape().constant(&x, [x.len()])).ln().sum()
     }
@@ -293,7 +293,7 @@ fn evaluation_is_repeatable_and_the_average_over_all_rows_whatever_the_threads()
 
         let tape = Tape::new();
         let theta = tape.shared_constant(trainer.theta(), [trainer.theta().len()]);
-        let batch = Batch { rows: &rows, noise: Noise::evaluation(3), epoch: 0 };
+        let batch = Batch { rows: &rows, noise: Noise::evaluation(3), epoch: None };
         let total = toy.loss(theta, &batch, &mut [0.0; 4]).item() / n as f64;
         assert!((loss.total - total).abs() < 1e-13);
         let finite_parts = n == 1 || (loss.parts[0] + loss.parts[1] - total).abs() < 1e-13;

@@ -38,9 +38,6 @@ pub(crate) fn run(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result
     let (training, validating) = (objective(&train), objective(&validation));
 
     let shown = test.images.select(&(0..test.len().min(10)).collect::<Vec<_>>());
-    let mut reconstructions =
-        ImageGrid::new("Test images and their reconstructions", test.height, test.width)
-            .row("data", &shown.values);
     for stage in &stages {
         run.args = stage;
         let end = run
@@ -60,8 +57,12 @@ pub(crate) fn run(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result
             let epochs = stage.epochs;
             let theta = trainer.theta();
             let name = if epochs == 1 { "epoch 1".to_owned() } else { format!("{epochs} epochs") };
-            reconstructions = reconstructions.row(&name, &vae.reconstruct(theta, &shown).values);
             let file = |what: &str| run.folder.file(&format!("{what}-{epochs}.png"));
+            let title = format!("Test images and their reconstructions after {name}");
+            ImageGrid::new(&title, test.height, test.width)
+                .row("data", &shown.values)
+                .row("model", &vae.reconstruct(theta, &shown).values)
+                .save(&file("reconstructions"))?;
             let title = format!("Manifold after {name}: E[x|z], z₁ to the right, z₂ upwards");
             if vae.latent() > 1 {
                 manifold(&title, &vae, theta, (test.height, test.width)).save(&file("manifold"))?;
@@ -69,7 +70,6 @@ pub(crate) fn run(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result
             }
         }
     }
-    reconstructions.save(&run.folder.file("reconstructions.png"))?;
     loss_figure(&trainer).save(&run.folder.file("loss.png"))?;
 
     let rows: Vec<usize> = (0..test.len()).collect();

@@ -24,7 +24,7 @@ struct Trained {
 
 /// Trains on grey pixels, as without a protocol.
 fn train(args: &Args, data: &Mnist, config: &Config) -> anyhow::Result<Trained> {
-    let vae = Vae::new(config);
+    let vae = crate::begun_as_pytorch(config);
     let theta = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
     let optimizer = Optimizer::new(Rule::ADAM, theta.len());
     let mut trainer = Trainer::new(theta, optimizer, args.run.seed);
