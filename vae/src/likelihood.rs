@@ -22,6 +22,9 @@ pub enum Likelihood {
     },
     /// N(d(z), σ²I) with one σ that is learned, beginning at 1; the slot `log_sigma` is log σ before its bound.
     NormalLearned,
+    /// N(d(z), diag σ²) with a σ for each variable that is learned, beginning at 1: if d is linear, factor analysis; the slot
+    /// `log_sigma` has their logarithms before the bound.
+    NormalDiagonal,
     /// N(μ(z), diag σ²(z)), both computed by the decoder (lecture 001, "Multivariate Gaussian decoder with a diagonal
     /// covariance structure").
     NormalHead,
@@ -50,7 +53,7 @@ impl Likelihood {
 pub enum Observation<'t, F: Real> {
     /// [`Likelihood::Bernoulli`]
     Bernoulli(Bernoulli<'t, F>),
-    /// [`Likelihood::Normal`] and [`Likelihood::NormalLearned`]
+    /// [`Likelihood::Normal`], [`Likelihood::NormalLearned`] and [`Likelihood::NormalDiagonal`]
     Normal(Normal<'t, F>),
     /// [`Likelihood::NormalHead`]
     DiagNormal(DiagNormal<'t, F>),

@@ -82,8 +82,8 @@ impl<'t, F: Real> Rows<'t, F> {
 }
 
 impl Vae {
-    /// The model with slots `encoder.*`, `decoder.*` and, with [`Likelihood::NormalLearned`] and
-    /// [`Likelihood::NegativeBinomial`], `log_sigma` and `log_dispersion`.
+    /// The model with slots `encoder.*`, `decoder.*` and, with [`Likelihood::NormalLearned`],
+    /// [`Likelihood::NormalDiagonal`] and [`Likelihood::NegativeBinomial`], `log_sigma` or `log_dispersion`.
     ///
     /// # Panics
     /// If a width is 0, a fixed σ is not a positive number, or D is not a whole number of categorical variables.
@@ -120,6 +120,7 @@ impl Vae {
         let zero = Init::Constant(0.0);
         let scale = match likelihood {
             Likelihood::NormalLearned => Some(layout.slot("log_sigma", [], zero)),
+            Likelihood::NormalDiagonal => Some(layout.slot("log_sigma", [inputs], zero)),
             Likelihood::NegativeBinomial => Some(layout.slot("log_dispersion", [inputs], zero)),
             _ => None,
         };
@@ -183,7 +184,9 @@ impl Vae {
                 let log_sigma = theta.tape().constant(&[F::from_f64(sigma.ln())], []);
                 Observation::Normal(Normal { mu: y, log_sigma })
             }
-            Likelihood::NormalLearned => Observation::Normal(Normal { mu: y, log_sigma: scale() }),
+            Likelihood::NormalLearned | Likelihood::NormalDiagonal => {
+                Observation::Normal(Normal { mu: y, log_sigma: scale() })
+            }
             Likelihood::NormalHead => Observation::DiagNormal(DiagNormal {
                 packed: y.bound_log_sigma(F::from_f64(LOG_SIGMA_BOUND)),
             }),

@@ -21,7 +21,7 @@ type Parts<'a> = dyn for<'t> Fn(Var<'t, f64>, Var<'t, f64>, Var<'t, f64>) -> Elb
 
 const FAMILIES: [Family; 2] = [Family::Diagonal, Family::Full];
 
-const LIKELIHOODS: [Likelihood; 7] = likelihoods(2);
+const LIKELIHOODS: [Likelihood; 8] = likelihoods(2);
 
 /// D = 4, C = 1, L = 3, one hidden layer each; nothing is 0.
 fn model(posterior: Family, likelihood: Likelihood) -> Vae {
@@ -41,8 +41,8 @@ fn mild_theta_of(vae: &Vae) -> Arc<Vec<f64>> {
 /// Rows (x | condition) of numbers in 0..1, made 0 or 1 for variables that are not normal.
 fn data(likelihood: Likelihood, rows: usize) -> Matrix<f64> {
     let number = |i: usize| 0.5 + 0.5 * ((i * i) as f64 * 0.37).sin();
-    let normal =
-        matches!(likelihood, Likelihood::Normal { .. } | Likelihood::NormalLearned | Likelihood::NormalHead);
+    let normal = !matches!(likelihood, Likelihood::Bernoulli | Likelihood::Categorical { .. })
+        && !likelihood.is_of_counts();
     let cell = |i: usize| if normal || i % 5 == 4 { number(i) } else { number(i).round() };
     Matrix::new(rows, 5, (0..rows * 5).map(cell).collect())
 }

@@ -1,5 +1,7 @@
 //! Linear models against what is known exactly.
 
+use std::sync::Arc;
+
 use autograd::Tape;
 use nn::data::Matrix;
 use nn::noise::Noise;
@@ -271,8 +273,8 @@ fn direct(x: &Matrix<f64>, factors: usize, isotropic: bool) -> impl Fn(&[f64]) -
     }
 }
 
-#[test]
-fn em_climbs_to_the_optimum_that_gradients_of_the_dense_likelihood_find() {
+/// Two factors, and 400 data of them.
+fn with_factors() -> (FactorModel, Matrix<f64>) {
     let truth = FactorModel {
         mean: vec![1.0; 6],
         loadings: normal(2, 6, 7),
@@ -283,7 +285,12 @@ fn em_climbs_to_the_optimum_that_gradients_of_the_dense_likelihood_find() {
     let noise = normal(n, 6, 9);
     let values = signal.values.iter().zip(noise.values.iter()).enumerate();
     let x = Matrix::new(n, 6, values.map(|(c, (x, e))| x + e * truth.noise[c % 6].sqrt()).collect());
+    (truth, x)
+}
 
+#[test]
+fn em_climbs_to_the_optimum_that_gradients_of_the_dense_likelihood_find() {
+    let (truth, x) = with_factors();
     let (model, history) =
         FactorModel::factor_analysis(&x, 2, Em { rounds: 20_000, tolerance: 1e-13 }).unwrap();
     assert!(history.is_sorted() || history.windows(2).all(|w| w[1] > w[0] - 1e-10));
@@ -337,18 +344,18 @@ fn ojas_rule_finds_the_first_component_and_several_neurons_the_subspace() {
     }
 }
 
-fn linear_vae(inputs: usize, latent: usize) -> Vae {
-    Vae::new(&Config { likelihood: Likelihood::NormalLearned, ..Config::new(inputs, &[], latent) })
+fn linear_vae(inputs: usize, latent: usize, likelihood: Likelihood) -> Vae {
+    Vae::new(&Config { likelihood, ..Config::new(inputs, &[], latent) })
 }
 
-#[test]
-fn a_linear_vae_reaches_the_likelihood_of_probabilistic_pca_and_its_subspace() {
-    let (x, latent, steps) = (data(200, 6).map(|x| x - 5.0), 2, 6000);
-    let exact = FactorModel::probabilistic_pca(&x, latent).unwrap().log_likelihood(&x).unwrap();
-    let vae = linear_vae(6, latent);
+/// The closed form's log-likelihood, and the model and θ whose exact bound reached it.
+fn reaches(x: &Matrix<f64>, likelihood: Likelihood, exact: &FactorModel) -> (Vae, Arc<Vec<f64>>) {
+    let (latent, steps) = (2, 6000);
+    let exact = exact.log_likelihood(x).unwrap();
+    let vae = linear_vae(x.cols, latent, likelihood);
     let theta = vae.layout().init::<f64>(&mut StdRng::seed_from_u64(0));
     let mut trainer = Trainer::new(theta, Optimizer::new(Rule::ADAM, vae.layout().size()), 0);
-    let objective = CubatureElbo { vae: &vae, data: &x };
+    let objective = CubatureElbo { vae: &vae, data: x };
     let fit = Fit {
         epochs: steps,
         batch_size: x.rows,
@@ -362,19 +369,41 @@ fn a_linear_vae_reaches_the_likelihood_of_probabilistic_pca_and_its_subspace() {
     }
     let reached = trainer.history()[steps - 1].train.parts[0];
     assert!(exact - reached < 1e-2, "{reached}, not {exact}");
-    let slot = vae.layout().slots().iter().find(|slot| slot.name() == "decoder.0.weight").unwrap();
-    let weights = Matrix::new(latent, 6, trainer.theta()[slot.range()].to_vec());
-    let angles = principal_angles(&weights, &Pca::fit(&x, latent).unwrap().components).unwrap();
-    assert!(angles.iter().all(|angle| *angle < 1e-2), "{angles:?}");
     // What it reached is what importance sampling says, too.
-    let sampled = vae.log_likelihood(trainer.theta(), &x, 200, 0);
+    let sampled = vae.log_likelihood(trainer.theta(), x, 200, 0);
     assert!((sampled.mean - exact).abs() < 1e-2 + 5.0 * sampled.se, "{sampled:?}, {exact}");
+    let theta = trainer.theta().clone();
+    (vae, theta)
+}
+
+#[test]
+fn a_linear_vae_reaches_the_likelihood_of_probabilistic_pca_and_its_subspace() {
+    let x = data(200, 6).map(|x| x - 5.0);
+    let exact = FactorModel::probabilistic_pca(&x, 2).unwrap();
+    let (vae, theta) = reaches(&x, Likelihood::NormalLearned, &exact);
+    let slot = vae.layout().slots().iter().find(|slot| slot.name() == "decoder.0.weight").unwrap();
+    let weights = Matrix::new(2, 6, theta[slot.range()].to_vec());
+    let angles = principal_angles(&weights, &Pca::fit(&x, 2).unwrap().components).unwrap();
+    assert!(angles.iter().all(|angle| *angle < 1e-2), "{angles:?}");
+}
+
+#[test]
+fn a_linear_vae_with_a_noise_for_each_variable_reaches_the_likelihood_of_factor_analysis() {
+    let (_, x) = with_factors();
+    let em = Em { rounds: 20_000, tolerance: 1e-13 };
+    let (exact, _) = FactorModel::factor_analysis(&x, 2, em).unwrap();
+    let (vae, theta) = reaches(&x, Likelihood::NormalDiagonal, &exact);
+    let slot = vae.layout().slots().iter().find(|slot| slot.name() == "log_sigma").unwrap();
+    for (raw, psi) in theta[slot.range()].iter().zip(&exact.noise) {
+        let log_sigma = 8.0 * (raw / 8.0).tanh();
+        assert!((2.0 * log_sigma - psi.ln()).abs() < 0.05, "{log_sigma}, {psi}");
+    }
 }
 
 #[test]
 fn the_cubature_of_a_linear_bound_is_the_mean_over_random_draws() {
     let (x, draws) = (data(4, 5), 200_000);
-    let vae = linear_vae(5, 3);
+    let vae = linear_vae(5, 3, Likelihood::NormalLearned);
     let theta = vae.layout().init::<f64>(&mut StdRng::seed_from_u64(3));
     let mut trainer = Trainer::new(theta, Optimizer::new(Rule::Sgd, vae.layout().size()), 0);
     let objective = CubatureElbo { vae: &vae, data: &x };

@@ -197,7 +197,7 @@ fn probabilities_of_discrete_variables_sum_to_one_and_draws_have_their_moments()
                 Likelihood::NegativeBinomial => mean[j] + mean[j] * mean[j],
                 Likelihood::Bernoulli | Likelihood::Categorical { .. } => mean[j] * (1.0 - mean[j]),
                 Likelihood::Normal { sigma } => sigma * sigma,
-                Likelihood::NormalLearned => 1.0,
+                Likelihood::NormalLearned | Likelihood::NormalDiagonal => 1.0,
                 Likelihood::NormalHead => match p {
                     vae::Observation::DiagNormal(p) => (2.0 * p.log_sigma().to_vec()[j]).exp(),
                     _ => unreachable!(),

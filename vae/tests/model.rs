@@ -16,7 +16,7 @@ use vae::{Config, Images, Likelihood, Vae};
 
 use common::{likelihoods, model_of, theta_of};
 
-const LIKELIHOODS: [Likelihood; 7] = likelihoods(5);
+const LIKELIHOODS: [Likelihood; 8] = likelihoods(5);
 
 const PHIS: [Nonlinearity; 4] =
     [Nonlinearity::Relu, Nonlinearity::Tanh, Nonlinearity::Softplus, Nonlinearity::Elu];

@@ -8,11 +8,12 @@ use rand::{SeedableRng, rngs::StdRng};
 use vae::{Config, Likelihood, Vae};
 
 /// One of each kind.
-pub(crate) const fn likelihoods(classes: usize) -> [Likelihood; 7] {
+pub(crate) const fn likelihoods(classes: usize) -> [Likelihood; 8] {
     [
         Likelihood::Bernoulli,
         Likelihood::Normal { sigma: 0.7 },
         Likelihood::NormalLearned,
+        Likelihood::NormalDiagonal,
         Likelihood::NormalHead,
         Likelihood::Poisson,
         Likelihood::NegativeBinomial,
