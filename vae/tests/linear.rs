@@ -350,10 +350,12 @@ fn linear_vae(inputs: usize, latent: usize, likelihood: Likelihood) -> Vae {
 
 /// The closed form's log-likelihood, and the model and θ whose exact bound reached it.
 fn reaches(x: &Matrix<f64>, likelihood: Likelihood, exact: &FactorModel) -> (Vae, Arc<Vec<f64>>) {
-    let (latent, steps) = (2, 6000);
+    let (latent, steps) = (2, 3000);
     let exact = exact.log_likelihood(x).unwrap();
     let vae = linear_vae(x.cols, latent, likelihood);
-    let theta = vae.layout().init::<f64>(&mut StdRng::seed_from_u64(0));
+    let mut theta = vae.layout().init::<f64>(&mut StdRng::seed_from_u64(0));
+    // Numbers that are not standardised would begin at σ of e±8.
+    theta.iter_mut().for_each(|x| *x *= 0.1);
     let mut trainer = Trainer::new(theta, Optimizer::new(Rule::ADAM, vae.layout().size()), 0);
     let objective = CubatureElbo { vae: &vae, data: x };
     let fit = Fit {
@@ -368,7 +370,7 @@ fn reaches(x: &Matrix<f64>, likelihood: Likelihood, exact: &FactorModel) -> (Vae
         assert!(epoch.train.parts[0] <= exact + 1e-9, "{} above {exact}", epoch.train.parts[0]);
     }
     let reached = trainer.history()[steps - 1].train.parts[0];
-    assert!(exact - reached < 1e-2, "{reached}, not {exact}");
+    assert!(exact - reached < 1e-6, "{reached}, not {exact}");
     // What it reached is what importance sampling says, too.
     let sampled = vae.log_likelihood(trainer.theta(), x, 200, 0);
     assert!((sampled.mean - exact).abs() < 1e-2 + 5.0 * sampled.se, "{sampled:?}, {exact}");
@@ -396,7 +398,7 @@ fn a_linear_vae_with_a_noise_for_each_variable_reaches_the_likelihood_of_factor_
     let slot = vae.layout().slots().iter().find(|slot| slot.name() == "log_sigma").unwrap();
     for (raw, psi) in theta[slot.range()].iter().zip(&exact.noise) {
         let log_sigma = 8.0 * (raw / 8.0).tanh();
-        assert!((2.0 * log_sigma - psi.ln()).abs() < 0.05, "{log_sigma}, {psi}");
+        assert!((2.0 * log_sigma - psi.ln()).abs() < 1e-3, "{log_sigma}, {psi}");
     }
 }
 
