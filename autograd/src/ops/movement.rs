@@ -244,14 +244,17 @@ impl Movement for BroadcastTo {
 
     fn pieces<F: Real>(&self, x: &Inputs<'_, F>, mut put: impl FnMut(Piece)) {
         let (sizes, from) = (self.shape.padded(), x.shape(0).padded());
-        for at in 0..self.shape.size() {
+        // The last axes, as far as they are not repeated, are one run.
+        let kept = sizes.iter().zip(&from).rev().take_while(|(size, from)| size == from);
+        let run: usize = kept.map(|(&size, _)| size).product();
+        for at in (0..self.shape.size()).step_by(run.max(1)) {
             // The place in the result, axis by axis, and in x, where repeated axes do not count.
             let (mut rest, mut source, mut step) = (at, 0, 1);
             for (&size, &from) in sizes.iter().zip(&from).rev() {
                 source += if from == 1 { 0 } else { rest % size * step };
                 (rest, step) = (rest / size, step * from);
             }
-            put(Run(0, source..source + 1));
+            put(Run(0, source..source + run));
         }
     }
 
@@ -259,6 +262,7 @@ impl Movement for BroadcastTo {
         vec![
             (Self { shape: [3, 4].into() }, vec![Sample::any([4])]),
             (Self { shape: [2, 3, 4].into() }, vec![Sample::any([3, 1])]),
+            (Self { shape: [2, 2, 3].into() }, vec![Sample::any([2, 1, 3])]),
             (Self { shape: [2, 3].into() }, vec![Sample::any([])]),
             (Self { shape: [2, 3].into() }, vec![Sample::any([2, 3])]),
         ]
