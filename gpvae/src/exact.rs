@@ -83,7 +83,7 @@ impl<P: Prior> GpVae<P> {
             let eps = theta.tape().constant_with([rows.len(), latent], |out| noise.normal(0, latent, out));
             q.sample_with(eps)
         });
-        z.values.to_vec()
+        Arc::unwrap_or_clone(z.values)
     }
 
     /// log p(Z | X, W) in f64, with its gradients in θ and Z.

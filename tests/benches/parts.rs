@@ -4,8 +4,8 @@
 //!
 //! `SECS` is the measuring time of a line in seconds (0.1), `AUTOGRAD_VECTORS` (`baseline`, `avx2`) the vector instructions
 //! to use instead of the machine's widest; under `baseline` products are those of `matrixmultiply`, which uses what it finds.
-//! Times are medians. The peak is the best of square products of this
-//! size range in this run: what a product can reach here, not what the processor's data sheet says.
+//! Times are medians. The peak is the best of square products of this size range in this run: what a product can reach here,
+//! not what the processor's data sheet says.
 
 use std::hint::black_box;
 use std::sync::Arc;

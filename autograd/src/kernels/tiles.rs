@@ -4,8 +4,8 @@
 //! products of a minibatch are not: 64 rows through 784 x 400 weights would copy every weight to use it 64 times. Here a
 //! tile of C, 8 rows by 3 vectors (4 by 2 where there are only sixteen registers), stays in these while its columns of B
 //! are read as vectors and its rows of A number by number, both where they lie. Only a B that many rows of A want, or whose
-//! rows are not contiguous, is copied, a panel of as many vectors at a time; where the latter is the larger factor, as in X̄ = Ȳ Wᵀ, the transpose is computed
-//! instead, Cᵀ = Bᵀ Aᵀ, and each tile transposed as it is written.
+//! rows are not contiguous, is copied, a panel of as many vectors at a time; where the latter is the larger factor, as in
+//! X̄ = Ȳ Wᵀ, the transpose is computed instead, Cᵀ = Bᵀ Aᵀ, and each tile transposed as it is written.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;

@@ -26,7 +26,8 @@ impl Binarise {
     /// Treats the pixels of image `row` of the data set, in place.
     ///
     /// A pixel's draw is a function of (seed, epoch, row, its position in `pixels`): it does not depend on the batch
-    /// in which the image comes. A missing pixel, NaN, stays missing. Pixels are taken to lie in \[0, 1\]; have [`check`](Self::check) look at them once.
+    /// in which the image comes. A missing pixel, NaN, stays missing. Pixels are taken to lie in \[0, 1\]; have
+    /// [`check`](Self::check) look at them once.
     pub fn apply(self, row: usize, epoch: u64, pixels: &mut [f32]) {
         match self {
             Self::Grey => {}

@@ -143,6 +143,13 @@ fn pixels_are_drawn_with_their_own_probability() {
         let sd = (p * (1.0 - p) / 1e5).sqrt();
         assert!((mean - p).abs() <= 4.0 * sd, "{mean} for {p}");
     }
+    for how in
+        [Binarise::Grey, Binarise::Threshold(0.5), Binarise::Fixed { seed: 5 }, Binarise::Redrawn { seed: 5 }]
+    {
+        let mut pixels = [0.0, f32::NAN, 1.0];
+        how.apply(0, 0, &mut pixels);
+        assert!((pixels[0], pixels[2]) == (0.0, 1.0) && pixels[1].is_nan(), "{how:?}: {pixels:?}");
+    }
     let mut pixels = [0.2, 0.5, 0.7];
     Binarise::Grey.apply(0, 0, &mut pixels);
     Binarise::Threshold(0.5).apply(0, 0, &mut pixels);
