@@ -6,10 +6,11 @@
 //! a variance of its own for each pixel; 1,565 frames to train, 200 to validate (early stopping), 200 to test. One model has
 //! two latent dimensions, for the manifold; the other one, with `--latent` of them, generates faces and fills in the half of
 //! each test face that is hidden from it, beside the mean face and principal components of the same number. Writes to
-//! `out/vae-faces/`.
+//! `out/vae-faces/`; `learning.png` is of the model with two dimensions as it learns.
 
 mod common;
 
+use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +22,7 @@ use nn::optim::{Optimizer, Rule};
 use nn::picture::ImageGrid;
 use nn::run::{Defaults, Run, RunArgs, result_line, whole};
 use nn::schedule::Schedule;
-use nn::train::{End, Trainer};
+use nn::train::{End, Observer, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::linear::FactorModel;
 use vae::{Config, Images, Imputation, Likelihood, Vae, interpolate, traverse};
@@ -45,6 +46,10 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 200,
         default_value_if("dry_run", "true", "2"), value_parser = whole)]
     sweeps: usize,
+    /// Steps of refinement of each frame's posterior after them
+    #[arg(long, value_name = "N", default_value_t = 200,
+        default_value_if("dry_run", "true", "2"), value_parser = whole)]
+    steps: usize,
 }
 
 fn main() -> ExitCode {
@@ -104,7 +109,18 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     let (flat, mut flat_trainer) = trained(2);
     let fit = args.run.fit(Schedule::Constant, patience);
     let (objective_2, validation_2) = (objective(&flat, &train), objective(&flat, &validation));
-    flat_trainer.fit(&objective_2, args.run.rows(train.rows), Some((&validation_2, held)), &fit, &mut ())?;
+    let shown = test.select(&(0..test.rows.min(10)).collect::<Vec<_>>());
+    let mut stages = Stages { vae: &flat, shown: &shown, rows: Vec::new() };
+    let rows = args.run.rows(train.rows);
+    flat_trainer.fit(&objective_2, rows, Some((&validation_2, held)), &fit, &mut stages)?;
+    let learning = ImageGrid::new("Learning: test frames by two latent dimensions", height, width)
+        .row("the frame", &shown.values);
+    stages
+        .rows
+        .iter()
+        .fold(learning, |grid, (name, images)| grid.row(name, images))
+        .row("at the end", &flat.reconstruct(flat_trainer.theta(), &shown).values)
+        .save(&run.folder.file("learning.png"))?;
 
     let theta = trainer.theta().clone();
     let rows: Vec<usize> = (0..args.run.rows(test.rows)).collect();
@@ -120,19 +136,28 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     let pca = FactorModel::probabilistic_pca(&train.map(f64::from), args.latent)?;
     let below: Vec<bool> = (0..height * width).map(|i| i / width >= height / 2).collect();
     let blocks: Vec<bool> = (0..height * width).map(|i| (i / width / 4 + i % width / 4) % 2 == 0).collect();
-    println!("root mean square error of hidden pixels   mean face   {} components   VAE", args.latent);
+    println!("                                                                     VAE:");
+    println!(
+        "root mean square error of hidden pixels   mean face   {} components   pseudo-Gibbs   refined",
+        args.latent
+    );
     let mut results = Vec::new();
     for (name, hidden) in [("lower half", below), ("blocks", blocks)] {
         let hide = |(i, x): (usize, &f32)| if hidden[i % hidden.len()] { f32::NAN } else { *x };
         let holed = Matrix::new(test.rows, test.cols, test.values.iter().enumerate().map(hide).collect());
-        let imputation = Imputation::PseudoGibbs { sweeps: args.sweeps };
-        let by_vae = vae.impute(&theta, &holed, imputation, args.run.seed);
+        let (sweeps, steps) = (args.sweeps, args.steps);
+        let [by_gibbs, by_vae] =
+            [Imputation::PseudoGibbs { sweeps }, Imputation::Refined { sweeps, steps, samples: 200 }]
+                .map(|how| vae.impute(&theta, &holed, how, args.run.seed));
         let by_pca = pca.impute(&holed.map(f64::from))?.map(|x| x as f32);
         let by_mean = Matrix::new(test.rows, test.cols, mean.repeat(test.rows));
-        let errors = [&by_mean, &by_pca, &by_vae].map(|filled| rmse(filled, &test, &hidden));
-        println!("  {name:35} {:12.4} {:15.4} {:8.4}", errors[0], errors[1], errors[2]);
+        let errors = [&by_mean, &by_pca, &by_gibbs, &by_vae].map(|filled| rmse(filled, &test, &hidden));
+        let [mean_face, components, gibbs, refined] = errors;
+        println!("  {name:35} {mean_face:12.4} {components:15.4} {gibbs:14.4} {refined:9.4}");
         let key = name.replace(' ', "_");
-        results.extend(["mean", "pca", "vae"].iter().zip(errors).map(|(of, e)| (format!("{of}_{key}"), e)));
+        results.extend(
+            ["mean", "pca", "gibbs", "vae"].iter().zip(errors).map(|(of, e)| (format!("{of}_{key}"), e)),
+        );
         let shown = 10.min(test.rows) * test.cols;
         let seen: Vec<f32> =
             holed.values[..shown].iter().map(|x| if x.is_nan() { 0.0 } else { *x }).collect();
@@ -165,6 +190,25 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
     result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
     Ok(())
+}
+
+/// Watches a model learn: what it makes of some frames after 1, 10 and 100 epochs.
+struct Stages<'a> {
+    vae: &'a Vae,
+    shown: &'a Matrix<f32>,
+    rows: Vec<(String, Vec<f32>)>,
+}
+
+impl Observer<f32> for Stages<'_> {
+    fn epoch(&mut self, trainer: &Trainer<f32>) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let epochs = trainer.epochs();
+        if [1, 10, 100].contains(&epochs) {
+            let name = if epochs == 1 { "epoch 1".to_owned() } else { format!("{epochs} epochs") };
+            let images = self.vae.reconstruct(trainer.theta(), self.shown).values.to_vec();
+            self.rows.push((name, images));
+        }
+        Ok(())
+    }
 }
 
 fn mean_row(x: &Matrix<f32>) -> Vec<f32> {

@@ -86,9 +86,11 @@ fn imputations_agree_with_the_exact_conditional_and_beat_the_mean() {
     let wanted = conditional(&holed);
     // Pseudo-Gibbs is exact with the exact encoder; importance sampling needs one that is not too narrow.
     let broad = linear(W.map(|w| w / SIGMA.powi(2) / posterior(&[0.0; D]).1), 0.0);
+    let poor = linear(W.map(|w| 0.3 * w), 0.0);
     let cases = [
         (exact(), Imputation::PseudoGibbs { sweeps: 20_000 }),
         (broad, Imputation::Importance { samples: 20_000 }),
+        (poor, Imputation::Refined { sweeps: 10, steps: 500, samples: 2_000 }),
     ];
     let means = Matrix::new(holed.rows, D, B.repeat(holed.rows));
     for ((vae, theta), how) in cases {
@@ -239,7 +241,11 @@ fn gaps_are_filled_under_conditions_by_any_likelihood_and_family() {
             let nan = f64::NAN;
             let x = [[1.0, 0.0, 0.0, 1.0, 0.3], [nan, nan, 1.0, 0.0, 0.3], [nan, nan, nan, nan, -0.4]];
             let x = Matrix::new(3, 5, x.concat());
-            for how in [Imputation::PseudoGibbs { sweeps: 10 }, Imputation::Importance { samples: 10 }] {
+            for how in [
+                Imputation::PseudoGibbs { sweeps: 10 },
+                Imputation::Importance { samples: 10 },
+                Imputation::Refined { sweeps: 5, steps: 5, samples: 10 },
+            ] {
                 let imputed = vae.impute(&theta, &x, how, 1);
                 assert_eq!((imputed.rows, imputed.cols), (3, 4));
                 assert!(imputed.values.iter().all(|x| x.is_finite()), "{likelihood:?} {posterior:?} {how:?}");
