@@ -67,17 +67,12 @@ fn main() -> ExitCode {
 
 fn uci(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    let single = args.run.resume.is_none() && args.run.save.is_none();
-    anyhow::ensure!(
-        single,
-        "there is no checkpoint of many trainings; to go on, give the splits left to --splits"
-    );
     anyhow::ensure!(args.draws >= args.modes, "--draws must not be below --modes");
     let set = match &args.run.data {
         Some(dir) => Set::read(dir, args)?,
         None => Set::generated(args)?,
     };
-    let folder = RunFolder::open(&args.run, args)?;
+    let folder = RunFolder::without_checkpoint(&args.run, args)?;
 
     let fit = |(k, train, test): &(usize, Vec<usize>, Vec<usize>)| {
         set.fit_split(args, *k, train, test).with_context(|| format!("split {k}"))

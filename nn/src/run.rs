@@ -115,10 +115,19 @@ pub enum RunError {
         source: io::Error,
     },
     /// The folder is not empty.
-    #[error("{} holds an earlier run: go on with --resume, overwrite with --force, or take another --out", path.display())]
+    #[error("{} holds an earlier run: {}overwrite with --force, or take another --out", path.display(),
+        if *resumable { "go on with --resume, " } else { "" })]
     Taken {
         /// The folder.
         path: PathBuf,
+        /// Whether there may be a checkpoint in it.
+        resumable: bool,
+    },
+    /// A flag about checkpoints, given to a program that keeps none.
+    #[error("{flag}: this program compares several trainings and keeps no checkpoint: leave the flag out")]
+    NoCheckpoint {
+        /// The flag.
+        flag: &'static str,
     },
     /// `--resume` without a checkpoint.
     #[error("there is no checkpoint {} to go on from: begin without --resume", path.display())]

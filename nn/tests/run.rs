@@ -119,6 +119,23 @@ fn an_earlier_run_is_overwritten_only_by_force() {
 }
 
 #[test]
+fn a_run_without_a_checkpoint_neither_writes_nor_reads_one() {
+    let out = tempdir().unwrap();
+    let open = |more: &str| {
+        let args = flags(&format!("--out {} {more}", out.path().display())).unwrap();
+        RunFolder::without_checkpoint(&args.run, &args)
+    };
+    for flag in ["--resume", "--save file"] {
+        let error = open(flag).unwrap_err().to_string();
+        assert!(error.starts_with(flag.split(' ').next().unwrap()), "{error}");
+    }
+    open("").unwrap();
+    let error = open("").unwrap_err().to_string();
+    assert!(error.ends_with("an earlier run: overwrite with --force, or take another --out"), "{error}");
+    open("--force").unwrap();
+}
+
+#[test]
 fn force_spares_the_checkpoint_that_it_goes_on_from() {
     let out = tempdir().unwrap();
     let folder = open(out.path(), "").unwrap();

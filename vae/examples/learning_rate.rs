@@ -85,9 +85,8 @@ fn descend(args: &Args, x: &Matrix<f32>, descent: &Descent) -> anyhow::Result<Ve
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
     let [train, _] = sets::digits(&args.run, args.images)?;
-    let folder = RunFolder::open(&args.run, args)?;
+    let folder = RunFolder::without_checkpoint(&args.run, args)?;
     let rate = args.run.lr;
     let sgd = |key, says: &str, rate: f64, schedule| Descent {
         name: format!("{says} {}", short(rate)),

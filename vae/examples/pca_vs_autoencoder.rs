@@ -191,7 +191,6 @@ fn log_sigma(vae: &Vae, theta: &Arc<Vec<f64>>) -> f64 {
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
     let sets = sets::digits(&args.run, args.images)?;
     let pixels = Pixels::of(&sets[0].images);
     let x = sets.each_ref().map(|set| pixels.centred(&set.images));
@@ -199,7 +198,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let probabilistic = FactorModel::probabilistic_pca(&x[0], args.latent)?;
     let em = Em { rounds: if args.run.dry_run { 20 } else { 10_000 }, tolerance: 1e-8 };
     let (analysis, _) = FactorModel::factor_analysis(&x[0], args.latent, em)?;
-    let folder = RunFolder::open(&args.run, args)?;
+    let folder = RunFolder::without_checkpoint(&args.run, args)?;
 
     let mut oja = Oja::new(args.latent, x[0].cols, args.run.seed);
     oja.fit(&x[0], args.oja_epochs, 0.5, args.run.seed)?;
