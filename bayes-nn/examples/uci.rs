@@ -67,12 +67,13 @@ fn main() -> ExitCode {
 
 fn uci(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
+    args.run.without_checkpoint().context("to go on, give the splits left to --splits")?;
     anyhow::ensure!(args.draws >= args.modes, "--draws must not be below --modes");
     let set = match &args.run.data {
         Some(dir) => Set::read(dir, args)?,
         None => Set::generated(args)?,
     };
-    let folder = RunFolder::without_checkpoint(&args.run, args)?;
+    let folder = RunFolder::open(&args.run, args)?;
 
     let fit = |(k, train, test): &(usize, Vec<usize>, Vec<usize>)| {
         set.fit_split(args, *k, train, test).with_context(|| format!("split {k}"))
@@ -90,7 +91,8 @@ fn uci(args: &Args) -> anyhow::Result<()> {
     }
     let over = |what: &str, of: fn(&SplitScores) -> f64| {
         let Estimate { mean, se } = Estimate::of(&fits.iter().map(of).collect::<Vec<_>>());
-        println!("  {what:24} {mean:8.3} ± {se:.3}");
+        // A single split has no standard error.
+        println!("  {what:24} {mean:8.3}{}", if se.is_nan() { String::new() } else { format!(" ± {se:.3}") });
         (mean, se)
     };
     println!("{}, {} splits, mean and standard error", set.name, fits.len());
@@ -99,7 +101,7 @@ fn uci(args: &Args) -> anyhow::Result<()> {
     over("CRPS", |fit| fit.scores.crps);
     over("inside 90 % intervals", |fit| fit.scores.coverage(0.9));
     over("noise level σ", |fit| fit.sigma);
-    let results = [
+    let mut results = vec![
         ("set", set.name.clone()),
         ("splits", fits.len().to_string()),
         ("rmse", rmse.0.to_string()),
@@ -108,6 +110,7 @@ fn uci(args: &Args) -> anyhow::Result<()> {
         ("ll_se", ll.1.to_string()),
         ("seconds", started.elapsed().as_secs_f64().to_string()),
     ];
+    results.retain(|(name, _)| fits.len() > 1 || !name.ends_with("_se"));
     result_line(&results);
     Ok(())
 }

@@ -120,11 +120,11 @@ pub enum RunError {
     Taken {
         /// The folder.
         path: PathBuf,
-        /// Whether there may be a checkpoint in it.
+        /// Whether there is a checkpoint in it.
         resumable: bool,
     },
-    /// A flag about checkpoints, given to a program that keeps none.
-    #[error("{flag}: this program compares several trainings and keeps no checkpoint: leave the flag out")]
+    /// A flag about checkpoints, given to a run that keeps none.
+    #[error("{flag}: a run of several trainings keeps no checkpoint: leave the flag out")]
     NoCheckpoint {
         /// The flag.
         flag: &'static str,
@@ -170,6 +170,18 @@ impl RunArgs {
     /// How to train by these flags.
     pub fn fit(&self, schedule: Schedule, patience: Option<usize>) -> Fit {
         Fit { epochs: self.epochs, batch_size: self.batch_size, rate: self.lr, schedule, patience }
+    }
+
+    /// Refuses the flags of a checkpoint, for a run of several trainings, which keeps none.
+    ///
+    /// # Errors
+    /// [`RunError::NoCheckpoint`] if `--resume` or `--save` is given.
+    pub fn without_checkpoint(&self) -> Result<(), RunError> {
+        let given = [("--resume", self.resume.is_some()), ("--save", self.save.is_some())];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(RunError::NoCheckpoint { flag }),
+            None => Ok(()),
+        }
     }
 
     /// Calls `body` within a pool of `--threads` threads, where all parallel work then stays.

@@ -119,20 +119,16 @@ fn an_earlier_run_is_overwritten_only_by_force() {
 }
 
 #[test]
-fn a_run_without_a_checkpoint_neither_writes_nor_reads_one() {
-    let out = tempdir().unwrap();
-    let open = |more: &str| {
-        let args = flags(&format!("--out {} {more}", out.path().display())).unwrap();
-        RunFolder::without_checkpoint(&args.run, &args)
-    };
-    for flag in ["--resume", "--save file"] {
-        let error = open(flag).unwrap_err().to_string();
-        assert!(error.starts_with(flag.split(' ').next().unwrap()), "{error}");
+fn a_run_without_a_checkpoint_refuses_its_flags_and_is_not_to_be_resumed() {
+    for flag in ["--resume", "--save=file"] {
+        let error = flags(flag).unwrap().run.without_checkpoint().unwrap_err().to_string();
+        assert!(error.starts_with(flag.split('=').next().unwrap()), "{error}");
     }
-    open("").unwrap();
-    let error = open("").unwrap_err().to_string();
+    flags("--force").unwrap().run.without_checkpoint().unwrap();
+    let out = tempdir().unwrap();
+    open(out.path(), "").unwrap();
+    let error = open(out.path(), "").unwrap_err().to_string();
     assert!(error.ends_with("an earlier run: overwrite with --force, or take another --out"), "{error}");
-    open("--force").unwrap();
 }
 
 #[test]

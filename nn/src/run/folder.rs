@@ -52,7 +52,9 @@ impl RunFolder {
         let taken = fs::read_dir(&path).map_err(io_error("read the folder", &path))?.next().is_some();
         match run.resume {
             Some(None) => same_flags(&path.join(ARGS), &args)?,
-            _ if taken && !run.force => return Err(RunError::Taken { path, resumable: true }),
+            _ if taken && !run.force => {
+                return Err(RunError::Taken { resumable: path.join(CHECKPOINT).is_file(), path });
+            }
             // What another program put there stays, and so does what is to be resumed.
             _ => {
                 let old = [ARGS, METRICS, CHECKPOINT].map(|name| path.join(name));
@@ -60,22 +62,6 @@ impl RunFolder {
             }
         }
         Self { path, resume, save: run.save.clone(), _temporary: None }.begin(&args)
-    }
-
-    /// Like [`open`](Self::open), for a run of several trainings, which has no checkpoint.
-    ///
-    /// # Errors
-    /// Those of [`open`](Self::open), and [`RunError::NoCheckpoint`] if `--resume` or `--save` is given.
-    pub fn without_checkpoint(run: &RunArgs, all: &impl Serialize) -> Result<Self, RunError> {
-        for (flag, given) in [("--resume", run.resume.is_some()), ("--save", run.save.is_some())] {
-            if given {
-                return Err(RunError::NoCheckpoint { flag });
-            }
-        }
-        Self::open(run, all).map_err(|error| match error {
-            RunError::Taken { path, .. } => RunError::Taken { path, resumable: false },
-            other => other,
-        })
     }
 
     fn begin(self, args: &Value) -> Result<Self, RunError> {
