@@ -28,18 +28,18 @@ impl<'t, F: Real> Normal<'t, F> {
     pub fn log_prob(self, x: Var<'t, F>) -> Var<'t, F> {
         let one_sigma = self.log_sigma.size() == 1;
         let shape = if one_sigma { self.mu.shape() } else { self.shape() };
-        let (x, p) = if paired(x.shape(), shape) {
-            (x, self)
+        let (x, shape) = if paired(x.shape(), shape) {
+            (x, shape)
         } else {
             let whole = joint(x.shape(), shape);
             // As few copies of the parameters as will do: of one number, a row.
             let rows = joint(shape, [whole.last()].into());
-            (spread(x, whole), self.within(if rows.is_suffix_of(&whole) { rows } else { whole }))
+            (spread(x, whole), if rows.is_suffix_of(&whole) { rows } else { whole })
         };
         if one_sigma {
-            x.normal_log_prob(p.mu, self.log_sigma.reshape([]))
+            x.normal_log_prob(spread(self.mu, shape), self.log_sigma.reshape([]))
         } else {
-            x.diag_normal_log_prob(p.diag().packed)
+            x.diag_normal_log_prob(self.within(shape).diag().packed)
         }
     }
 
