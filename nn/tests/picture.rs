@@ -132,6 +132,22 @@ fn points_of_classes_are_drawn_as_shapes_or_as_their_names() {
 }
 
 #[test]
+fn a_legend_of_many_classes_ends_within_the_picture() {
+    let picture = |classes: usize| {
+        let names = (0..classes).map(|class| format!("class {class}"));
+        draw(|path| Figure::new("Many").classes(names, spiral(3 * classes, classes)).save(path))
+    };
+    // The lowest row of the right margin with something in it.
+    let lowest = |classes: usize| {
+        let Decoded { width, height, pixels } = picture(classes);
+        let row = |y: &usize| (width - 60..width).any(|x| pixels[y * width + x] != [255; 3]);
+        ((0..height).rev().find(row).unwrap(), height)
+    };
+    let [(few, _), (full, _), (many, height)] = [10, 22, 1000].map(lowest);
+    assert!(few < full && full <= many && many < height - 10, "{few}, {full}, {many} of {height}");
+}
+
+#[test]
 fn a_test_set_of_ten_thousand_digits_stays_a_small_file() {
     draw(|path| Figure::new("MNIST").classes((0..10).map(|d| d.to_string()), spiral(10_000, 10)).save(path));
 }

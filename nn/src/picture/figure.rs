@@ -202,7 +202,7 @@ impl Figure {
         let frame = SIZE.0 - legend.width();
         paint(path, SIZE, |canvas| {
             self.draw(canvas, (0.0, 0.0), (frame, SIZE.1));
-            legend.draw(canvas, (frame, MARGIN + TITLE + 18.0));
+            legend.draw(canvas, (frame, MARGIN + TITLE + 18.0), SIZE.1 - MARGIN);
         })
     }
 

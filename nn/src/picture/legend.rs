@@ -40,7 +40,8 @@ impl<'a> Legend<'a> {
         self.0.iter().map(width).reduce(f64::max).map_or(0.0, |width| width + MARGIN)
     }
 
-    pub(super) fn draw(&self, canvas: &Canvas<'_>, (x, top): Point) {
+    /// Draws it down to `bottom`; of what there is no room for, it says how much that is.
+    pub(super) fn draw(&self, canvas: &Canvas<'_>, (x, top): Point, bottom: f64) {
         let mut y = top + TEXT / 2.0;
         for (part, (heading, entries)) in self.0.iter().enumerate() {
             if part > 0 {
@@ -50,11 +51,18 @@ impl<'a> Legend<'a> {
                 canvas.text(heading, TEXT, (x, y), Align::Left, INK);
                 y += LINE;
             }
-            for (name, styles) in entries {
+            let room = ((bottom - y) / LINE).max(0.0) as usize + 1;
+            let shown = if entries.len() <= room { room } else { room - 1 };
+            for (name, styles) in entries.iter().take(shown) {
                 styles.iter().for_each(|style| style.sample(canvas, (x, y), SAMPLE - 8.0));
                 if !styles.iter().any(Style::is_name) {
                     canvas.text(name, TEXT, (x + SAMPLE, y), Align::Left, INK);
                 }
+                y += LINE;
+            }
+            if entries.len() > shown {
+                let more = format!("and {} more", entries.len() - shown);
+                canvas.text(&more, TEXT, (x, y), Align::Left, INK);
                 y += LINE;
             }
         }

@@ -50,7 +50,7 @@ impl Panels {
         let whole = (frames + legend.width(), top + down as f64 * height);
         paint(path, whole, |canvas| {
             canvas.text(&self.title, TITLE, (whole.0 / 2.0, MARGIN + TITLE / 2.0), Align::Centre, INK);
-            legend.draw(canvas, (frames, top + MARGIN));
+            legend.draw(canvas, (frames, top + MARGIN), whole.1 - MARGIN);
             for (i, figure) in self.figures.iter().enumerate() {
                 let (row, column) = (i / self.across, i % self.across);
                 figure.draw(canvas, (column as f64 * width, top + row as f64 * height), self.size);
