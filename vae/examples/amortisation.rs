@@ -18,8 +18,7 @@ use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, Panels};
 use nn::run::{Defaults, RunArgs, RunFolder, result_line, whole};
 use nn::schedule::Schedule;
-use nn::train::{Objective, Trainer};
-use rand::{SeedableRng, rngs::StdRng};
+use nn::train::Objective;
 use vae::{Config, Images, Local, SemiAmortised, Vae};
 
 use common::sets;
@@ -62,7 +61,7 @@ struct Learned {
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
+    args.run.without_checkpoint()?;
     let [train, test] = sets::digits(&args.run, args.images)?.map(|set| set.images);
     let (train, _) = train.split_at_row(args.images.min(train.rows));
     let folder = RunFolder::open(&args.run, args)?;
@@ -137,10 +136,6 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start(args: &Args, vae: &Vae) -> Vec<f32> {
-    vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed))
-}
-
 /// With an encoder, whose result the objective may refine.
 fn amortised(
     name: &'static str,
@@ -149,11 +144,9 @@ fn amortised(
     objective: &impl Objective<f32>,
     rows: usize,
 ) -> anyhow::Result<Learned> {
-    let (started, theta) = (Instant::now(), start(args, vae));
-    let optimizer = Optimizer::new(Rule::ADAM, theta.len());
-    let mut trainer = Trainer::new(theta, optimizer, args.run.seed);
-    let fit = args.run.fit(Schedule::Cosine { epochs: args.run.epochs }, None);
-    trainer.fit(objective, rows, None, &fit, &mut ())?;
+    let (started, theta) = (Instant::now(), common::start(&args.run, vae.layout()));
+    let schedule = Schedule::Cosine { epochs: args.run.epochs };
+    let trainer = common::train(&args.run, theta, (objective, rows), schedule)?;
     let epochs = trainer.history().iter().enumerate();
     let curve = epochs.map(|(i, epoch)| ((i + 1) as f64, epoch.train.parts[0])).collect();
     let theta = trainer.theta().clone();
@@ -162,7 +155,7 @@ fn amortised(
 
 /// Without: the same steps of θ, and steps of the λ of the minibatch's images.
 fn not_amortised(args: &Args, vae: &Vae, train: &Matrix<f32>) -> Learned {
-    let (started, mut theta) = (Instant::now(), Arc::new(start(args, vae)));
+    let (started, mut theta) = (Instant::now(), Arc::new(common::start(&args.run, vae.layout())));
     let mut optimizer = Optimizer::new(Rule::ADAM, theta.len());
     let zeros = Matrix::new(train.rows, 2 * args.latent, vec![0.0; 2 * args.latent * train.rows]);
     let mut local = Local::new(zeros, Rule::ADAM);
@@ -208,7 +201,7 @@ fn refine(
     for step in 1..=steps {
         // The rate falls, so that the noise of the gradient does not stay in the result.
         let rate = REFINING * (1.0 - step as f64 / (steps + 1) as f64);
-        local.step(vae, theta, test, &rows, (4, Noise::new(seed, step as u64)), rate);
+        local.refine(vae, theta, test, &rows, (4, Noise::new(seed, step as u64)), rate);
         if step % 5 == 0 || step == steps {
             curve.push((step as f64, local.elbo(vae, theta, test, (SAMPLES, Noise::evaluation(seed)))));
         }

@@ -119,7 +119,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
         .rows
         .iter()
         .fold(learning, |grid, (name, images)| grid.row(name, images))
-        .row("at the end", &flat.reconstruct(flat_trainer.theta(), &shown).values)
+        .row("the best", &flat.reconstruct(flat_trainer.theta(), &shown).values)
         .save(&run.folder.file("learning.png"))?;
 
     let theta = trainer.theta().clone();
@@ -156,7 +156,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
         println!("  {name:35} {mean_face:12.4} {components:15.4} {gibbs:14.4} {refined:9.4}");
         let key = name.replace(' ', "_");
         results.extend(
-            ["mean", "pca", "gibbs", "vae"].iter().zip(errors).map(|(of, e)| (format!("{of}_{key}"), e)),
+            ["mean", "pca", "gibbs", "refined"].iter().zip(errors).map(|(of, e)| (format!("{of}_{key}"), e)),
         );
         let shown = 10.min(test.rows) * test.cols;
         let seen: Vec<f32> =
@@ -170,7 +170,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
             .row("seen", &seen)
             .row("mean face", &with_mean)
             .row(&format!("{} components", args.latent), &by_pca.values[..shown])
-            .row("VAE", &by_vae.values[..shown])
+            .row("VAE, refined", &by_vae.values[..shown])
             .row("the frame", &test.values[..shown])
             .save(&run.folder.file(&format!("imputed-{key}.png")))?;
     }

@@ -26,21 +26,21 @@ pub enum Imputation {
         /// How often.
         sweeps: usize,
     },
-    /// Pseudo-Gibbs to begin with; from its result on each row's own q(z|x_observed) follows the gradient of the ELBO of what
-    /// was observed, by Adam with four samples a step, its rate falling from 0.03 (iterative refinement: Hjelm et al. 2016);
-    /// then as `Importance`, with draws from that q. It is for encoders that were trained on complete rows, and does
-    /// not trust them with rows that are in part their own invention.
-    Refined {
-        /// Of pseudo-Gibbs.
-        sweeps: usize,
-        /// Along the gradient.
-        steps: usize,
-        /// The number of draws.
-        samples: usize,
-    },
     /// The mean of E[x|z] over draws z ~ q(z|x_observed) with weights p(x_observed|z) p(z) / q(z|x_observed), normalised
     /// by their sum (Mattei & Frellsen 2019). It is for encoders that were trained with missing entries.
     Importance {
+        /// The number of draws.
+        samples: usize,
+    },
+    /// As `Importance`, but with draws from a q(z|x_observed) of each row's own. Its parameters begin at the encoder's for the
+    /// row that pseudo-Gibbs fills, and follow the gradient of the ELBO of what was observed (iterative refinement, Hjelm et
+    /// al. 2016): by Adam, with four samples a step and a rate that falls from 0.03 to 0 evenly. It is for encoders that
+    /// were trained on complete rows, and does not trust them with rows that are in part their own invention.
+    Refined {
+        /// The number of sweeps of pseudo-Gibbs.
+        sweeps: usize,
+        /// The number of steps of refinement.
+        steps: usize,
         /// The number of draws.
         samples: usize,
     },
@@ -69,21 +69,21 @@ impl Vae {
         let chunks = x.values.par_chunks(CHUNK * x.cols).enumerate();
         let values: Vec<Vec<F>> = chunks
             .map_init(Tape::new, |tape, (chunk, x)| {
-                let noise = |step: Option<u64>| {
-                    step.map_or(Noise::evaluation(seed), |step| Noise::new(seed, step)).skip(chunk * CHUNK)
-                };
+                let first = chunk * CHUNK;
+                let noise = Noise::evaluation(seed).skip(first);
                 let rng = StdRng::seed_from_u64(seed ^ (chunk as u64).rotate_left(32));
                 match how {
                     Imputation::PseudoGibbs { sweeps } => {
-                        self.pseudo_gibbs(tape, theta, x, sweeps, noise(None), rng)
+                        self.pseudo_gibbs(tape, theta, x, sweeps, noise, rng)
                     }
-                    Imputation::Importance { samples } => {
-                        self.weighted(tape, theta, x, None, samples, noise(None))
-                    }
+                    Imputation::Importance { samples } => self.weighted(tape, theta, x, None, samples, noise),
                     Imputation::Refined { sweeps, steps, samples } => {
-                        let filled = self.pseudo_gibbs(tape, theta, x, sweeps, noise(None), rng);
-                        let lambda = self.refined(tape, theta, x, &filled, steps, &|step| noise(Some(step)));
-                        self.weighted(tape, theta, x, Some(&lambda), samples, noise(None))
+                        let filled = self.pseudo_gibbs(tape, theta, x, sweeps, noise, rng);
+                        // Other noise than that of the start, and of training.
+                        let steps = (0..steps).map(|step| Noise::new(!seed, step as u64).skip(first));
+                        let lambda = self.refined(tape, theta, x, &filled, steps);
+                        let noise = Noise::evaluation(!seed).skip(first);
+                        self.weighted(tape, theta, x, Some(&lambda), samples, noise)
                     }
                 }
             })
@@ -135,8 +135,7 @@ impl Vae {
         theta: &Arc<Vec<F>>,
         x: &[F],
         filled: &[F],
-        steps: usize,
-        noise: &dyn Fn(u64) -> Noise,
+        steps: impl ExactSizeIterator<Item = Noise>,
     ) -> Matrix<F> {
         const RATE: f64 = 0.03;
         const SAMPLES: usize = 4;
@@ -150,9 +149,10 @@ impl Vae {
         let start = Matrix::new(holed.rows, start.shape().last(), start.to_vec());
         let mut local = Local::new(start, Rule::ADAM);
         let rows: Vec<usize> = (0..holed.rows).collect();
-        for step in 0..steps {
-            let rate = RATE * (1.0 - step as f64 / steps as f64);
-            local.step(self, theta, &holed, &rows, (SAMPLES, noise(step as u64)), rate);
+        let count = steps.len() as f64;
+        for (step, noise) in steps.enumerate() {
+            let rate = RATE * (1.0 - step as f64 / count);
+            local.refine(self, theta, &holed, &rows, (SAMPLES, noise), rate);
         }
         local.parameters().clone()
     }

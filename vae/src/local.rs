@@ -46,11 +46,45 @@ impl<F: Real> Local<F> {
         (samples, noise): (usize, Noise),
         rate: f64,
     ) -> (f64, &[F]) {
+        let value = self.advance((vae, theta), data, rows, (samples, noise), rate, true);
+        (value, &self.gradient)
+    }
+
+    /// The same step with θ as it is, whose gradient is not computed. Returns the ELBO in nats per row.
+    ///
+    /// # Panics
+    /// If there are no rows, or no such rows.
+    #[track_caller]
+    pub fn refine(
+        &mut self,
+        vae: &Vae,
+        theta: &Arc<Vec<F>>,
+        data: &Matrix<F>,
+        rows: &[usize],
+        (samples, noise): (usize, Noise),
+        rate: f64,
+    ) -> f64 {
+        self.advance((vae, theta), data, rows, (samples, noise), rate, false)
+    }
+
+    #[track_caller]
+    fn advance(
+        &mut self,
+        (vae, theta): (&Vae, &Arc<Vec<F>>),
+        data: &Matrix<F>,
+        rows: &[usize],
+        (samples, noise): (usize, Noise),
+        rate: f64,
+        trains_theta: bool,
+    ) -> f64 {
         assert!(!rows.is_empty(), "step: there are no rows");
         let (x, start) = (data.select(rows), self.lambda.select(rows));
         self.tape.clear();
         let tape = &self.tape;
-        let on_tape = tape.shared_parameter(theta, [theta.len()]);
+        let on_tape = match trains_theta {
+            true => tape.shared_parameter(theta, [theta.len()]),
+            false => tape.shared_constant(theta, [theta.len()]),
+        };
         let lambda = tape.shared_parameter(&start.values, [rows.len(), start.cols]);
         let elbo = bound(vae, on_tape, lambda, &x, samples, noise);
         let gradients = tape.backward(elbo.neg());
@@ -61,11 +95,13 @@ impl<F: Real> Local<F> {
             self.optimizers[row].step(rate, lambda, slopes);
         }
         self.gradient.clear();
-        self.gradient.extend_from_slice(gradients.wrt(on_tape));
+        if trains_theta {
+            self.gradient.extend_from_slice(gradients.wrt(on_tape));
+        }
         let value = elbo.item().to_f64() / rows.len() as f64;
         drop(gradients);
         self.tape.clear();
-        (value, &self.gradient)
+        value
     }
 
     /// The ELBO of all rows in nats per row, with M samples of z each.

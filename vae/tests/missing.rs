@@ -86,13 +86,18 @@ fn imputations_agree_with_the_exact_conditional_and_beat_the_mean() {
     let wanted = conditional(&holed);
     // Pseudo-Gibbs is exact with the exact encoder; importance sampling needs one that is not too narrow.
     let broad = linear(W.map(|w| w / SIGMA.powi(2) / posterior(&[0.0; D]).1), 0.0);
-    let poor = linear(W.map(|w| 0.3 * w), 0.0);
+    // Pointing the wrong way, and sure of it: neither of the two comes anywhere with it.
+    let wrong = || linear(W.map(|w| -0.3 * w), -2.5);
     let cases = [
         (exact(), Imputation::PseudoGibbs { sweeps: 20_000 }),
         (broad, Imputation::Importance { samples: 20_000 }),
-        (poor, Imputation::Refined { sweeps: 10, steps: 500, samples: 2_000 }),
+        (wrong(), Imputation::Refined { sweeps: 10, steps: 500, samples: 2_000 }),
     ];
     let means = Matrix::new(holed.rows, D, B.repeat(holed.rows));
+    for how in [Imputation::PseudoGibbs { sweeps: 2_000 }, Imputation::Importance { samples: 2_000 }] {
+        let (vae, theta) = wrong();
+        assert!(rmse(&vae.impute(&theta, &holed, how, 1), &wanted, &holed) > 0.2, "{how:?}");
+    }
     for ((vae, theta), how) in cases {
         let imputed = vae.impute(&theta, &holed, how, 1);
         for i in 0..holed.rows * D {
@@ -262,4 +267,11 @@ fn a_condition_must_not_be_missing() {
     let vae = model_of(&Config { conditions: 1, ..Config::new(4, &[3], 2) });
     let x = Matrix::new(1, 5, vec![1.0, 0.0, 1.0, 0.0, f64::NAN]);
     vae.reconstruct(&theta_of::<f64>(&vae), &x);
+}
+
+#[test]
+#[should_panic(expected = "impute: Refined { sweeps: 1, steps: 0, samples: 1 }")]
+fn a_refinement_of_no_steps_panics() {
+    let (vae, theta) = exact();
+    vae.impute(&theta, &rows(1).1, Imputation::Refined { sweeps: 1, steps: 0, samples: 1 }, 0);
 }
