@@ -60,12 +60,9 @@ struct Descent {
 /// The loss on all training images after each epoch, until it is not finite.
 fn descend(args: &Args, x: &Matrix<f32>, descent: &Descent) -> anyhow::Result<Vec<f64>> {
     let model = Autoencoder::new(&AutoencoderConfig {
-        inputs: x.cols,
-        encoder: vec![64],
-        latent: 8,
-        decoder: vec![64],
         phi: Nonlinearity::Tanh,
         psi: Nonlinearity::Sigmoid,
+        ..AutoencoderConfig::new(x.cols, &[64], 8)
     });
     let objective = Reconstruction { model: &model, data: x, noise: 0.0 };
     let theta = model.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
@@ -85,8 +82,9 @@ fn descend(args: &Args, x: &Matrix<f32>, descent: &Descent) -> anyhow::Result<Ve
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
+    args.run.without_checkpoint()?;
     let [train, _] = sets::digits(&args.run, args.images)?;
-    let folder = RunFolder::without_checkpoint(&args.run, args)?;
+    let folder = RunFolder::open(&args.run, args)?;
     let rate = args.run.lr;
     let sgd = |key, says: &str, rate: f64, schedule| Descent {
         name: format!("{says} {}", short(rate)),

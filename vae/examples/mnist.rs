@@ -50,13 +50,14 @@ struct Args {
     #[arg(long, value_name = "WIDTHS", value_delimiter = ',', num_args = 0..=1,
         default_missing_value = "linear,64,64-256,128-256-512", conflicts_with = "protocol")]
     decoder: Option<Vec<String>>,
-    /// Width of the hidden layers, without a protocol
-    #[arg(long, value_name = "N", default_value_t = 400, value_parser = whole)]
+    /// Width of the hidden layers, without --protocol and --decoder
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = whole,
+        conflicts_with_all = ["protocol", "decoder"])]
     hidden: usize,
-    /// Draws of z for each image in the importance-sampled log-likelihood
-    #[arg(long, value_name = "N", default_value = "100",
-        default_value_if("protocol", "iwae", "5000"), value_parser = whole)]
-    importance_samples: usize,
+    /// Draws of z for each image in the importance-sampled log-likelihood of a single model [default: 100, of the protocol
+    /// iwae 5000]
+    #[arg(long, value_name = "N", value_parser = whole, conflicts_with = "decoder")]
+    importance_samples: Option<usize>,
     /// Samples in the importance-weighted bound of the protocol iwae; with more, fewer epochs are the default
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = whole, requires = "protocol")]
     k: usize,
@@ -84,7 +85,7 @@ impl Args {
             }
             Some(Protocol::Iwae) => {
                 // An epoch takes about as long as it has samples: with any k the whole takes minutes.
-                let epochs = (1400 / (self.k + 1)).max(1);
+                let epochs = (1200 / (self.k + 1)).max(1);
                 Defaults { out: "out/vae-mnist-iwae", epochs, batch_size: 100, lr: 3e-3 }
             }
             Some(Protocol::Lecture) => {
@@ -94,6 +95,12 @@ impl Args {
             None if self.latent.len() > 1 => Defaults { out: "out/vae-mnist-latent", ..DEFAULTS },
             None => DEFAULTS,
         }
+    }
+
+    /// Of z for each image in the importance-sampled log-likelihood.
+    fn draws(&self) -> usize {
+        let default = if matches!(self.protocol, Some(Protocol::Iwae)) { 5000 } else { 100 };
+        self.importance_samples.unwrap_or(default)
     }
 }
 
@@ -108,8 +115,18 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    let single = args.protocol.is_none() || args.latent.len() == 1;
-    anyhow::ensure!(single, "a protocol takes a single --latent");
+    let several = args.latent.len() > 1;
+    anyhow::ensure!(!several || args.protocol.is_none(), "a protocol takes a single --latent");
+    anyhow::ensure!(
+        !several || args.importance_samples.is_none(),
+        "--importance-samples is for a single --latent"
+    );
+    if several || args.decoder.is_some() {
+        args.run.without_checkpoint()?;
+    }
+    let weighted = args.k > 1 || args.full;
+    let iwae = matches!(args.protocol, Some(Protocol::Iwae));
+    anyhow::ensure!(iwae || !weighted, "--k and --full are for --protocol iwae");
     let dir = args.run.data.as_ref().with_context(|| {
         format!("--data DIR is wanted, the folder of MNIST's four IDX files, gzipped or not; {ALTERNATIVE}")
     })?;
@@ -121,7 +138,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Some(Protocol::Iwae) => protocols::iwae::run(args, &data, started),
         Some(Protocol::Lecture) => protocols::lecture::run(args, &data, started),
         None if args.decoder.is_some() => protocols::sweep::decoders(args, &data, started),
-        None if args.latent.len() > 1 => protocols::sweep::latents(args, &data, started),
+        None if several => protocols::sweep::latents(args, &data, started),
         None => as_pytorch(args, &data, started),
     }
 }
@@ -152,5 +169,5 @@ fn as_pytorch(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result<()>
     if end == End::Stopped {
         return Ok(());
     }
-    common::report(&run, &vae, &mut trainer, &data.test, args.importance_samples, (&[], started))
+    common::report(&run, &vae, &mut trainer, &data.test, args.draws(), (&[], started))
 }

@@ -14,12 +14,9 @@ use std::time::Instant;
 use autograd::Tape;
 use common::sets::{self, squared_distance};
 use nn::data::{LabelledImages, Matrix};
-use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, ImageGrid, Panels};
 use nn::run::{Defaults, RunArgs, RunFolder, positive, result_line, whole};
 use nn::schedule::Schedule;
-use nn::train::Trainer;
-use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
 use vae::{Config, Images, Likelihood, Observation, Vae, active_units};
 
@@ -72,14 +69,10 @@ struct Trained {
 fn train(args: &Args, likelihood: Likelihood, sets: &[LabelledImages; 2]) -> anyhow::Result<Trained> {
     let [train, test] = sets;
     let vae = Vae::new(&Config { likelihood, ..Config::new(train.images.cols, &args.hidden, args.latent) });
-    let mut theta = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
-    if let Some(slot) = vae.layout().slots().iter().find(|slot| slot.name() == "log_sigma") {
-        // From 1, where it begins otherwise, the codes first become the prior's, and some of them stay so.
-        theta[slot.range()].fill(START.ln());
-    }
-    let mut trainer = Trainer::new(theta, Optimizer::new(Rule::ADAM, vae.layout().size()), args.run.seed);
-    let fit = args.run.fit(Schedule::Cosine { epochs: args.run.epochs }, None);
-    trainer.fit(&Images::new(&vae, &train.images), train.len(), None, &fit, &mut ())?;
+    let theta = common::start(&args.run, vae.layout());
+    let (objective, schedule) =
+        (Images::new(&vae, &train.images), Schedule::Cosine { epochs: args.run.epochs });
+    let mut trainer = common::train(&args.run, theta, (&objective, train.len()), schedule)?;
     let bound = Images { samples: args.samples, ..Images::new(&vae, &test.images) };
     let parts = trainer.evaluate(&bound, &(0..test.len()).collect::<Vec<_>>()).parts;
     let theta = trainer.theta();
@@ -100,15 +93,12 @@ fn train(args: &Args, likelihood: Likelihood, sets: &[LabelledImages; 2]) -> any
     })
 }
 
-/// Where the σ that is learned begins.
-const START: f32 = 0.1;
-
 /// Images in a row of the pictures.
 const SHOWN: usize = 10;
 
 fn sweep(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
+    args.run.without_checkpoint()?;
     let sets = sets::digits(&args.run, args.images)?;
     let folder = RunFolder::open(&args.run, args)?;
     let mut sigmas = args.sigmas.clone();

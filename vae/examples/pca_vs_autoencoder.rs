@@ -117,12 +117,8 @@ fn train<O: Objective<f64>>(
 
 fn autoencoder(args: &Args, hidden: &[usize], x: &[Matrix<f64>; 2]) -> anyhow::Result<Fitted> {
     let model = Autoencoder::new(&AutoencoderConfig {
-        inputs: x[0].cols,
-        encoder: hidden.to_vec(),
-        latent: args.latent,
-        decoder: hidden.iter().rev().copied().collect(),
         phi: Nonlinearity::Elu,
-        psi: Nonlinearity::Identity,
+        ..AutoencoderConfig::new(x[0].cols, hidden, args.latent)
     });
     let objective = Reconstruction { model: &model, data: &x[0], noise: 0.0 };
     let linear = hidden.is_empty();
@@ -191,6 +187,7 @@ fn log_sigma(vae: &Vae, theta: &Arc<Vec<f64>>) -> f64 {
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
+    args.run.without_checkpoint()?;
     let sets = sets::digits(&args.run, args.images)?;
     let pixels = Pixels::of(&sets[0].images);
     let x = sets.each_ref().map(|set| pixels.centred(&set.images));
@@ -198,7 +195,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let probabilistic = FactorModel::probabilistic_pca(&x[0], args.latent)?;
     let em = Em { rounds: if args.run.dry_run { 20 } else { 10_000 }, tolerance: 1e-8 };
     let (analysis, _) = FactorModel::factor_analysis(&x[0], args.latent, em)?;
-    let folder = RunFolder::without_checkpoint(&args.run, args)?;
+    let folder = RunFolder::open(&args.run, args)?;
 
     let mut oja = Oja::new(args.latent, x[0].cols, args.run.seed);
     oja.fit(&x[0], args.oja_epochs, 0.5, args.run.seed)?;

@@ -3,8 +3,9 @@
 //!
 //!     cargo run --release -p vae --example posterior_family
 //!
-//! Trains both from the same weights, with no covariance to begin with, seed by seed, and compares their bounds on images not seen in training. Writes to
-//! `out/vae-posterior_family/`: the bounds, and exact posteriors of some images with the ellipses that stand for them.
+//! Trains both from the same weights, with no covariance to begin with, seed by seed, and compares their bounds on images not
+//! seen in training. Writes to `out/vae-posterior_family/`: the bounds, and exact posteriors of some images with the ellipses
+//! that stand for them.
 
 mod common;
 
@@ -15,11 +16,9 @@ use std::time::Instant;
 use autograd::Tape;
 use nn::Estimate;
 use nn::data::LabelledImages;
-use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, Panels};
 use nn::run::{Defaults, RunArgs, RunFolder, result_line, whole};
 use nn::schedule::Schedule;
-use nn::train::Trainer;
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
 use vae::{Config, Family, Images, Vae};
@@ -79,10 +78,9 @@ fn train(args: &Args, posterior: Family, seed: u64, sets: &[LabelledImages; 2]) 
     let config = Config::new(train.images.cols, &[64, 64], args.latent);
     let vae = Vae::new(&Config { posterior, ..config.clone() });
     let theta = start(&Vae::new(&config), &vae, seed);
-    let optimizer = Optimizer::new(Rule::ADAM, theta.len());
-    let mut trainer = Trainer::new(theta, optimizer, seed);
-    let fit = args.run.fit(Schedule::Cosine { epochs: args.run.epochs }, None);
-    trainer.fit(&Images::new(&vae, &train.images), args.run.rows(train.len()), None, &fit, &mut ())?;
+    let run = RunArgs { seed, ..args.run.clone() };
+    let (objective, schedule) = (Images::new(&vae, &train.images), Schedule::Cosine { epochs: run.epochs });
+    let mut trainer = common::train(&run, theta, (&objective, run.rows(train.len())), schedule)?;
     let rows: Vec<usize> = (0..args.run.rows(test.len())).collect();
     let bound = Images { samples: args.samples, ..Images::new(&vae, &test.images) };
     let elbo = trainer.evaluate(&bound, &rows).parts[0];
@@ -93,7 +91,7 @@ fn train(args: &Args, posterior: Family, seed: u64, sets: &[LabelledImages; 2]) 
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
+    args.run.without_checkpoint()?;
     anyhow::ensure!(args.seeds > 1, "--seeds {}: at least 2 are compared", args.seeds);
     let sets = sets::digits(&args.run, args.images)?;
     let folder = RunFolder::open(&args.run, args)?;

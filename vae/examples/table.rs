@@ -1,13 +1,15 @@
 //! A variational autoencoder of a table of numbers or counts, with gaps or without, such as genes or sensors:
 //!
 //!     cargo run --release -p vae --example table
+//!     cargo run --release -p vae --example table -- --counts --clusters 10
 //!     cargo run --release -p vae --example table -- --csv FILE --colour COLUMN
 //!
 //! Every row gets latent coordinates and an anomaly score, −log p(x); every gap (an empty cell, NA, NaN or ?) its expectation
 //! given the rest of the row. A tenth of the known cells is hidden while it learns, to say how well that goes. The score of a
 //! row has a term for each of its observed cells: rows are compared by the score per cell. The column that colours the picture,
-//! text or numbers, is not shown to the model. Without `--csv` the table is the embedded one of diabetes patients. Writes to
-//! `out/vae-table/`: `rows.csv` (coordinates, cluster, score, observed cells, colour), `imputed.csv`, and pictures.
+//! text or numbers, is not shown to the model. Without `--csv` the table is an embedded one: diabetes patients, or of counts the
+//! handwritten digits, how many of 16 dots are black in each of 64 blocks. Writes to `out/vae-table/`: `rows.csv` (coordinates,
+//! cluster, score, observed cells, colour), `imputed.csv`, and pictures.
 
 mod common;
 
@@ -44,7 +46,7 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// The column that colours the picture, text or numbers, by name or number; the model does not see it [default: of the
-    /// embedded table progression, else none]
+    /// embedded tables progression and digit, else none]
     #[arg(long, value_name = "COLUMN")]
     colour: Option<String>,
     /// The cells are counts, up to a million: a negative binomial likelihood instead of a normal one
@@ -83,19 +85,33 @@ struct Colour {
     numbers: Option<Vec<f64>>,
 }
 
+/// The embedded digits as counts: each pixel is how many dots of a block of 4 x 4 are black.
+fn dots() -> Table {
+    let digits = embedded::digits();
+    let place = |i: usize| format!("row {} column {}", i / digits.width + 1, i % digits.width + 1);
+    let names = (0..digits.images.cols).map(place).chain(["digit".to_owned()]);
+    let cells = digits.images.values.chunks_exact(digits.images.cols).zip(&digits.labels);
+    let counts = cells.flat_map(|(image, &label)| {
+        image.iter().map(|grey| (f64::from(*grey) * 16.0).round()).chain([f64::from(label)])
+    });
+    let (rows, cols) = (digits.len(), digits.images.cols + 1);
+    Table { names: names.collect(), values: Matrix::new(rows, cols, counts.collect()) }
+}
+
 /// The table without the column of the colour, and that one.
 fn read(args: &Args) -> anyhow::Result<(Table, Option<Colour>)> {
     anyhow::ensure!(args.run.data.is_none(), "this example takes --csv FILE, not --data");
     let options = TableOptions { missing: true, ..TableOptions::default() };
-    let colour = args.colour.as_deref().or(args.csv.is_none().then_some("progression"));
-    let (table, colour, cells) = match (&args.csv, colour) {
+    let (table, colour, cells) = match (&args.csv, args.colour.as_deref()) {
         (Some(file), None) => return Ok((table::read(file, &options)?, None)),
         (Some(file), Some(colour)) => {
             let (table, cells) = table::read_with_text(file, colour, &options)?;
             (table, colour, cells)
         }
         (None, colour) => {
-            let (table, colour) = (embedded::diabetes(), colour.unwrap_or("progression"));
+            let (table, usual) =
+                if args.counts { (dots(), "digit") } else { (embedded::diabetes(), "progression") };
+            let colour = colour.unwrap_or(usual);
             let cells = table.column(colour)?.iter().map(f64::to_string).collect();
             (table, colour, cells)
         }
@@ -278,7 +294,7 @@ fn column_means(x: &Matrix<f32>) -> Vec<f32> {
 /// A class for each row: the column's texts, or its numbers if they are few, otherwise their quarters.
 fn classes(Colour { name, cells, numbers, .. }: &Colour) -> (Vec<usize>, Vec<String>) {
     let (classes, mut names) = match numbers {
-        Some(numbers) => classes_of_numbers(name, numbers),
+        Some(numbers) => classes_of_numbers(numbers),
         None => {
             let known: BTreeSet<&String> = cells.iter().filter(|cell| !table::is_missing(cell)).collect();
             let distinct: Vec<&String> = known.into_iter().collect();
@@ -310,17 +326,14 @@ fn short(text: &str) -> String {
 }
 
 /// What is missing has the class behind the last name.
-fn classes_of_numbers(name: &str, column: &[f64]) -> (Vec<usize>, Vec<String>) {
+fn classes_of_numbers(column: &[f64]) -> (Vec<usize>, Vec<String>) {
     let mut sorted: Vec<f64> = column.iter().copied().filter(|x| !x.is_nan()).collect();
     sorted.sort_by(f64::total_cmp);
     let mut distinct = sorted.clone();
     distinct.dedup();
-    if distinct.len() <= 8 {
+    if distinct.len() <= 10 {
         let class = |x: &f64| distinct.iter().position(|d| d == x).unwrap_or(distinct.len());
-        return (
-            column.iter().map(class).collect(),
-            distinct.iter().map(|d| format!("{name} {d}")).collect(),
-        );
+        return (column.iter().map(class).collect(), distinct.iter().map(f64::to_string).collect());
     }
     let cuts: Vec<f64> = (1..4).map(|i| sorted[i * sorted.len() / 4]).collect();
     let class = |x: &f64| if x.is_nan() { 4 } else { cuts.iter().filter(|cut| x >= *cut).count() };

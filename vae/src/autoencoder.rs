@@ -8,7 +8,7 @@ use nn::density::squared_error;
 use nn::train::{Batch, Objective};
 use nn::{Layout, Mlp, map_rows};
 
-/// What an [`Autoencoder`] consists of.
+/// What an [`Autoencoder`] consists of; [`AutoencoderConfig::new`] makes the usual choices.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AutoencoderConfig {
     /// D, the number of observed variables.
@@ -23,6 +23,20 @@ pub struct AutoencoderConfig {
     pub phi: Nonlinearity,
     /// ψ, the activation of the decoder's output: the identity, or the sigmoid for data in \[0, 1\].
     pub psi: Nonlinearity,
+}
+
+impl AutoencoderConfig {
+    /// Hidden layers of these widths in the encoder, and the same in reverse in the decoder; ReLU, ψ the identity.
+    pub fn new(inputs: usize, hidden: &[usize], latent: usize) -> Self {
+        Self {
+            inputs,
+            encoder: hidden.to_vec(),
+            latent,
+            decoder: hidden.iter().rev().copied().collect(),
+            phi: Nonlinearity::Relu,
+            psi: Nonlinearity::Identity,
+        }
+    }
 }
 
 /// Two networks e: Rᴰ → Rᵐ and d: Rᵐ → Rᴰ with x ≈ d(e(x)) (lecture 000, "Reduction of dimension").

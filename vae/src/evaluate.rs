@@ -1,4 +1,4 @@
-//! What a trained model says: codes, reconstructions, samples, likelihoods.
+//! What a trained model says: codes, reconstructions, samples, likelihoods, anomalies.
 
 use std::sync::Arc;
 
@@ -130,6 +130,31 @@ impl Vae {
         assert!(size == len, "{what}: θ has {len} numbers, the model {size}");
         assert!(x.cols == cols, "{what}: [{}, {}]: rows of {cols} numbers are wanted", x.rows, x.cols);
     }
+}
+
+/// The area under the ROC curve of an anomaly score: the probability that the score of an anomaly is above that of a usual
+/// datum, ties counting half (Hanley & McNeil 1982).
+///
+/// ```
+/// # use vae::area_under_roc;
+/// assert_eq!(area_under_roc(&[1.0, 2.0, 3.0, 4.0], &[3.0, 5.0]), (2.5 + 4.0) / 8.0);
+/// ```
+///
+/// # Panics
+/// If there are none of either, or a score is NaN.
+#[track_caller]
+pub fn area_under_roc(usual: &[f64], anomalous: &[f64]) -> f64 {
+    let (n, m) = (usual.len(), anomalous.len());
+    assert!(n * m > 0, "area_under_roc: {n} usual data, {m} anomalies");
+    let nan = usual.iter().chain(anomalous).any(|score| score.is_nan());
+    assert!(!nan, "area_under_roc: a score is NaN");
+    let mut usual = usual.to_vec();
+    usual.sort_by(f64::total_cmp);
+    let above = |score: &f64| {
+        let (below, up_to) = (usual.partition_point(|u| u < score), usual.partition_point(|u| u <= score));
+        (below + up_to) as f64 / 2.0
+    };
+    anomalous.iter().map(above).sum::<f64>() / (n * m) as f64
 }
 
 /// Σ w and Σ w² of weights given by their logarithms, relative to the largest so far.

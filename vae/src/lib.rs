@@ -37,6 +37,7 @@ mod objective;
 mod posterior;
 
 pub use autoencoder::{Autoencoder, AutoencoderConfig, Reconstruction};
+pub use evaluate::area_under_roc;
 pub use impute::Imputation;
 pub use latent::{active_units, adjusted_rand_index, aggregated_posterior, interpolate, k_means, traverse};
 pub use likelihood::{Likelihood, Observation};

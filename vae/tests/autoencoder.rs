@@ -12,8 +12,7 @@ use vae::linear::{Pca, principal_angles};
 use vae::{Autoencoder, AutoencoderConfig, Reconstruction};
 
 fn linear(inputs: usize, latent: usize) -> Autoencoder {
-    let (phi, psi) = (Nonlinearity::Tanh, Nonlinearity::Identity);
-    Autoencoder::new(&AutoencoderConfig { inputs, encoder: vec![], latent, decoder: vec![], phi, psi })
+    Autoencoder::new(&AutoencoderConfig::new(inputs, &[], latent))
 }
 
 /// Independent columns with these standard deviations around ½.

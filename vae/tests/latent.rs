@@ -2,7 +2,9 @@
 
 use nn::data::Matrix;
 use nn::noise::Noise;
-use vae::{active_units, adjusted_rand_index, aggregated_posterior, interpolate, k_means, traverse};
+use vae::{
+    active_units, adjusted_rand_index, aggregated_posterior, area_under_roc, interpolate, k_means, traverse,
+};
 
 #[test]
 fn units_are_active_whose_means_vary_by_more_than_a_hundredth() {
@@ -76,4 +78,23 @@ fn the_adjusted_rand_index_is_one_for_renamed_parts_and_known_in_between() {
     let (_, labels) = clouds();
     let random: Vec<usize> = (0..300).map(|i: usize| i * i * 7919 / 13 % 3).collect();
     assert!(adjusted_rand_index(&random, &labels).abs() < 0.05);
+}
+
+#[test]
+fn the_area_under_the_roc_curve_is_the_share_of_pairs_in_order() {
+    let (low, high) = ([1.0, 2.0, f64::NEG_INFINITY], [3.0, f64::INFINITY]);
+    assert_eq!([area_under_roc(&low, &high), area_under_roc(&high, &low)], [1.0, 0.0]);
+    assert_eq!(area_under_roc(&[0.0, -0.0, 2.0, 2.0], &[0.0, 2.0]), 0.5);
+    let score = |i: usize| ((i * i) as f64 * 0.7).sin().mul_add(4.0, 0.5).round();
+    let (usual, anomalous): (Vec<f64>, Vec<f64>) =
+        ((0..40).map(score).collect(), (40..63).map(score).collect());
+    let pair = |u: f64, a: f64| if a > u { 1.0 } else { f64::from(u8::from(a == u)) / 2.0 };
+    let pairs: f64 = usual.iter().flat_map(|&u| anomalous.iter().map(move |&a| pair(u, a))).sum();
+    assert_eq!(area_under_roc(&usual, &anomalous), pairs / (40.0 * 23.0));
+}
+
+#[test]
+#[should_panic(expected = "a score is NaN")]
+fn a_score_that_is_not_a_number_panics() {
+    area_under_roc(&[1.0], &[f64::NAN]);
 }

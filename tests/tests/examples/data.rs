@@ -113,6 +113,22 @@ fn mnist_without_or_with_the_wrong_folder_says_what_is_wanted_and_points_to_the_
         assert!(line.contains("--example digits"), "{line}");
         assert!(flags.is_empty() || line.contains(flags[1]), "{line}");
     }
+    for (flags, wanted) in [
+        (&["--protocol", "lecture", "--k", "2"][..], "--k and --full are for --protocol iwae"),
+        (&["--protocol", "iwae", "--latent", "2,5"], "a protocol takes a single --latent"),
+        (&["--latent", "2,5", "--importance-samples", "9"], "--importance-samples is for a single --latent"),
+        (&["--latent", "2,5", "--resume"], "--resume: a run of several trainings keeps no checkpoint"),
+        (&["--decoder", "--save", "theta"], "--save: a run of several trainings keeps no checkpoint"),
+        (&["--decoder", "--latent", "1"], "--decoder takes a single --latent from 2 on"),
+        (&["--decoder", "64-none"], "--decoder 64-none"),
+    ] {
+        let line = error("mnist", &[&["--data", "mnist"], flags].concat(), dir.path());
+        assert!(line.contains(wanted), "{flags:?}: {line}");
+    }
+    for flags in [["--protocol=iwae", "--hidden=9"], ["--decoder=64", "--importance-samples=9"]] {
+        let output = run("mnist", &flags, dir.path());
+        assert!(output.status.code() == Some(2), "{flags:?}: {}", text(&output.stderr));
+    }
     let images = dir.path().join("mnist/t10k-images-idx3-ubyte");
     let bytes = fs::read(&images).unwrap();
     fs::write(&images, &bytes[..1000]).unwrap();
@@ -187,7 +203,7 @@ fn uci_runs_all_or_some_splits_and_says_which_file_is_missing() {
         let output = run("uci", &with(flags), dir.path());
         assert!(output.status.success(), "{}", text(&output.stderr));
         let line = text(&output.stdout).lines().last().unwrap().to_owned();
-        assert!(line.starts_with("RESULT set=uci splits="), "{line}");
+        assert!(line.starts_with("RESULT set=uci splits=") && !line.contains("NaN"), "{line}");
         result(&output).into_iter().find(|(name, _)| name == "splits").unwrap().1
     };
     assert_eq!(splits(&["--data", "uci"]), 2.0);

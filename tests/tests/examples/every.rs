@@ -23,7 +23,10 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("nn", "classify", &["--dry-run", "--data", "mnist", "--widths", "--psi", "sigmoid"]),
     ("nn", "regress", &["--dry-run", "--widths", "8,4", "--phi", "relu"]),
     ("vae", "amortisation", &["--dry-run"]),
+    ("vae", "anomalies", &["--dry-run"]),
     ("vae", "autoencoder_vs_vae", &["--dry-run"]),
+    ("vae", "conditional", &["--dry-run"]),
+    ("vae", "conditional", &["--dry-run", "--data", "mnist", "--latent", "3"]),
     ("vae", "digits", &["--dry-run"]),
     ("vae", "faces", &["--dry-run", "--data", "frey"]),
     ("vae", "learning_rate", &["--dry-run"]),
@@ -41,6 +44,7 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("vae", "pca_vs_autoencoder", &["--dry-run", "--data", "mnist", "--latent", "3"]),
     ("vae", "posterior_family", &["--dry-run"]),
     ("vae", "table", &["--dry-run"]),
+    ("vae", "table", &["--dry-run", "--counts"]),
     (
         "vae",
         "table",

@@ -67,17 +67,49 @@ fn a_resumed_run_ends_with_the_results_of_an_uninterrupted_one() {
     let dir = folder();
     let flags =
         |epochs, out| ["--data", "mnist", "--importance-samples", "2", "--epochs", epochs, "--out", out];
-    let whole = run("mnist", &flags("4", "whole"), dir.path());
-    assert!(run("mnist", &flags("2", "halves"), dir.path()).status.success());
-    let resumed = run("mnist", &[&flags("4", "halves")[..], &["--resume"]].concat(), dir.path());
-    assert!(resumed.status.success(), "{}", text(&resumed.stderr));
-    let bits = |output: &Output| {
-        result(output).into_iter().filter(|(name, _)| name != "seconds").collect::<Vec<_>>()
-    };
-    assert_eq!(bits(&whole), bits(&resumed));
+    // The lecture's draws pictures after the first, the middle and the last epoch.
+    for protocol in [&["--force"][..], &["--force", "--protocol", "lecture"]] {
+        let whole = run("mnist", &[&flags("4", "whole")[..], protocol].concat(), dir.path());
+        assert!(run("mnist", &[&flags("2", "halves")[..], protocol].concat(), dir.path()).status.success());
+        let again = [&flags("4", "halves")[..], &protocol[1..], &["--resume"]].concat();
+        let resumed = run("mnist", &again, dir.path());
+        assert!(resumed.status.success(), "{}", text(&resumed.stderr));
+        let bits = |output: &Output| {
+            result(output).into_iter().filter(|(name, _)| name != "seconds").collect::<Vec<_>>()
+        };
+        assert_eq!(bits(&whole), bits(&resumed), "{protocol:?}");
+    }
+    for epochs in [1, 2, 4] {
+        for picture in ["manifold", "posterior", "reconstructions"] {
+            let file = dir.path().join(format!("halves/{picture}-{epochs}.png"));
+            assert!(file.is_file(), "{}", file.display());
+        }
+    }
 
     let bytes = fs::read(dir.path().join("halves/checkpoint.safetensors")).unwrap();
     fs::write(dir.path().join("halves/checkpoint.safetensors"), &bytes[..bytes.len() / 2]).unwrap();
-    let line = error("mnist", &[&flags("5", "halves")[..], &["--resume"]].concat(), dir.path());
+    let again = [&flags("5", "halves")[..], &["--protocol", "lecture", "--resume"]].concat();
+    let line = error("mnist", &again, dir.path());
     assert!(line.contains("checkpoint.safetensors") && line.contains("damaged"), "{line}");
+}
+
+#[test]
+fn examples_that_compare_trainings_refuse_the_flags_of_a_checkpoint() {
+    let dir = folder();
+    for name in [
+        "amortisation",
+        "anomalies",
+        "autoencoder_vs_vae",
+        "conditional",
+        "learning_rate",
+        "noise_level",
+        "pca_vs_autoencoder",
+        "posterior_family",
+        "uci",
+    ] {
+        for flags in [&["--resume"][..], &["--save", "theta"]] {
+            let line = error(name, flags, dir.path());
+            assert!(line.contains(&format!("{}: a run of several trainings", flags[0])), "{name}: {line}");
+        }
+    }
 }

@@ -8,11 +8,40 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use nn::Layout;
 use nn::data::{LabelledImages, Matrix};
+use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, ImageGrid};
-use nn::run::{Run, result_line};
-use nn::train::{Loss, Trainer};
+use nn::run::{Run, RunArgs, result_line};
+use nn::schedule::Schedule;
+use nn::train::{Loss, Objective, Trainer};
+use rand::{SeedableRng, rngs::StdRng};
 use vae::{Images, Vae};
+
+/// Where a σ of pixels that is learned begins: from 1 the codes would first become the prior's, and some of them stay so.
+const SIGMA: f32 = 0.1;
+
+/// θ as training begins.
+pub(crate) fn start(run: &RunArgs, layout: &Layout) -> Vec<f32> {
+    let mut theta = layout.init(&mut StdRng::seed_from_u64(run.seed));
+    if let Some(slot) = layout.slots().iter().find(|slot| slot.name() == "log_sigma") {
+        theta[slot.range()].fill(SIGMA.ln());
+    }
+    theta
+}
+
+/// Adam from θ on, for examples that compare several trainings and keep no checkpoint.
+pub(crate) fn train(
+    run: &RunArgs,
+    theta: Vec<f32>,
+    (objective, rows): (&impl Objective<f32>, usize),
+    schedule: Schedule,
+) -> anyhow::Result<Trainer<f32>> {
+    let optimizer = Optimizer::new(Rule::ADAM, theta.len());
+    let mut trainer = Trainer::new(theta, optimizer, run.seed);
+    trainer.fit(objective, rows, None, &run.fit(schedule, None), &mut ())?;
+    Ok(trainer)
+}
 
 /// The training objective of a set of grey images, one sample of z each.
 pub(crate) fn grey<'a>(vae: &'a Vae, set: &'a LabelledImages) -> Images<'a> {

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use nn::data::{LabelledImages, Matrix, embedded, mnist, split};
 use nn::run::RunArgs;
+use rayon::prelude::*;
 
 /// Images to train and to test on: 1,497 and 300 of the embedded digits, or with `--data` the first `images` of MNIST and a
 /// fifth as many of its test images. In a dry run a minibatch of each.
@@ -29,4 +30,16 @@ fn first(set: &LabelledImages, n: usize) -> LabelledImages {
 pub(crate) fn squared_distance<F: Into<f64> + Copy>(x: &Matrix<F>, y: &Matrix<F>) -> f64 {
     let square = |(&x, &y): (&F, &F)| (x.into() - y.into()).powi(2);
     x.values.iter().zip(y.values.iter()).map(square).sum::<f64>() / x.rows as f64
+}
+
+/// The row of `to` that is nearest to each row of `from`, and how far it is, as a root mean square over columns.
+pub(crate) fn nearest(from: &Matrix<f32>, to: &Matrix<f32>) -> Vec<(usize, f64)> {
+    let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
+    let closest = |a: &[f32]| {
+        let distances = to.values.chunks_exact(to.cols).map(|b| distance(a, b)).enumerate();
+        let (row, least) =
+            distances.min_by(|a, b| a.1.total_cmp(&b.1)).expect("there are rows to be near to");
+        (row, f64::from(least / to.cols as f32).sqrt())
+    };
+    from.values.par_chunks_exact(from.cols).map(closest).collect()
 }

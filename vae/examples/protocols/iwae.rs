@@ -3,7 +3,7 @@
 //! 784-200-200-50, tanh, pixels made binary anew each time, Adam with ε = 1e-4; the negative log-likelihood of the 10,000
 //! test images, made binary once, by 5,000 importance samples. `--full` is the published schedule: batches of 20, eight
 //! stages of 3^(i−1) epochs at learning rate 1e-4 · 10^(1−(i−1)/7). Without it larger batches and a rate that falls as a
-//! cosine reach the same region in minutes; they were chosen by the bound of the last 5,000 training images.
+//! cosine, both chosen by the bound of the last 5,000 training images, reach the same region in minutes.
 
 use std::time::Instant;
 
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result
 
     let rows: Vec<usize> = (0..args.run.rows(data.test.len())).collect();
     let test = binary(data.test.select(&rows), seed);
-    let samples = args.importance_samples;
+    let samples = args.draws();
     let estimate = vae.log_likelihood(trainer.theta(), &test.images, samples, seed);
     let loss = trainer.evaluate(&objective(&test.images, Binarise::Grey), &rows);
     let active = vae::active_units(&vae.codes(trainer.theta(), &test.images).0);

@@ -74,11 +74,11 @@ pub(crate) fn run(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result
 
     let rows: Vec<usize> = (0..test.len()).collect();
     let loss = trainer.evaluate(&Images::new(&vae, &test.images), &rows);
-    let estimate = vae.log_likelihood(trainer.theta(), &test.images, args.importance_samples, args.run.seed);
+    let estimate = vae.log_likelihood(trainer.theta(), &test.images, args.draws(), args.run.seed);
     let [elbo, log_likelihood, kl, _] = loss.parts;
     println!("{} binary test images after {} epochs, nats per image", test.len(), trainer.epochs());
     println!("  ELBO {elbo:.2} = E_q[log p(x|z)] {log_likelihood:.2} − KL {kl:.2}");
-    println!("  log p(x), {} samples {:.2} ± {:.3}", args.importance_samples, estimate.mean, estimate.se);
+    println!("  log p(x), {} samples {:.2} ± {:.3}", args.draws(), estimate.mean, estimate.se);
     println!("pictures, metrics and checkpoint are in {}", args.run.out.display());
     result_line(&[
         ("test_elbo", elbo),

@@ -4,16 +4,14 @@ use std::time::Instant;
 
 use anyhow::Context;
 use nn::data::Mnist;
-use nn::optim::{Optimizer, Rule};
 use nn::picture::{ImageGrid, Panels};
 use nn::run::{RunFolder, result_line};
 use nn::schedule::Schedule;
 use nn::train::{Loss, Trainer};
-use rand::{SeedableRng, rngs::StdRng};
 use vae::{Config, Images, Vae};
 
 use crate::Args;
-use crate::common::latent_figure;
+use crate::common::{self, latent_figure};
 
 /// A trained model and its loss on the test images.
 struct Trained {
@@ -25,25 +23,17 @@ struct Trained {
 /// Trains on grey pixels, as without a protocol.
 fn train(args: &Args, data: &Mnist, config: &Config) -> anyhow::Result<Trained> {
     let vae = crate::begun_as_pytorch(config);
-    let theta = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
-    let optimizer = Optimizer::new(Rule::ADAM, theta.len());
-    let mut trainer = Trainer::new(theta, optimizer, args.run.seed);
-    let fit = args.run.fit(Schedule::Constant, None);
-    let rows = args.run.rows(data.train.len());
-    trainer.fit(&Images::new(&vae, &data.train.images), rows, None, &fit, &mut ())?;
+    let theta = common::start(&args.run, vae.layout());
+    let objective = (&Images::new(&vae, &data.train.images), args.run.rows(data.train.len()));
+    let mut trainer = common::train(&args.run, theta, objective, Schedule::Constant)?;
     let tested: Vec<usize> = (0..args.run.rows(data.test.len())).collect();
     let test = trainer.evaluate(&Images::new(&vae, &data.test.images), &tested);
     Ok(Trained { vae, trainer, test })
 }
 
-fn open(args: &Args) -> anyhow::Result<RunFolder> {
-    anyhow::ensure!(args.run.resume.is_none(), "--resume is for a single model");
-    Ok(RunFolder::open(&args.run, args)?)
-}
-
 /// A model of each latent dimension, and 100 samples of each.
 pub(crate) fn latents(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result<()> {
-    let folder = open(args)?;
+    let folder = RunFolder::open(&args.run, args)?;
     println!("dimensions     −ELBO   −E_q[log p(x|z)]     KL   nats per test image");
     let mut results = Vec::new();
     for &latent in &args.latent {
@@ -71,7 +61,7 @@ pub(crate) fn decoders(args: &Args, data: &Mnist, started: Instant) -> anyhow::R
     let named = args.decoder.as_deref().unwrap_or_default();
     let decoders = named.iter().map(|text| Ok((text.as_str(), widths(text)?)));
     let decoders = decoders.collect::<anyhow::Result<Vec<_>>>()?;
-    let folder = open(args)?;
+    let folder = RunFolder::open(&args.run, args)?;
     println!("decoder            −ELBO   −E_q[log p(x|z)]     KL   nats per test image");
     let tested: Vec<usize> = (0..args.run.rows(data.test.len())).collect();
     let test = data.test.select(&tested);
