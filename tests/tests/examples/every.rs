@@ -28,6 +28,7 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("vae", "conditional", &["--dry-run"]),
     ("vae", "conditional", &["--dry-run", "--data", "mnist", "--latent", "3"]),
     ("vae", "digits", &["--dry-run"]),
+    ("vae", "encoder_gradient", &["--dry-run"]),
     ("vae", "faces", &["--dry-run", "--data", "frey"]),
     ("vae", "learning_rate", &["--dry-run"]),
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--importance-samples", "2"]),

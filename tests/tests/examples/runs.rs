@@ -101,6 +101,7 @@ fn examples_that_compare_trainings_refuse_the_flags_of_a_checkpoint() {
         "anomalies",
         "autoencoder_vs_vae",
         "conditional",
+        "encoder_gradient",
         "learning_rate",
         "noise_level",
         "pca_vs_autoencoder",
