@@ -85,9 +85,8 @@ fn leave_out(args: &Args, sets: &[LabelledImages; 2], digit: u8) -> anyhow::Resu
     let some = unknown.select(&(0..unknown.rows.min(10)).collect::<Vec<_>>());
     let schedule = || Schedule::Cosine { epochs: args.run.epochs };
 
-    let pca = Pca::fit(&known.map(f64::from), args.latent).with_context(|| {
-        format!("too few training images without the {digit}: more --images, or a smaller --latent")
-    })?;
+    let pca = Pca::fit(&known.map(f64::from), args.latent)
+        .with_context(|| format!("principal components of the training images without the {digit}"))?;
     let of_pca = |x: &Matrix<f32>| pca.reconstruct(&x.map(f64::from)).map(|x| x as f32);
 
     let model = Autoencoder::new(&AutoencoderConfig::new(known.cols, &args.hidden, args.latent));
@@ -179,7 +178,7 @@ fn detect(args: &Args) -> anyhow::Result<()> {
             .save(&folder.file(&format!("{}.png", ease.replace(' ', "-"))))?;
     }
     panels.save(&folder.file("scores.png"))?;
-    println!("pictures are in {}", folder.path().display());
+    println!("pictures are in {}", args.run.out.display());
     results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
     result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
     Ok(())

@@ -215,7 +215,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         .line("VAE, evenly drawn", of_vae[0].iter().copied())
         .line("VAE, N(0, I)", of_vae[2].iter().copied())
         .save(&folder.file("gaps.png"))?;
-    println!("pictures are in {}", folder.path().display());
+    println!("pictures are in {}", args.run.out.display());
     results.push(("seconds".into(), started.elapsed().as_secs_f64()));
     result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
     Ok(())

@@ -98,17 +98,13 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         let [elbo, log_likelihood, kl, _] = trainer.evaluate(&Images::new(&vae, &x[1]), &all).parts;
         let theta = trainer.theta().clone();
         let nll = -vae.log_likelihood(&theta, &x[1], args.samples, seed).mean;
-        println!("{name:20} {elbo:12.2} {log_likelihood:17.2} {kl:7.2} {:10.2}", -nll);
         let codes = vae.codes(&theta, &x[1]).0;
         let clusters = k_means(&codes, known.len().min(codes.rows), 10, seed);
+        let agreement = adjusted_rand_index(&clusters, &labels[1]);
+        println!("{name:20} {elbo:12.2} {log_likelihood:17.2} {kl:7.2} {:10.2} {agreement:21.3}", -nll);
         results.extend(
-            [
-                ("elbo", elbo),
-                ("kl", kl),
-                ("nll", nll),
-                ("adjusted_rand_index", adjusted_rand_index(&clusters, &labels[1])),
-            ]
-            .map(|(of, value)| (format!("{key}_{of}"), value)),
+            [("elbo", elbo), ("kl", kl), ("nll", nll), ("adjusted_rand_index", agreement)]
+                .map(|(of, value)| (format!("{key}_{of}"), value)),
         );
         let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[0]), f64::from(codes.row(i)[1])));
         panels = panels.figure(
@@ -155,7 +151,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     println!("  of {} samples, the class that was asked for, {:.1} %", asked.len(), 100.0 * samples);
     println!("  of the test images {:.1} %", 100.0 * data);
     draw(&folder, (vae, theta), &known, (test, &told_x[1]), seed)?;
-    println!("pictures are in {}", folder.path().display());
+    println!("pictures are in {}", args.run.out.display());
     results.extend(
         [("marginal_nll", -log_p), ("accuracy", accuracy), ("nearest_accuracy_samples", samples)]
             .map(|(of, value)| (format!("conditional_{of}"), value)),

@@ -63,12 +63,12 @@ fn main() -> ExitCode {
 }
 
 /// Draws of the gradient of a minibatch for the encoder's part of θ.
-fn gradients(args: &Args, images: &Images<'_>, theta: &Arc<Vec<f32>>) -> Vec<Vec<f32>> {
+fn gradients(args: &Args, images: &Images<'_>, theta: &Arc<Vec<f32>>, seed: u64) -> Vec<Vec<f32>> {
     let rows: Vec<usize> = (0..images.data.rows.min(args.run.batch_size)).collect();
     let slots = images.vae.layout().slots();
     let of_encoder: Vec<_> = slots.iter().filter(|slot| slot.name().starts_with("encoder")).collect();
     let draw = |tape: &mut Tape<f32>, draw: usize| {
-        let batch = Batch { rows: &rows, noise: Noise::new(args.run.seed, draw as u64), epoch: None };
+        let batch = Batch { rows: &rows, noise: Noise::new(seed, draw as u64), epoch: None };
         let (_, gradient) = tape.value_and_grad(theta, |_, theta| images.loss(theta, &batch, &mut [0.0; 3]));
         of_encoder.iter().flat_map(|slot| &gradient[slot.range()]).copied().collect()
     };
@@ -101,7 +101,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let trainer = common::train(&early, theta, objective, Schedule::Constant)?;
     let theta = trainer.theta();
     let most = SAMPLES[SAMPLES.len() - 1];
-    let exact = mean(&gradients(args, &images(Bound::ClosedForm, most), theta));
+    let exact = mean(&gradients(args, &images(Bound::ClosedForm, most), theta, !args.run.seed));
     let length = exact.iter().map(|g| g * g).sum::<f64>().sqrt();
     let mut results: Vec<(String, f64)> = Vec::new();
     let mut errors =
@@ -109,7 +109,8 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     println!("root mean square error of the encoder's gradient, in units of its length");
     println!("samples of z                       {}", SAMPLES.map(|m| format!("{m:8}")).concat());
     for (name, key, bound) in ESTIMATORS {
-        let error = |m: usize| spread(&gradients(args, &images(bound, m), theta), &exact) / length;
+        let error =
+            |m: usize| spread(&gradients(args, &images(bound, m), theta, args.run.seed), &exact) / length;
         let curve = SAMPLES.map(error);
         println!("{name:35}{}", curve.map(|error| format!("{error:8.3}")).concat());
         results.extend(SAMPLES.iter().zip(curve).map(|(m, error)| (format!("error_{key}_{m}"), error)));
@@ -138,7 +139,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         .figure(errors)
         .figure(learning)
         .save(&folder.file("gradients.png"))?;
-    println!("the picture is in {}", folder.path().display());
+    println!("the picture is in {}", args.run.out.display());
     results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
     result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
     Ok(())

@@ -84,12 +84,14 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     anyhow::ensure!(args.latent > 1, "--latent must be at least 2");
     let Frames { pixels, height, width } = read(args)?;
-    let run = Run::open(&args.run, args)?;
     let (n, held) = (pixels.rows, 200.min(pixels.rows / 5));
     let parts = split(n, [n - 2 * held, held, held], args.run.seed).map(|rows| pixels.select(&rows));
     let [train, validation, test] = parts;
     let mean = mean_row(&train);
+    let pca = FactorModel::probabilistic_pca(&train.map(f64::from), args.latent)
+        .with_context(|| format!("{} training frames, --latent {}", train.rows, args.latent))?;
 
+    let run = Run::open(&args.run, args)?;
     let trained = |latent| begin(args, &train, &mean, latent);
     let (vae, mut trainer) = trained(args.latent);
     let objective = |vae, data| Images::new(vae, data);
@@ -133,7 +135,6 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     println!("  log p(x), {samples} samples {:.1} ± {:.1}", estimate.mean, estimate.se);
 
     // The two ways to hide a half: from the middle row on, and every other pixel of a chessboard of blocks.
-    let pca = FactorModel::probabilistic_pca(&train.map(f64::from), args.latent)?;
     let below: Vec<bool> = (0..height * width).map(|i| i / width >= height / 2).collect();
     let blocks: Vec<bool> = (0..height * width).map(|i| (i / width / 4 + i % width / 4) % 2 == 0).collect();
     println!("                                                                     VAE:");

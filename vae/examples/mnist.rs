@@ -84,7 +84,7 @@ impl Args {
                 Defaults { out: "out/vae-mnist-iwae", epochs, batch_size: 20, lr: 1e-3 }
             }
             Some(Protocol::Iwae) => {
-                // An epoch takes about as long as it has samples: with any k the whole takes minutes.
+                // The time of an epoch grows with k, that of the whole does not.
                 let epochs = (1200 / (self.k + 1)).max(1);
                 Defaults { out: "out/vae-mnist-iwae", epochs, batch_size: 100, lr: 3e-3 }
             }

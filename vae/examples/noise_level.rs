@@ -122,7 +122,7 @@ fn sweep(args: &Args) -> anyhow::Result<()> {
     trained.iter().for_each(|t| line(t, ""));
     line(&learned, "  learned");
     draw(&folder, &sets[1], &trained, &learned)?;
-    println!("pictures are in {}", folder.path().display());
+    println!("pictures are in {}", args.run.out.display());
     let best = trained.iter().max_by(|a, b| a.elbo.total_cmp(&b.elbo)).expect("there is one");
     let (least, most) = (&trained[0], &trained[trained.len() - 1]);
     result_line(&[

@@ -253,7 +253,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     }
     println!("the bound of the linear VAE on the training images is {bound:.4} nats");
     draw(&folder, (&sets[1], &pixels), &fitted, &angles)?;
-    println!("pictures are in {}", folder.path().display());
+    println!("pictures are in {}", args.run.out.display());
     results.extend([("vae_elbo".into(), bound), ("seconds".into(), started.elapsed().as_secs_f64())]);
     result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
     Ok(())

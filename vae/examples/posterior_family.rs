@@ -145,7 +145,7 @@ fn posteriors(trained: &[Trained], test: &LabelledImages) -> Panels {
     const SIDE: usize = 90;
     let mut panels = Panels::new("Exact posteriors and q(z|x) at two standard deviations", 3);
     for (Trained { vae, theta, .. }, (name, _)) in trained.iter().zip(FAMILIES) {
-        for image in 0..3 {
+        for image in 0..3.min(test.len()) {
             let x = test.images.select(&[image]);
             let tape = Tape::new();
             let on_tape = tape.shared_constant(theta, [theta.len()]);

@@ -161,9 +161,14 @@ fn fit(args: &Args) -> anyhow::Result<()> {
         "no column has more than one known cell: nothing is left to learn from; add rows or fill in cells"
     );
     let run = Run::open(&args.run, args)?;
-    // Counts stay as they are; `spread` is also the measure of errors.
-    let spread = Standardizer::fit(&table.values, &(0..table.values.rows).collect::<Vec<_>>());
-    let standardizer = (!args.counts).then_some(&spread);
+    // The unit of errors is the spread of all cells; what the model sees is scaled by that of the visible ones. Counts stay
+    // as they are.
+    let all: Vec<usize> = (0..table.values.rows).collect();
+    let spread = Standardizer::fit(&table.values, &all);
+    let mut visible = table.values.values.to_vec();
+    hidden.iter().for_each(|&cell| visible[cell] = f64::NAN);
+    let visible = Standardizer::fit(&Matrix::new(table.values.rows, table.values.cols, visible), &all);
+    let standardizer = (!args.counts).then_some(&visible);
     for &j in standardizer.map_or(&[][..], Standardizer::constant_columns) {
         eprintln!("column {}: the same number everywhere, which tells a model nothing", table.names[j]);
     }
@@ -202,7 +207,8 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     let guessed = vae.impute(&theta, &holed, how, args.run.seed);
     let means = column_means(&holed);
     let rmse = |guess: &dyn Fn(usize) -> f32| {
-        let scale = |cell: usize| if args.counts { spread.sd[cell % x.cols] } else { 1.0 };
+        let unit = |cell: usize| standardizer.map_or(1.0, |standardizer| standardizer.sd[cell % x.cols]);
+        let scale = |cell: usize| spread.sd[cell % x.cols] / unit(cell);
         let square = |&cell: &usize| (f64::from(guess(cell) - x.values[cell]) / scale(cell)).powi(2);
         (hidden.iter().map(square).sum::<f64>() / hidden.len() as f64).sqrt()
     };

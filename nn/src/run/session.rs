@@ -55,7 +55,8 @@ impl<'a> Run<'a> {
         (schedule, patience): (Schedule, Option<usize>),
     ) -> Result<End, AnyError> {
         let Self { args, folder, interrupt } = self;
-        if let Some(checkpoint) = folder.resumed()? {
+        // A trainer that has learned already goes on from where it is.
+        if let (0, Some(checkpoint)) = (trainer.epochs(), folder.resumed()?) {
             trainer.restore(layout, &checkpoint)?;
         }
         let sets = ["train", "validation"];
