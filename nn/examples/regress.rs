@@ -149,7 +149,7 @@ fn regress(args: &Args) -> anyhow::Result<()> {
     println!("pictures, metrics and checkpoint are in {}", run.folder.path().display());
     results.push(("epochs".to_owned(), trainer.epochs() as f64));
     results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
-    result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
+    result_line(&results);
     Ok(())
 }
 

@@ -254,7 +254,7 @@ pub fn one_line(error: &(dyn Error + 'static)) -> String {
 }
 
 /// Prints the last line on standard output, for programs to read: `RESULT name=value name=value`.
-pub fn result_line<V: Display>(results: &[(&str, V)]) {
+pub fn result_line<N: Display, V: Display>(results: &[(N, V)]) {
     let line: String = results.iter().map(|(name, value)| format!(" {name}={value}")).collect();
     let _ = writeln!(io::stdout(), "RESULT{line}"); // nobody is left to tell if standard output is closed
 }

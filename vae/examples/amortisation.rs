@@ -86,7 +86,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
             "not amortised" => {
                 Matrix::new(test.rows, 2 * args.latent, vec![0.0; 2 * args.latent * test.rows])
             }
-            _ => encoded(&vae, &learned.theta, &test),
+            _ => nn::map_rows(&learned.theta, &test, 2 * args.latent, |theta, x| vae.parameters(theta, x)),
         };
         let steps = if args.run.dry_run { 2 } else { REFINED };
         refine(&vae, &learned.theta, &test, start, steps, args.run.seed)
@@ -132,7 +132,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     results.push(("encoder_parameters".to_owned(), encoder as f64));
     results.push(("own_parameters".to_owned(), own as f64));
     results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
-    result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
+    result_line(&results);
     Ok(())
 }
 
@@ -176,14 +176,6 @@ fn not_amortised(args: &Args, vae: &Vae, train: &Matrix<f32>) -> Learned {
         curve.push(((epoch + 1) as f64, sum / train.rows as f64));
     }
     Learned { name: "not amortised", curve, theta, seconds: started.elapsed().as_secs_f64() }
-}
-
-/// The λ that the encoder computes.
-fn encoded(vae: &Vae, theta: &Arc<Vec<f32>>, x: &Matrix<f32>) -> Matrix<f32> {
-    let tape = autograd::Tape::new();
-    let theta = tape.shared_constant(theta, [theta.len()]);
-    let lambda = vae.parameters(theta, tape.constant(&x.values, [x.rows, x.cols]));
-    Matrix::new(x.rows, lambda.shape().last(), lambda.to_vec())
 }
 
 /// The bound of test images after steps of their λ.

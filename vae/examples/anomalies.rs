@@ -1,13 +1,13 @@
-//! Anomaly detection (lecture 004, "Autoencoders (AE)"): what a model has not learned it cannot reconstruct. Each digit in turn is
-//! left out of the training images, and is then to be told from the others; on the embedded digits or, by `--data DIR`, on
-//! MNIST:
+//! Anomaly detection (lecture 004, "Autoencoders (AE)"): what a model has not learned it cannot reconstruct. Each digit in
+//! turn is left out of the training images, and is then to be told from the others; on the embedded digits or, by
+//! `--data DIR`, on MNIST:
 //!
 //!     cargo run --release -p vae --example anomalies
 //!
 //! Four scores: the reconstruction errors ‖x − x̂‖² of PCA, of an autoencoder and of a VAE with a normal decoder, and the VAE's
-//! −log p(x) by importance sampling. Each is judged by the probability that it ranks an image of the unknown digit above a test image of a known one (the area under the
-//! ROC curve: a half for a coin, 1 without mistakes). Writes these to `out/vae-anomalies/` as a picture, with the scores and
-//! reconstructions of the digits that are told most and least easily.
+//! −log p(x) by importance sampling. Each is judged by the probability that it ranks an image of the unknown digit above a test
+//! image of a known one (the area under the ROC curve: a half for a coin, 1 without mistakes). Writes these to
+//! `out/vae-anomalies/` as a picture, with the scores and reconstructions of the digits that are told most and least easily.
 
 mod common;
 
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
-use common::sets;
+use common::sets::{self, squared_distances};
 use nn::Estimate;
 use nn::data::{LabelledImages, Matrix};
 use nn::picture::{Figure, ImageGrid, Panels};
@@ -106,9 +106,9 @@ fn leave_out(args: &Args, sets: &[LabelledImages; 2], digit: u8) -> anyhow::Resu
     };
 
     let scores = [
-        [&usual, &unknown].map(|x| errors(x, &of_pca(x))),
-        [&usual, &unknown].map(|x| errors(x, &of_autoencoder(x))),
-        [&usual, &unknown].map(|x| errors(x, &of_vae(x))),
+        [&usual, &unknown].map(|x| squared_distances(x, &of_pca(x))),
+        [&usual, &unknown].map(|x| squared_distances(x, &of_autoencoder(x))),
+        [&usual, &unknown].map(|x| squared_distances(x, &of_vae(x))),
         [&usual, &unknown].map(surprise),
     ];
     let finite = scores.iter().flatten().flatten().all(|score| score.is_finite());
@@ -117,12 +117,6 @@ fn leave_out(args: &Args, sets: &[LabelledImages; 2], digit: u8) -> anyhow::Resu
     let reconstructions = [of_pca(&some), of_autoencoder(&some), of_vae(&some)];
     let [of_pca, of_autoencoder, of_vae] = reconstructions;
     Ok(Unknown { digit, scores, areas, shown: [some, of_pca, of_autoencoder, of_vae] })
-}
-
-/// ‖x − x̂‖² of each row.
-fn errors(x: &Matrix<f32>, reconstructed: &Matrix<f32>) -> Vec<f64> {
-    let rows = x.values.chunks_exact(x.cols).zip(reconstructed.values.chunks_exact(x.cols));
-    rows.map(|(x, y)| x.iter().zip(y).map(|(x, y)| f64::from(x - y).powi(2)).sum()).collect()
 }
 
 fn detect(args: &Args) -> anyhow::Result<()> {
@@ -180,7 +174,7 @@ fn detect(args: &Args) -> anyhow::Result<()> {
     panels.save(&folder.file("scores.png"))?;
     println!("pictures are in {}", args.run.out.display());
     results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
-    result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
+    result_line(&results);
     Ok(())
 }
 

@@ -185,6 +185,8 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     for latent in latents {
         let spaces = trained(args, &sets, latent)?;
         println!("{latent} latent dimensions");
+        let title = format!("Samples of {latent} latent dimensions, by how z was drawn");
+        let mut images = ImageGrid::new(&title, train.height, train.width);
         for (space, curves) in spaces.iter().zip(&mut curves) {
             let Space { name, key, reconstruction, decode, .. } = space;
             let error = (squared_distance(reconstruction, &test.images) / x.cols as f64).sqrt();
@@ -196,7 +198,11 @@ fn compare(args: &Args) -> anyhow::Result<()> {
             println!("  {name}: {error:.4} from test images to their reconstructions");
             println!("    {:38} {:25.4} {:8.1} %", "reconstructions of test images", average(&usual), 5.0);
             for ((draws, of, drawn), curve) in DRAWS.into_iter().zip(curves) {
-                let distances: Vec<f64> = far_off(&decode(&space.draw(draws, seed)?)).collect();
+                let samples = decode(&space.draw(draws, seed)?);
+                for (row, label) in [format!("{name}, {drawn}"), String::new()].iter().enumerate() {
+                    images = images.row(label, &samples.values[row * 14 * x.cols..][..14 * x.cols]);
+                }
+                let distances: Vec<f64> = far_off(&samples).collect();
                 let gaps = distances.iter().filter(|&&distance| distance > far).count() as f64;
                 let (gaps, how) = (gaps / SAMPLES as f64, format!("samples, z {drawn}"));
                 println!("    {how:38} {:25.4} {:8.1} %", average(&distances), 100.0 * gaps);
@@ -205,7 +211,10 @@ fn compare(args: &Args) -> anyhow::Result<()> {
                 curve.push((latent as f64, 100.0 * gaps));
             }
         }
-        draw(&folder, train, &spaces, seed)?;
+        images.save(&folder.file(&format!("samples-{latent}.png")))?;
+        if latent == 2 {
+            draw(&folder, train, &spaces)?;
+        }
     }
     let [of_autoencoder, of_vae] = &curves;
     Figure::new("Samples in gaps, by the number of latent dimensions")
@@ -217,28 +226,13 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         .save(&folder.file("gaps.png"))?;
     println!("pictures are in {}", args.run.out.display());
     results.push(("seconds".into(), started.elapsed().as_secs_f64()));
-    result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
+    result_line(&results);
     Ok(())
 }
 
-fn draw(folder: &RunFolder, train: &LabelledImages, spaces: &[Space; 2], seed: u64) -> anyhow::Result<()> {
+/// Draws latent spaces of two dimensions.
+fn draw(folder: &RunFolder, train: &LabelledImages, spaces: &[Space; 2]) -> anyhow::Result<()> {
     let (height, width) = (train.height, train.width);
-    let latent = spaces[0].codes.cols;
-    let title = format!("Samples of {latent} latent dimensions, by how z was drawn");
-    let mut images = ImageGrid::new(&title, height, width);
-    for space in spaces {
-        for (draws, _, drawn) in DRAWS {
-            let samples = (space.decode)(&space.draw(draws, seed)?);
-            for (row, label) in [format!("{}, {drawn}", space.name), String::new()].iter().enumerate() {
-                let size = 14 * height * width;
-                images = images.row(label, &samples.values[row * size..][..size]);
-            }
-        }
-    }
-    images.save(&folder.file(&format!("samples-{latent}.png")))?;
-    if latent != 2 {
-        return Ok(());
-    }
     let mut panels = Panels::new("Codes of training images", 2);
     for space in spaces {
         let Space { name, key, codes, decode, .. } = space;

@@ -19,7 +19,7 @@ use std::time::Instant;
 use common::sets::{self, nearest};
 use nn::data::{LabelledImages, Matrix};
 use nn::noise::Noise;
-use nn::picture::{Figure, ImageGrid, Panels};
+use nn::picture::{ImageGrid, Panels};
 use nn::run::{Defaults, RunArgs, RunFolder, result_line, whole};
 use nn::schedule::Schedule;
 use vae::{Config, Images, Vae, adjusted_rand_index, k_means};
@@ -106,13 +106,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
             [("elbo", elbo), ("kl", kl), ("nll", nll), ("adjusted_rand_index", agreement)]
                 .map(|(of, value)| (format!("{key}_{of}"), value)),
         );
-        let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[0]), f64::from(codes.row(i)[1])));
-        panels = panels.figure(
-            Figure::new(name)
-                .axes("z₁", "z₂")
-                .legend("digit")
-                .classes((0..CLASSES).map(|digit| digit.to_string()), points.zip(labels[1].iter().copied())),
-        );
+        panels = panels.figure(common::codes_figure(name, &codes, &test.labels));
         models.push((vae, theta));
     }
     panels.save(&folder.file("latent.png"))?;
@@ -158,7 +152,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     );
     results.push(("nearest_accuracy_test".to_owned(), data));
     results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
-    result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
+    result_line(&results);
     Ok(())
 }
 

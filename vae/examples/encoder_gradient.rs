@@ -141,6 +141,6 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         .save(&folder.file("gradients.png"))?;
     println!("the picture is in {}", args.run.out.display());
     results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
-    result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
+    result_line(&results);
     Ok(())
 }

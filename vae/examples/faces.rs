@@ -189,7 +189,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     results
         .extend([("test_elbo", elbo[0]), ("log_likelihood", estimate.mean)].map(|(k, v)| (k.to_owned(), v)));
     results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
-    result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
+    result_line(&results);
     Ok(())
 }
 
@@ -204,9 +204,8 @@ impl Observer<f32> for Stages<'_> {
     fn epoch(&mut self, trainer: &Trainer<f32>) -> Result<(), Box<dyn Error + Send + Sync>> {
         let epochs = trainer.epochs();
         if [1, 10, 100].contains(&epochs) {
-            let name = if epochs == 1 { "epoch 1".to_owned() } else { format!("{epochs} epochs") };
             let images = self.vae.reconstruct(trainer.theta(), self.shown).values.to_vec();
-            self.rows.push((name, images));
+            self.rows.push((common::after(epochs), images));
         }
         Ok(())
     }

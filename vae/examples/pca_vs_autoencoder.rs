@@ -255,7 +255,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     draw(&folder, (&sets[1], &pixels), &fitted, &angles)?;
     println!("pictures are in {}", args.run.out.display());
     results.extend([("vae_elbo".into(), bound), ("seconds".into(), started.elapsed().as_secs_f64())]);
-    result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
+    result_line(&results);
     Ok(())
 }
 

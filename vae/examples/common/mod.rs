@@ -127,9 +127,13 @@ fn draw_latent(
 
 /// The means of q(z|x) in the first two dimensions, by class.
 pub(crate) fn latent_figure(title: &str, vae: &Vae, theta: &Arc<Vec<f32>>, set: &LabelledImages) -> Figure {
-    let (mu, _) = vae.codes(theta, &set.images);
-    let points = (0..mu.rows).map(|i| (f64::from(mu.row(i)[0]), f64::from(mu.row(i)[1])));
-    let classes = set.labels.iter().map(|&label| usize::from(label));
+    codes_figure(title, &vae.codes(theta, &set.images).0, &set.labels)
+}
+
+/// The first two dimensions of codes, by digit.
+pub(crate) fn codes_figure(title: &str, codes: &Matrix<f32>, labels: &[u8]) -> Figure {
+    let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[0]), f64::from(codes.row(i)[1])));
+    let classes = labels.iter().map(|&label| usize::from(label));
     Figure::new(title)
         .axes("z₁", "z₂")
         .legend("digit")
@@ -154,6 +158,11 @@ pub(crate) fn manifold(
     let grid = ImageGrid::new(title, height, width).columns((0..SIDE).map(|i| format!("{:.1}", at(i))));
     let rows = decoded.values.chunks_exact(SIDE * height * width).enumerate();
     rows.fold(grid, |grid, (i, row)| grid.row(&format!("{:.1}", 0.0 - at(i)), row))
+}
+
+/// What pictures call the state of a model that has learned for some epochs.
+pub(crate) fn after(epochs: usize) -> String {
+    if epochs == 1 { "epoch 1".to_owned() } else { format!("{epochs} epochs") }
 }
 
 /// The negative bound over the epochs.

@@ -26,10 +26,16 @@ fn first(set: &LabelledImages, n: usize) -> LabelledImages {
     set.select(&(0..set.len().min(n)).collect::<Vec<_>>())
 }
 
+/// ‖x − y‖² of each row.
+pub(crate) fn squared_distances<F: Into<f64> + Copy>(x: &Matrix<F>, y: &Matrix<F>) -> Vec<f64> {
+    let square = |(&x, &y): (&F, &F)| (x.into() - y.into()).powi(2);
+    let rows = x.values.chunks_exact(x.cols).zip(y.values.chunks_exact(x.cols));
+    rows.map(|(x, y)| x.iter().zip(y).map(square).sum()).collect()
+}
+
 /// The mean over rows of ‖x − y‖².
 pub(crate) fn squared_distance<F: Into<f64> + Copy>(x: &Matrix<F>, y: &Matrix<F>) -> f64 {
-    let square = |(&x, &y): (&F, &F)| (x.into() - y.into()).powi(2);
-    x.values.iter().zip(y.values.iter()).map(square).sum::<f64>() / x.rows as f64
+    squared_distances(x, y).iter().sum::<f64>() / x.rows as f64
 }
 
 /// The row of `to` that is nearest to each row of `from`, and how far it is, as a root mean square over columns.

@@ -16,7 +16,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use vae::{Config, Images, Vae, aggregated_posterior};
 
 use crate::Args;
-use crate::common::{latent_figure, loss_figure, manifold};
+use crate::common::{after, latent_figure, loss_figure, manifold};
 
 const VALIDATION: usize = 5000;
 const BINARISE: Binarise = Binarise::Threshold(0.5);
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result
         if trainer.epochs() == stage.epochs {
             let epochs = stage.epochs;
             let theta = trainer.theta();
-            let name = if epochs == 1 { "epoch 1".to_owned() } else { format!("{epochs} epochs") };
+            let name = after(epochs);
             let file = |what: &str| run.folder.file(&format!("{what}-{epochs}.png"));
             let title = format!("Test images and their reconstructions after {name}");
             ImageGrid::new(&title, test.height, test.width)

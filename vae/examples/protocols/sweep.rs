@@ -84,7 +84,7 @@ pub(crate) fn decoders(args: &Args, data: &Mnist, started: Instant) -> anyhow::R
 fn finish(args: &Args, mut results: Vec<(String, f64)>, started: Instant) {
     println!("pictures are in {}", args.run.out.display());
     results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
-    result_line(&results.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
+    result_line(&results);
 }
 
 /// "linear", or widths such as 64-256.
