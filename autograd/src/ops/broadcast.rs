@@ -1,262 +1,197 @@
-//! Functions of two numbers, applied element by element under numpy's broadcasting: a table.
+//! How arrays are gone through under numpy's broadcasting: element by element ([`Walk`]), or row by row ([`Rows`]).
 
-use std::ops;
+use crate::{Real, Shape, Var};
 
-use super::elementwise::power_slope;
-use crate::gradcheck::{Case, Sample};
-use crate::kernels::broadcast::{Swapped, Walk, broadcast, broadcast_backward};
-use crate::{Grads, Inputs, Op, Real, Shape, Var};
-
-/// A function z = f(x, y) of two numbers. [`Broadcast`] makes an operation of it.
-pub trait Binary<F: Real>: Clone + Send + 'static {
-    /// The name in drawings and messages.
-    const NAME: &'static str;
-
-    /// f(x, y)
-    fn f(&self, x: F, y: F) -> F;
-
-    /// ∂z/∂x, from x, y and z = f(x, y)
-    fn dx(&self, x: F, y: F, z: F) -> F;
-
-    /// ∂z/∂y, from x, y and z = f(x, y)
-    fn dy(&self, x: F, y: F, z: F) -> F;
-
-    /// The function as it is checked.
-    fn example() -> Self;
-}
-
-/// A function of two arrays, element by element. Their shapes are aligned at the right; an axis of size 1, or one that
-/// is missing, is repeated. The adjoint of what was repeated is summed.
-///
-/// zᵢ = f(xᵢ, yᵢ),   x̄ᵢ += ∂f/∂x z̄ᵢ,   ȳᵢ += ∂f/∂y z̄ᵢ
-#[derive(Clone, Copy, Debug)]
-pub struct Broadcast<B>(pub B);
-
-impl<F: Real, B: Binary<F>> Op<F> for Broadcast<B> {
-    fn name(&self) -> &'static str {
-        B::NAME
-    }
-
-    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
-        let [x, y] = x else { return Err("takes two inputs".into()) };
-        x.broadcast(y)
-    }
-
-    fn forward(&self, x: &Inputs<'_, F>, z: &mut [F], _: &mut [F]) {
-        broadcast(&self.0, &Walk::new(x.shape(0), x.shape(1), z.len()), &x[0], &x[1], z);
-    }
-
-    fn backward(&self, x: &Inputs<'_, F>, z: &[F], _: &[F], dz: &[F], grads: &mut Grads<'_, F>) {
-        let walk = Walk::new(x.shape(0), x.shape(1), z.len());
-        let (xs, ys) = (x.get(0), x.get(1));
-        if let Some(dx) = grads.get(0) {
-            let fresh = dx.fresh && xs.len() == z.len();
-            let dx = if fresh { dx.sum } else { dx.sum() };
-            broadcast_backward(&self.0, &walk, xs, ys, z, dz, dx, fresh);
-        }
-        if let Some(dy) = grads.get(1) {
-            let fresh = dy.fresh && ys.len() == z.len();
-            let dy = if fresh { dy.sum } else { dy.sum() };
-            broadcast_backward(&Swapped(self.0.clone()), &walk.swapped(), ys, xs, z, dz, dy, fresh);
+impl Shape {
+    /// The axes, aligned at the right and padded with ones at the left.
+    #[inline]
+    pub(crate) fn padded(&self) -> [usize; Self::MAX_RANK] {
+        match *self.dims() {
+            [] => [1, 1, 1, 1],
+            [a] => [1, 1, 1, a],
+            [a, b] => [1, 1, a, b],
+            [a, b, c] => [1, a, b, c],
+            [a, b, c, d, ..] => [a, b, c, d],
         }
     }
 
-    fn cases() -> Vec<Case<Self>> {
-        let shapes: [(Shape, Shape); 9] = [
-            ([3, 4].into(), [3, 4].into()),
-            ([3, 4].into(), [4].into()),
-            ([4].into(), [3, 4].into()),
-            ([3, 4].into(), [3, 1].into()),
-            ([3, 1].into(), [1, 4].into()),
-            ([].into(), [3, 4].into()),
-            ([5].into(), [].into()),
-            ([2, 1, 3, 2].into(), [3, 1].into()),
-            ([2, 1, 3, 1].into(), [1, 4, 1, 2].into()),
-        ];
-        let case = |(x, y)| {
-            Case::new(Broadcast(B::example()), [Sample::uniform(x, 0.5..2.5), Sample::uniform(y, 0.5..2.5)])
-        };
-        shapes.into_iter().map(case).collect()
+    /// The common shape of numpy's broadcasting: aligned at the right, axes agree or one of them is 1.
+    #[inline]
+    pub(crate) fn broadcast(&self, other: &Self) -> Result<Self, String> {
+        let (a, b) = (self.padded(), other.padded());
+        // Element by element: one wide comparison would stall on the stores just made.
+        if a[3] == b[3] && a[2] == b[2] && a[1] == b[1] && a[0] == b[0] {
+            return Ok(if self.rank() > other.rank() { *self } else { *other });
+        }
+        let rank = self.rank().max(other.rank());
+        let mut dims = [1; Self::MAX_RANK];
+        for (axis, (&m, &n)) in a.iter().zip(&b).enumerate() {
+            dims[axis] = match (m, n) {
+                (m, n) if m == n => m,
+                (1, n) => n,
+                (m, 1) => m,
+                (m, n) => {
+                    return Err(format!("expected equal sizes or 1, found {m} and {n}"));
+                }
+            };
+        }
+        Ok(Self::new(&dims[Self::MAX_RANK - rank..]))
     }
 }
 
-/// One line a function: type, method, z = f(x, y), ∂z/∂x and ∂z/∂y from x, y and z.
-macro_rules! binary {
-    ($(
-        $(#[$meta:meta])*
-        $name:ident $method:ident,
-        |$x:ident, $y:ident| $f:expr,
-        |$xx:tt, $xy:tt, $xz:tt| $dx:expr,
-        |$yx:tt, $yy:tt, $yz:tt| $dy:expr;
-    )*) => {
-        $(
-            $(#[$meta])*
-            #[derive(Clone, Copy, Debug)]
-            pub struct $name;
+/// How two broadcast arrays are walked: nested loops with a step for each array. Axes along which both arrays go on
+/// alike are merged, so that equal shapes are one loop and a bias is two. A step of the innermost loop is 0 or 1, and
+/// not 0 for both.
+#[derive(Clone, Copy)]
+pub(crate) struct Walk {
+    sizes: [usize; 4],
+    x: [usize; 4],
+    y: [usize; 4],
+}
 
-            impl<F: Real> Binary<F> for $name {
-                const NAME: &'static str = stringify!($method);
-
-                #[inline(always)]
-                fn f(&self, $x: F, $y: F) -> F {
-                    $f
-                }
-
-                #[inline(always)]
-                fn dx(&self, $xx: F, $xy: F, $xz: F) -> F {
-                    $dx
-                }
-
-                #[inline(always)]
-                fn dy(&self, $yx: F, $yy: F, $yz: F) -> F {
-                    $dy
-                }
-
-                fn example() -> Self {
-                    $name
-                }
+impl Walk {
+    /// For arrays whose common shape has `size` elements.
+    #[inline]
+    pub(crate) fn new(x: Shape, y: Shape, size: usize) -> Self {
+        let mut walk = Self { sizes: [1, 1, 1, size], x: [0, 0, 0, 1], y: [0, 0, 0, 1] };
+        if x.size() == size && y.size() == size {
+            return walk;
+        }
+        let (xs, ys) = (x.padded(), y.padded());
+        walk.sizes[3] = 1;
+        let (mut at, mut x_step, mut y_step) = (3, 1, 1);
+        for axis in (0..4).rev() {
+            let size = if xs[axis] == 1 { ys[axis] } else { xs[axis] };
+            if size == 1 {
+                continue;
             }
-        )*
-    };
-}
-
-binary! {
-    /// z = x + y,   ∂z/∂x = ∂z/∂y = 1
-    Add add, |x, y| x + y, |_, _, _| F::ONE, |_, _, _| F::ONE;
-
-    /// z = x − y,   ∂z/∂x = 1,   ∂z/∂y = −1
-    Sub sub, |x, y| x - y, |_, _, _| F::ONE, |_, _, _| -F::ONE;
-
-    /// z = x y,   ∂z/∂x = y,   ∂z/∂y = x
-    Mul mul, |x, y| x * y, |_, y, _| y, |x, _, _| x;
-
-    /// z = x / y,   ∂z/∂x = 1/y,   ∂z/∂y = −z/y;   infinite at y = 0
-    Div div, |x, y| x / y, |_, y, _| F::ONE / y, |_, y, z| -z / y;
-
-    /// z = max(x, y), NaN if either is;   the larger one has slope 1, equal ones ½ each
-    Max max, |x, y| select(x, y, x > y, y > x), |x, y, _| share(x, y), |x, y, _| share(y, x);
-
-    /// z = min(x, y), NaN if either is;   the smaller one has slope 1, equal ones ½ each
-    Min min, |x, y| select(x, y, x < y, y < x), |x, y, _| share(y, x), |x, y, _| share(x, y);
-
-    /// z = xʸ = e^(y ln x),   ∂z/∂x = y xʸ⁻¹,   ∂z/∂y = z ln x, taken to be 0 where z = 0;   x ≥ 0, else NaN. At x = 0
-    /// as [`Powf`](crate::ops::Powf).
-    Pow pow, |x, y| x.powf(y), |x, y, _| power_slope(x, y),
-        |x, _, z| if z == F::ZERO { z } else { z * x.ln() };
-}
-
-/// x or y, whichever was chosen; neither is where they are equal or one is NaN.
-#[inline(always)]
-fn select<F: Real>(x: F, y: F, choose_x: bool, choose_y: bool) -> F {
-    let half = F::from_f64(0.5);
-    if choose_x {
-        x
-    } else if choose_y {
-        y
-    } else {
-        half * x + half * y
-    }
-}
-
-/// The share of the larger of two numbers that x has: 1, 0 or ½.
-#[inline(always)]
-fn share<F: Real>(x: F, y: F) -> F {
-    if x > y {
-        F::ONE
-    } else if x < y {
-        F::ZERO
-    } else {
-        F::from_f64(0.5)
-    }
-}
-
-impl<F: Real> Var<'_, F> {
-    /// max(x, y) element by element, broadcast; equal elements share the gradient.
-    #[track_caller]
-    pub fn max(self, other: Self) -> Self {
-        self.tape().apply(Broadcast(Max), &[self, other])
-    }
-
-    /// min(x, y) element by element, broadcast; equal elements share the gradient.
-    #[track_caller]
-    pub fn min(self, other: Self) -> Self {
-        self.tape().apply(Broadcast(Min), &[self, other])
-    }
-
-    /// xʸ element by element, broadcast; x ≥ 0.
-    #[track_caller]
-    pub fn pow(self, exponent: Self) -> Self {
-        self.tape().apply(Broadcast(Pow), &[self, exponent])
-    }
-}
-
-/// `x + y` of two variables, and of a variable and a number at its right.
-macro_rules! operators {
-    ($($op:ident $method:ident |$x:ident, $c:ident| $scalar:expr;)*) => {
-        $(
-            impl<F: Real> ops::$op for Var<'_, F> {
-                type Output = Self;
-
-                #[track_caller]
-                fn $method(self, other: Self) -> Self {
-                    self.tape().apply(Broadcast($op), &[self, other])
-                }
+            let (x, y) = (if xs[axis] == 1 { 0 } else { x_step }, if ys[axis] == 1 { 0 } else { y_step });
+            x_step *= xs[axis];
+            y_step *= ys[axis];
+            let inner = walk.sizes[at];
+            if inner != 1 && (x, y) == (inner * walk.x[at], inner * walk.y[at]) {
+                walk.sizes[at] *= size;
+                continue;
             }
+            at -= usize::from(inner != 1);
+            (walk.sizes[at], walk.x[at], walk.y[at]) = (size, x, y);
+        }
+        walk
+    }
 
-            impl<F: Real> ops::$op<F> for Var<'_, F> {
-                type Output = Self;
+    #[inline]
+    pub(crate) fn swapped(self) -> Self {
+        Self { x: self.y, y: self.x, ..self }
+    }
 
-                #[track_caller]
-                fn $method(self, $c: F) -> Self {
-                    let $x = self;
-                    $scalar
-                }
-            }
-        )*
-    };
-}
+    /// How many elements the innermost loop goes through.
+    #[inline(always)]
+    pub(crate) fn run_len(&self) -> usize {
+        self.sizes[3]
+    }
 
-operators! {
-    Add add |x, c| x.shift(c);
-    Sub sub |x, c| x.shift(-c);
-    Mul mul |x, c| x.scale(c);
-    // By 1/c: one multiplication each, an ulp more, and an error where c is subnormal.
-    Div div |x, c| x.scale(F::ONE / c);
-}
+    /// The steps of x and y in the innermost loop.
+    #[inline(always)]
+    pub(crate) fn inner_steps(&self) -> (usize, usize) {
+        (self.x[3], self.y[3])
+    }
 
-impl<F: Real> ops::Neg for Var<'_, F> {
-    type Output = Self;
+    /// How often the innermost loop runs.
+    #[inline]
+    pub(crate) fn runs(&self) -> usize {
+        self.sizes[0] * self.sizes[1] * self.sizes[2]
+    }
 
-    #[track_caller]
-    fn neg(self) -> Self {
-        Var::neg(self)
+    /// Where x and y begin in a run of the innermost loop.
+    #[inline(always)]
+    pub(crate) fn start(&self, run: usize) -> (usize, usize) {
+        if run == 0 {
+            // Most often there is but one run, and a division takes longer than a short loop.
+            return (0, 0);
+        }
+        let index =
+            [run / (self.sizes[1] * self.sizes[2]), run / self.sizes[2] % self.sizes[1], run % self.sizes[2]];
+        let offset = |step: &[usize; 4]| index[0] * step[0] + index[1] * step[1] + index[2] * step[2];
+        (offset(&self.x), offset(&self.y))
     }
 }
 
-/// A number at the left: `1.0 - x`.
-macro_rules! left_operators {
-    ($float:ident: $($op:ident $method:ident |$c:ident, $x:ident| $scalar:expr;)*) => {
-        $(
-            impl<'t> ops::$op<Var<'t, $float>> for $float {
-                type Output = Var<'t, $float>;
-
-                #[track_caller]
-                fn $method(self, $x: Var<'t, $float>) -> Var<'t, $float> {
-                    let $c = self;
-                    $scalar
-                }
-            }
-        )*
-    };
-    ($($float:ident)*) => {
-        $(left_operators! {
-            $float:
-            Add add |c, x| x.shift(c);
-            Sub sub |c, x| x.neg().shift(c);
-            Mul mul |c, x| x.scale(c);
-            Div div |c, x| x.recip().scale(c);
-        })*
-    };
+/// Which rows of N arrays belong together, if all axes but the last are broadcast.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<const N: usize> {
+    sizes: [usize; 3],
+    steps: [[usize; 3]; N],
+    /// Whether row i of the result is row i of the array.
+    whole: [bool; N],
 }
 
-left_operators!(f32 f64);
+impl<const N: usize> Rows<N> {
+    /// For arrays whose shapes can be broadcast but for their last axes.
+    #[inline]
+    pub(crate) fn new(shapes: [Shape; N]) -> Self {
+        let leading = shapes.map(|shape| {
+            let [a, b, c, _] = shape.padded();
+            [a, b, c]
+        });
+        let mut sizes = [1; 3];
+        for axes in &leading {
+            for (size, &axis) in sizes.iter_mut().zip(axes) {
+                *size = if *size == 1 { axis } else { *size };
+            }
+        }
+        let steps = leading.map(|[a, b, c]| {
+            let step = |size: usize, step: usize| if size == 1 { 0 } else { step };
+            [step(a, b * c), step(b, c), step(c, 1)]
+        });
+        Self { sizes, steps, whole: leading.map(|axes| axes == sizes) }
+    }
+
+    /// The number of the row of an array that belongs to row `i` of the result.
+    #[inline(always)]
+    pub(crate) fn of(&self, array: usize, i: usize) -> usize {
+        if self.whole[array] {
+            return i;
+        }
+        let [_, b, c] = self.sizes;
+        let step = self.steps[array];
+        i / (b * c) * step[0] + i / c % b * step[1] + i % c * step[2]
+    }
+}
+
+/// The common shape of arrays (…, n) that are broadcast but for their last axes, which must be equally long, without the last
+/// axis.
+pub(crate) fn rows(arrays: &[Shape]) -> Result<Shape, String> {
+    let mut common = arrays[0];
+    for shape in arrays {
+        if shape.last() != common.last() {
+            return Err(format!(
+                "expected rows of equal length, found {} and {}",
+                common.last(),
+                shape.last()
+            ));
+        }
+        common = common.broadcast(shape)?;
+    }
+    Ok(common.rank().checked_sub(1).map_or(Shape::SCALAR, |axis| common.without(axis)))
+}
+
+/// The arrays with rows of equal length: rows of one number are repeated where another array has longer ones.
+#[track_caller]
+pub(crate) fn equal_rows<'t, F: Real, const N: usize>(arrays: [Var<'t, F>; N]) -> [Var<'t, F>; N] {
+    let mut longest = 1;
+    for array in arrays {
+        let last = array.shape().last();
+        longest = if last == 1 { longest } else { last };
+    }
+    let mut result = arrays;
+    for array in &mut result {
+        let shape = array.shape();
+        if shape.last() == 1 && longest != 1 {
+            *array = match shape.rank() {
+                0 => array.broadcast_to([longest]),
+                _ => array.broadcast_to(shape.with_last(longest)),
+            };
+        }
+    }
+    result
+}

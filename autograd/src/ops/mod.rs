@@ -1,76 +1,61 @@
-//! The operations, one type each.
+//! The operations, one type each: formula and adjoint stand in its documentation. Each can be read on its own.
+//!
+//! `primitive/` holds what others are made of, `fused/` what could be composed of them and is one operation for speed and
+//! accuracy; each of the latter says of what it is the composition.
 
-mod broadcast;
-mod conv;
-mod dense;
-mod density;
-mod diag_normal;
-mod elementwise;
-mod linalg;
-mod matmul;
-mod movement;
-mod reduce;
+use crate::check::Catalogued;
+use crate::{Op, Real, Tape, Var};
 
-pub use broadcast::*;
-pub use conv::*;
-pub use dense::*;
-pub use density::*;
-pub use diag_normal::*;
-pub use elementwise::*;
-pub use linalg::*;
-pub use matmul::*;
-pub use movement::*;
-pub use reduce::*;
+pub(crate) mod broadcast;
+mod fused {
+    //! Operations that could be composed of others.
 
-use crate::Dual;
-use crate::gradcheck::{Cases, Entry, check_op, compare_scalars, undetected};
+    mod bernoulli;
+    mod conv;
+    mod dense;
+    mod diag_normal;
+    mod layer;
+    mod multivariate_normal;
+    mod normal;
+    mod softmax;
+    mod upsample;
 
-/// Operations on `F` whose adjoint is in the [`catalogue`]. The methods of [`Var`](crate::Var) record no others, so
-/// that one which is missing there does not compile.
-pub trait Catalogued<F> {}
+    pub use bernoulli::*;
+    pub use conv::*;
+    pub use dense::*;
+    pub use diag_normal::*;
+    pub use layer::Nonlinearity;
+    pub use multivariate_normal::*;
+    pub use normal::*;
+    pub use softmax::*;
+    pub use upsample::*;
+}
+mod primitive {
+    //! Operations that others are made of.
 
-macro_rules! catalogue {
-    ($($op:ty),* $(,)?) => {
-        $(impl<F: crate::Real> Catalogued<F> for $op {})*
-
-        /// All operations of the crate, with the checks of their adjoints.
-        pub fn catalogue() -> Vec<Entry> {
-            vec![$({
-                type F = f64;
-                Entry {
-                    name: std::any::type_name::<$op>(),
-                    check: check_op::<$op>,
-                    undetected: undetected::<$op>,
-                    scalars: || compare_scalars(
-                        std::any::type_name::<$op>(),
-                        &Cases::<F>::of::<$op>(),
-                        &{ type F = f32; Cases::<F>::of::<$op>() },
-                        &{ type F = Dual<f64>; Cases::<F>::of::<$op>() },
-                    ),
-                }
-            }),*]
-        }
-    };
+    pub(super) mod binary;
+    pub(super) mod elementwise;
+    pub(super) mod linalg;
+    pub(super) mod matmul;
+    pub(super) mod movement;
+    pub(super) mod reduce;
 }
 
-catalogue! {
-    Map<Identity>, Map<Neg>, Map<Recip>, Map<Square>, Map<Sqrt>, Map<Abs>, Map<Powi>, Map<Scale<F>>, Map<Shift<F>>,
-    Map<Exp>, Map<ExpM1>, Map<Ln>, Map<Ln1p>, Map<Sin>, Map<Cos>,
-    Map<Tanh>, Map<Sigmoid>, Map<LogSigmoid>, Map<Softplus>, Map<Relu>, Map<LeakyRelu<F>>, Map<Elu>,
-    Map<Gelu>, Map<Silu>, Map<Clamp<F>>, Map<Powf<F>>, Map<Erf>, Map<Lgamma>, Map<Digamma>,
-    Broadcast<Add>, Broadcast<Sub>, Broadcast<Mul>, Broadcast<Div>, Broadcast<Max>, Broadcast<Min>, Broadcast<Pow>,
-    Sum<All>, Mean<All>, LogSumExp<All>, Softmax<All>, LogSoftmax<All>, Maximum<All>, CumulativeSum<All>,
-    Sum<usize>, Mean<usize>, LogSumExp<usize>, Softmax<usize>, LogSoftmax<usize>, Maximum<usize>, CumulativeSum<usize>,
-    MatMul<false, false>, MatMul<false, true>, MatMul<true, false>, MatMul<true, true>,
-    Dense<Identity>, Dense<Relu>, Dense<LeakyRelu<F>>, Dense<Elu>, Dense<Tanh>, Dense<Sigmoid>, Dense<Softplus>,
-    Cholesky, MultivariateNormalLogProb,
-    SolveTriangular<false, false>, SolveTriangular<false, true>,
-    SolveTriangular<true, false>, SolveTriangular<true, true>,
-    Conv2d<Identity>, Conv2d<Relu>, Conv2d<LeakyRelu<F>>, Conv2d<Elu>, Conv2d<Tanh>, Conv2d<Sigmoid>, Conv2d<Softplus>,
-    ConvTranspose2d<Identity>, ConvTranspose2d<Relu>, ConvTranspose2d<LeakyRelu<F>>, ConvTranspose2d<Elu>,
-    ConvTranspose2d<Tanh>, ConvTranspose2d<Sigmoid>, ConvTranspose2d<Softplus>, UpsampleNearest,
-    Move<Transpose>, Move<Columns>, Move<Concatenate>, Move<Gather>, Move<BroadcastTo>,
-    Move<Diagonal>, Move<DiagonalMatrix>, Move<LowerTriangle>, Move<Select>,
-    BernoulliLogProb, NormalLogProb, DiagNormalLogProb, DiagNormalSample, DiagNormalKl, DiagNormalKlToStandard,
-    BoundLogSigma<F>,
+pub use fused::*;
+pub use primitive::binary::*;
+pub use primitive::elementwise::*;
+pub use primitive::linalg::*;
+pub use primitive::matmul::*;
+pub use primitive::movement::*;
+pub use primitive::reduce::*;
+
+impl<F: Real> Tape<F> {
+    /// Records an operation of this crate: only those whose adjoint is checked by the catalogue have the trait.
+    ///
+    /// Not inlined, so that [`instances`](crate::check::instances) compiles each operation once, for all crates.
+    #[inline(never)]
+    #[track_caller]
+    pub(crate) fn apply<O: Op<F> + Catalogued<F>>(&self, op: O, inputs: &[Var<'_, F>]) -> Var<'_, F> {
+        self.record_boxed(Box::new(op), inputs)
+    }
 }

@@ -1,0 +1,499 @@
+//! Products of matrices that are not packed first.
+//!
+//! A general product copies both factors into an order that its inner loop likes, which pays where they are large. The
+//! products of a minibatch are not: 64 rows through 784 x 400 weights would copy every weight to use it 64 times. Here a
+//! tile of C, 8 rows by 3 vectors (4 by 2 where there are only sixteen registers), stays in these while its columns of B
+//! are read as vectors and its rows of A number by number, both where they lie. Only a B that many rows of A want, or whose
+//! rows are not contiguous, is copied, a panel of as many vectors at a time; where the latter is the larger factor, as in
+//! X̄ = Ȳ Wᵀ, the transpose is computed instead, Cᵀ = Bᵀ Aᵀ, and each tile transposed as it is written.
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
+
+use super::dispatch::Vectors;
+use crate::Real;
+
+/// The address and the strides of a matrix.
+#[derive(Clone, Copy)]
+pub(super) struct Strided<F> {
+    pub(super) at: *const F,
+    pub(super) row: usize,
+    pub(super) col: usize,
+}
+
+impl<F> Strided<F> {
+    /// The matrix from element (i, j) on, which must lie inside or just behind it.
+    #[inline(always)]
+    unsafe fn from(self, i: usize, j: usize) -> Self {
+        // SAFETY: the caller's.
+        Self { at: unsafe { self.at.add(i * self.row + j * self.col) }, ..self }
+    }
+
+    fn t(self) -> Self {
+        Self { row: self.col, col: self.row, ..self }
+    }
+}
+
+/// A vector of numbers. Every function wants the instructions of its vectors and valid addresses.
+trait Lanes<F>: Copy {
+    /// Numbers in a vector.
+    const N: usize;
+    /// Rows of a tile and vectors in each, which leave registers for B, for a number of A and for a mask.
+    const ROWS: usize;
+    const WIDTH: usize;
+    /// Rows and columns that `transpose` takes.
+    const BLOCK: usize;
+    type Mask: Copy;
+
+    /// The first `n` lanes, 0 < n <= N.
+    unsafe fn first(n: usize) -> Self::Mask;
+    unsafe fn splat(x: F) -> Self;
+    unsafe fn load(from: *const F) -> Self;
+    unsafe fn load_masked(from: *const F, mask: Self::Mask) -> Self;
+    unsafe fn store_masked(self, to: *mut F, mask: Self::Mask);
+    /// self · a + b
+    unsafe fn mul_add(self, a: Self, b: Self) -> Self;
+    /// Writes the transpose of BLOCK x BLOCK numbers, rows `from_row` and `to_row` apart.
+    unsafe fn transpose(from: *const F, from_row: usize, to: *mut F, to_row: usize);
+}
+
+/// [`Lanes`] for one type of vectors. `lanes!(f32, __m512, n: 16, tile: 8 x 3, …, _mm512_set1_ps, …)` becomes
+///
+/// ```text
+/// impl Lanes<f32> for __m512 {
+///     const N: usize = 16;
+///     const ROWS: usize = 8;
+///     …
+///     unsafe fn splat(x: f32) -> Self { _mm512_set1_ps(x) }
+///     …
+/// }
+/// ```
+macro_rules! lanes {
+    ($F:ty, $V:ty, n: $n:literal, tile: $rows:literal x $width:literal, mask: $Mask:ty = $first:expr, $splat:ident, $load:ident,
+     $load_masked:expr, $store_masked:expr, $mul_add:ident, $block:literal $transpose:ident) => {
+        // SAFETY: as the trait demands.
+        impl Lanes<$F> for $V {
+            const N: usize = $n;
+            const ROWS: usize = $rows;
+            const WIDTH: usize = $width;
+            const BLOCK: usize = $block;
+            type Mask = $Mask;
+
+            #[inline(always)]
+            unsafe fn first(n: usize) -> $Mask {
+                $first(n)
+            }
+            #[inline(always)]
+            unsafe fn splat(x: $F) -> Self {
+                unsafe { $splat(x) }
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const $F) -> Self {
+                unsafe { $load(from) }
+            }
+            #[inline(always)]
+            unsafe fn load_masked(from: *const $F, mask: $Mask) -> Self {
+                unsafe { $load_masked(from, mask) }
+            }
+            #[inline(always)]
+            unsafe fn store_masked(self, to: *mut $F, mask: $Mask) {
+                unsafe { $store_masked(to, mask, self) }
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+                unsafe { $mul_add(self, a, b) }
+            }
+            #[inline(always)]
+            unsafe fn transpose(from: *const $F, from_row: usize, to: *mut $F, to_row: usize) {
+                unsafe { $transpose(from, from_row, to, to_row) }
+            }
+        }
+    };
+}
+
+lanes!(f32, __m512, n: 16, tile: 8 x 3, mask: __mmask16 = |n| u16::MAX >> (16 - n), _mm512_set1_ps, _mm512_loadu_ps,
+    |from, mask| _mm512_maskz_loadu_ps(mask, from), _mm512_mask_storeu_ps, _mm512_fmadd_ps, 8 transpose_8x8);
+lanes!(f64, __m512d, n: 8, tile: 8 x 3, mask: __mmask8 = |n| u8::MAX >> (8 - n), _mm512_set1_pd, _mm512_loadu_pd,
+    |from, mask| _mm512_maskz_loadu_pd(mask, from), _mm512_mask_storeu_pd, _mm512_fmadd_pd, 4 transpose_4x4);
+lanes!(f32, __m256, n: 8, tile: 4 x 2, mask: __m256i = |n| unsafe { first_of_8(n) }, _mm256_set1_ps, _mm256_loadu_ps,
+    |from, mask| _mm256_maskload_ps(from, mask), _mm256_maskstore_ps, _mm256_fmadd_ps, 8 transpose_8x8);
+lanes!(f64, __m256d, n: 4, tile: 4 x 2, mask: __m256i = |n| unsafe { first_of_4(n) }, _mm256_set1_pd, _mm256_loadu_pd,
+    |from, mask| _mm256_maskload_pd(from, mask), _mm256_maskstore_pd, _mm256_fmadd_pd, 4 transpose_4x4);
+
+#[inline(always)]
+unsafe fn first_of_8(n: usize) -> __m256i {
+    // SAFETY: the caller has AVX2.
+    unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+}
+
+#[inline(always)]
+unsafe fn first_of_4(n: usize) -> __m256i {
+    // SAFETY: the caller has AVX2.
+    unsafe { _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3)) }
+}
+
+#[inline(always)]
+unsafe fn transpose_8x8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+    // SAFETY: the caller has AVX, and eight numbers at each of eight rows on both sides.
+    unsafe {
+        let rows: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(from.add(i * from_row)));
+        let (mut pairs, mut fours) = (rows, rows);
+        for i in [0, 2, 4, 6] {
+            pairs[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+            pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+        }
+        for i in [0, 1, 4, 5] {
+            let to = (i & 4) + 2 * (i & 1);
+            fours[to] = _mm256_shuffle_ps::<0x44>(pairs[i], pairs[i + 2]);
+            fours[to + 1] = _mm256_shuffle_ps::<0xee>(pairs[i], pairs[i + 2]);
+        }
+        for i in 0..4 {
+            let (low, high) = (fours[i], fours[i + 4]);
+            _mm256_storeu_ps(to.add(i * to_row), _mm256_permute2f128_ps::<0x20>(low, high));
+            _mm256_storeu_ps(to.add((i + 4) * to_row), _mm256_permute2f128_ps::<0x31>(low, high));
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn transpose_4x4(from: *const f64, from_row: usize, to: *mut f64, to_row: usize) {
+    // SAFETY: the caller has AVX, and four numbers at each of four rows on both sides.
+    unsafe {
+        let rows: [__m256d; 4] = std::array::from_fn(|i| _mm256_loadu_pd(from.add(i * from_row)));
+        for (i, unpack) in [_mm256_unpacklo_pd, _mm256_unpackhi_pd].into_iter().enumerate() {
+            let (low, high) = (unpack(rows[0], rows[1]), unpack(rows[2], rows[3]));
+            _mm256_storeu_pd(to.add(i * to_row), _mm256_permute2f128_pd::<0x20>(low, high));
+            _mm256_storeu_pd(to.add((i + 2) * to_row), _mm256_permute2f128_pd::<0x31>(low, high));
+        }
+    }
+}
+
+/// Room for a panel that is copied: 512 rows of the widest.
+const PANEL_BYTES: usize = 512 * 3 * 64;
+/// The room, at the address of a vector.
+#[repr(align(64))]
+struct Panel(MaybeUninit<[u8; PANEL_BYTES]>);
+/// Numbers in the widest row of a tile.
+const ROOM: usize = 3 * 16;
+/// From so many rows of C on, copying a panel costs less than reading it out of place.
+const MANY_ROWS: usize = 256;
+
+/// C ← α A B + β C, A (m, k), B (k, n), C (m, n) with rows `c_row` apart.
+pub(super) struct Product<F> {
+    pub(super) m: usize,
+    pub(super) k: usize,
+    pub(super) n: usize,
+    pub(super) alpha: F,
+    pub(super) a: Strided<F>,
+    pub(super) b: Strided<F>,
+    pub(super) beta: F,
+    pub(super) c: *mut F,
+    pub(super) c_row: usize,
+}
+
+impl<F: Real> Product<F> {
+    /// # Safety
+    /// The machine has the instructions of `L`, k > 0, the elements of A and B may be read, and C's may be written and
+    /// overlap neither.
+    #[inline(always)]
+    unsafe fn run<L: Lanes<F>>(self) {
+        let Self { mut m, k, mut n, alpha, mut a, mut b, mut beta, c, c_row } = self;
+        let transposed = b.col != 1 && (a.row == 1 || m < n);
+        if transposed {
+            (a, b, m, n) = (b.t(), a.t(), n, m);
+        }
+        let mut room = Panel(MaybeUninit::uninit());
+        let room = room.0.as_mut_ptr().cast::<F>();
+        let copy = b.col != 1 || m >= MANY_ROWS;
+        let longest = if copy { PANEL_BYTES / (size_of::<F>() * L::WIDTH * L::N) } else { k };
+        let step = k.div_ceil(k.div_ceil(longest));
+        // SAFETY: the caller's promise, and every index below stays under the sizes.
+        unsafe {
+            for p in (0..k).step_by(step) {
+                let depth = step.min(k - p);
+                let mut j = 0;
+                while j < n {
+                    // Four vectors are two pairs: a panel of a single vector keeps the multipliers less busy.
+                    let width = match (n - j).div_ceil(L::N) {
+                        1 => 1,
+                        2 | 4 => 2,
+                        _ => L::WIDTH,
+                    };
+                    let cols = (n - j).min(width * L::N);
+                    let mut panel = b.from(p, j);
+                    if copy {
+                        copy_panel::<F, L>(panel, depth, cols, room, width * L::N);
+                        panel = Strided { at: room, row: width * L::N, col: 1 };
+                    }
+                    let mut i = 0;
+                    while i < m {
+                        let rows = [1, 1, 2, 2, 4, 4, 4, 4].get(m - i).map_or(L::ROWS, |&rows: &usize| rows);
+                        let to = if transposed { c.add(j * c_row + i) } else { c.add(i * c_row + j) };
+                        let tile = Tile { depth, cols, alpha, beta, to, row: c_row, transposed };
+                        let a = a.from(i, p);
+                        match (rows, width) {
+                            (1, 1) => tile.run::<L, 1, 1>(a, panel),
+                            (1, 2) => tile.run::<L, 1, 2>(a, panel),
+                            (1, _) => tile.run::<L, 1, 3>(a, panel),
+                            (2, 1) => tile.run::<L, 2, 1>(a, panel),
+                            (2, 2) => tile.run::<L, 2, 2>(a, panel),
+                            (2, _) => tile.run::<L, 2, 3>(a, panel),
+                            (4, 1) => tile.run::<L, 4, 1>(a, panel),
+                            (4, 2) => tile.run::<L, 4, 2>(a, panel),
+                            (4, _) => tile.run::<L, 4, 3>(a, panel),
+                            (_, 1) => tile.run::<L, 8, 1>(a, panel),
+                            (_, 2) => tile.run::<L, 8, 2>(a, panel),
+                            (_, _) => tile.run::<L, 8, 3>(a, panel),
+                        }
+                        i += rows;
+                    }
+                    j += cols;
+                }
+                beta = F::ONE;
+            }
+        }
+    }
+}
+
+/// Copies `depth` rows and `cols` columns of B, rows to become `width` apart.
+#[inline(always)]
+unsafe fn copy_panel<F: Real, L: Lanes<F>>(
+    b: Strided<F>,
+    depth: usize,
+    cols: usize,
+    to: *mut F,
+    width: usize,
+) {
+    // SAFETY: the caller's: rows and columns lie inside B, and `to` has room.
+    unsafe {
+        for p in (0..depth).step_by(L::BLOCK) {
+            let block = L::BLOCK.min(depth - p);
+            if b.col == 1 {
+                for p in p..p + block {
+                    std::ptr::copy_nonoverlapping(b.from(p, 0).at, to.add(p * width), cols);
+                }
+                continue;
+            }
+            for j in (0..cols).step_by(L::BLOCK) {
+                if b.row == 1 && block == L::BLOCK && j + L::BLOCK <= cols {
+                    L::transpose(b.from(p, j).at, b.col, to.add(p * width + j), width);
+                    continue;
+                }
+                for p in p..p + block {
+                    for j in j..cols.min(j + L::BLOCK) {
+                        *to.add(p * width + j) = *b.from(p, j).at;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A tile of C, its rows `row` apart from `to` on, or of Cᵀ.
+struct Tile<F> {
+    depth: usize,
+    cols: usize,
+    alpha: F,
+    beta: F,
+    to: *mut F,
+    row: usize,
+    transposed: bool,
+}
+
+impl<F: Real> Tile<F> {
+    /// The product of R rows of A and W vectors of columns of B, the last vector perhaps not full.
+    #[inline(always)]
+    unsafe fn run<L: Lanes<F>, const R: usize, const W: usize>(&self, a: Strided<F>, b: Strided<F>) {
+        let Self { depth, cols, alpha, beta, to, row, transposed } = *self;
+        // SAFETY: the caller's, as for `product`; lanes behind the last column are masked.
+        unsafe {
+            let (zero, alpha) = (L::splat(F::ZERO), L::splat(alpha));
+            let (all, last) = (L::first(L::N), L::first(cols - (W - 1) * L::N));
+            let mut sums = [[zero; W]; R];
+            for p in 0..depth {
+                let mut vectors = [zero; W];
+                for (v, vector) in vectors.iter_mut().enumerate() {
+                    let from = b.at.add(p * b.row + v * L::N);
+                    *vector = if v + 1 == W { L::load_masked(from, last) } else { L::load(from) };
+                }
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    let x = L::splat(*a.from(i, p).at);
+                    for (sum, &vector) in sums.iter_mut().zip(&vectors) {
+                        *sum = x.mul_add(vector, *sum);
+                    }
+                }
+            }
+            if !transposed {
+                for (i, sums) in sums.iter().enumerate() {
+                    for (v, &sum) in sums.iter().enumerate() {
+                        let mask = if v + 1 == W { last } else { all };
+                        let to = to.add(i * row + v * L::N);
+                        let old = if beta == F::ZERO { zero } else { L::load_masked(to, mask) };
+                        sum.mul_add(alpha, old.mul_add(L::splat(beta), zero)).store_masked(to, mask);
+                    }
+                }
+                return;
+            }
+            let mut room = [[MaybeUninit::<F>::uninit(); ROOM]; R];
+            let from = room.as_mut_ptr().cast::<F>();
+            for (i, sums) in sums.iter().enumerate() {
+                for (v, &sum) in sums.iter().enumerate() {
+                    sum.mul_add(alpha, zero).store_masked(from.add(i * ROOM + v * L::N), all);
+                }
+            }
+            let blocks = if R.is_multiple_of(L::BLOCK) && beta == F::ZERO { cols / L::BLOCK } else { 0 };
+            for j in (0..blocks * L::BLOCK).step_by(L::BLOCK) {
+                for i in (0..R).step_by(L::BLOCK) {
+                    L::transpose(from.add(i * ROOM + j), ROOM, to.add(j * row + i), row);
+                }
+            }
+            for j in blocks * L::BLOCK..cols {
+                for i in 0..R {
+                    let (sum, to) = (*from.add(i * ROOM + j), to.add(j * row + i));
+                    *to = if beta == F::ZERO { sum } else { sum + beta * *to };
+                }
+            }
+        }
+    }
+}
+
+/// The product of one type, by wide or by narrow vectors. `compile!(f32, __m512, __m256);` becomes
+///
+/// ```text
+/// impl Product<f32> {
+///     unsafe fn try_run(self) -> bool {
+///         … self.run::<__m512>() with AVX-512, self.run::<__m256>() with AVX2, `false` without either …
+///     }
+/// }
+/// ```
+macro_rules! compile {
+    ($F:ty, $wide:ty, $narrow:ty) => {
+        impl Product<$F> {
+            /// Computes the product with the widest vectors of this machine; `false`, and nothing done, if it has none.
+            ///
+            /// # Safety
+            /// k > 0, the elements of A and B may be read, and C's may be written and overlap neither.
+            pub(super) unsafe fn try_run(self) -> bool {
+                #[target_feature(enable = "avx512f")]
+                unsafe fn wide(product: Product<$F>) {
+                    // SAFETY: the caller's, and the instructions are enabled.
+                    unsafe { product.run::<$wide>() }
+                }
+                #[target_feature(enable = "avx2,fma")]
+                unsafe fn narrow(product: Product<$F>) {
+                    // SAFETY: the caller's, and the instructions are enabled.
+                    unsafe { product.run::<$narrow>() }
+                }
+                // SAFETY: the caller's, and each is called where its instructions were found.
+                unsafe {
+                    match Vectors::in_use() {
+                        Vectors::Avx512 => wide(self),
+                        Vectors::Avx2 => narrow(self),
+                        Vectors::Baseline => return false,
+                    }
+                }
+                true
+            }
+        }
+    };
+}
+
+compile!(f32, __m512, __m256);
+compile!(f64, __m512d, __m256d);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The product of matrices of small whole numbers, which is exact in any order, through each compilation.
+    fn check<F: Real>(
+        runs: &[unsafe fn(Product<F>)],
+        (m, k, n): (usize, usize, usize),
+        (ta, tb): (bool, bool),
+        (alpha, beta): (f64, f64),
+        gap: usize,
+    ) {
+        let number = |i: usize| F::from_f64((i * 7 % 11) as f64 - 5.0);
+        let (a, b) =
+            ((0..m * k).map(number).collect::<Vec<_>>(), (1..=k * n).map(number).collect::<Vec<_>>());
+        let (a_row, a_col) = if ta { (1, m) } else { (k, 1) };
+        let (b_row, b_col) = if tb { (1, k) } else { (n, 1) };
+        let c_row = n + gap;
+        let old: Vec<F> =
+            (0..m * c_row).map(|i| F::from_f64(if beta == 0.0 { f64::NAN } else { i as f64 })).collect();
+        for run in runs {
+            let mut c = old.clone();
+            let product = Product {
+                m,
+                k,
+                n,
+                alpha: F::from_f64(alpha),
+                a: Strided { at: a.as_ptr(), row: a_row, col: a_col },
+                b: Strided { at: b.as_ptr(), row: b_row, col: b_col },
+                beta: F::from_f64(beta),
+                c: c.as_mut_ptr(),
+                c_row,
+            };
+            // SAFETY: the matrices lie in the vectors above, and the caller has the instructions.
+            unsafe { run(product) };
+            for (at, (&got, &old)) in c.iter().zip(&old).enumerate() {
+                let (i, j) = (at / c_row, at % c_row);
+                let sum: f64 = (0..k)
+                    .map(|p| a[i * a_row + p * a_col].to_f64() * b[p * b_row + j.min(n - 1) * b_col].to_f64())
+                    .sum();
+                let want = if beta == 0.0 { alpha * sum } else { alpha * sum + beta * old.to_f64() };
+                let untouched = j >= n;
+                let same = got == old || got.to_f64().is_nan() && old.to_f64().is_nan();
+                assert!(if untouched { same } else { got.to_f64() == want }, "({i}, {j}): {got} for {want}");
+            }
+        }
+    }
+
+    /// The compilations that this machine can run.
+    fn runs<F: Real, W: Lanes<F>, N: Lanes<F>>() -> Vec<unsafe fn(Product<F>)> {
+        #[target_feature(enable = "avx512f")]
+        unsafe fn wide<F: Real, L: Lanes<F>>(product: Product<F>) {
+            // SAFETY: the caller's.
+            unsafe { product.run::<L>() }
+        }
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn narrow<F: Real, L: Lanes<F>>(product: Product<F>) {
+            // SAFETY: the caller's.
+            unsafe { product.run::<L>() }
+        }
+        let mut runs: Vec<unsafe fn(Product<F>)> = Vec::new();
+        if Vectors::detect() == Vectors::Avx512 {
+            runs.push(wide::<F, W>);
+        }
+        if Vectors::detect() != Vectors::Baseline {
+            runs.push(narrow::<F, N>);
+        }
+        runs
+    }
+
+    proptest! {
+        #[test]
+        fn every_compilation_computes_the_product(
+            size in (1usize..40, 1usize..30, 1usize..120),
+            transposed: (bool, bool),
+            factors in prop_oneof![Just((1.0, 0.0)), Just((1.0, 1.0)), Just((-2.0, 0.0)), Just((0.5, 2.0))],
+            gap in 0usize..3,
+        ) {
+            check(&runs::<f32, __m512, __m256>(), size, transposed, factors, gap);
+            check(&runs::<f64, __m512d, __m256d>(), size, transposed, factors, gap);
+        }
+    }
+
+    #[test]
+    fn panels_are_copied_in_pieces() {
+        for size in [(300, 600, 50), (9, 1100, 70), (70, 1100, 9), (300, 1700, 20)] {
+            for transposed in [(false, false), (false, true), (true, false), (true, true)] {
+                check(&runs::<f32, __m512, __m256>(), size, transposed, (1.0, 0.0), 0);
+                check(&runs::<f64, __m512d, __m256d>(), size, transposed, (1.0, 1.0), 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The log-probability of Bernoulli variables as one operation.
+
+use crate::check::{Case, Checked, Sample};
+use crate::ops::broadcast::{Rows, equal_rows, rows};
+use crate::{InputAdjoints, Inputs, Op, Real, Shape, Var};
+
+/// log p(x | logits) of independent Bernoulli variables, summed over the last axis:
+///
+/// y = Σᵢ xᵢ lᵢ − softplus(lᵢ),   l̄ᵢ += (xᵢ − σ(lᵢ)) ȳ,   x̄ᵢ += lᵢ ȳ
+///
+/// x and logits l, each (…, n) with leading axes that are broadcast, to (…). x lies in [0, 1], grey values included. It is
+/// the composition of `mul`, `softplus`, `sub` and `sum_axis`. The residuals x − σ(l) are kept, so that value and gradient are
+/// one pass over the data.
+#[derive(Clone, Copy, Debug)]
+pub struct BernoulliLogProb;
+
+impl<F: Real> Op<F> for BernoulliLogProb {
+    fn name(&self) -> &'static str {
+        "bernoulli_log_prob"
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        if x.len() == 2 {
+            rows(x)
+        } else {
+            Err(format!("expected data and logits, found {} inputs", x.len()))
+        }
+    }
+
+    fn aux(&self, x: &[Shape]) -> usize {
+        rows(x).map_or(0, |rows| rows.size()) * x[0].last()
+    }
+
+    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], residuals: &mut [F]) {
+        let rows = Rows::new([x.shape(0), x.shape(1)]);
+        bernoulli(rows, x.shape(0).last(), &x[0], &x[1], y, residuals);
+    }
+
+    fn backward(&self, x: &Inputs<'_, F>, _: &[F], residuals: &[F], dy: &[F], dx: &mut InputAdjoints<'_, F>) {
+        let (rows, n) = (Rows::new([x.shape(0), x.shape(1)]), x.shape(0).last());
+        if let Some(dx) = dx.get(0) {
+            add_weighted_rows(n, |i| rows.of(1, i), |i| rows.of(0, i), &x[1], dy, dx);
+        }
+        if let Some(dl) = dx.get(1) {
+            add_weighted_rows(n, |i| i, |i| rows.of(1, i), residuals, dy, dl);
+        }
+    }
+}
+
+impl<F: Real> Checked<F> for BernoulliLogProb {
+    fn cases() -> Vec<Case<Self>> {
+        let case = |(x, logits): (&[usize], &[usize])| {
+            Case::new(Self, [Sample::uniform(x, 0.0..1.0), Sample::uniform(logits, -3.0..3.0)])
+        };
+        let shapes: [(&[usize], &[usize]); 5] =
+            [(&[3, 5], &[3, 5]), (&[3, 5], &[2, 3, 5]), (&[2, 17], &[17]), (&[2, 1, 5], &[3, 5]), (&[], &[])];
+        shapes.map(case).into()
+    }
+}
+
+kernel! {
+    fn bernoulli<F: Real>(rows: Rows<2>, n: usize, x: &[F], logits: &[F], y: &mut [F], residuals: &mut [F]) {
+        for (i, y) in y.iter_mut().enumerate() {
+            let x = &x[rows.of(0, i) * n..][..n];
+            let (logits, residuals) = (&logits[rows.of(1, i) * n..][..n], &mut residuals[i * n..][..n]);
+            *y = lane_sum!(F, [logits, x] mut [residuals] => {
+                // softplus and σ share e^−|l|; not by abs(), which at 0 has no slope.
+                let (l, e) = (logits, (if logits < F::ZERO { logits } else { -logits }).exp());
+                let (numerator, positive) = if l < F::ZERO { (e, F::ZERO) } else { (F::ONE, l) };
+                *residuals = x - numerator / (F::ONE + e);
+                x * l - positive - e.ln_1p()
+            });
+        }
+    }
+}
+
+/// Adds row `from(i)` of `terms`, times ȳᵢ, to row `to(i)` of `sums`.
+fn add_weighted_rows<F: Real>(
+    n: usize,
+    from: impl Fn(usize) -> usize,
+    to: impl Fn(usize) -> usize,
+    terms: &[F],
+    dy: &[F],
+    sums: &mut [F],
+) {
+    for (i, &dy) in dy.iter().enumerate() {
+        add_weighted(&terms[from(i) * n..][..n], dy, &mut sums[to(i) * n..][..n]);
+    }
+}
+
+kernel! {
+    fn add_weighted<F: Real>(terms: &[F], weight: F, sums: &mut [F]) {
+        for (sum, &term) in sums.iter_mut().zip(terms) {
+            *sum += term * weight;
+        }
+    }
+}
+
+impl<F: Real> Var<'_, F> {
+    /// log p(x = `self` | logits) of independent Bernoulli variables, summed over the last axis, in nats; all axes are
+    /// broadcast: see [`BernoulliLogProb`].
+    ///
+    /// # Panics
+    /// If the shapes cannot be broadcast.
+    #[track_caller]
+    pub fn bernoulli_log_prob(self, logits: Self) -> Self {
+        self.tape().apply(BernoulliLogProb, &equal_rows([self, logits]))
+    }
+}

@@ -1,0 +1,179 @@
+//! The log-density of normal variables as one operation.
+
+use crate::check::{Case, Checked, Sample};
+use crate::numerics::HALF_LN_2PI;
+use crate::ops::broadcast::{Rows, equal_rows, rows};
+use crate::{InputAdjoints, Inputs, Op, Real, Shape, Var};
+
+/// log N(x; μ, σ²) of independent normal variables, summed over the last axis. With r = (x − μ)/σ:
+///
+/// y = −Σᵢ ½ rᵢ² + log σᵢ + ½ ln 2π,   μ̄ᵢ += rᵢ/σᵢ ȳ,   x̄ᵢ −= rᵢ/σᵢ ȳ,   log σ̄ᵢ += (rᵢ² − 1) ȳ
+///
+/// x, μ (…, n) and log σ, with a last axis of n or of one number for the whole row, to (…); leading axes are broadcast. It is
+/// the composition of `sub`, `exp`, `mul`, `square`, `add` and `sum_axis`.
+#[derive(Clone, Copy, Debug)]
+pub struct NormalLogProb;
+
+/// Where the rows of x, μ and log σ are, and how long they are.
+#[derive(Clone, Copy)]
+struct Layout {
+    rows: Rows<3>,
+    n: usize,
+    /// 1 or n
+    sigmas: usize,
+}
+
+impl Layout {
+    fn new<F: Real>(x: &Inputs<'_, F>) -> Self {
+        let rows = Rows::new([x.shape(0), x.shape(1), x.shape(2)]);
+        Self { rows, n: x.shape(0).last(), sigmas: x.shape(2).last() }
+    }
+
+    /// The i-th row of x (0) or μ (1).
+    #[inline(always)]
+    fn row<F>(self, array: usize, x: &[F], i: usize) -> &[F] {
+        &x[self.rows.of(array, i) * self.n..][..self.n]
+    }
+
+    /// The log σ of the i-th row.
+    #[inline(always)]
+    fn log_sigma<F>(self, log_sigma: &[F], i: usize) -> &[F] {
+        &log_sigma[self.rows.of(2, i) * self.sigmas..][..self.sigmas]
+    }
+}
+
+impl<F: Real> Op<F> for NormalLogProb {
+    fn name(&self) -> &'static str {
+        "normal_log_prob"
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        let &[x, mu, log_sigma] = x else { return Err("takes x, μ and log σ".into()) };
+        // One σ for a whole row counts as a row.
+        let log_sigma = match log_sigma.dims() {
+            [] => [x.last()].into(),
+            [.., 1] => log_sigma.with_last(x.last()),
+            _ => log_sigma,
+        };
+        rows(&[x, mu, log_sigma])
+    }
+
+    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
+        normal(Layout::new(x), &x[0], &x[1], &x[2], y);
+    }
+
+    fn backward(&self, x: &Inputs<'_, F>, y: &[F], _: &[F], dy: &[F], dx: &mut InputAdjoints<'_, F>) {
+        let layout = Layout::new(x);
+        if let Some(dx) = dx.get(0) {
+            add_differences(layout, 1, 0, &x[1], &x[0], &x[2], dy, dx);
+        }
+        if let Some(dmu) = dx.get(1) {
+            add_differences(layout, 0, 1, &x[0], &x[1], &x[2], dy, dmu);
+        }
+        if let Some(ds) = dx.get(2) {
+            add_squares(layout, &x[0], &x[1], &x[2], y, dy, ds);
+        }
+    }
+}
+
+impl<F: Real> Checked<F> for NormalLogProb {
+    fn cases() -> Vec<Case<Self>> {
+        let case = |(x, mu, log_sigma): (&[usize], &[usize], &[usize])| {
+            Case::new(Self, [Sample::any(x), Sample::any(mu), Sample::uniform(log_sigma, -0.5..1.0)])
+        };
+        let shapes: [(&[usize], &[usize], &[usize]); 8] = [
+            (&[3, 5], &[3, 5], &[]),
+            (&[2, 3, 5], &[3, 5], &[1]),
+            (&[17], &[2, 17], &[2, 1]),
+            (&[3, 5], &[3, 5], &[3, 5]),
+            (&[2, 3, 17], &[3, 17], &[17]),
+            (&[2, 1, 5], &[3, 5], &[2, 3, 5]),
+            (&[5], &[5], &[3, 5]),
+            (&[], &[], &[]),
+        ];
+        shapes.map(case).into()
+    }
+}
+
+kernel! {
+    fn normal<F: Real>(layout: Layout, x: &[F], mu: &[F], log_sigma: &[F], y: &mut [F]) {
+        let (half, constant) = (F::from_f64(0.5), F::from_f64(HALF_LN_2PI));
+        let precision_of = |log_sigma: F| (log_sigma * F::from_f64(-2.0)).exp();
+        let first = if log_sigma.len() == 1 { precision_of(log_sigma[0]) } else { F::ZERO };
+        for (i, y) in y.iter_mut().enumerate() {
+            let (x, mu, s) = (layout.row(0, x, i), layout.row(1, mu, i), layout.log_sigma(log_sigma, i));
+            *y = if let &[s] = s {
+                let precision = if log_sigma.len() == 1 { first } else { precision_of(s) };
+                let squares = lane_sum!(F, [x, mu] => (x - mu) * (x - mu));
+                -half * precision * squares - F::from_f64(layout.n as f64) * (s + constant)
+            } else {
+                -lane_sum!(F, [x, mu, s] => {
+                    let r = (x - mu) * (-s).exp();
+                    half * r * r + s + constant
+                })
+            };
+        }
+    }
+}
+
+kernel! {
+    /// b̄ += (a − b)/σ² ȳ, where `a_array` and `b_array` say which of x (0) and μ (1) a and b are.
+    fn add_differences<F: Real>(
+        layout: Layout, a_array: usize, b_array: usize, a: &[F], b: &[F], log_sigma: &[F], dy: &[F], db: &mut [F],
+    ) {
+        for (i, &dy) in dy.iter().enumerate() {
+            let start = layout.rows.of(b_array, i) * layout.n;
+            let (a, b, db) = (layout.row(a_array, a, i), &b[start..][..layout.n], &mut db[start..][..layout.n]);
+            let s = layout.log_sigma(log_sigma, i);
+            if let &[s] = s {
+                let precision = (s * F::from_f64(-2.0)).exp();
+                for ((db, &a), &b) in db.iter_mut().zip(a).zip(b) {
+                    *db += precision * (a - b) * dy;
+                }
+            } else {
+                for (((db, &a), &b), &s) in db.iter_mut().zip(a).zip(b).zip(s) {
+                    *db += (a - b) * (s * F::from_f64(-2.0)).exp() * dy;
+                }
+            }
+        }
+    }
+}
+
+kernel! {
+    /// log σ̄ += (r² − 1) ȳ, summed over the row if it has one σ.
+    fn add_squares<F: Real>(layout: Layout, x: &[F], mu: &[F], log_sigma: &[F], y: &[F], dy: &[F], ds: &mut [F]) {
+        let constant = F::from_f64(HALF_LN_2PI);
+        for (i, (&y, &dy)) in y.iter().zip(dy).enumerate() {
+            let start = layout.rows.of(2, i) * layout.sigmas;
+            let (s, ds) = (layout.log_sigma(log_sigma, i), &mut ds[start..][..layout.sigmas]);
+            if let (&[s], [ds]) = (s, &mut *ds) {
+                // Σ r² is in y already.
+                let n = F::from_f64(layout.n as f64);
+                *ds += (F::from_f64(-2.0) * (y + n * (s + constant)) - n) * dy;
+            } else {
+                let (x, mu) = (layout.row(0, x, i), layout.row(1, mu, i));
+                for (((ds, &x), &mu), &s) in ds.iter_mut().zip(x).zip(mu).zip(s) {
+                    let r = (x - mu) * (-s).exp();
+                    *ds += (r * r - F::ONE) * dy;
+                }
+            }
+        }
+    }
+}
+
+impl<F: Real> Var<'_, F> {
+    /// log N(x = `self`; μ, σ²) of independent normal variables, summed over the last axis, in nats; all axes are broadcast:
+    /// see [`NormalLogProb`].
+    ///
+    /// # Panics
+    /// If the shapes cannot be broadcast.
+    #[track_caller]
+    pub fn normal_log_prob(self, mu: Self, log_sigma: Self) -> Self {
+        // One σ for a row stays one; otherwise it says how long a row is.
+        if log_sigma.shape().last() == 1 {
+            let [x, mu] = equal_rows([self, mu]);
+            return self.tape().apply(NormalLogProb, &[x, mu, log_sigma]);
+        }
+        self.tape().apply(NormalLogProb, &equal_rows([self, mu, log_sigma]))
+    }
+}

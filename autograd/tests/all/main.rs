@@ -1,0 +1,20 @@
+//! The tests of the crate but for the checks of all gradients, which are a program of their own (`gradients`).
+
+mod budget;
+mod common;
+mod conventions;
+mod convolutions;
+mod diagnose;
+mod fused;
+mod kernels;
+mod linalg;
+mod own_operation;
+mod profile;
+mod random_graphs;
+mod recurrences;
+mod second_order;
+mod shapes;
+mod single_precision;
+mod special;
+mod tape;
+mod views;
