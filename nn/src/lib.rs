@@ -1,25 +1,20 @@
-//! What models are made of: the parameter vector θ, layers, densities, optimisers, data, training, pictures.
+//! What models are made of: data, the parameter vector θ with its layers and densities, training, statistics, pictures,
+//! and what example programs share.
+//!
+//! | | |
+//! | --- | --- |
+//! | [`data`] | files to matrices, rows to minibatches |
+//! | [`model`] | the layout of θ, layers, [densities](model::density) |
+//! | [`train`] | objectives, optimisers, the trainer, checkpoints |
+//! | [`stats`] | statistics of numbers that no model owns |
+//! | `picture` | figures and rows of images as PNG files (feature `pictures`) |
+//! | `run` | what example programs share (feature `run`) |
 
-pub mod checkpoint;
-pub mod conv;
 pub mod data;
-pub mod density;
-mod estimate;
-pub mod layers;
-pub mod layout;
-pub mod noise;
-pub mod optim;
+pub mod model;
 #[cfg(feature = "pictures")]
 pub mod picture;
-mod rows;
 #[cfg(feature = "run")]
 pub mod run;
-pub mod schedule;
+pub mod stats;
 pub mod train;
-
-pub use autograd::Nonlinearity;
-pub use conv::{Conv2d, ConvTranspose2d, Window};
-pub use estimate::Estimate;
-pub use layers::{Linear, Mlp};
-pub use layout::{Init, Layout, Slot};
-pub use rows::{map_row_numbers, map_rows};

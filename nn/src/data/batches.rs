@@ -6,36 +6,36 @@ use super::keyed::{key, permute};
 
 /// Shuffled minibatches of the row indices 0 .. `rows`.
 ///
-/// The order is a pure function of the seed and the epoch's number: to resume at batch k of epoch e is
-/// `batches.epoch(e).skip(k)`, and there is no state to save.
+/// Their order is a function of the seed and the number of the epoch. `batches.epoch(e).skip(k)` therefore resumes at batch k
+/// of epoch e, and there is no state to save.
 #[derive(Clone, Debug)]
 pub struct Minibatches {
     indices: Vec<usize>,
-    /// How many of the shuffled indices are handed out.
+    /// The number of shuffled indices that are handed out.
     used: usize,
     batch: usize,
     seed: u64,
 }
 
 impl Minibatches {
-    /// Batches of `batch` rows; each epoch visits every row once, its last batch may be shorter.
+    /// Batches of `batch` rows. Each epoch visits every row once; its last batch may be shorter.
     ///
     /// # Panics
     /// If `batch` is 0.
     #[track_caller]
     pub fn new(rows: usize, batch: usize, seed: u64) -> Self {
-        assert!(batch > 0, "Minibatches: a batch of 0 of {rows} rows would never end");
+        assert!(batch > 0, "Minibatches: expected batches of at least one of {rows} rows, found 0");
         Self { indices: vec![0; rows], used: rows, batch, seed }
     }
 
-    /// Leaves out a last batch that is not full: each epoch then misses up to `batch − 1` rows, other ones each time.
+    /// Leaves out a last batch that is not full. Each epoch then misses up to `batch` − 1 rows, other ones each time.
     ///
     /// # Panics
-    /// If there are not rows enough for a single batch.
+    /// If there are too few rows for a single batch.
     #[track_caller]
     pub fn drop_last(mut self) -> Self {
         let (rows, batch) = (self.indices.len(), self.batch);
-        assert!(batch <= rows, "Minibatches: {rows} rows hold no whole batch of {batch}");
+        assert!(batch <= rows, "Minibatches: expected at least {batch} rows for a whole batch, found {rows}");
         self.used = rows / batch * batch;
         self
     }
@@ -45,14 +45,14 @@ impl Minibatches {
         self.used.div_ceil(self.batch)
     }
 
-    /// The batches of an epoch, each a slice of row indices. Allocates nothing.
+    /// The batches of an epoch, each a slice of row indices. This allocates nothing.
     pub fn epoch(&mut self, epoch: u64) -> Chunks<'_, usize> {
         permute(&mut self.indices, key(b"batches ", [self.seed, epoch]));
         self.indices[..self.used].chunks(self.batch)
     }
 }
 
-/// Deals the row indices 0 .. `rows` at random into disjoint parts of the given sizes, reproducibly.
+/// Deals the row indices 0 .. `rows` at random into disjoint parts of these sizes. The same seed gives the same parts.
 ///
 /// ```
 /// # use nn::data::{counts, split};
@@ -66,8 +66,8 @@ impl Minibatches {
 /// If the sizes add up to more than `rows`.
 #[track_caller]
 pub fn split<const K: usize>(rows: usize, sizes: [usize; K], seed: u64) -> [Vec<usize>; K] {
-    let wanted = sizes.iter().fold(0usize, |sum, &size| sum.saturating_add(size));
-    assert!(wanted <= rows, "split: parts of {sizes:?} rows are {wanted}, but there are {rows}");
+    let taken = sizes.iter().fold(0usize, |sum, &size| sum.saturating_add(size));
+    assert!(taken <= rows, "split: {sizes:?}: expected at most {rows} rows, found {taken}");
     let mut order = vec![0; rows];
     permute(&mut order, key(b"split   ", [seed]));
     let mut rest = &order[..];
@@ -78,8 +78,8 @@ pub fn split<const K: usize>(rows: usize, sizes: [usize; K], seed: u64) -> [Vec<
     })
 }
 
-/// Sizes for [`split`] from fractions of `rows`; the cuts, not the sizes, are rounded, so that fractions that add up
-/// to 1 lose no row.
+/// Sizes for [`split`] from fractions of `rows`. The cuts are rounded, not the sizes, so that fractions that add up to 1
+/// lose no row.
 ///
 /// # Panics
 /// If a fraction is negative or not a number, or if they add up to more than 1.
@@ -88,7 +88,7 @@ pub fn counts<const K: usize>(rows: usize, fractions: [f64; K]) -> [usize; K] {
     let sum: f64 = fractions.iter().sum();
     // Ten tenths add up to a little less or more than 1.
     let valid = fractions.iter().all(|&f| f >= 0.0) && sum <= 1.0 + 1e-9;
-    assert!(valid, "counts: the fractions {fractions:?} must be 0 or more and add up to at most 1");
+    assert!(valid, "counts: expected fractions from 0 on that add up to at most 1, found {fractions:?}");
     let (mut sum, mut cut) = (0.0, 0);
     fractions.map(|fraction| {
         sum += fraction;

@@ -3,31 +3,31 @@
 use super::keyed::{draw, key};
 use super::{DataError, Matrix};
 
-/// What becomes of a grey pixel in \[0, 1\] before a Bernoulli likelihood sees it.
+/// How grey pixels in \[0, 1\] are made black or white for a Bernoulli likelihood.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Binarise {
-    /// It stays grey (then the "likelihood" is an expected one, not that of a distribution on greys).
+    /// They stay grey. The likelihood is then that of an expected image, not of a distribution of grey images.
     Grey,
-    /// 1 where the pixel is greater than the threshold, otherwise 0.
+    /// 1 where a pixel is greater than the threshold, and 0 elsewhere.
     Threshold(f32),
-    /// Bernoulli(pixel), drawn once: every epoch sees the same image.
+    /// A draw from Bernoulli(pixel), the same in every epoch.
     Fixed {
-        /// Of the draws.
+        /// The seed of the draws.
         seed: u64,
     },
-    /// Bernoulli(pixel), drawn anew each epoch ("dynamic binarisation"; it also keeps a model from overfitting).
+    /// A draw from Bernoulli(pixel), a new one in each epoch ("dynamic binarisation"). It also keeps a model from overfitting.
     Redrawn {
-        /// Of the draws.
+        /// The seed of the draws.
         seed: u64,
     },
 }
 
 impl Binarise {
-    /// Treats the pixels of image `row` of the data set, in place.
+    /// Changes the pixels of the image `row` of the data set in place.
     ///
-    /// A pixel's draw is a function of (seed, epoch, row, its position in `pixels`): it does not depend on the batch
-    /// in which the image comes. A missing pixel, NaN, stays missing. Pixels are taken to lie in \[0, 1\]; have
-    /// [`check`](Self::check) look at them once.
+    /// The draw of a pixel is a function of the seed, the epoch, the row and its place in `pixels`. It does not depend on the
+    /// batch that the image is in. A missing pixel, NaN, stays missing. Pixels are taken to lie in \[0, 1\], which
+    /// [`check`](Self::check) finds out.
     pub fn apply(self, row: usize, epoch: u64, pixels: &mut [f32]) {
         match self {
             Self::Grey => {}
@@ -43,7 +43,7 @@ impl Binarise {
     /// Whether every pixel is a probability.
     ///
     /// # Errors
-    /// [`DataError::Pixel`] names the first one outside \[0, 1\].
+    /// [`DataError::Pixel`] for the first pixel outside \[0, 1\].
     pub fn check(images: &Matrix<f32>) -> Result<(), DataError> {
         match images.values.iter().position(|pixel| !(0.0..=1.0).contains(pixel)) {
             Some(i) => Err(DataError::Pixel {
@@ -56,10 +56,10 @@ impl Binarise {
     }
 }
 
-/// x = 1\[u < p\], u uniform on the multiples of 2⁻²⁴ in \[0, 1): exact at p = 0 and p = 1.
+/// x = 1\[u < p\] with u uniform on the multiples of 2⁻²⁴ in \[0, 1), which is exact at p = 0 and p = 1.
 fn bernoulli(key: u64, pixels: &mut [f32]) {
     const SCALE: f32 = 1.0 / (1 << 24) as f32;
-    // Most pixels of a digit are black: they need no draw.
+    // Most pixels of a digit are black, and need no draw.
     for (i, p) in pixels.iter_mut().enumerate().filter(|(_, p)| **p > 0.0) {
         let u = (draw(key, i as u64) >> 40) as i32 as f32 * SCALE;
         *p = f32::from(u < *p);

@@ -1,11 +1,9 @@
-//! Two small data sets that are part of the program, for examples that run without a download.
-//!
-//! Both are free to pass on with attribution (CC BY 4.0).
+//! Two small data sets that are part of the program, for examples that run without a download. Their licence is CC BY 4.0.
 
-use super::table::{self, Table, TableOptions};
-use super::{LabelledImages, Matrix};
+use super::{LabelledImages, Matrix, Table, TableOptions};
 
-/// 1,797 handwritten digits of 8x8 pixels, scaled by 1/16 from 0 … 16 to \[0, 1\], with their 10 classes.
+/// 1,797 handwritten digits of 8x8 pixels with their 10 classes. Pixels are scaled from 0 … 16 to \[0, 1\]. The data are part of
+/// the program.
 ///
 /// E. Alpaydin & C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998.
 pub fn digits() -> LabelledImages {
@@ -19,8 +17,9 @@ pub fn digits() -> LabelledImages {
     }
 }
 
-/// 442 diabetes patients: `age`, `sex`, body mass index `bmi`, blood pressure `bp`, six serum measurements `s1` to
-/// `s6`, and `progression`, a measure of how the disease went on within a year: the target of a regression.
+/// 442 diabetes patients: `age`, `sex`, body mass index `bmi`, blood pressure `bp`, six serum measurements `s1` to `s6`, and
+/// the target of a regression, `progression`, a measure of how the disease went on within a year. The data are part of the
+/// program.
 ///
 /// B. Efron, T. Hastie, I. Johnstone & R. Tibshirani, "Least Angle Regression", Annals of Statistics 32, 2004.
 pub fn diabetes() -> Table {
@@ -32,7 +31,7 @@ pub fn diabetes() -> Table {
 }
 
 fn own(bytes: &[u8]) -> Matrix<f64> {
-    table::parse(bytes, &TableOptions::default())
-        .expect("embedded data are sound, which a test sees to")
+    Table::parse(bytes, &TableOptions::default())
+        .expect("embedded data are sound, which a test checks")
         .values
 }

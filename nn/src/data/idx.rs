@@ -11,51 +11,51 @@ use std::path::Path;
 use super::source::Source;
 use super::{DataError, Matrix};
 
-/// What an IDX file holds.
+/// The contents of an IDX file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Idx {
-    /// Size of each dimension, at least one.
+    /// The size of each dimension; there is at least one.
     pub shape: Vec<usize>,
-    /// As many values as the sizes' product, last dimension fastest.
-    pub values: Values,
+    /// The values, with the last dimension fastest.
+    pub values: IdxValues,
 }
 
 /// The values of an IDX file.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Values {
-    /// Type 08.
+pub enum IdxValues {
+    /// Bytes, type 08.
     U8(Vec<u8>),
-    /// Type 0d; all finite.
+    /// Numbers, type 0d; all are finite.
     F32(Vec<f32>),
 }
 
 impl Idx {
-    /// One row for each index of the first dimension: (shape\[0\], product of the others). Bytes are scaled by 1/255
-    /// to \[0, 1\], `f32` values stay as they are.
+    /// Reads an IDX file, plain or gzipped.
+    ///
+    /// # Errors
+    /// [`DataError`] if the file cannot be read, is not IDX of a known type, holds fewer or more values than its header
+    /// says, or a value that is not finite.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, DataError> {
+        decode(Source::open(path.as_ref())?)
+    }
+
+    /// Reads the bytes of an IDX file.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn parse(bytes: &[u8]) -> Result<Self, DataError> {
+        decode(Source::bytes(bytes)?)
+    }
+
+    /// The values as a matrix with a row for each index of the first dimension. Bytes are scaled by 1/255 to \[0, 1\], `f32`
+    /// values stay as they are.
     pub fn into_matrix(self) -> Matrix<f32> {
         let values = match self.values {
-            Values::U8(bytes) => bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect(),
-            Values::F32(values) => values,
+            IdxValues::U8(bytes) => bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect(),
+            IdxValues::F32(values) => values,
         };
         Matrix::new(self.shape[0], self.shape[1..].iter().product(), values)
     }
-}
-
-/// Reads an IDX file, plain or gzipped.
-///
-/// # Errors
-/// If the file cannot be read, is not IDX of a known type, holds fewer or more values than its header says, or a
-/// value that is not finite.
-pub fn read(path: impl AsRef<Path>) -> Result<Idx, DataError> {
-    decode(Source::open(path.as_ref())?)
-}
-
-/// The same from a file's bytes.
-///
-/// # Errors
-/// As [`read`].
-pub fn parse(bytes: &[u8]) -> Result<Idx, DataError> {
-    decode(Source::bytes(bytes)?)
 }
 
 fn decode(mut source: Source<'_>) -> Result<Idx, DataError> {
@@ -77,11 +77,11 @@ fn decode(mut source: Source<'_>) -> Result<Idx, DataError> {
         return Err(DataError::TooLong { file: source.file, end, shape });
     }
     if code == 0x08 {
-        return Ok(Idx { shape, values: Values::U8(bytes) });
+        return Ok(Idx { shape, values: IdxValues::U8(bytes) });
     }
     let values: Vec<_> = bytes.as_chunks().0.iter().map(|&b| f32::from_be_bytes(b)).collect();
     match values.iter().position(|x| !x.is_finite()) {
         Some(entry) => Err(DataError::NotFinite { file: source.file, entry, value: values[entry] }),
-        None => Ok(Idx { shape, values: Values::F32(values) }),
+        None => Ok(Idx { shape, values: IdxValues::F32(values) }),
     }
 }

@@ -2,19 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::idx::{self, Idx, Values};
+use super::idx::{Idx, IdxValues};
 use super::{DataError, Matrix};
 
-/// Images and the class of each.
+/// Images of one size, and the class of each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelledImages {
-    /// (n, height * width): one image a row, itself row by row, in \[0, 1\].
+    /// The images (n, height · width): one in each row, itself row by row, with pixels in \[0, 1\].
     pub images: Matrix<f32>,
-    /// n classes, counted from 0.
+    /// The class of each image, counted from 0.
     pub labels: Vec<u8>,
-    /// Rows of pixels in an image.
+    /// The number of rows of pixels in an image.
     pub height: usize,
-    /// Columns of pixels in an image.
+    /// The number of columns of pixels in an image.
     pub width: usize,
 }
 
@@ -22,16 +22,16 @@ impl LabelledImages {
     /// Reads a pair of IDX files, images (n, height, width) and u8 labels (n), plain or gzipped.
     ///
     /// # Errors
-    /// As [`idx::read`]; if types or shapes are not these, if a label is not below `classes`, if there are no images.
+    /// As [`Idx::read`]; also if types or shapes are other ones, a label is not below `classes`, or there are no images.
     pub fn read(images: impl AsRef<Path>, labels: impl AsRef<Path>, classes: u8) -> Result<Self, DataError> {
         let [images_file, labels_file] =
             [images.as_ref(), labels.as_ref()].map(|path| path.display().to_string());
-        let images = idx::read(images)?;
+        let images = Idx::read(images)?;
         let &[n, height, width] = &images.shape[..] else {
-            let wanted = "images (count, height, width)";
-            return Err(DataError::NotThese { file: images_file, shape: images.shape, wanted });
+            let expected = "images (count, height, width)";
+            return Err(DataError::NotThese { file: images_file, shape: images.shape, expected });
         };
-        let Idx { shape, values: Values::U8(labels) } = idx::read(labels)? else {
+        let Idx { shape, values: IdxValues::U8(labels) } = Idx::read(labels)? else {
             return Err(DataError::NotLabels { file: labels_file });
         };
         if shape != [n] {
@@ -48,12 +48,12 @@ impl LabelledImages {
     }
 
     /// The number of images.
-    #[expect(clippy::len_without_is_empty, reason = "a data set that could be read is not empty")]
+    #[expect(clippy::len_without_is_empty, reason = "a data set that was read is not empty")]
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// The images `indices` with their labels, in that order.
+    /// The images of these indices with their labels, in this order.
     ///
     /// # Panics
     /// If there is no such image.
@@ -67,40 +67,43 @@ impl LabelledImages {
 /// MNIST, or a data set laid out like it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mnist {
-    /// MNIST: 60,000 images of 28x28, mean 0.1307, standard deviation 0.3081.
+    /// The training images; in MNIST 60,000 of 28x28 pixels, with mean 0.1307 and standard deviation 0.3081.
     pub train: LabelledImages,
-    /// MNIST: 10,000 images.
+    /// The test images; in MNIST 10,000.
     pub test: LabelledImages,
 }
 
-/// Reads MNIST from a folder with its four files, `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
-/// `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, also spelled with a dot before `idx`, plain or with `.gz`.
-///
-/// # Errors
-/// [`DataError::Missing`] lists the files that are not there; otherwise as [`LabelledImages::read`] with 10 classes,
-/// and if training and test images differ in size.
-pub fn mnist(dir: impl AsRef<Path>) -> Result<Mnist, DataError> {
-    let dir = dir.as_ref();
-    let names = [
-        "train-images-idx3-ubyte",
-        "train-labels-idx1-ubyte",
-        "t10k-images-idx3-ubyte",
-        "t10k-labels-idx1-ubyte",
-    ];
-    let [Some(train_images), Some(train_labels), Some(test_images), Some(test_labels)] =
-        names.map(|name| find(dir, name))
-    else {
-        let wanted = names.iter().filter(|name| find(dir, name).is_none()).map(|&name| name.into()).collect();
-        return Err(DataError::Missing { folder: dir.display().to_string(), wanted });
-    };
-    let train = LabelledImages::read(&train_images, train_labels, 10)?;
-    let test = LabelledImages::read(&test_images, test_labels, 10)?;
-    if (train.height, train.width) != (test.height, test.width) {
-        let shape = |set: &LabelledImages| vec![set.len(), set.height, set.width];
-        let [file, other] = [test_images, train_images].map(|path| path.display().to_string());
-        return Err(DataError::Mismatch { file, shape: shape(&test), other, other_shape: shape(&train) });
+impl Mnist {
+    /// Reads MNIST from a folder with its four files, `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
+    /// `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, also spelled with a dot before `idx`, plain or with `.gz`.
+    ///
+    /// # Errors
+    /// [`DataError::Missing`] lists the files that are not there; otherwise as [`LabelledImages::read`] with 10 classes,
+    /// and if training and test images differ in size.
+    pub fn read(dir: impl AsRef<Path>) -> Result<Self, DataError> {
+        let dir = dir.as_ref();
+        let names = [
+            "train-images-idx3-ubyte",
+            "train-labels-idx1-ubyte",
+            "t10k-images-idx3-ubyte",
+            "t10k-labels-idx1-ubyte",
+        ];
+        let [Some(train_images), Some(train_labels), Some(test_images), Some(test_labels)] =
+            names.map(|name| find(dir, name))
+        else {
+            let expected =
+                names.iter().filter(|name| find(dir, name).is_none()).map(|&name| name.into()).collect();
+            return Err(DataError::Missing { folder: dir.display().to_string(), expected });
+        };
+        let train = LabelledImages::read(&train_images, train_labels, 10)?;
+        let test = LabelledImages::read(&test_images, test_labels, 10)?;
+        if (train.height, train.width) != (test.height, test.width) {
+            let shape = |set: &LabelledImages| vec![set.len(), set.height, set.width];
+            let [file, other] = [test_images, train_images].map(|path| path.display().to_string());
+            return Err(DataError::Mismatch { file, shape: shape(&test), other, other_shape: shape(&train) });
+        }
+        Ok(Self { train, test })
     }
-    Ok(Mnist { train, test })
 }
 
 fn find(dir: &Path, name: &str) -> Option<PathBuf> {

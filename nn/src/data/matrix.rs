@@ -2,24 +2,29 @@
 
 use std::sync::Arc;
 
-/// A matrix (rows, cols), row-major. Its values are shared: a clone, and a tape that reads them, copy nothing.
+/// A matrix (rows, cols), row by row. Its values are shared: neither a clone nor a tape that reads them copies them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matrix<T> {
-    /// Number of rows: data points.
+    /// The number of rows, the data points.
     pub rows: usize,
-    /// Number of columns: pixels or features.
+    /// The number of columns, such as pixels or features.
     pub cols: usize,
-    /// `rows * cols` values, row by row.
+    /// The `rows` · `cols` values, row by row.
     pub values: Arc<Vec<T>>,
 }
 
 impl<T: Copy> Matrix<T> {
+    /// The matrix of these values, row by row.
+    ///
     /// # Panics
-    /// If there are not `rows * cols` values.
+    /// If there are not `rows` · `cols` values.
     #[track_caller]
     pub fn new(rows: usize, cols: usize, values: Vec<T>) -> Self {
         let n = values.len();
-        assert!(rows.checked_mul(cols) == Some(n), "Matrix: [{rows}, {cols}] cannot be made of {n} values");
+        assert!(
+            rows.checked_mul(cols) == Some(n),
+            "Matrix: [{rows}, {cols}]: expected as many values, found {n}"
+        );
         Self { rows, cols, values: Arc::new(values) }
     }
 
@@ -33,21 +38,21 @@ impl<T: Copy> Matrix<T> {
         &self.values[i * self.cols..][..self.cols]
     }
 
-    /// Copies the rows `indices`, in that order, to `out`: (indices, cols), row-major.
+    /// Copies the rows of these indices, in this order, to `out`: (indices, cols), row by row.
     ///
     /// # Panics
     /// If there is no such row, or if `out` has another size.
     #[track_caller]
     pub fn gather_into(&self, indices: &[usize], out: &mut [T]) {
         let (n, cols, size) = (indices.len(), self.cols, out.len());
-        assert!(size == n * cols, "Matrix: {n} rows of {cols} cannot be gathered into {size} values");
-        // There are no chunks of 0; a closure instead of the loop would hide the caller's line.
+        assert!(size == n * cols, "Matrix: expected room for {n} rows of {cols}, found {size} values");
+        // Chunks of 0 are not allowed. A closure instead of the loop would hide the caller's line.
         for (&i, out) in indices.iter().zip(out.chunks_exact_mut(cols.max(1))) {
             out.copy_from_slice(self.row(i));
         }
     }
 
-    /// The rows `indices`, in that order: (indices, cols).
+    /// The rows of these indices, in this order: (indices, cols).
     ///
     /// # Panics
     /// If there is no such row.
@@ -60,7 +65,7 @@ impl<T: Copy> Matrix<T> {
         Self::new(indices.len(), self.cols, values)
     }
 
-    /// The columns `indices`, in that order: (rows, indices).
+    /// The columns of these indices, in this order: (rows, indices).
     ///
     /// # Panics
     /// If there is no such column.
@@ -74,7 +79,7 @@ impl<T: Copy> Matrix<T> {
         Self::new(self.rows, indices.len(), values)
     }
 
-    /// The rows before row `i`, and the rest: (i, cols) and (rows − i, cols).
+    /// The rows before row `i`, (i, cols), and the others, (rows − i, cols).
     ///
     /// # Panics
     /// If there are fewer than `i` rows.
@@ -85,7 +90,7 @@ impl<T: Copy> Matrix<T> {
         (Self::new(i, self.cols, before.to_vec()), Self::new(self.rows - i, self.cols, rest.to_vec()))
     }
 
-    /// `f` of every value: same shape.
+    /// `f` of every value, in the same shape.
     pub fn map<U: Copy>(&self, f: impl FnMut(T) -> U) -> Matrix<U> {
         Matrix::new(self.rows, self.cols, self.values.iter().copied().map(f).collect())
     }

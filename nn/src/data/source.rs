@@ -1,4 +1,4 @@
-//! The bytes of a file, unpacked if need be.
+//! The bytes of a file, unpacked if it is gzipped.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -12,7 +12,7 @@ use super::DataError;
 pub(super) struct Source<'a> {
     pub(super) file: String,
     reader: Box<dyn Read + 'a>,
-    /// How far it was read.
+    /// The number of bytes that were read.
     byte: u64,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Source<'a> {
         Ok(Self { file: raw.file, reader, byte: 0 })
     }
 
-    /// The next `limit` bytes, or fewer if the end comes first. Memory grows with what arrives, not with `limit`.
+    /// The next `limit` bytes, or fewer if the file ends before. Memory grows with the bytes read, not with `limit`.
     pub(super) fn take(&mut self, limit: u64) -> Result<Vec<u8>, DataError> {
         let mut bytes = Vec::new();
         let read = self.reader.by_ref().take(limit).read_to_end(&mut bytes);
@@ -50,7 +50,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The next `size` bytes, no fewer.
+    /// Exactly the next `size` bytes.
     pub(super) fn take_all(&mut self, size: usize) -> Result<Vec<u8>, DataError> {
         let bytes = self.take(size as u64)?;
         match size - bytes.len() {

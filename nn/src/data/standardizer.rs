@@ -1,26 +1,31 @@
-//! Mean 0 and standard deviation 1.
+//! Columns of mean 0 and standard deviation 1.
 
 use super::Matrix;
 
-/// z = (x − mean) / sd, column by column, with the mean and the (population) standard deviation of chosen rows: those
-/// of the training set, never those of the test set.
+/// z = (x − mean) / sd, column by column, with the mean and the standard deviation (with 1/n) of chosen rows: those of the
+/// training set, never those of the test set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standardizer {
-    /// Mean of each column.
+    /// The mean of each column.
     pub mean: Vec<f64>,
-    /// Standard deviation of each column, √(Σ (x − mean)² / n); 1 where a column is constant.
+    /// The standard deviation of each column, √(Σ (x − mean)² / n), and 1 for a column that is constant.
     pub sd: Vec<f64>,
     constant: Vec<usize>,
 }
 
 impl Standardizer {
-    /// Measures the given rows of `values`. Missing values (NaN) do not count.
+    /// The standardizer of these rows of `values`. Missing values (NaN) do not count.
     ///
     /// # Panics
-    /// If no rows are given, or one that is not there.
+    /// If no rows are given, or there is no such row.
     #[track_caller]
     pub fn fit(values: &Matrix<f64>, rows: &[usize]) -> Self {
-        assert!(!rows.is_empty(), "Standardizer: no rows of [{}, {}] given to fit", values.rows, values.cols);
+        assert!(
+            !rows.is_empty(),
+            "Standardizer: expected at least one row of [{}, {}]",
+            values.rows,
+            values.cols
+        );
         let values = values.select(rows);
         let mut fitted = Self { mean: Vec::new(), sd: Vec::new(), constant: Vec::new() };
         for j in 0..values.cols {
@@ -40,12 +45,12 @@ impl Standardizer {
         fitted
     }
 
-    /// The columns that did not vary over the fitted rows and so tell a model nothing.
+    /// The columns that are constant over the fitted rows. They tell a model nothing.
     pub fn constant_columns(&self) -> &[usize] {
         &self.constant
     }
 
-    /// (x − mean) / sd: any number of rows, the fitted number of columns.
+    /// (x − mean) / sd, for any number of rows with the fitted number of columns.
     ///
     /// # Panics
     /// If the number of columns is another one.
@@ -66,7 +71,7 @@ impl Standardizer {
     #[track_caller]
     fn each(&self, values: &Matrix<f64>, f: impl Fn(f64, f64, f64) -> f64) -> Matrix<f64> {
         let (cols, fitted) = (values.cols, self.mean.len());
-        assert!(cols == fitted, "Standardizer: fitted on {fitted} columns, given [{}, {cols}]", values.rows);
+        assert!(cols == fitted, "Standardizer: expected {fitted} columns, found [{}, {cols}]", values.rows);
         let columns = self.mean.iter().zip(&self.sd).cycle();
         let cells = values.values.iter().zip(columns);
         Matrix::new(values.rows, cols, cells.map(|(&x, (&mean, &sd))| f(x, mean, sd)).collect())

@@ -1,4 +1,4 @@
-//! Tables of numbers: text, one row a line, cells separated by commas, semicolons, tabs or blanks.
+//! Tables of numbers as text: a row in each line, with cells separated by commas, semicolons, tabs or blanks.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,23 +11,23 @@ use super::{DataError, Matrix};
 /// Numbers in named columns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
-    /// Name of each column: its header, or "column 0", "column 1" … without one.
+    /// The name of each column: its header, or "column 0", "column 1" … if there is none.
     pub names: Vec<String>,
-    /// (rows, columns), finite except for allowed missing values, which are NaN.
+    /// The numbers (rows, columns). They are finite, except that missing values, if allowed, are NaN.
     pub values: Matrix<f64>,
 }
 
-/// How a table is written. The default finds out all but missing values.
+/// How a table is written. The default finds out the separator and the header, and allows no missing values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableOptions {
     /// What separates cells.
     pub separator: Separator,
     /// Whether the first row names the columns.
     pub header: Header,
-    /// Whether an empty cell, `NA`, `NaN` or `?` (in any case) is a missing value and becomes NaN; otherwise it is
-    /// an error. Infinity always is.
+    /// Whether an empty cell, `NA`, `NaN` or `?`, in capitals or not, is a missing value and becomes NaN. Otherwise it is an
+    /// error. Infinity always is an error.
     pub missing: bool,
-    /// Unpacked texts longer than this are refused (2²⁸ by default): a small gzip file can unpack to any length.
+    /// The largest number of bytes of the unpacked text, 2²⁸ by default: a small gzip file can unpack to any length.
     pub max_bytes: u64,
 }
 
@@ -37,11 +37,11 @@ impl Default for TableOptions {
     }
 }
 
-/// What separates a row's cells. Blanks around a cell do not count, and a cell may stand in double quotes.
+/// What separates the cells of a row. Blanks around a cell do not count, and a cell may stand in double quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Separator {
-    /// Semicolon, comma or tab, the first of these that is in the first line outside quotes, otherwise blanks; also
-    /// blanks if two tabs of that line have nothing between them.
+    /// Semicolon, comma or tab: the first of these that the first line has outside quotes. Blanks if it has none of them, or
+    /// if two of its tabs have nothing between them.
     Auto,
     /// `,`
     Comma,
@@ -56,52 +56,22 @@ pub enum Separator {
 /// Whether the first row names the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
-    /// It does if none of its cells is a number (nor all of them missing values). A first row of both numbers and
-    /// words is an error: taken for a header, one with a slip of the pen would be lost unseen.
+    /// It does if none of its cells is a number, unless all of them are missing values. A first row of both numbers and words
+    /// is an error: a row of data with a typing error would otherwise be lost as a header.
     Auto,
-    /// It does.
+    /// The first row names the columns.
     Present,
-    /// It is data.
+    /// The first row is data.
     Absent,
 }
 
-/// Reads a table, plain or gzipped. Lines without cells are skipped.
+/// Reads a list of indices below `below`, such as the rows of a training set: whole numbers, one in each line.
 ///
 /// # Errors
-/// If the file cannot be read, is longer than `max_bytes`, not UTF-8, or empty; a row of another length than the
-/// first; a cell that is not a number, or a column name that stands twice.
-pub fn read(path: impl AsRef<Path>, options: &TableOptions) -> Result<Table, DataError> {
-    Ok(decode(Source::open(path.as_ref())?, options, None)?.0)
-}
-
-/// Reads a table of which one column, given by name or number, may hold any text: the table, with NaN where that column
-/// has no number, and what stands in that column. Given by number it has no say in whether the first row is a header.
-///
-/// # Errors
-/// As [`read`]; [`DataError::NoColumn`] if there is no such column.
-pub fn read_with_text(
-    path: impl AsRef<Path>,
-    column: &str,
-    options: &TableOptions,
-) -> Result<(Table, Vec<String>), DataError> {
-    decode(Source::open(path.as_ref())?, options, Some(column))
-}
-
-/// The same as [`read`] from a file's bytes.
-///
-/// # Errors
-/// As [`read`].
-pub fn parse(bytes: &[u8], options: &TableOptions) -> Result<Table, DataError> {
-    Ok(decode(Source::bytes(bytes)?, options, None)?.0)
-}
-
-/// Reads a list of indices below `below`: whole numbers, one a line, such as the rows of a training set.
-///
-/// # Errors
-/// As [`read`]; [`DataError::Index`] for a number that is not an index.
+/// As [`Table::read`]; [`DataError::Index`] for a number that is not an index.
 pub fn read_indices(path: impl AsRef<Path>, below: usize) -> Result<Vec<usize>, DataError> {
     let path = path.as_ref();
-    let list = read(path, &TableOptions { header: Header::Absent, ..TableOptions::default() })?;
+    let list = Table::read(path, &TableOptions { header: Header::Absent, ..TableOptions::default() })?;
     let index = |(entry, &value): (usize, &f64)| {
         let valid = value >= 0.0 && value < below as f64 && value.fract() == 0.0;
         valid.then_some(value as usize).ok_or(DataError::Index {
@@ -115,10 +85,41 @@ pub fn read_indices(path: impl AsRef<Path>, below: usize) -> Result<Vec<usize>, 
 }
 
 impl Table {
-    /// The position of a column, given by its name or, if none has that name, by its number from 0.
+    /// Reads a table from a file, plain or gzipped. Lines without cells are skipped.
     ///
     /// # Errors
-    /// [`DataError::NoColumn`] lists the columns that there are.
+    /// [`DataError`] if the file cannot be read, is longer than `max_bytes`, not UTF-8, or empty; for a row of another
+    /// length than the first, a cell that is not a number, or a column name that occurs twice.
+    pub fn read(path: impl AsRef<Path>, options: &TableOptions) -> Result<Self, DataError> {
+        Ok(decode(Source::open(path.as_ref())?, options, None)?.0)
+    }
+
+    /// Reads a table of which one column, given by name or number, may hold any text. Returns the table, with NaN where
+    /// that column has no number, and the texts of the column. If the column is given by number, its text does not decide
+    /// whether the first row is a header.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); [`DataError::NoColumn`] if there is no such column.
+    pub fn read_with_text(
+        path: impl AsRef<Path>,
+        column: &str,
+        options: &TableOptions,
+    ) -> Result<(Self, Vec<String>), DataError> {
+        decode(Source::open(path.as_ref())?, options, Some(column))
+    }
+
+    /// Reads a table from the bytes of a file.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn parse(bytes: &[u8], options: &TableOptions) -> Result<Self, DataError> {
+        Ok(decode(Source::bytes(bytes)?, options, None)?.0)
+    }
+
+    /// The number of a column, counted from 0. It is given by its name or, if no column has that name, by the number.
+    ///
+    /// # Errors
+    /// [`DataError::NoColumn`] with the names of the columns.
     pub fn position(&self, column: &str) -> Result<usize, DataError> {
         position(&self.names, column)
     }
@@ -132,7 +133,7 @@ impl Table {
         Ok((0..self.values.rows).map(|i| self.values.row(i)[j]).collect())
     }
 
-    /// The table without the column `target`, given by name or number, and that column: (rows, 1).
+    /// The table without the column `target`, given by name or number, and that column, (rows, 1).
     ///
     /// # Errors
     /// As [`position`](Self::position).
@@ -150,7 +151,7 @@ fn position(names: &[String], column: &str) -> Result<usize, DataError> {
     named.or_else(numbered).ok_or_else(|| DataError::NoColumn { name: column.into(), names: names.to_vec() })
 }
 
-/// The table, and what stands in the column of text, if there is one.
+/// The table, and the cells of the column of text, if there is one.
 fn decode(
     mut source: Source<'_>,
     options: &TableOptions,
@@ -188,7 +189,7 @@ fn decode(
     let mut record = StringRecord::new();
     let (mut line, mut start) = (1, 0);
     loop {
-        // The reader stands where the last record ended; the next one begins after any empty lines.
+        // The reader is where the last record ended. The next one begins after any empty lines.
         let end = reader.position().byte() as usize;
         let next = text.len() - text[end..].trim_start_matches(['\r', '\n']).len();
         line += lines(&text.as_bytes()[start..next]);
@@ -230,12 +231,12 @@ impl Separator {
     }
 }
 
-/// How many lines end in a text.
+/// The number of lines that end in a text.
 fn lines(text: &[u8]) -> usize {
     text.iter().filter(|&&byte| byte == b'\n').count()
 }
 
-/// Whether [`TableOptions::missing`] takes a cell for a missing value.
+/// Whether a cell is a missing value by [`TableOptions::missing`].
 pub fn is_missing(cell: &str) -> bool {
     ["", "NA", "NaN", "?"].iter().any(|missing| cell.eq_ignore_ascii_case(missing))
 }
@@ -246,7 +247,7 @@ struct Rows<'o> {
     options: &'o TableOptions,
     separator: Separator,
     text_column: Option<&'o str>,
-    /// Its position, once there are names.
+    /// The number of that column, once there are names.
     text: Option<usize>,
     /// Empty before the first row.
     names: Vec<String>,
@@ -270,7 +271,8 @@ impl Rows<'_> {
             for (j, cell) in cells.clone().enumerate() {
                 let named = header && !cell.is_empty();
                 if named && !taken.insert(cell) {
-                    return Err(self.fault(line, j, cell, "a new name: another column has it; rename one"));
+                    let expected = "a new name, since another column has this one";
+                    return Err(self.fault(line, j, cell, expected, "rename one of the two"));
                 }
                 self.names.push(if named { cell.into() } else { format!("column {j}") });
             }
@@ -279,10 +281,10 @@ impl Rows<'_> {
                 return Ok(());
             }
         }
-        let wanted = self.names.len();
-        if found != wanted {
+        let expected = self.names.len();
+        if found != expected {
             let (file, separator) = (self.file.clone(), self.separator.name());
-            return Err(DataError::Ragged { file, line, found, wanted, separator });
+            return Err(DataError::Ragged { file, line, expected, found, separator });
         }
         for (j, cell) in cells.enumerate() {
             let text = self.text == Some(j);
@@ -290,26 +292,33 @@ impl Rows<'_> {
                 self.texts.push(cell.into());
             }
             let Some(value) = self.number(cell).or(text.then_some(f64::NAN)) else {
-                let wanted = if is_missing(cell) {
-                    "a number; if values may be missing, set TableOptions::missing"
+                let advice = if is_missing(cell) {
+                    "if values may be missing, set TableOptions::missing"
                 } else if first {
-                    "a finite number; correct it, or set TableOptions::header if this row names the columns"
+                    "correct it, or set TableOptions::header if this row names the columns"
                 } else {
-                    "a finite number; correct it, or set TableOptions::separator if the line is cut wrongly"
+                    "correct it, or set TableOptions::separator if the line is cut wrongly"
                 };
-                return Err(self.fault(line, j, cell, wanted));
+                return Err(self.fault(line, j, cell, "a finite number", advice));
             };
             self.values.push(value);
         }
         Ok(())
     }
 
-    fn fault(&self, line: usize, j: usize, cell: &str, wanted: &'static str) -> DataError {
+    fn fault(
+        &self,
+        line: usize,
+        j: usize,
+        cell: &str,
+        expected: &'static str,
+        advice: &'static str,
+    ) -> DataError {
         let text = match cell.char_indices().nth(32) {
             Some((end, _)) => format!("{}…", &cell[..end]),
             None => cell.into(),
         };
-        DataError::Cell { file: self.file.clone(), line, column: j + 1, text, wanted }
+        DataError::Cell { file: self.file.clone(), line, column: j + 1, text, expected, advice }
     }
 
     fn is_header<'c>(&self, cells: impl Iterator<Item = &'c str> + Clone) -> bool {
@@ -325,7 +334,7 @@ impl Rows<'_> {
         }
     }
 
-    /// The number in a cell, NaN if it is missing and may be.
+    /// The number in a cell, or NaN if it is missing and may be so.
     fn number(&self, cell: &str) -> Option<f64> {
         match self.options.missing && is_missing(cell) {
             true => Some(f64::NAN),

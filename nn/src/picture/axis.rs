@@ -1,21 +1,21 @@
-//! From numbers to places along an axis, and the round numbers to mark there.
+//! Axes: the places of numbers along them, and the round numbers that are marked.
 
-/// What lies beyond is left out, as infinities are: differences of such numbers overflow.
+/// Numbers beyond this are left out, as infinities are: their differences overflow.
 const LARGEST: f64 = 1e300;
-/// Room between the data and the frame, as a part of the frame.
+/// The room between the data and the frame, as a part of the frame.
 const ROOM: f64 = 0.04;
 
-/// An axis: linear, or in powers of ten.
+/// An axis, linear or in powers of ten.
 pub(super) struct Axis {
     log: bool,
-    /// Only whole numbers lie on it (epochs): no marks between them.
+    /// Whether only whole numbers lie on it, such as epochs: then there are no marks between them.
     whole: bool,
     low: f64,
     high: f64,
 }
 
 impl Axis {
-    /// Wide enough for all of these that can be shown.
+    /// An axis that holds all of these numbers that can be shown.
     pub(super) fn over(values: impl Iterator<Item = f64>, log: bool) -> Self {
         let mut axis = Self { log, whole: true, low: f64::INFINITY, high: f64::NEG_INFINITY };
         for value in values {
@@ -28,22 +28,22 @@ impl Axis {
             (axis.low, axis.high) = (0.0, 1.0);
         }
         let (span, largest) = (axis.high - axis.low, axis.low.abs().max(axis.high.abs()));
-        // Numbers that are one but for rounding get a frame that is wide against it.
+        // Numbers that differ by rounding alone get a frame that is wide against it.
         let room = if span > 1e-9 * largest.max(1e-200) { ROOM * span } else { 0.5_f64.max(largest / 10.0) };
         Self { low: axis.low - room, high: axis.high + room, ..axis }
     }
 
-    /// From `low` to `high`, without room around.
+    /// An axis from `low` to `high`, without room beyond them.
     pub(super) fn exact(low: f64, high: f64) -> Self {
         Self { log: false, whole: false, low, high }
     }
 
-    /// The place of a number, 0 to 1 within the frame; none if it cannot be shown.
+    /// The place of a number, from 0 to 1 within the frame; none if it cannot be shown.
     pub(super) fn place(&self, value: f64) -> Option<f64> {
         Some((self.scale(value)? - self.low) / (self.high - self.low))
     }
 
-    /// About `count` round numbers: their places and names.
+    /// The places and names of about `count` round numbers.
     pub(super) fn ticks(&self, count: usize) -> Vec<(f64, String)> {
         let [low, high] = [self.low, self.high].map(|v| if self.log { 10_f64.powf(v) } else { v });
         let decades = round_step((self.high - self.low) / count as f64);
@@ -72,13 +72,13 @@ fn multiples(low: f64, high: f64, step: f64) -> impl Iterator<Item = f64> {
     (0..99).map(move |i| (first + f64::from(i)) * step).take_while(move |v| *v <= high)
 }
 
-/// The smallest of 1, 2, 5 times a power of ten that is no smaller than `step`.
+/// The smallest of 1, 2 and 5 times a power of ten that is not smaller than `step`.
 fn round_step(step: f64) -> f64 {
     let power = 10_f64.powf(step.log10().floor());
     power * [1.0, 2.0, 5.0].into_iter().find(|digit| digit * power >= step).unwrap_or(10.0)
 }
 
-/// As short as it can be told from its neighbours `step` away (0: alone), with a true minus sign.
+/// A number as text, as short as it can be told from its neighbours `step` away (0: it has none), with a minus sign.
 fn name(value: f64, step: f64) -> String {
     let (size, fine) = (value.abs().max(step), if step > 0.0 { step } else { value });
     let digits = (-fine.log10() - 1e-9).ceil().max(0.0) as usize;

@@ -1,4 +1,4 @@
-//! What both kinds of picture draw with: plotters' bitmap, in floating-point pixels with the origin at the top left.
+//! What pictures are drawn with: the bitmap of plotters, in floating-point pixels with the origin at the top left.
 
 use std::path::Path;
 use std::sync::Once;
@@ -14,16 +14,16 @@ use plotters::style::{
 };
 
 use super::PictureError;
-use crate::checkpoint::write_aside;
+use crate::train::write_aside;
 
-/// Pixels are drawn this many times finer, then averaged: that smooths every edge and places text between pixels.
+/// Pixels are drawn so many times finer and then averaged, which smooths edges and places text between pixels.
 const FINE: u32 = 3;
 const FONT: &str = "DejaVu Sans";
 
 pub(super) const INK: RGBColor = RGBColor(30, 30, 30);
 pub(super) const FAINT: RGBColor = RGBColor(222, 222, 222);
 
-/// From dark to light, L* = 14, 24, 34, 43, 50, 55, 60, 66, 73, 79; any second, third or fifth differ in hue as well.
+/// Colours from dark to light, L* = 14, 24, 34, 43, 50, 55, 60, 66, 73, 79. Every second, third or fifth of them differ in hue too.
 const PALETTE: [RGBColor; 10] = [
     RGBColor(16, 16, 115),   // navy
     RGBColor(115, 18, 18),   // maroon
@@ -37,16 +37,16 @@ const PALETTE: [RGBColor; 10] = [
     RGBColor(149, 214, 40),  // lime
 ];
 
-/// The colour of number `i` of `n`: few are spread over the whole palette.
+/// The colour of number `i` of `n`. A few colours are spread over the whole palette.
 pub(super) fn colour(i: usize, n: usize) -> RGBColor {
     PALETTE[i * (PALETTE.len() / n.max(1)).max(1) % PALETTE.len()]
 }
 
-/// From light to dark, L* = 98, 89, 76, 61, 46, 33: what heat maps interpolate. Lines of dark colours show on the lower half.
+/// The colours of heat maps, from light to dark, L* = 98, 89, 76, 61, 46, 33. Dark lines can be seen on the lower half.
 const HEAT: [[u8; 3]; 6] =
     [[255, 250, 235], [254, 221, 160], [250, 176, 96], [228, 118, 66], [183, 66, 60], [128, 34, 62]];
 
-/// The colour of a heat, 0 to 1.
+/// The colour of a value from 0 to 1 in a heat map.
 pub(super) fn heat(value: f64) -> RGBColor {
     let at = value.clamp(0.0, 1.0) * (HEAT.len() - 1) as f64;
     let left = (at as usize).min(HEAT.len() - 2);
@@ -57,13 +57,13 @@ pub(super) fn heat(value: f64) -> RGBColor {
     RGBColor(mix(0), mix(1), mix(2))
 }
 
-/// Where a text lies relative to its point: vertically always centred on it.
+/// Where a text lies relative to its point. Vertically it is centred on the point.
 #[derive(Clone, Copy)]
 pub(super) enum Align {
     Left,
     Centre,
     Right,
-    /// Centred and read from below.
+    /// Centred and read from below to above.
     Upwards,
 }
 
@@ -85,7 +85,7 @@ impl Canvas<'_> {
     }
 
     fn styled(&self, text: &str, font: TextStyle<'_>, size: f64, at: Point, align: Align, colour: RGBColor) {
-        // Plotters sets the baseline half a size below the given point; half a capital below it is the middle.
+        // Plotters sets the baseline half a size below the given point. The middle is half a capital letter above the baseline.
         let lift = -0.19 * size;
         let (h_pos, turn, (x, y)) = match align {
             Align::Left => (HPos::Left, FontTransform::None, (at.0, at.1 + lift)),
@@ -97,7 +97,7 @@ impl Canvas<'_> {
         self.0.draw_text(text, &style, fine((x, y))).expect("text is drawn in memory");
     }
 
-    /// A line in dashes and gaps of so many pixels; without gaps it is solid.
+    /// A line in dashes and gaps of so many pixels. With a gap of 0 it is solid.
     pub(super) fn line(&self, points: &[Point], (dash, gap): (u32, u32), width: f64, colour: RGBColor) {
         let (points, style) = (fine_all(points), stroke(width, colour));
         match gap {
@@ -125,7 +125,7 @@ impl Canvas<'_> {
     }
 }
 
-/// Draws a picture of this size and writes it aside, then renames it.
+/// Draws a picture of this size and writes it to a file, in place of an old one.
 pub(super) fn paint(
     path: &Path,
     (width, height): (f64, f64),
@@ -139,7 +139,7 @@ pub(super) fn paint(
         .map_err(|source| PictureError::Write { path: path.into(), source })
 }
 
-/// Squares of FINE × FINE pixels become one, rounded.
+/// Averages each square of FINE × FINE pixels to one pixel.
 fn average(fine: &[u8], width: usize) -> Vec<u8> {
     let (step, row) = (FINE as usize, width * 3);
     let mut pixels = Vec::with_capacity(fine.len() / (step * step));
@@ -154,7 +154,7 @@ fn average(fine: &[u8], width: usize) -> Vec<u8> {
     pixels
 }
 
-/// In grey where there is no colour: a third of the size.
+/// The picture as a PNG, in grey if it has no colours: that is a third of the size.
 fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>, std::io::Error> {
     let grey = pixels.as_chunks().0.iter().all(|[r, g, b]| r == g && g == b);
     let mut file = Vec::new();
@@ -171,7 +171,7 @@ fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>, std::io::Er
     Ok(file)
 }
 
-/// How wide a text of this size will be.
+/// The width of a text of this size.
 pub(super) fn text_width(text: &str, size: f64) -> f64 {
     let (_, (width, _)) = font(size, FontStyle::Normal).font.layout_box(text).expect("the font is there");
     f64::from(width) / f64::from(FINE)

@@ -14,19 +14,19 @@ const MARGIN: f64 = 20.0;
 const TITLE: f64 = 24.0;
 const LABEL: f64 = 20.0;
 const TICK: f64 = 17.0;
-/// More points than this hide one another.
+/// The largest number of points that are drawn: more would hide one another.
 const MOST: usize = 3000;
 
-/// The colour bar of a heat map, and the stripes that it is drawn in.
+/// The width of the colour bar of a heat map, and the number of stripes that it is drawn in.
 const BAR: f64 = 22.0;
 const STRIPES: usize = 200;
-/// Cells overlap by this, so that rounding leaves no line between them.
+/// Cells overlap by so many pixels, so that rounding leaves no line between them.
 const SEAM: f64 = 0.2;
 
-/// A picture with two axes, a title and, where there is something to tell apart, a legend beside the frame. What comes
-/// later lies on top. Lines, bands and bars of the same name have the same colour and one entry in the legend.
+/// A picture with two axes and a title, and a legend beside the frame if it shows several things. What is added later lies
+/// on top. Lines, bands and bars of the same name have the same colour and one entry in the legend.
 ///
-/// Numbers that cannot be shown (NaN, infinities, on a logarithmic axis also what is not positive) leave gaps.
+/// Numbers that cannot be shown leave gaps: NaN, infinities, and on a logarithmic axis all that are not positive.
 #[derive(Clone, Debug, Default)]
 pub struct Figure {
     title: String,
@@ -34,7 +34,7 @@ pub struct Figure {
     log: (bool, bool),
     legend: String,
     layers: Vec<Layer>,
-    /// The names of lines, bands and bars; their number is that of their colour.
+    /// The names of lines, bands and bars. The number of a name is that of its colour.
     series: Vec<String>,
     heat: Option<HeatMap>,
 }
@@ -45,7 +45,7 @@ enum Layer {
         number: usize,
         points: Vec<Point>,
     },
-    /// Between two lines.
+    /// The area between two lines.
     Band {
         number: usize,
         low: Vec<Point>,
@@ -72,7 +72,7 @@ struct HeatMap {
 }
 
 impl Layer {
-    /// All that has to fit into the frame.
+    /// All points that the frame must hold.
     fn points(&self) -> Vec<Point> {
         match self {
             Layer::Line { points, .. } => points.clone(),
@@ -91,7 +91,7 @@ impl Figure {
         Self { title: title.to_owned(), ..Self::default() }
     }
 
-    /// What the axes show, with units.
+    /// Sets the labels of the axes: what they show, with units.
     pub fn axes(mut self, x: &str, y: &str) -> Self {
         self.labels = (x.to_owned(), y.to_owned());
         self
@@ -109,20 +109,20 @@ impl Figure {
         self
     }
 
-    /// A heading for the legend.
+    /// Sets the heading of the legend.
     pub fn legend(mut self, heading: &str) -> Self {
         self.legend = heading.to_owned();
         self
     }
 
-    /// Adds a line through these points, in their order.
+    /// Adds a line through these points, in this order.
     pub fn line(mut self, name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         let number = self.number(name);
         self.layers.push(Layer::Line { number, points: points.into_iter().collect() });
         self
     }
 
-    /// Fills the area between two lines, given as (x, low, high); where a number cannot be shown there is a gap.
+    /// Adds the area between two lines, given as (x, low, high). There is a gap where a number cannot be shown.
     pub fn band(mut self, name: &str, points: impl IntoIterator<Item = (f64, f64, f64)>) -> Self {
         let number = self.number(name);
         let (low, high) = points.into_iter().map(|(x, low, high)| ((x, low), (x, high))).unzip();
@@ -130,20 +130,20 @@ impl Figure {
         self
     }
 
-    /// Adds bars from 0 to y, as wide as `width` on the x-axis and centred at x; on logarithmic axes, where there is no 0,
-    /// from the frame.
+    /// Adds bars from 0 to y, centred at x and as wide as `width` on the x-axis. On a logarithmic axis, which has no 0, they
+    /// begin at the frame.
     pub fn bars(mut self, name: &str, width: f64, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         let number = self.number(name);
         self.layers.push(Layer::Bars { number, width, points: points.into_iter().collect() });
         self
     }
 
-    /// Puts a heat map below all else: values on a regular grid of cells over these ranges, row after row, the first at
-    /// the bottom. The axes then have these ranges and are linear; the label stands at a bar that tells colours from
-    /// values. Cells that cannot be shown (NaN, infinities) stay white.
+    /// Adds a heat map, which lies below everything else: values on a regular grid of cells over these ranges of x and y, row
+    /// after row, the first one at the bottom. The axes then have these ranges and are linear. A bar with the label shows
+    /// the colours of the values. Cells that cannot be shown (NaN, infinities) stay white.
     ///
     /// # Panics
-    /// If there is a heat map already, the values do not fill rows of `columns` cells, or a range is empty or not finite.
+    /// If there is a heat map already, the values are not whole rows of `columns` cells, or a range is empty or not finite.
     #[track_caller]
     pub fn heat_map(
         mut self,
@@ -154,17 +154,17 @@ impl Figure {
     ) -> Self {
         let values: Vec<f64> = values.into_iter().collect();
         let filled = columns > 0 && !values.is_empty() && values.len().is_multiple_of(columns);
-        assert!(filled, "figure: {} values are no rows of {columns} cells", values.len());
+        assert!(filled, "Figure: expected whole rows of {columns} cells, found {} values", values.len());
         for range in [&x, &y] {
             let sound = range.start < range.end && (range.end - range.start).is_finite();
-            assert!(sound, "figure: a heat map over {range:?}");
+            assert!(sound, "Figure: expected a finite range that is not empty, found {range:?}");
         }
-        assert!(self.heat.is_none(), "figure: a second heat map would hide the first");
+        assert!(self.heat.is_none(), "Figure: expected one heat map, found a second, which would hide it");
         self.heat = Some(HeatMap { label: label.to_owned(), x, y, columns, values });
         self
     }
 
-    /// The number of a series by its name.
+    /// The number of the series of this name.
     fn number(&mut self, name: &str) -> usize {
         self.series.iter().position(|other| other == name).unwrap_or_else(|| {
             self.series.push(name.to_owned());
@@ -172,9 +172,9 @@ impl Figure {
         })
     }
 
-    /// Adds points, each with the index of its class among `names`; later ones lie on top. A class whose name is a single
-    /// character (a digit) is drawn as that character, others as a shape. Of more than 3000 points an even part is
-    /// drawn: all of them would be a blot.
+    /// Adds points, each with the number of its class among `names`. Later points lie on top. A class whose name is a single
+    /// character, such as a digit, is drawn as that character, other classes as shapes. Of more than 3000 points an even part
+    /// is drawn.
     ///
     /// # Panics
     /// If a class has no name.
@@ -187,7 +187,7 @@ impl Figure {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         let points: Vec<_> = points.into_iter().collect();
         if let Some((_, class)) = points.iter().find(|(_, class)| *class >= names.len()) {
-            panic!("figure: class {class} has no name among {names:?}");
+            panic!("Figure: expected a class of {names:?}, found number {class}");
         }
         self.layers.push(Layer::Classes { names, points });
         self
@@ -206,7 +206,7 @@ impl Figure {
         })
     }
 
-    /// Draws all but the legend into a part of a canvas.
+    /// Draws everything but the legend into a part of a canvas.
     pub(super) fn draw(&self, canvas: &Canvas<'_>, (x0, y0): Point, size: (f64, f64)) {
         let points: Vec<Point> = self.layers.iter().flat_map(Layer::points).collect();
         let (x, y) = match &self.heat {
@@ -239,7 +239,7 @@ impl Figure {
         frame.outline(canvas);
     }
 
-    /// What stands above its names in a legend.
+    /// The heading above its names in a legend.
     pub(super) fn heading(&self) -> &str {
         &self.legend
     }
@@ -292,10 +292,10 @@ impl Figure {
                     }
                 }
                 Layer::Classes { names, points } => {
-                    // The more there are, the smaller: 18 pixels up to a hundred, 10 from 1600 on; less in a panel.
+                    // The more points, the smaller: 18 pixels for up to a hundred, 10 from 1600 on, and less in a panel.
                     let size = 18.0 - 2.0 * (points.len().max(100) as f64 / 100.0).log2().min(4.0);
                     let size = size * ((frame.right - frame.left) / 700.0).min(1.0);
-                    // By the golden ratio: a fixed stride could meet a single class where they take turns.
+                    // Chosen by the golden ratio: a fixed stride could meet one class alone where classes take turns.
                     let golden = |i: usize| (i as f64 * 0.618_033_988_749_894_9).fract();
                     let share = MOST as f64 / points.len() as f64;
                     let drawn = points.iter().enumerate().filter(|(i, _)| golden(*i) < share);
@@ -309,7 +309,7 @@ impl Figure {
         }
     }
 
-    /// What the legend explains: nothing if there is a single thing.
+    /// The entries of the legend: none if the figure shows a single thing.
     pub(super) fn entries(&self) -> Vec<Entry<'_>> {
         let (mut series, mut classes) = (Vec::new(), Vec::new());
         series.extend(self.series.iter().map(|name| (&name[..], Vec::new())));
@@ -326,7 +326,7 @@ impl Figure {
                     continue;
                 }
             };
-            // Of several lines of one name, one stands for all.
+            // Several lines of one name have one entry.
             if !series[number].1.contains(&style) {
                 series[number].1.push(style);
             }
@@ -337,7 +337,7 @@ impl Figure {
 }
 
 impl HeatMap {
-    /// From the lowest to the highest value; around a single one, to 0.
+    /// The axis from the lowest to the highest value; if there is a single value, one around it that reaches to 0.
     fn scale(&self) -> Axis {
         let shown = || self.values.iter().copied().filter(|value| value.is_finite());
         let (low, high) = (shown().fold(f64::INFINITY, f64::min), shown().fold(f64::NEG_INFINITY, f64::max));
@@ -349,7 +349,7 @@ impl HeatMap {
         }
     }
 
-    /// The cells, and beside the frame the bar.
+    /// Draws the cells, and the bar beside the frame.
     fn draw(&self, canvas: &Canvas<'_>, frame: &Frame, scale: &Axis) {
         let Frame { left, right, top, bottom, .. } = *frame;
         let rows = self.values.len() / self.columns;
@@ -376,7 +376,7 @@ impl HeatMap {
     }
 }
 
-/// Where the data goes: pixels and axes.
+/// The frame: its place in pixels, and its axes.
 struct Frame {
     left: f64,
     right: f64,
@@ -387,7 +387,7 @@ struct Frame {
 }
 
 impl Frame {
-    /// None if it cannot be shown, or lies outside.
+    /// The place of a point in pixels; none if it cannot be shown or lies outside.
     fn place(&self, (x, y): Point) -> Option<Point> {
         let inside = |at: &f64| (-1e-9..=1.0 + 1e-9).contains(at);
         let (x, y) = (self.x.place(x).filter(inside)?, self.y.place(y).filter(inside)?);

@@ -1,4 +1,4 @@
-//! Rows of small images.
+//! Pictures of many small images.
 
 use std::path::Path;
 
@@ -10,15 +10,15 @@ use super::canvas::{Align, INK, paint, text_width};
 const MARGIN: f64 = 20.0;
 const TITLE: f64 = 24.0;
 const LABEL: f64 = 17.0;
-/// Between two images, as wide as it takes to tell them apart.
+/// The gap between two images.
 const GAP: f64 = 4.0;
-/// What images grow to unless told otherwise, as near as a whole factor comes.
+/// The side in pixels to which images are enlarged by default, as near as a whole factor comes.
 const SIDE: usize = 64;
 const NOT_A_NUMBER: RGBColor = RGBColor(220, 40, 40);
 
 /// Rows of small grey images of one size, enlarged by a whole factor, under a title.
 ///
-/// 0 is black and 1 is white; what is outside is clamped, and NaN is red.
+/// 0 is black and 1 is white. Numbers outside are clamped, and NaN is red.
 #[derive(Clone, Debug)]
 pub struct ImageGrid {
     title: String,
@@ -30,25 +30,25 @@ pub struct ImageGrid {
 }
 
 impl ImageGrid {
-    /// A grid of images of `height` × `width` values each, row by row from the top left.
+    /// A grid of images of `height` × `width` values, each image row by row from the top left.
     pub fn new(title: &str, height: usize, width: usize) -> Self {
         let zoom = (SIDE / height.max(width).max(1)).max(1);
         Self { title: title.to_owned(), height, width, zoom, columns: Vec::new(), rows: Vec::new() }
     }
 
-    /// The side in pixels that each value becomes, at least 1.
+    /// Sets the factor by which images are enlarged, at least 1.
     pub fn zoom(mut self, zoom: usize) -> Self {
         self.zoom = zoom.max(1);
         self
     }
 
-    /// Labels above the columns, from the left.
+    /// Sets the labels above the columns, from the left.
     pub fn columns<S: Into<String>>(mut self, labels: impl IntoIterator<Item = S>) -> Self {
         self.columns = labels.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Adds a row of images, one after the other, with a label at its left (or "").
+    /// Adds a row of images, one after the other, with a label at its left, which may be "".
     ///
     /// # Panics
     /// If `images` is not a whole number of images.
@@ -57,20 +57,20 @@ impl ImageGrid {
         let (height, width, size) = (self.height, self.width, self.height * self.width);
         assert!(
             size > 0 && images.len().is_multiple_of(size),
-            "image grid: {} values are no whole number of images of [{height}, {width}]",
+            "ImageGrid: expected whole images of [{height}, {width}], found {} values",
             images.len()
         );
         self.rows.push((label.to_owned(), images.to_vec()));
         self
     }
 
-    /// Adds rows without labels, of `across` images each.
+    /// Adds rows of `across` images each, without labels.
     ///
     /// # Panics
     /// If `images` is not a whole number of images, or `across` is 0.
     #[track_caller]
     pub fn rows(mut self, images: &[f32], across: usize) -> Self {
-        assert!(across > 0, "image grid: rows of no images");
+        assert!(across > 0, "ImageGrid: expected at least one image in a row");
         for row in images.chunks((across * self.height * self.width).max(1)) {
             self = self.row("", row);
         }

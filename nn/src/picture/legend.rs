@@ -1,4 +1,4 @@
-//! What the colours, dashes and shapes of figures mean.
+//! Legends: what the colours, dashes and shapes of figures mean.
 
 use super::canvas::{Align, Canvas, INK, Point, text_width};
 use super::figure::Figure;
@@ -9,13 +9,13 @@ const LINE: f64 = 26.0;
 const SAMPLE: f64 = 40.0;
 const MARGIN: f64 = 20.0;
 
-/// Headings, and below each of them names and the styles that they have in the frame.
+/// Headings, each with names and the styles that these have in the frame.
 pub(super) struct Legend<'a>(Vec<(&'a str, Vec<Entry<'a>>)>);
 
 pub(super) type Entry<'a> = (&'a str, Vec<Style>);
 
 impl<'a> Legend<'a> {
-    /// Of all these figures: what they share stands there once.
+    /// The legend of all these figures. What several of them show has one entry.
     pub(super) fn of(figures: impl IntoIterator<Item = &'a Figure>) -> Self {
         let mut parts: Vec<(&str, Vec<Entry<'a>>)> = Vec::new();
         for figure in figures {
@@ -31,7 +31,7 @@ impl<'a> Legend<'a> {
         Self(parts)
     }
 
-    /// The room it takes beside a frame.
+    /// The width that it takes beside a frame.
     pub(super) fn width(&self) -> f64 {
         let width = |(heading, entries): &(&str, Vec<Entry<'a>>)| {
             let names = entries.iter().map(|(name, _)| SAMPLE + text_width(name, TEXT));
@@ -40,7 +40,7 @@ impl<'a> Legend<'a> {
         self.0.iter().map(width).reduce(f64::max).map_or(0.0, |width| width + MARGIN)
     }
 
-    /// Draws it down to `bottom`; of what there is no room for, it says how much that is.
+    /// Draws it down to `bottom`. A last line counts the entries for which there is no room.
     pub(super) fn draw(&self, canvas: &Canvas<'_>, (x, top): Point, bottom: f64) {
         let mut y = top + TEXT / 2.0;
         for (part, (heading, entries)) in self.0.iter().enumerate() {

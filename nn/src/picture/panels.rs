@@ -10,7 +10,7 @@ use super::legend::Legend;
 const TITLE: f64 = 28.0;
 const MARGIN: f64 = 20.0;
 
-/// Figures of one size in rows, under a title. Their legends are one beside them all.
+/// Figures of one size in rows, under a title, with one legend for all of them.
 #[derive(Clone, Debug)]
 pub struct Panels {
     title: String,
@@ -20,17 +20,17 @@ pub struct Panels {
 }
 
 impl Panels {
-    /// A picture with `across` figures a row, of 560 x 440 pixels each.
+    /// A picture with `across` figures in a row, each of 560 x 440 pixels.
     ///
     /// # Panics
     /// If `across` is 0.
     #[track_caller]
     pub fn new(title: &str, across: usize) -> Self {
-        assert!(across > 0, "panels: rows of no figures");
+        assert!(across > 0, "Panels: expected at least one figure in a row");
         Self { title: title.to_owned(), across, size: (560.0, 440.0), figures: Vec::new() }
     }
 
-    /// Adds a figure to the last row, or begins a new one.
+    /// Adds a figure to the last row, or to a new row if the last one is full.
     pub fn figure(mut self, figure: Figure) -> Self {
         self.figures.push(figure);
         self

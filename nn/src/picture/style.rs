@@ -1,4 +1,4 @@
-//! How one line, area or class looks, in the frame as in the legend.
+//! Styles: how a line, an area or a class looks in the frame and in the legend.
 
 use std::f64::consts::{PI, SQRT_2};
 
@@ -6,11 +6,11 @@ use plotters::style::{Color, RGBColor};
 
 use super::canvas::{Canvas, Point, SOLID, colour};
 
-/// Dash and gap in pixels of the first, second … line.
+/// The dash and the gap in pixels of the first, second … line.
 const DASHES: [(u32, u32); 5] = [SOLID, (10, 5), (3, 4), (18, 6), (6, 10)];
 
-/// Stars of so many points, the first at so many turns from the right, and so deep between them: disc, diamond, triangle,
-/// cross, square, star.
+/// Shapes as stars: the number of points, the turns from the right to the first point, and the depth between two points. They
+/// are a disc, a diamond, a triangle, a cross, a square and a star.
 const SHAPES: [(usize, f64, f64); 6] = [
     (12, 0.0, 1.0),
     (4, 0.0, 0.5 * SQRT_2),
@@ -20,7 +20,7 @@ const SHAPES: [(usize, f64, f64); 6] = [
     (5, 0.75, 0.4),
 ];
 
-/// How much of the colour an area has.
+/// The opacity of an area.
 const TINT: f64 = 0.3;
 
 #[derive(PartialEq)]
@@ -48,12 +48,12 @@ impl Style {
         }
     }
 
-    /// Whether its sample says its name.
+    /// Whether its sample in a legend is its name.
     pub(super) fn is_name(&self) -> bool {
         matches!(self, Style::Glyph(..))
     }
 
-    /// What stands for it in the legend, `width` pixels from `(x, y)` on.
+    /// Draws its sample in the legend, `width` pixels from `(x, y)` on.
     pub(super) fn sample(&self, canvas: &Canvas<'_>, (x, y): Point, width: f64) {
         match self {
             Style::Line(..) => self.line(canvas, &[(x, y), (x + width, y)]),
@@ -66,7 +66,7 @@ impl Style {
         }
     }
 
-    /// A line through these points; a single one, between two gaps, is a dot.
+    /// Draws a line through these points; a single point, between two gaps, is a dot.
     pub(super) fn line(&self, canvas: &Canvas<'_>, points: &[Point]) {
         match (self, points) {
             (_, [point]) => self.point(canvas, *point, 8.0),
@@ -75,14 +75,14 @@ impl Style {
         }
     }
 
-    /// The area between two lines through as many points.
+    /// Draws the area between two lines through equally many points.
     pub(super) fn area(&self, canvas: &Canvas<'_>, above: &[Point], below: &[Point]) {
         let Style::Area(colour) = self else { return };
         let corners: Vec<Point> = above.iter().chain(below.iter().rev()).copied().collect();
         canvas.polygon(&corners, colour.mix(TINT));
     }
 
-    /// A point, about `size` pixels high.
+    /// Draws a point, about `size` pixels high.
     pub(super) fn point(&self, canvas: &Canvas<'_>, (x, y): Point, size: f64) {
         let (&Style::Line(_, colour)
         | &Style::Area(colour)

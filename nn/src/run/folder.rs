@@ -1,67 +1,90 @@
 //! The folder of a run: `args.json`, `metrics.csv`, the checkpoint, pictures.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::Arc;
 
+use super::csv::Metrics;
+use super::error::io_error;
+use super::{RunArgs, RunError};
+use crate::train::{Checkpoint, CheckpointError, write_aside};
 use serde::Serialize;
 use serde_json::Value;
-use tempfile::TempDir;
-
-use super::{RunArgs, RunError};
-use crate::checkpoint::{Checkpoint, CheckpointError, write_aside};
 
 const ARGS: &str = "args.json";
-const METRICS: &str = "metrics.csv";
-const CHECKPOINT: &str = "checkpoint.safetensors";
+/// Name and extension; a part of a run puts its own name between them.
+const METRICS: (&str, &str) = ("metrics", "csv");
+const CHECKPOINT: (&str, &str) = ("checkpoint", "safetensors");
 
 /// Flags that may change when a run goes on: they do not change what it computes up to the same epoch.
 const FREE: [&str; 8] = ["data", "out", "epochs", "threads", "save", "resume", "dry_run", "force"];
 
-/// The folder of a run. In a dry run it lies among the system's temporary files, and goes when this is dropped.
-#[derive(Debug)]
+/// The folder of a run. In a dry run it lies among the system's temporary files and is removed when this is dropped.
+#[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    resume: Option<PathBuf>,
+    /// The part of the run, if it is one of several.
+    part: Option<String>,
+    resume: Resume,
     save: Option<PathBuf>,
-    _temporary: Option<TempDir>,
+    _temporary: Option<Arc<Temporary>>,
+}
+
+/// Where a run goes on.
+#[derive(Clone, Debug)]
+enum Resume {
+    /// At the beginning.
+    No,
+    /// At the checkpoint of this folder.
+    Own(PathBuf),
+    /// At this checkpoint.
+    From(PathBuf),
 }
 
 impl RunFolder {
-    /// Creates the folder `--out`, or opens it again with `--resume`, and writes all the example's flags to `args.json`.
+    /// Creates the folder `--out`, or opens it again with `--resume`, and writes all flags of the example to `args.json`.
     ///
     /// # Errors
-    /// [`RunError`] if the folder holds a run and neither `--resume` nor `--force` is given, if there is nothing to resume,
-    /// if the run was begun with other flags, or if the folder cannot be written.
+    /// [`RunError`] if the folder holds a run and neither `--resume` nor `--force` is given, if there is no checkpoint to
+    /// resume, if the run was begun with other flags, or if the folder cannot be written.
     pub fn open(run: &RunArgs, all: &impl Serialize) -> Result<Self, RunError> {
-        let resume = run.resume.as_ref().map(|file| file.clone().unwrap_or_else(|| run.out.join(CHECKPOINT)));
-        if let Some(path) = resume.clone().filter(|path| !path.is_file()) {
-            return Err(RunError::NothingToResume { path });
+        let resume = match &run.resume {
+            None => Resume::No,
+            Some(None) => Resume::Own(run.out.clone()),
+            Some(Some(file)) => Resume::From(file.clone()),
+        };
+        let found = match &resume {
+            Resume::No => true,
+            Resume::Own(folder) => files_of(folder).any(|name| is(&name, CHECKPOINT)),
+            Resume::From(file) => file.is_file(),
+        };
+        if !found {
+            let own = run.out.join(file_name(CHECKPOINT, None));
+            return Err(RunError::NothingToResume { path: run.resume.clone().flatten().unwrap_or(own) });
         }
         let args = serde_json::to_value(all).expect("flags are plain values");
         if run.dry_run {
             eprintln!("dry run: one minibatch; nothing is kept in {}", run.out.display());
-            let temporary =
-                tempfile::tempdir().map_err(io_error("create a folder in", &std::env::temp_dir()))?;
-            let path = temporary.path().to_owned();
-            return Self { path, resume, save: None, _temporary: Some(temporary) }.begin(&args);
+            let temporary = Temporary::new()?;
+            let path = temporary.0.clone();
+            let folder = Self { path, part: None, resume, save: None, _temporary: Some(Arc::new(temporary)) };
+            return folder.begin(&args);
         }
         let path = run.out.clone();
         fs::create_dir_all(&path).map_err(io_error("create the folder", &path))?;
         let taken = fs::read_dir(&path).map_err(io_error("read the folder", &path))?.next().is_some();
-        match run.resume {
-            Some(None) => same_flags(&path.join(ARGS), &args)?,
-            _ if taken && !run.force => {
-                return Err(RunError::Taken { resumable: path.join(CHECKPOINT).is_file(), path });
-            }
-            // What another program put there stays, and so does what is to be resumed.
-            _ => {
-                let old = [ARGS, METRICS, CHECKPOINT].map(|name| path.join(name));
-                old.iter().filter(|old| resume.as_ref() != Some(old)).try_for_each(|old| remove(old))?;
-            }
+        if let Resume::Own(_) = resume {
+            same_flags(&path.join(ARGS), &args)?;
+        } else if taken && !run.force {
+            let resumable = files_of(&path).any(|name| is(&name, CHECKPOINT));
+            return Err(RunError::Taken { resumable, path });
+        } else {
+            remove_run(&path, &resume)?;
         }
-        Self { path, resume, save: run.save.clone(), _temporary: None }.begin(&args)
+        Self { path, part: None, resume, save: run.save.clone(), _temporary: None }.begin(&args)
     }
 
     fn begin(self, args: &Value) -> Result<Self, RunError> {
@@ -70,12 +93,24 @@ impl RunFolder {
         Ok(self)
     }
 
-    /// The folder.
+    /// The same folder for one of several models that a run trains. Its checkpoint is `checkpoint-NAME.safetensors` and
+    /// its metrics are `metrics-NAME.csv`. With `--resume` it goes on from that checkpoint, or begins if there is none.
+    ///
+    /// # Errors
+    /// [`RunError::SeveralModels`] if `--resume FILE` is given.
+    pub fn part(&self, name: &str) -> Result<Self, RunError> {
+        match &self.resume {
+            Resume::From(path) => Err(RunError::SeveralModels { path: path.clone() }),
+            _ => Ok(Self { part: Some(name.to_owned()), ..self.clone() }),
+        }
+    }
+
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A file in the folder.
+    /// The path of a file in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -83,93 +118,107 @@ impl RunFolder {
     /// The checkpoint to go on from, with `--resume`.
     ///
     /// # Errors
-    /// [`CheckpointError`] if it cannot be read.
-    pub fn resumed(&self) -> Result<Option<Checkpoint>, CheckpointError> {
-        self.resume.as_deref().map(Checkpoint::load).transpose()
+    /// [`RunError`] if it is not there or cannot be read.
+    pub fn resumed(&self) -> Result<Option<Checkpoint>, RunError> {
+        let path = match &self.resume {
+            Resume::No => return Ok(None),
+            Resume::Own(folder) => folder.join(file_name(CHECKPOINT, self.part.as_deref())),
+            Resume::From(file) => file.clone(),
+        };
+        match (path.is_file(), &self.part) {
+            (true, _) => Ok(Some(Checkpoint::load(&path)?)),
+            (false, Some(_)) => Ok(None),
+            (false, None) => Err(RunError::NothingToResume { path }),
+        }
     }
 
-    /// Writes the run's checkpoint, and a copy to where `--save` says.
+    /// Writes the checkpoint of the run, and a copy to the file of `--save`. The copy for a part of the run has its name
+    /// before the extension, as the checkpoint itself.
     ///
     /// # Errors
     /// [`CheckpointError`] if a file cannot be written.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
-        checkpoint.save(&self.file(CHECKPOINT))?;
-        self.save.as_deref().map_or(Ok(()), |path| checkpoint.save(path))
+        checkpoint.save(&self.file(&file_name(CHECKPOINT, self.part.as_deref())))?;
+        let Some(path) = &self.save else { return Ok(()) };
+        let Some(part) = &self.part else { return checkpoint.save(path) };
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let copy = path.with_file_name(format!("{stem}-{part}"));
+        checkpoint.save(&copy.with_added_extension(path.extension().unwrap_or_default()))
     }
 
-    /// Opens `metrics.csv` with the columns `epoch` and `header`, keeping the rows of the first `epochs` of a resumed run.
+    /// Opens the metrics with the columns `epoch` and `header`. It keeps the rows of the first `epochs` of a resumed run.
     ///
-    /// A row is to be written before the checkpoint of its epoch: then rows are neither lost nor doubled, whenever a run
-    /// ends.
+    /// Write the row of an epoch before its checkpoint: then rows are neither lost nor doubled, whenever a run ends.
     ///
     /// # Errors
     /// [`RunError`] if the file cannot be read or written, or if it has other columns.
     pub fn metrics(&self, header: &[&str], epochs: usize) -> Result<Metrics, RunError> {
-        let path = self.file(METRICS);
-        let header: Vec<_> = ["epoch"].iter().chain(header).map(|name| name.to_string()).collect();
-        let mut rows = vec![header.clone()];
-        if path.exists() {
-            rows.extend(earlier_rows(&path, &header, epochs)?);
-        }
-        let mut text = csv::Writer::from_writer(Vec::new());
-        rows.iter().try_for_each(|row| text.write_record(row)).expect("written in memory");
-        let text = text.into_inner().expect("written in memory");
-        write_aside(&path, &text).map_err(io_error("write", &path))?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(io_error("write", &path))?;
-        Ok(Metrics { path, columns: header.len() - 1, writer: csv::Writer::from_writer(file) })
+        Metrics::open(self.file(&file_name(METRICS, self.part.as_deref())), header, epochs)
     }
 }
 
-/// A run's `metrics.csv`: a row an epoch.
+/// A new folder among the system's temporary files. It is removed when this is dropped.
 #[derive(Debug)]
-pub struct Metrics {
-    path: PathBuf,
-    columns: usize,
-    writer: csv::Writer<File>,
-}
+struct Temporary(PathBuf);
 
-impl Metrics {
-    /// Writes a row through to the file.
-    ///
-    /// # Errors
-    /// [`RunError::Io`] if the file cannot be written.
-    ///
-    /// # Panics
-    /// If there are more or fewer values than columns.
-    #[track_caller]
-    pub fn row(&mut self, epoch: usize, values: &[f64]) -> Result<(), RunError> {
-        assert_eq!(
-            values.len(),
-            self.columns,
-            "metrics: {} values for {} columns",
-            values.len(),
-            self.columns
-        );
-        let row = [epoch.to_string()].into_iter().chain(values.iter().map(f64::to_string));
-        let written =
-            self.writer.write_record(row).map_err(io::Error::from).and_then(|()| self.writer.flush());
-        written.map_err(io_error("write", &self.path))
+impl Temporary {
+    fn new() -> Result<Self, RunError> {
+        let parent = std::env::temp_dir();
+        let mut number = 0;
+        loop {
+            let path = parent.join(format!("nn-run-{}-{number}", process::id()));
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Self(path)),
+                // Another run of this process has it, or an earlier process of this number left it.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(io_error("create a folder in", &parent)(error)),
+            }
+        }
     }
 }
 
-/// Whole rows up to this epoch: a last one may have been cut short when the run was ended.
-fn earlier_rows(path: &Path, header: &[String], epochs: usize) -> Result<Vec<Vec<String>>, RunError> {
-    let damaged = |reason: String| RunError::Damaged { path: path.into(), reason };
-    let file = File::open(path).map_err(io_error("read", path))?;
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file);
-    let mut rows = reader.deserialize::<Vec<String>>();
-    let found = rows.next().transpose().map_err(|error| damaged(error.to_string()))?.unwrap_or_default();
-    if found != header {
-        return Err(damaged(format!("its columns are {found:?}, not {header:?}")));
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0); // nothing can be done about a folder that stays
     }
-    let kept = |row: &Vec<String>| {
-        row.len() == header.len() && row[0].parse().is_ok_and(|epoch: usize| epoch <= epochs)
-    };
-    let rows: Result<Vec<_>, _> = rows.filter(|row| row.as_ref().map_or(true, kept)).collect();
-    rows.map_err(|error| damaged(error.to_string()))
 }
 
-/// What a run goes on with must be what it was begun with, or it would be neither of two runs.
+/// `name.extension`, or `name-part.extension`.
+fn file_name((name, extension): (&str, &str), part: Option<&str>) -> String {
+    match part {
+        None => format!("{name}.{extension}"),
+        Some(part) => format!("{name}-{part}.{extension}"),
+    }
+}
+
+/// Whether a file has this name, for the run or for a part of it.
+fn is(file: &str, (name, extension): (&str, &str)) -> bool {
+    let middle = file.strip_prefix(name).and_then(|rest| rest.strip_suffix(extension)?.strip_suffix('.'));
+    middle.is_some_and(|middle| middle.is_empty() || middle.starts_with('-'))
+}
+
+/// The names of the files in a folder; none if it cannot be read.
+fn files_of(folder: &Path) -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok())
+}
+
+/// Removes the files of an earlier run. What another program put into the folder stays, and so does the checkpoint to go
+/// on from.
+fn remove_run(folder: &Path, resume: &Resume) -> Result<(), RunError> {
+    let old = files_of(folder).filter(|name| name == ARGS || is(name, METRICS) || is(name, CHECKPOINT));
+    for path in old.map(|name| folder.join(name)).collect::<Vec<_>>() {
+        if !matches!(resume, Resume::From(file) if *file == path) {
+            fs::remove_file(&path).or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(io_error("remove", &path)(error)),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// A run goes on with the flags that it was begun with. With others it would be neither of two runs.
 fn same_flags(path: &Path, now: &Value) -> Result<(), RunError> {
     let damaged =
         |error: serde_json::Error| RunError::Damaged { path: path.into(), reason: error.to_string() };
@@ -186,16 +235,4 @@ fn same_flags(path: &Path, now: &Value) -> Result<(), RunError> {
         true => Ok(()),
         false => Err(RunError::OtherFlags { path: path.into(), differences: differences.join(", ") }),
     }
-}
-
-fn remove(path: &Path) -> Result<(), RunError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
-        _ => Ok(()),
-    }
-}
-
-fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunError {
-    let path = path.to_owned();
-    move |source| RunError::Io { doing, path, source }
 }

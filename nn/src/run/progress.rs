@@ -1,44 +1,36 @@
-//! What a run shows while it goes on, and how it is told to stop.
+//! What a run shows while it trains.
 
 use std::cell::Cell;
 use std::ops::Range;
-use std::process;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use super::RunError;
-
-/// What a shell reports of a program that Ctrl-C ended.
-const ENDED_BY_INTERRUPT: i32 = 130;
-
-/// Short epochs do not get a line each.
+/// The time between two lines: short epochs have no line each.
 const BETWEEN_LINES: Duration = Duration::from_millis(500);
 
-/// Progress on standard error: a bar with loss and time left, above which lines stay that tell of epochs; the lines alone
-/// where it is no terminal.
+/// Progress on standard error: lines about epochs, and below them a bar with the loss and the time left. Where standard error
+/// is not a terminal, there are lines alone.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
     epochs: Range<usize>,
     started: Instant,
-    said: Cell<Instant>,
+    last_line: Cell<Instant>,
 }
 
 impl Progress {
-    /// Progress over these epochs, counted from 0 (a resumed run begins later), of so many steps each.
+    /// Progress over these epochs of so many steps each. Epochs are counted from 0; those of a resumed run begin later.
     pub fn new(epochs: Range<usize>, steps_per_epoch: usize) -> Self {
         let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  loss {msg}  {eta} left");
-        let bar = ProgressBar::new((epochs.len() * steps_per_epoch) as u64); // hidden where standard error is no terminal
+        let bar = ProgressBar::new((epochs.len() * steps_per_epoch) as u64); // hidden if standard error is not a terminal
         bar.set_style(style.expect("the template is sound"));
         bar.set_message("…");
         let started = Instant::now();
-        Self { bar, epochs, started, said: Cell::new(started) }
+        Self { bar, epochs, started, last_line: Cell::new(started) }
     }
 
-    /// A step was done, with this loss.
+    /// Shows that a step was made, with this loss.
     pub fn step(&self, loss: f64) {
         self.bar.inc(1);
         if !self.bar.is_hidden() {
@@ -46,17 +38,18 @@ impl Progress {
         }
     }
 
-    /// An epoch, counted from 1, was done: a line with what is to be said of it, unless the last line was only just said.
-    pub fn epoch(&self, epoch: usize, says: &str) {
+    /// Shows that an epoch, counted from 1, is done: a line that ends with `text`, unless the last line was written just
+    /// before.
+    pub fn epoch(&self, epoch: usize, text: &str) {
         let first_or_last = epoch == self.epochs.start + 1 || epoch == self.epochs.end;
-        if !first_or_last && self.said.get().elapsed() < BETWEEN_LINES {
+        if !first_or_last && self.last_line.get().elapsed() < BETWEEN_LINES {
             return;
         }
-        self.said.set(Instant::now());
+        self.last_line.set(Instant::now());
         let (done, left) =
             (epoch.saturating_sub(self.epochs.start).max(1), self.epochs.end.saturating_sub(epoch));
         let line = format!(
-            "epoch {epoch:>width$}/{}  {says}",
+            "epoch {epoch:>width$}/{}  {text}",
             self.epochs.end,
             width = self.epochs.end.to_string().len()
         );
@@ -72,43 +65,5 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
-    }
-}
-
-/// Whether Ctrl-C was pressed. The default never is.
-#[derive(Clone, Debug, Default)]
-pub struct Interrupt {
-    requested: Arc<AtomicBool>,
-    /// Nothing would be lost: Ctrl-C ends the program.
-    saved: Arc<AtomicBool>,
-}
-
-impl Interrupt {
-    /// From now on the first Ctrl-C asks the run to save and stop, and the second ends the program at once.
-    ///
-    /// # Errors
-    /// [`RunError::System`] if a handler is there already.
-    pub fn install() -> Result<Self, RunError> {
-        let interrupt = Self::default();
-        let flag = interrupt.clone();
-        let handler = move || {
-            if flag.requested.swap(true, Ordering::Relaxed) || flag.saved.load(Ordering::Relaxed) {
-                process::exit(ENDED_BY_INTERRUPT);
-            }
-            eprintln!("\nstopping; Ctrl-C again ends at once, unsaved");
-        };
-        let refused = |error: ctrlc::Error| RunError::System { what: "Ctrl-C", reason: error.to_string() };
-        ctrlc::set_handler(handler).map_err(refused)?;
-        Ok(interrupt)
-    }
-
-    /// Whether the run should save and stop.
-    pub fn requested(&self) -> bool {
-        self.requested.load(Ordering::Relaxed)
-    }
-
-    /// Whether all is saved: then Ctrl-C ends the program the first time.
-    pub(super) fn set_saved(&self, saved: bool) {
-        self.saved.store(saved, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,55 @@
+//! Reading and preparing data: files to matrices, rows to batches.
+//!
+//! | | |
+//! | --- | --- |
+//! | [`Idx`], [`LabelledImages`], [`Mnist`] | image files, `f32`, one image a row |
+//! | [`Table`] | numbers separated by commas, semicolons, tabs or blanks, `f64` |
+//! | [`digits()`], [`diabetes()`] | two small sets that are part of the program |
+//! | [`split`], [`Minibatches`] | which rows, in which order |
+//! | [`Standardizer`], [`Binarise`] | how their values are transformed |
+//!
+//! Files may be gzipped, which their first bytes tell, not their names. No contents of a file make a reader panic, or allocate
+//! more than a small multiple of its size. What is wrong comes back as a [`DataError`].
+//!
+//! Random numbers are functions of a seed and of what they are drawn for: an epoch, a row, a pixel. There is no generator
+//! whose state would have to be saved, and no order in which numbers must be drawn.
+//!
+//! ```
+//! use nn::data::{self, Binarise, Minibatches};
+//!
+//! let digits = data::digits();
+//! let binarise = Binarise::Redrawn { seed: 1 };
+//! let mut batches = Minibatches::new(digits.len(), 100, 0);
+//! let mut x = vec![0.0; 100 * 64];
+//! for epoch in 0..2 {
+//!     for rows in batches.epoch(epoch) {
+//!         let x = &mut x[..rows.len() * 64];
+//!         digits.images.gather_into(rows, x);
+//!         for (&row, pixels) in rows.iter().zip(x.chunks_exact_mut(64)) {
+//!             binarise.apply(row, epoch, pixels);
+//!         }
+//!     }
+//! }
+//! ```
+
+mod batches;
+mod binarise;
+mod embedded;
+mod error;
+mod idx;
+mod images;
+mod keyed;
+mod matrix;
+mod source;
+mod standardizer;
+mod table;
+
+pub use batches::{Minibatches, counts, split};
+pub use binarise::Binarise;
+pub use embedded::{diabetes, digits};
+pub use error::DataError;
+pub use idx::{Idx, IdxValues};
+pub use images::{LabelledImages, Mnist};
+pub use matrix::Matrix;
+pub use standardizer::Standardizer;
+pub use table::{Header, Separator, Table, TableOptions, is_missing, read_indices};

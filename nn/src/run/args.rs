@@ -1,0 +1,219 @@
+//! The flags of example programs.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use autograd::Real;
+use clap::Parser;
+use rand::{SeedableRng, rngs::StdRng};
+use serde::Serialize;
+
+use super::RunError;
+use super::print::one_line;
+use crate::model::{Layout, Nonlinearity};
+use crate::train::{Fit, Rule, Trainer};
+
+/// The flags of every example. An example adds them to its own by `#[command(flatten)]` and `#[serde(flatten)]`.
+#[derive(Clone, Debug, clap::Args, Serialize)]
+pub struct RunArgs {
+    /// Read the data from this folder
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Put checkpoint, metrics and pictures into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Go through the data this many times in all
+    #[arg(long, value_name = "N", default_value_if("dry_run", "true", "1"))]
+    pub epochs: usize,
+    /// Take this many rows a step
+    #[arg(long, value_name = "N", value_parser = whole)]
+    pub batch_size: usize,
+    /// Learning rate
+    #[arg(long, value_name = "RATE", value_parser = positive)]
+    pub lr: f64,
+    /// Where all random numbers start from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Use this many threads; the results are the same for any number [default: all]
+    #[arg(long, value_name = "N", value_parser = whole)]
+    pub threads: Option<usize>,
+    /// Also write the checkpoint to this file
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Go on from the run's own checkpoint, or from FILE
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub resume: Option<Option<PathBuf>>,
+    /// Try everything once on a single minibatch and keep nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Overwrite the run that is in the folder
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// The values of an example's flags that are not given; `--help` shows them.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// The run's folder: `out/<crate>-<example>`.
+    pub out: &'static str,
+    /// Passes through the data.
+    pub epochs: usize,
+    /// Rows in a step.
+    pub batch_size: usize,
+    /// Learning rate.
+    pub lr: f64,
+}
+
+impl RunArgs {
+    /// The number of rows to use of `n`: all of them, or a minibatch in a dry run.
+    pub fn rows(&self, n: usize) -> usize {
+        if self.dry_run { n.min(self.batch_size) } else { n }
+    }
+
+    /// How to train by these flags: epochs, batch size, learning rate, and a single minibatch in a dry run.
+    pub fn fit(&self) -> Fit {
+        Fit {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            rate: self.lr,
+            rows: self.dry_run.then_some(self.batch_size),
+            ..Fit::default()
+        }
+    }
+
+    /// A trainer by Adam, whose θ is drawn by the initialisers of the layout.
+    pub fn trainer<F: Real>(&self, layout: &Layout) -> Trainer<F> {
+        let theta = layout.init(&mut StdRng::seed_from_u64(self.seed));
+        Trainer::new(layout, theta, Rule::ADAM, self.seed)
+    }
+
+    /// Refuses the flags of checkpoints, for a run of several trainings that keeps none.
+    ///
+    /// # Errors
+    /// [`RunError::NoCheckpoint`] if `--resume` or `--save` is given.
+    pub fn without_checkpoint(&self) -> Result<(), RunError> {
+        let given = [("--resume", self.resume.is_some()), ("--save", self.save.is_some())];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(RunError::NoCheckpoint { flag }),
+            None => Ok(()),
+        }
+    }
+
+    /// Calls `body` within a pool of `--threads` threads. All parallel work of `body` stays in it.
+    ///
+    /// # Errors
+    /// [`RunError::System`] if the system gives no threads.
+    pub fn in_pool<R: Send>(&self, body: impl FnOnce() -> R + Send) -> Result<R, RunError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads.unwrap_or(0)).build();
+        let refused =
+            |e: rayon::ThreadPoolBuildError| RunError::System { what: "threads", reason: e.to_string() };
+        Ok(pool.map_err(refused)?.install(body))
+    }
+}
+
+/// The `main` of an example: parses the flags, calls `body`, and prints an error in one line on standard error.
+///
+/// The exit code is 0, 1 after an error of `body`, or 2 for wrong flags.
+pub fn main<A, E>(defaults: Defaults, body: impl FnOnce(A) -> Result<(), E>) -> ExitCode
+where
+    A: Parser,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    let args = match parse(defaults, std::env::args_os()) {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print(); // nobody is there to be told if the output is closed
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
+    match body(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", one_line(&*error.into()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Parses flags, of which the first is the program's name, with the defaults of an example.
+///
+/// # Errors
+/// Those of `clap`, `--help` among them.
+pub fn parse<A: Parser>(
+    defaults: Defaults,
+    flags: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<A, clap::Error> {
+    let Defaults { out, epochs, batch_size, lr } = defaults;
+    let defaults = [
+        ("out", out.to_owned()),
+        ("epochs", epochs.to_string()),
+        ("batch_size", batch_size.to_string()),
+        ("lr", lr.to_string()),
+    ];
+    let command = defaults.into_iter().fold(A::command(), |command, (id, value)| {
+        command.mut_arg(id, |arg| arg.required(false).default_value(value))
+    });
+    A::from_arg_matches(&command.try_get_matches_from(flags)?)
+}
+
+/// Parses a whole number from 1 on: a `value_parser` for flags.
+///
+/// # Errors
+/// For any other text.
+pub fn whole(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a whole number from 1 on".to_owned())
+}
+
+/// Parses a finite number greater than 0: a `value_parser` for flags.
+///
+/// # Errors
+/// For any other text.
+pub fn positive(text: &str) -> Result<f64, String> {
+    let positive = |x: &f64| x.is_finite() && *x > 0.0;
+    text.parse().ok().filter(positive).ok_or_else(|| "expected a number greater than 0".to_owned())
+}
+
+/// Parses a number greater than 0 and less than 1: a `value_parser` for flags.
+///
+/// # Errors
+/// For any other text.
+pub fn share(text: &str) -> Result<f64, String> {
+    let share = |x: &f64| *x > 0.0 && *x < 1.0;
+    text.parse().ok().filter(share).ok_or_else(|| "expected a number between 0 and 1".to_owned())
+}
+
+/// The activations that a flag can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// x
+    Identity,
+    /// max(x, 0)
+    Relu,
+    /// max(x, x / 100)
+    LeakyRelu,
+    /// x if x > 0, otherwise eˣ − 1
+    Elu,
+    /// tanh x
+    Tanh,
+    /// 1 / (1 + e⁻ˣ)
+    Sigmoid,
+    /// ln(1 + eˣ)
+    Softplus,
+}
+
+impl From<Activation> for Nonlinearity {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::Identity => Self::Identity,
+            Activation::Relu => Self::Relu,
+            Activation::LeakyRelu => Self::LeakyRelu(0.01),
+            Activation::Elu => Self::Elu,
+            Activation::Tanh => Self::Tanh,
+            Activation::Sigmoid => Self::Sigmoid,
+            Activation::Softplus => Self::Softplus,
+        }
+    }
+}

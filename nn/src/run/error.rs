@@ -1,0 +1,88 @@
+//! What can go wrong in a run.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::train::{CheckpointError, TrainError};
+
+/// Why a run could not begin or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A file or folder cannot be read or written.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried, such as "read" or "write".
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The folder is not empty.
+    #[error("{} holds an earlier run: {}overwrite it with --force, or give another --out", path.display(),
+        if *resumable { "go on with --resume, " } else { "" })]
+    Taken {
+        /// The folder.
+        path: PathBuf,
+        /// Whether there is a checkpoint in it.
+        resumable: bool,
+    },
+    /// A flag about checkpoints was given to a run that has none.
+    #[error("{flag}: a run of several trainings has no checkpoint: leave the flag out")]
+    NoCheckpoint {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// `--resume FILE` was given to a run of several models.
+    #[error("--resume {}: a run of several models goes on from its own checkpoints: leave the file out", path.display())]
+    SeveralModels {
+        /// The file.
+        path: PathBuf,
+    },
+    /// `--resume` was given, and there is no checkpoint.
+    #[error("expected a checkpoint {} to go on from, found none: begin without --resume", path.display())]
+    NothingToResume {
+        /// The checkpoint.
+        path: PathBuf,
+    },
+    /// `--resume` was given with flags that would make it another run.
+    #[error(
+        "{} was begun with other flags ({differences}): give the same ones, or begin anew with --force",
+        path.display()
+    )]
+    OtherFlags {
+        /// The run's `args.json`.
+        path: PathBuf,
+        /// Each flag, then and now.
+        differences: String,
+    },
+    /// A file of an earlier run makes no sense.
+    #[error("{} is damaged: {reason}; begin anew with --force", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The system refuses threads or the handler of Ctrl-C.
+    #[error("cannot set up {what}: {reason}")]
+    System {
+        /// What was to be set up.
+        what: &'static str,
+        /// What the system says.
+        reason: String,
+    },
+    /// A checkpoint cannot be read, used or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Training failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+}
+
+/// Turns an error of the system into [`RunError::Io`].
+pub(super) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunError {
+    let path = path.to_owned();
+    move |source| RunError::Io { doing, path, source }
+}

@@ -1,0 +1,29 @@
+//! The picture that every training run has.
+
+use autograd::Real;
+
+use super::Run;
+use crate::picture::{Figure, PictureError};
+use crate::train::{Epoch, Loss, Trainer};
+
+/// The loss of training and validation over the epochs, on an axis with this label.
+pub fn loss_figure(history: &[Epoch], label: &str) -> Figure {
+    let curve = |loss: fn(&Epoch) -> Option<&Loss>| {
+        let epochs = history.iter().zip(1..);
+        epochs.filter_map(move |(epoch, i)| Some((f64::from(i), loss(epoch)?.total))).collect::<Vec<_>>()
+    };
+    Figure::new("Learning")
+        .axes("epoch", label)
+        .line("training", curve(|epoch| Some(&epoch.train)))
+        .line("validation", curve(|epoch| epoch.validation.as_ref()))
+}
+
+impl Run<'_> {
+    /// Draws the [loss over the epochs](loss_figure) to `loss.png`.
+    ///
+    /// # Errors
+    /// [`PictureError`] if the file cannot be written.
+    pub fn draw_loss<F: Real>(&self, trainer: &Trainer<F>, label: &str) -> Result<(), PictureError> {
+        loss_figure(trainer.history(), label).save(&self.file("loss.png"))
+    }
+}

@@ -1,0 +1,87 @@
+//! What example programs share, so that an example shows its idea: flags, the folder of the run, the trainer, progress
+//! and Ctrl-C, tables, the result line, errors in one line.
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use autograd::Var;
+//! use autograd::ops::NotPositiveDefinite;
+//! use nn::model::{Init, Layout};
+//! use nn::run::{Defaults, Run, RunArgs, RunError};
+//! use nn::train::{Batch, End, Fit, Objective, Parts, Schedule};
+//!
+//! /// Finds the mean of numbers.
+//! #[derive(clap::Parser, serde::Serialize)]
+//! struct Args {
+//!     #[command(flatten)]
+//!     #[serde(flatten)]
+//!     run: RunArgs,
+//!     /// Stop after so many epochs without a lower validation loss
+//!     #[arg(long, default_value_t = 5)]
+//!     patience: usize,
+//! }
+//!
+//! /// Σ (x − θ)²
+//! struct DistanceObjective(Vec<f64>);
+//!
+//! impl Objective<f64> for DistanceObjective {
+//!     const PARTS: &'static [&'static str] = &[];
+//!
+//!     fn rows(&self) -> usize {
+//!         self.0.len()
+//!     }
+//!
+//!     fn loss<'t>(
+//!         &self,
+//!         theta: Var<'t, f64>,
+//!         batch: &Batch<'_>,
+//!         _: &mut Parts<'_>,
+//!     ) -> Result<Var<'t, f64>, NotPositiveDefinite> {
+//!         let x: Vec<f64> = batch.rows.iter().map(|&row| self.0[row]).collect();
+//!         Ok((theta.tape().constant(&x, [x.len()]) - theta).square().sum())
+//!     }
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     let defaults = Defaults { out: "out/nn-mean", epochs: 20, batch_size: 2, lr: 1e-2 };
+//!     nn::run::main(defaults, |args: Args| args.run.in_pool(|| mean(&args))?)
+//! }
+//!
+//! fn mean(args: &Args) -> Result<(), RunError> {
+//!     let mut train = DistanceObjective(vec![1.0, 2.0, 3.0, 4.0]);
+//!     let mut validation = DistanceObjective(vec![2.4, 2.6]);
+//!     let mut layout = Layout::new();
+//!     layout.slot("mean", [], Init::Constant(0.0));
+//!
+//!     let run = Run::open(&args.run, args)?;
+//!     let mut trainer = run.trainer(&layout);
+//!     let fit = Fit { patience: Some(args.patience), ..run.fit() };
+//!     if run.train(&mut trainer, &mut train, Some(&mut validation), &fit)? == End::Stopped {
+//!         return Ok(());
+//!     }
+//!     run.finish(&[("mean", trainer.theta()[0])]);
+//!     Ok(())
+//! }
+//! ```
+
+mod args;
+mod csv;
+mod error;
+#[cfg(feature = "pictures")]
+mod figure;
+mod folder;
+mod interrupt;
+mod print;
+mod progress;
+mod training;
+
+pub use self::csv::{Csv, Metrics};
+pub use args::{Activation, Defaults, RunArgs, main, parse, positive, share, whole};
+pub use error::RunError;
+#[cfg(feature = "pictures")]
+pub use figure::loss_figure;
+pub use folder::RunFolder;
+pub use interrupt::Interrupt;
+pub use print::{TextTable, one_line, result_line};
+pub use progress::Progress;
+pub use training::Run;

@@ -1,0 +1,82 @@
+//! What a run prints: tables, the result line, errors.
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::io::{self, Write};
+
+/// A table of text in aligned columns: the first from the left, the others from the right.
+///
+/// ```
+/// use nn::run::TextTable;
+///
+/// let mut table = TextTable::new().header(["", "RMSE", "R²"]);
+/// for (name, rmse, r2) in [("network", 55.4, 0.475), ("the mean alone", 78.0, -0.023)] {
+///     table.row([name, &format!("{rmse:.1}"), &format!("{r2:.3}")]);
+/// }
+/// assert_eq!(
+///     table.to_string(),
+///     "                  RMSE      R²\n  network         55.4   0.475\n  the mean alone  78.0  -0.023\n"
+/// );
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct TextTable {
+    rows: Vec<Vec<String>>,
+}
+
+impl TextTable {
+    /// A table without rows.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts a row above the others.
+    pub fn header(mut self, cells: impl IntoIterator<Item: ToString>) -> Self {
+        self.rows.insert(0, texts(cells));
+        self
+    }
+
+    /// Adds a row. Rows may differ in length.
+    pub fn row(&mut self, cells: impl IntoIterator<Item: ToString>) {
+        self.rows.push(texts(cells));
+    }
+}
+
+/// The cells as text.
+pub(super) fn texts(cells: impl IntoIterator<Item: ToString>) -> Vec<String> {
+    cells.into_iter().map(|cell| cell.to_string()).collect()
+}
+
+impl Display for TextTable {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |i: usize| self.rows.iter().filter_map(|row| Some(row.get(i)?.chars().count())).max();
+        let widths: Vec<usize> = (0..columns).filter_map(width).collect();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                line += "  ";
+                line += &if i == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints the last line on standard output, for programs to read: `RESULT name=value name=value`.
+pub fn result_line<N: Display, V: Display>(results: &[(N, V)]) {
+    let line: String = results.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    let _ = writeln!(io::stdout(), "RESULT{line}"); // nobody is there to be told if the output is closed
+}
+
+/// An error and its causes on one line. A cause that the line holds already is left out.
+pub fn one_line(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
+        let cause = cause.to_string();
+        if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}

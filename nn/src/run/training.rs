@@ -1,0 +1,191 @@
+//! A training run: from flags to a trained θ, with everything on disk.
+
+use std::cell::Cell;
+use std::fmt::Display;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use autograd::Real;
+use serde::Serialize;
+
+use super::csv::Metrics;
+use super::{Interrupt, Progress, RunArgs, RunError, RunFolder, result_line};
+use crate::data::Minibatches;
+use crate::model::Layout;
+use crate::train::{Element, End, Fit, Objective, Observer, TrainError, Trainer};
+
+/// A run of an example: its flags, its folder, and Ctrl-C.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// The flags.
+    pub args: &'a RunArgs,
+    /// The folder.
+    pub folder: RunFolder,
+    interrupt: Interrupt,
+    started: Instant,
+    /// Whether a trainer went on from the checkpoint, if there was one.
+    restored: Cell<bool>,
+}
+
+impl<'a> Run<'a> {
+    /// Opens the folder, as [`RunFolder::open`] does, and takes over Ctrl-C.
+    ///
+    /// # Errors
+    /// [`RunError`] if the folder cannot be opened or the handler of Ctrl-C cannot be installed.
+    pub fn open(args: &'a RunArgs, all: &impl Serialize) -> Result<Self, RunError> {
+        let (folder, interrupt) = (RunFolder::open(args, all)?, Interrupt::install()?);
+        interrupt.set_saved(true); // there is nothing to lose yet
+        Ok(Self { args, folder, interrupt, started: Instant::now(), restored: Cell::new(false) })
+    }
+
+    /// The run of one of several models, in the same folder: see [`RunFolder::part`].
+    ///
+    /// # Errors
+    /// [`RunError::SeveralModels`] if `--resume FILE` is given.
+    pub fn part(&self, name: &str) -> Result<Self, RunError> {
+        Ok(Self {
+            folder: self.folder.part(name)?,
+            interrupt: self.interrupt.clone(),
+            restored: Cell::new(false),
+            ..*self
+        })
+    }
+
+    /// The path of a file in the folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.file(name)
+    }
+
+    /// The path of the folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Seconds since the run was opened.
+    pub fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    /// A trainer by Adam, whose θ is drawn by the initialisers of the layout.
+    pub fn trainer<F: Real>(&self, layout: &Layout) -> Trainer<F> {
+        self.args.trainer(layout)
+    }
+
+    /// How to train by the flags: see [`RunArgs::fit`].
+    pub fn fit(&self) -> Fit {
+        self.args.fit()
+    }
+
+    /// Trains within the folder. The first call goes on from the checkpoint with `--resume`. Training draws progress, and
+    /// writes a row of `metrics.csv` after every epoch and a checkpoint about once a second. Ctrl-C saves in the middle of
+    /// an epoch and stops training; before and after training, when all is saved, it ends the program.
+    ///
+    /// Training in several stages calls this once for each; their objectives have the same parts, since these are the
+    /// columns of `metrics.csv`. Call it within [`RunArgs::in_pool`].
+    ///
+    /// # Errors
+    /// [`RunError`] if a checkpoint or a file of the run cannot be read or written, or if training fails.
+    ///
+    /// # Panics
+    /// As [`Trainer::fit`].
+    #[track_caller]
+    pub fn train<F: Real + Element, O: Objective<F>>(
+        &self,
+        trainer: &mut Trainer<F>,
+        objective: &mut O,
+        validation: Option<&mut O>,
+        fit: &Fit,
+    ) -> Result<End, RunError> {
+        let Self { folder, interrupt, .. } = self;
+        if !self.restored.replace(true)
+            && let Some(checkpoint) = folder.resumed()?
+        {
+            trainer.restore(&checkpoint)?;
+        }
+        if trainer.epochs() > 0 && trainer.epochs_left(fit) == 0 {
+            // Nothing is left to be done, and what was done is saved.
+            return Ok(trainer.fit(objective, validation, fit, &mut ())?);
+        }
+        let sets = if validation.is_some() { &["train", "validation"][..] } else { &["train"] };
+        let columns = sets
+            .iter()
+            .flat_map(|set| ["loss"].iter().chain(O::PARTS).map(move |part| format!("{set}_{part}")));
+        let columns: Vec<String> = columns.chain(["seconds".to_owned()]).collect();
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let rows = objective.rows().min(fit.rows.unwrap_or(usize::MAX));
+        let steps = Minibatches::new(rows, fit.batch_size, self.args.seed).per_epoch();
+        let done = trainer.epochs();
+        let mut session = Session {
+            folder,
+            interrupt,
+            metrics: folder.metrics(&columns, done)?,
+            progress: Progress::new(done..done + trainer.epochs_left(fit), steps),
+            saved: Instant::now(),
+        };
+        interrupt.set_saved(false);
+        let end = trainer.fit(objective, validation, fit, &mut session);
+        drop(session);
+        let end =
+            end.map_err(|error: TrainError<RunError>| error.observer().unwrap_or_else(RunError::Train))?;
+        folder.save(&trainer.checkpoint())?;
+        interrupt.set_saved(true);
+        if end == End::Stopped {
+            eprintln!("stopped in epoch {} and saved; go on with --resume", trainer.epochs() + 1);
+        }
+        Ok(end)
+    }
+
+    /// Prints where the files of the run are, unless it is a dry run, which keeps none. Then prints the
+    /// [result line](result_line) with the seconds at its end.
+    pub fn finish<N: Display, V: Display>(&self, results: &[(N, V)]) {
+        if !self.args.dry_run {
+            println!("the files of this run are in {}", self.args.out.display());
+        }
+        let results = results.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        let seconds = ("seconds".to_owned(), self.seconds().to_string());
+        result_line(&results.chain([seconds]).collect::<Vec<_>>());
+    }
+}
+
+/// Short epochs do not wait for the disk every time.
+const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(1);
+
+/// What watches training within a folder.
+struct Session<'a> {
+    folder: &'a RunFolder,
+    interrupt: &'a Interrupt,
+    metrics: Metrics,
+    progress: Progress,
+    saved: Instant,
+}
+
+impl<F: Real + Element> Observer<F> for Session<'_> {
+    type Error = RunError;
+
+    fn step(&mut self, loss: f64) -> ControlFlow<()> {
+        self.progress.step(loss);
+        if self.interrupt.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn epoch(&mut self, trainer: &Trainer<F>) -> Result<(), RunError> {
+        let epoch = trainer.history().last().expect("an epoch was done");
+        let mut row: Vec<f64> = Vec::new();
+        let mut text = Vec::new();
+        for (set, loss) in [("train", Some(&epoch.train)), ("validation", epoch.validation.as_ref())] {
+            let Some(loss) = loss else { continue };
+            row.push(loss.total);
+            row.extend(loss.parts().map(|(_, part)| part));
+            text.push(format!("{set} {:.3}", loss.total));
+        }
+        row.push(epoch.seconds);
+        // The row before its checkpoint: a run that ends between the two does not lose it.
+        self.metrics.row(trainer.epochs(), &row)?;
+        if self.saved.elapsed() >= BETWEEN_CHECKPOINTS {
+            self.folder.save(&trainer.checkpoint())?;
+            self.saved = Instant::now();
+        }
+        self.progress.epoch(trainer.epochs(), &text.join("  "));
+        Ok(())
+    }
+}

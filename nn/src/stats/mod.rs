@@ -1,0 +1,21 @@
+//! Statistics that no model owns.
+//!
+//! | | |
+//! | --- | --- |
+//! | [`Estimate`] | a mean with its standard error |
+//! | [`area_under_roc`] | how well a score tells anomalies from usual data |
+//! | [`k_means`], [`adjusted_rand_index`] | clusters, and how far two partitions agree |
+//! | [`squared_distances`], [`nearest_rows`] | how far rows are from other rows |
+//! | [`symmetric_eigen`], [`leading_eigen`], [`orthonormal_rows`] | eigenvectors and bases; vectors are rows |
+
+mod clusters;
+mod distance;
+mod eigen;
+mod estimate;
+mod roc;
+
+pub use clusters::{adjusted_rand_index, k_means};
+pub use distance::{Neighbour, nearest_rows, squared_distances};
+pub use eigen::{Eigen, StatsError, leading_eigen, orthonormal_rows, symmetric_eigen};
+pub use estimate::Estimate;
+pub use roc::area_under_roc;

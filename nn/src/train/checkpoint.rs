@@ -1,0 +1,354 @@
+//! Checkpoints: named tensors with metadata, in one safetensors file.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use flate2::Crc;
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value, json};
+
+use crate::model::Layout;
+
+const CHECKSUM: &str = "checksum";
+const METADATA: &str = "__metadata__";
+
+/// The numbers of a tensor, in the type in which they were computed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Numbers {
+    /// Single precision.
+    F32(Vec<f32>),
+    /// Double precision.
+    F64(Vec<f64>),
+}
+
+impl Numbers {
+    fn len(&self) -> usize {
+        match self {
+            Numbers::F32(values) => values.len(),
+            Numbers::F64(values) => values.len(),
+        }
+    }
+
+    fn dtype(&self) -> Dtype {
+        match self {
+            Numbers::F32(_) => Dtype::F32,
+            Numbers::F64(_) => Dtype::F64,
+        }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Numbers::F32(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Numbers::F64(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        }
+    }
+
+    fn from_bytes(dtype: Dtype, bytes: &[u8]) -> Option<Self> {
+        match dtype {
+            Dtype::F32 => {
+                Some(Numbers::F32(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()))
+            }
+            Dtype::F64 => {
+                Some(Numbers::F64(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A number that a checkpoint can hold: `f32` or `f64`.
+pub trait Element: Copy {
+    /// The name of the type in errors: "F32" or "F64".
+    const NAME: &'static str;
+    /// The values as numbers of a tensor.
+    fn wrap(values: Vec<Self>) -> Numbers;
+    /// The numbers of a tensor as values, if they are of this type.
+    fn unwrap(data: &Numbers) -> Option<&[Self]>;
+}
+
+macro_rules! element {
+    ($($float:ident $variant:ident),*) => {$(
+        impl Element for $float {
+            const NAME: &'static str = stringify!($variant);
+            fn wrap(values: Vec<Self>) -> Numbers {
+                Numbers::$variant(values)
+            }
+            fn unwrap(data: &Numbers) -> Option<&[Self]> {
+                if let Numbers::$variant(values) = data { Some(values) } else { None }
+            }
+        }
+    )*};
+}
+element!(f32 F32, f64 F64);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Tensor {
+    shape: Vec<usize>,
+    data: Numbers,
+}
+
+/// Named tensors and metadata, in one safetensors file that other tools can read.
+///
+/// The checkpoint of a model is its θ with the names of the slots, and whatever else a run needs to go on: the vectors of
+/// the optimiser, which have the same slots, and counters as metadata.
+///
+/// ```
+/// use nn::model::{Init, Layout};
+/// use nn::train::Checkpoint;
+/// # let folder = std::env::temp_dir().join(format!("nn-checkpoint-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("checkpoint.safetensors");
+/// let mut layout = Layout::new();
+/// layout.slot("w", [2, 3], Init::Glorot);
+/// layout.slot("b", [3], Init::Constant(0.0));
+/// let theta: Vec<f32> = (0..9).map(|i| i as f32).collect();
+///
+/// let mut checkpoint = Checkpoint::new();
+/// checkpoint.insert_vector("theta", &layout, &theta);
+/// checkpoint.set("epoch", 7);
+/// checkpoint.save(&path)?;
+///
+/// let checkpoint = Checkpoint::load(&path)?;
+/// assert_eq!(checkpoint.vector::<f32>("theta", &layout)?, theta);
+/// assert_eq!(checkpoint.value::<usize>("epoch")?, 7);
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The same contents give the same bytes, so that two runs can be compared by their files. A checksum among the metadata
+/// covers names, shapes and numbers: a flipped bit is an error, never another model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Checkpoint {
+    /// The file that it was loaded from, for errors.
+    path: PathBuf,
+    tensors: BTreeMap<String, Tensor>,
+    metadata: BTreeMap<String, String>,
+}
+
+/// Why a checkpoint could not be written, read or used.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file cannot be opened or read.
+    #[error("cannot read the checkpoint {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error("cannot write the checkpoint {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file is truncated, altered, or not a checkpoint of this crate.
+    #[error("the checkpoint {} is damaged, or was not written by this crate: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file is sound, but of another model or run: a tensor or an entry is missing, left over or of another kind.
+    #[error("the checkpoint {} does not fit: {reason}", path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// What was expected, and what was found.
+        reason: String,
+    },
+}
+
+impl Checkpoint {
+    /// An empty checkpoint.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a tensor. It replaces one of the same name.
+    ///
+    /// # Panics
+    /// If the shape and the number of values disagree.
+    #[track_caller]
+    pub fn insert<F: Element>(&mut self, name: &str, shape: &[usize], values: Vec<F>) {
+        let (shape, data) = (shape.to_vec(), F::wrap(values));
+        let size: usize = shape.iter().product();
+        assert_eq!(
+            size,
+            data.len(),
+            "Checkpoint: {name} {shape:?}: expected {size} numbers, found {}",
+            data.len()
+        );
+        assert_ne!(name, METADATA, "Checkpoint: the name {METADATA} belongs to the format safetensors");
+        self.tensors.insert(name.to_owned(), Tensor { shape, data });
+    }
+
+    /// Adds a vector of the layout slot by slot, as tensors `prefix.slot`.
+    ///
+    /// # Panics
+    /// If the vector is not as long as the layout.
+    #[track_caller]
+    pub fn insert_vector<F: Element>(&mut self, prefix: &str, layout: &Layout, values: &[F]) {
+        let (size, len) = (layout.size(), values.len());
+        assert!(size == len, "Checkpoint: {prefix}: expected {size} numbers, found {len}");
+        for slot in layout.slots() {
+            let name = format!("{prefix}.{}", slot.name());
+            self.insert(&name, slot.shape().dims(), values[slot.range()].to_vec());
+        }
+    }
+
+    /// Adds an entry of metadata. What is `Display` and `FromStr` comes back by [`value`](Self::value).
+    pub fn set(&mut self, key: &str, value: impl Display) {
+        self.metadata.insert(key.to_owned(), value.to_string());
+    }
+
+    /// The names of the tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// The values of the tensor `name`, which must have this shape, and numbers of the type `F`.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Mismatch`] if there is no such tensor, or it has another shape or type.
+    pub fn tensor<F: Element>(&self, name: &str, shape: &[usize]) -> Result<&[F], CheckpointError> {
+        let Some(tensor) = self.tensors.get(name) else {
+            let names: Vec<_> = self.names().collect();
+            return Err(self.mismatch(format!("expected a tensor {name}, found [{}]", names.join(", "))));
+        };
+        if tensor.shape != shape {
+            return Err(
+                self.mismatch(format!("tensor {name}: expected shape {shape:?}, found {:?}", tensor.shape))
+            );
+        }
+        let (found, expected) = (tensor.data.dtype(), F::NAME);
+        F::unwrap(&tensor.data)
+            .ok_or_else(|| self.mismatch(format!("tensor {name}: expected {expected}, found {found}")))
+    }
+
+    /// A vector of the layout, as [`insert_vector`](Self::insert_vector) added it.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Mismatch`] if a slot is missing, has another shape or type, or if there are further slots with
+    /// the same `prefix`.
+    pub fn vector<F: Element>(&self, prefix: &str, layout: &Layout) -> Result<Vec<F>, CheckpointError> {
+        let mut values = Vec::new();
+        let mut left: Vec<_> = self
+            .names()
+            .filter(|name| name.strip_prefix(prefix).is_some_and(|n| n.starts_with('.')))
+            .collect();
+        for slot in layout.slots() {
+            let name = format!("{prefix}.{}", slot.name());
+            values.extend_from_slice(self.tensor(&name, slot.shape().dims())?);
+            left.retain(|other| **other != name);
+        }
+        match left[..] {
+            [] => Ok(values),
+            _ => Err(self.mismatch(format!("expected no other tensors, found [{}]", left.join(", ")))),
+        }
+    }
+
+    /// The entry `key` of the metadata.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Mismatch`] if there is no such entry, or it does not parse as `T`.
+    pub fn value<T: FromStr>(&self, key: &str) -> Result<T, CheckpointError> {
+        let text = self
+            .metadata
+            .get(key)
+            .ok_or_else(|| self.mismatch(format!("expected an entry {key:?}, found none")))?;
+        text.parse().map_err(|_| self.mismatch(format!("the entry {key:?} makes no sense: {text:?}")))
+    }
+
+    /// Writes the file under another name, then renames it: at no time is there half a checkpoint under this name.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Write`] if the folder is missing, read-only or full.
+    pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+        write_aside(path, &self.to_bytes())
+            .map_err(|source| CheckpointError::Write { path: path.into(), source })
+    }
+
+    /// Reads a file that [`save`](Self::save) has written.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Read`] if the file cannot be read, or [`CheckpointError::Damaged`] if anything in it was altered.
+    pub fn load(path: &Path) -> Result<Self, CheckpointError> {
+        let bytes = fs::read(path).map_err(|source| CheckpointError::Read { path: path.into(), source })?;
+        let damaged = |reason| CheckpointError::Damaged { path: path.into(), reason };
+        Ok(Self { path: path.into(), ..Self::from_bytes(&bytes).map_err(damaged)? })
+    }
+
+    /// The format safetensors: the length of the header, the header in JSON, then the numbers. The crate `safetensors`
+    /// would write the metadata in the order of a hash map, which differs from run to run.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut metadata = self.metadata.clone();
+        metadata.insert(CHECKSUM.to_owned(), self.checksum());
+        let mut header = Map::from_iter([(METADATA.to_owned(), json!(metadata))]);
+        let mut numbers = Vec::new();
+        for dtype in [Dtype::F64, Dtype::F32] {
+            // The wider type first, so that each number lies at a multiple of its size.
+            for (name, Tensor { shape, data }) in self.tensors.iter().filter(|(_, t)| t.data.dtype() == dtype)
+            {
+                let start = numbers.len();
+                numbers.extend(data.to_bytes());
+                let offsets = [start, numbers.len()];
+                header.insert(name.clone(), json!({"dtype": dtype, "shape": shape, "data_offsets": offsets}));
+            }
+        }
+        let mut header = Value::Object(header).to_string().into_bytes();
+        header.resize(header.len().next_multiple_of(8), b' ');
+        [&(header.len() as u64).to_le_bytes()[..], &header, &numbers].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+        let metadata = header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
+        let mut checkpoint = Self { metadata: metadata.collect(), ..Self::default() };
+        for (name, view) in file.iter() {
+            let data = Numbers::from_bytes(view.dtype(), view.data())
+                .ok_or_else(|| format!("tensor {name}: expected F32 or F64, found {}", view.dtype()))?;
+            checkpoint.tensors.insert(name.to_owned(), Tensor { shape: view.shape().to_vec(), data });
+        }
+        let claimed = checkpoint.metadata.remove(CHECKSUM).ok_or("it has no checksum")?;
+        let found = checkpoint.checksum();
+        if claimed == found {
+            Ok(checkpoint)
+        } else {
+            Err(format!("expected the checksum {claimed}, found {found}"))
+        }
+    }
+
+    /// CRC-32 of the whole contents, in the order of the names.
+    fn checksum(&self) -> String {
+        let mut crc = Crc::new();
+        crc.update(format!("{:?}", self.metadata).as_bytes());
+        for (name, Tensor { shape, data }) in &self.tensors {
+            crc.update(format!("{name:?} {} {shape:?}", data.dtype()).as_bytes());
+            crc.update(&data.to_bytes());
+        }
+        format!("{:08x}", crc.sum())
+    }
+
+    pub(super) fn mismatch(&self, reason: String) -> CheckpointError {
+        CheckpointError::Mismatch { path: self.path.clone(), reason }
+    }
+}
+
+/// Writes a file beside `path`, waits for the disk, then renames it: a reader of `path` sees the old file or the new one.
+pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_string_lossy();
+    let aside = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let written = File::create(&aside).and_then(|mut file| file.write_all(bytes).and(file.sync_all()));
+    written.and_then(|()| fs::rename(&aside, path)).inspect_err(|_| {
+        let _ = fs::remove_file(&aside); // the first error is the one to report
+    })
+}

@@ -1,0 +1,13 @@
+//! The tests of this crate, in one program.
+
+mod checkpoint;
+mod conv;
+mod data;
+mod density;
+mod layers;
+mod multivariate_normal;
+mod optimizer;
+mod picture;
+mod run;
+mod stats;
+mod train;

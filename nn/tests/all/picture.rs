@@ -1,0 +1,331 @@
+//! What pictures promise: size, contents that can be decoded, and no panic whatever the numbers.
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::Path;
+
+use nn::picture::{Figure, ImageGrid, Panels, PictureError};
+use proptest::prelude::*;
+use tempfile::tempdir;
+
+/// A decoded picture: width, height, pixels as (red, green, blue).
+struct Decoded {
+    width: usize,
+    height: usize,
+    pixels: Vec<[u8; 3]>,
+}
+
+fn decode(path: &Path) -> Decoded {
+    let mut reader = png::Decoder::new(BufReader::new(File::open(path).unwrap())).read_info().unwrap();
+    let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut bytes).unwrap();
+    let pixels = match info.color_type {
+        png::ColorType::Grayscale => bytes.iter().map(|v| [*v; 3]).collect(),
+        png::ColorType::Rgb => bytes.as_chunks().0.to_vec(),
+        other => panic!("{other:?}"),
+    };
+    Decoded { width: info.width as usize, height: info.height as usize, pixels }
+}
+
+impl Decoded {
+    /// How many pixels have a colour: not white, not grey.
+    fn coloured(&self) -> usize {
+        self.pixels.iter().filter(|[r, g, b]| r.abs_diff(*g).max(g.abs_diff(*b)) > 30).count()
+    }
+
+    fn dark(&self) -> usize {
+        self.pixels.iter().filter(|pixel| pixel.iter().all(|v| *v < 100)).count()
+    }
+}
+
+fn draw(save: impl FnOnce(&Path) -> Result<(), PictureError>) -> Decoded {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("picture.png");
+    save(&path).unwrap();
+    assert!(fs::metadata(&path).unwrap().len() < 300_000);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    decode(&path)
+}
+
+fn wave(n: usize, shift: f64) -> impl Iterator<Item = (f64, f64)> {
+    (0..n).map(move |i| (i as f64, (0.1 * i as f64 + shift).sin()))
+}
+
+/// Points as a spiral of ten classes.
+fn spiral(n: usize, classes: usize) -> impl Iterator<Item = ((f64, f64), usize)> {
+    (0..n).map(move |i| {
+        let (sin, cos) = (2.4 * i as f64).sin_cos();
+        ((i as f64 * cos, i as f64 * sin), i % classes)
+    })
+}
+
+#[test]
+fn an_image_grid_shows_each_value_as_a_square_of_its_grey() {
+    let image: Vec<f32> = [0.0, 0.25, 0.5, 1.0, -3.0, 7.0].into();
+    let picture = draw(|path| ImageGrid::new("six", 2, 3).zoom(10).row("", &image).save(path));
+    let shades = [0, 64, 128, 255, 0, 255];
+    let corner = picture.pixels.iter().position(|pixel| *pixel == [64; 3]).unwrap();
+    let (top, left) = (corner / picture.width, corner % picture.width - 10);
+    for (i, shade) in shades.into_iter().enumerate() {
+        for (dy, dx) in [(0, 0), (0, 9), (9, 0), (9, 9), (5, 5)] {
+            let at = (top + i / 3 * 10 + dy) * picture.width + left + i % 3 * 10 + dx;
+            assert_eq!(picture.pixels[at], [shade; 3], "value {i} at {dy}, {dx}");
+        }
+    }
+}
+
+#[test]
+fn an_image_grid_grows_with_its_images() {
+    let images = vec![0.5; 30 * 64];
+    let size = |picture: Decoded| (picture.width, picture.height);
+    let (wide, low) = size(draw(|path| ImageGrid::new("", 8, 8).zoom(4).rows(&images, 10).save(path)));
+    let (narrow, high) = size(draw(|path| ImageGrid::new("", 8, 8).zoom(4).rows(&images, 5).save(path)));
+    assert_eq!((wide - narrow, high - low), (5 * (32 + 4), 3 * (32 + 4)));
+}
+
+#[test]
+fn labels_of_an_image_grid_take_their_own_room() {
+    let grid = || ImageGrid::new("Both", 4, 4).zoom(8).row("data", &[1.0; 32]);
+    let plain = draw(|path| ImageGrid::new("Both", 4, 4).zoom(8).row("", &[1.0; 32]).save(path));
+    let labelled = draw(|path| grid().columns(["a", "b"]).save(path));
+    assert!(labelled.height > plain.height);
+    assert!(labelled.dark() > plain.dark() + 50);
+    assert_eq!(labelled.coloured(), 0);
+}
+
+#[test]
+fn a_nan_in_an_image_is_red() {
+    let picture = draw(|path| ImageGrid::new("NaN", 1, 2).zoom(10).row("", &[0.5, f32::NAN]).save(path));
+    assert_eq!(picture.coloured(), 100);
+}
+
+#[test]
+#[should_panic(expected = "ImageGrid: expected whole images of [2, 3], found 7 values")]
+fn half_an_image_panics() {
+    let _ = ImageGrid::new("", 2, 3).row("", &[0.0; 7]);
+}
+
+#[test]
+fn lines_are_drawn_in_colours_with_a_legend() {
+    let one = draw(|path| Figure::new("One").axes("x", "y").line("sine", wave(100, 0.0)).save(path));
+    assert_eq!((one.width, one.height), (960, 640));
+    assert!(one.coloured() > 1000, "{}", one.coloured());
+    let figure =
+        Figure::new("Two").axes("x", "y").line("sine", wave(100, 0.0)).line("cosine", wave(100, 1.57));
+    let two = draw(|path| figure.save(path));
+    assert!(two.coloured() > one.coloured(), "{}", two.coloured());
+}
+
+#[test]
+fn points_of_classes_are_drawn_as_shapes_or_as_their_names() {
+    let shapes = draw(|path| {
+        Figure::new("Wines")
+            .legend("cultivar")
+            .classes(["Barolo", "Grignolino", "Barbera"], spiral(90, 3))
+            .save(path)
+    });
+    let digits = draw(|path| {
+        Figure::new("Digits").classes((0..10).map(|d| d.to_string()), spiral(600, 10)).save(path)
+    });
+    assert!(shapes.coloured() > 3000, "{}", shapes.coloured());
+    assert!(digits.coloured() > 3000, "{}", digits.coloured());
+}
+
+#[test]
+fn a_legend_of_many_classes_ends_within_the_picture() {
+    let picture = |classes: usize| {
+        let names = (0..classes).map(|class| format!("class {class}"));
+        draw(|path| Figure::new("Many").classes(names, spiral(3 * classes, classes)).save(path))
+    };
+    // The lowest row of the right margin with something in it.
+    let lowest = |classes: usize| {
+        let Decoded { width, height, pixels } = picture(classes);
+        let row = |y: &usize| (width - 60..width).any(|x| pixels[y * width + x] != [255; 3]);
+        ((0..height).rev().find(row).unwrap(), height)
+    };
+    let [(few, _), (full, _), (many, height)] = [10, 22, 1000].map(lowest);
+    assert!(few < full && full <= many && many < height - 10, "{few}, {full}, {many} of {height}");
+}
+
+#[test]
+fn a_test_set_of_ten_thousand_digits_stays_a_small_file() {
+    draw(|path| Figure::new("MNIST").classes((0..10).map(|d| d.to_string()), spiral(10_000, 10)).save(path));
+}
+
+impl Decoded {
+    /// How many pixels are about of this colour.
+    fn like(&self, colour: [u8; 3]) -> usize {
+        self.pixels.iter().filter(|pixel| (0..3).all(|i| pixel[i].abs_diff(colour[i]) < 4)).count()
+    }
+}
+
+/// 0.3 of navy on white.
+const TINT: [u8; 3] = [183, 183, 213];
+
+#[test]
+fn a_band_fills_what_lies_between_its_lines() {
+    // So that all axes and their grids are the same.
+    let dot = || [(0.0, 0.97), (5.0, f64::NAN), (0.0, 1.0)];
+    let band = |low, high| (0..=10).map(move |i| (f64::from(i), low, high));
+    let picture = draw(|path| Figure::new("band").band("a", band(0.0, 1.0)).line("a", dot()).save(path));
+    let half = draw(|path| Figure::new("half").band("a", band(0.0, 0.5)).line("a", dot()).save(path));
+    let (whole, half) = (picture.like(TINT), half.like(TINT));
+    assert!(whole > 300_000, "{whole}");
+    assert!((half as f64 / whole as f64 - 0.5).abs() < 0.02, "{half} of {whole}");
+    // The grid shines through.
+    let gap = draw(|path| {
+        let points = band(0.0, 1.0).map(|(x, low, high)| (x, low, if x == 5.0 { f64::NAN } else { high }));
+        Figure::new("gap").band("a", points).line("a", dot()).save(path)
+    });
+    let share = gap.like(TINT) as f64 / whole as f64;
+    assert!((share - 0.8).abs() < 0.02, "{share}");
+}
+
+#[test]
+fn bars_are_as_wide_and_as_high_as_they_should_be() {
+    let area = |width, heights: [f64; 4]| {
+        let points = heights.into_iter().enumerate().map(|(i, y)| (i as f64, y));
+        draw(|path| Figure::new("bars").bars("a", width, points).save(path)).like(TINT) as f64
+    };
+    let [whole, half] = [1.0, 0.5].map(|width| area(width, [1.0; 4]));
+    // The narrower bars have a narrower axis: 4 of 4 against 2 of 3.5.
+    assert!((half / whole - 2.0 / 3.5).abs() < 0.02, "{half} of {whole}");
+    let steps = area(1.0, [1.0, 0.5, 0.0, 0.5]);
+    assert!((steps / whole - 0.5).abs() < 0.02, "{steps} of {whole}");
+}
+
+#[test]
+fn what_has_one_name_has_one_colour_and_one_entry() {
+    let picture = draw(|path| {
+        let figure = (0..20).fold(Figure::new("draws"), |f, i| f.line("draw", wave(50, 0.1 * f64::from(i))));
+        figure.save(path)
+    });
+    let navy = picture.like([16, 16, 115]);
+    assert!(navy > 5_000, "{navy}");
+    assert!(picture.coloured() < 3 * navy, "a second colour, {} of {navy}", picture.coloured());
+}
+
+#[test]
+fn a_heat_map_shows_each_value_as_a_rectangle_of_its_colour_and_a_bar_that_explains_it() {
+    let map = |values: [f64; 4]| {
+        draw(|path| Figure::new("heat").heat_map("density", (0.0..1.0, 0.0..1.0), 2, values).save(path))
+    };
+    let picture = map([0.0, 1.0, f64::NAN, 1.0]);
+    let (lowest, highest) = (picture.like([255, 250, 235]), picture.like([128, 34, 62]));
+    assert!((lowest as f64 / highest as f64 - 0.5).abs() < 0.02, "{lowest}, {highest}");
+    // The first row is the lowest: the cell that is light there is NaN, and white, above.
+    let light = |(i, pixel): (usize, &[u8; 3])| (*pixel == [255, 250, 235]).then_some(i / picture.width);
+    let top = picture.pixels.iter().enumerate().find_map(light).unwrap();
+    assert!(top > picture.height / 2 - 40, "{top}");
+    map([2.0; 4]);
+    map([0.0; 4]);
+    map([1e308; 4]);
+    map([f64::NAN; 4]);
+    map([f64::INFINITY, -1e308, 1e308, 0.0]);
+}
+
+#[test]
+fn what_lies_outside_a_heat_map_is_left_out() {
+    let figure = || Figure::new("").heat_map("", (0.0..1.0, 0.0..1.0), 1, [0.0]);
+    let inside = draw(|path| figure().line("a", [(0.1, 0.5), (0.9, 0.5)]).save(path));
+    let outside = draw(|path| figure().line("a", [(0.1, 1.5), (0.9, 1.5)]).save(path));
+    assert!(inside.like([16, 16, 115]) > 500);
+    assert_eq!(outside.like([16, 16, 115]), 0);
+}
+
+#[test]
+#[should_panic(expected = "Figure: expected whole rows of 2 cells, found 5 values")]
+fn half_a_row_of_heat_panics() {
+    let _ = Figure::new("").heat_map("", (0.0..1.0, 0.0..1.0), 2, [0.0; 5]);
+}
+
+#[test]
+#[should_panic(expected = "Figure: expected one heat map, found a second")]
+fn a_second_heat_map_panics() {
+    let range = || (0.0..1.0, 0.0..1.0);
+    let _ = Figure::new("").heat_map("", range(), 1, [0.0]).heat_map("", range(), 1, [0.0]);
+}
+
+#[test]
+fn panels_are_figures_side_by_side() {
+    let figure = |shift| Figure::new("panel").axes("x", "y").line("sine", wave(50, shift));
+    let size = |picture: &Decoded| (picture.width, picture.height);
+    let one = draw(|path| Panels::new("One", 3).figure(figure(0.0)).save(path));
+    let four = (0..4).fold(Panels::new("Four", 3), |panels, i| panels.figure(figure(f64::from(i))));
+    let four = draw(|path| four.save(path));
+    assert_eq!(size(&one), (560, 48 + 440));
+    assert_eq!(size(&four), (3 * 560, 48 + 2 * 440));
+    assert!(four.coloured() > 3 * one.coloured(), "{} and {}", one.coloured(), four.coloured());
+    draw(|path| Panels::new("None", 2).save(path));
+}
+
+#[test]
+fn panels_explain_what_any_of_their_figures_shows_and_nothing_twice() {
+    let figure = |names: [&str; 2]| {
+        names.iter().fold(Figure::new("panel"), |figure, name| figure.line(name, wave(50, 0.0)))
+    };
+    // How much is written beside the frames, which are 560 pixels wide.
+    let written = |pairs: &[[&str; 2]]| {
+        let panels = pairs.iter().fold(Panels::new("", 1), |panels, names| panels.figure(figure(*names)));
+        let picture = draw(|path| panels.save(path));
+        let beside = picture.pixels.chunks_exact(picture.width).flat_map(|row| &row[560..]);
+        beside.filter(|pixel| **pixel != [255; 3]).count()
+    };
+    let (one, other) = (written(&[["wide", "narrow"]]), written(&[["left", "right"]]));
+    assert!(one > 200 && other > 200, "{one} and {other}");
+    assert_eq!(written(&[["wide", "narrow"], ["left", "right"]]), one + other);
+    assert_eq!(written(&[["wide", "narrow"], ["wide", "narrow"]]), one);
+}
+
+#[test]
+#[should_panic(expected = "Panels: expected at least one figure in a row")]
+fn panels_without_columns_panic() {
+    Panels::new("", 0);
+}
+
+#[test]
+#[should_panic(expected = "Figure: expected a class of")]
+fn a_class_without_a_name_panics() {
+    let _ = Figure::new("").classes(["one", "two"], spiral(3, 3));
+}
+
+#[test]
+fn what_cannot_be_shown_leaves_gaps() {
+    let strange = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 0.0, 1.0, 1e308, -1e308, 5e-324];
+    let points = || strange.into_iter().flat_map(|x| strange.map(|y| (x, y)));
+    draw(|path| Figure::new("linear").line("strange", points()).save(path));
+    draw(|path| Figure::new("log").log_x().log_y().line("strange", points()).save(path));
+    draw(|path| Figure::new("nothing").log_y().line("none", [(0.0, -1.0)]).save(path));
+    draw(|path| Figure::new("empty").save(path));
+    let alone = draw(|path| Figure::new("one point").line("alone", [(1e9, 1e-9)]).save(path));
+    assert!(alone.coloured() > 10);
+}
+
+#[test]
+fn a_picture_that_cannot_be_written_is_named() {
+    let error = Figure::new("").save("no/such/picture.png".as_ref()).unwrap_err();
+    assert!(error.to_string().starts_with("cannot write the picture no/such/picture.png: "), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn any_numbers_can_be_drawn(
+        points in prop::collection::vec((any::<f64>(), any::<f64>()), 0..20),
+        log in any::<(bool, bool)>(),
+        scale in -320..300,
+    ) {
+        let tiny = points.iter().map(|(x, y)| (x.fract() * 10_f64.powi(scale), 1.0 + y.fract() * 1e-12));
+        for points in [points.clone(), tiny.collect()] {
+            let figure = Figure::new("any")
+                .band("a", points.iter().map(|&(x, y)| (x, y, x)))
+                .bars("c", 0.5, points.clone())
+                .line("a", points.clone())
+                .classes(["b"], points.into_iter().map(|p| (p, 0)));
+            let figure = if log.0 { figure.log_x() } else { figure };
+            let figure = if log.1 { figure.log_y() } else { figure };
+            draw(|path| figure.save(path));
+        }
+    }
+}

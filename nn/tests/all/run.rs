@@ -1,0 +1,331 @@
+//! What a run's folder, flags and Ctrl-C promise.
+
+use std::fs;
+use std::path::Path;
+
+use clap::Parser;
+use nn::model::Nonlinearity;
+use nn::run::{
+    Activation, Csv, Defaults, Interrupt, RunArgs, RunError, RunFolder, TextTable, one_line, parse, positive,
+    share, whole,
+};
+use nn::train::Checkpoint;
+use tempfile::tempdir;
+
+/// An example of an example.
+#[derive(Debug, Parser, serde::Serialize)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    run: RunArgs,
+    /// Size of z
+    #[arg(long, default_value_t = 2)]
+    latent: usize,
+    /// φ
+    #[arg(long, default_value = "relu")]
+    phi: Activation,
+}
+
+const DEFAULTS: Defaults = Defaults { out: "out/nn-example", epochs: 40, batch_size: 64, lr: 1e-3 };
+
+fn flags(flags: &str) -> Result<Args, clap::Error> {
+    parse(DEFAULTS, ["example"].into_iter().chain(flags.split_whitespace()))
+}
+
+fn open(folder: &Path, more: &str) -> Result<RunFolder, RunError> {
+    let args = flags(&format!("--out {} {more}", folder.display())).unwrap();
+    RunFolder::open(&args.run, &args)
+}
+
+fn metrics(folder: &RunFolder) -> String {
+    fs::read_to_string(folder.file("metrics.csv")).unwrap()
+}
+
+#[test]
+fn defaults_hold_unless_a_flag_is_given() {
+    let args = flags("").unwrap();
+    assert_eq!((args.run.epochs, args.run.batch_size, args.run.lr, args.run.seed), (40, 64, 1e-3, 0));
+    assert_eq!(args.run.out, Path::new("out/nn-example"));
+    let args = flags("--epochs 3 --batch-size 7 --lr 0.5 --seed 9 --latent 5 --resume").unwrap();
+    assert_eq!((args.run.epochs, args.run.batch_size, args.run.lr, args.run.seed), (3, 7, 0.5, 9));
+    assert_eq!((args.latent, args.run.resume), (5, Some(None)));
+}
+
+#[test]
+fn help_shows_each_flag_with_its_default() {
+    let help = flags("--help").unwrap_err().to_string();
+    for line in
+        ["[default: 40]", "[default: 64]", "[default: 0.001]", "[default: out/nn-example]", "[default: all]"]
+    {
+        assert!(help.contains(line), "{help}");
+    }
+    for flag in "data out epochs batch-size lr seed threads save resume dry-run force".split(' ') {
+        assert!(help.contains(&format!("--{flag}")), "{flag} is missing in\n{help}");
+    }
+}
+
+#[test]
+fn wrong_flags_are_refused_with_what_is_wanted() {
+    for wrong in
+        ["--batch-size 0", "--threads 0", "--lr 0", "--lr NaN", "--epochs x", "--epochs -1", "--nonsense"]
+    {
+        assert_eq!(flags(wrong).unwrap_err().exit_code(), 2, "{wrong}");
+    }
+    assert!(flags("--batch-size 0").unwrap_err().to_string().contains("expected a whole number from 1 on"));
+}
+
+#[test]
+fn a_dry_run_is_one_minibatch_once_and_leaves_nothing() {
+    let parent = tempdir().unwrap();
+    let out = parent.path().join("run");
+    let args = flags("--dry-run").unwrap();
+    assert_eq!((args.run.epochs, args.run.rows(1000), args.run.rows(5)), (1, 64, 5));
+    assert_eq!(flags("").unwrap().run.rows(1000), 1000);
+    let save = parent.path().join("saved");
+    let folder = open(&out, &format!("--dry-run --save {}", save.display())).unwrap();
+    let path = folder.path().to_owned();
+    folder.metrics(&["loss"], 0).unwrap().row(1, &[2.0]).unwrap();
+    folder.save(&Checkpoint::new()).unwrap();
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 3);
+    drop(folder);
+    assert!(!path.exists() && !out.exists() && !save.exists());
+}
+
+#[test]
+fn a_run_writes_its_flags_and_keeps_its_checkpoint_in_both_places() {
+    let parent = tempdir().unwrap();
+    let save = parent.path().join("best.safetensors");
+    let out = parent.path().join("a/b");
+    let folder = open(&out, &format!("--seed 3 --latent 4 --save {}", save.display())).unwrap();
+    let args: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(out.join("args.json")).unwrap()).unwrap();
+    assert_eq!((&args["seed"], &args["latent"], &args["lr"]), (&3.into(), &4.into(), &1e-3.into()));
+    folder.save(&Checkpoint::new()).unwrap();
+    Checkpoint::load(&save).unwrap();
+    Checkpoint::load(&out.join("checkpoint.safetensors")).unwrap();
+    assert!(folder.resumed().unwrap().is_none());
+}
+
+#[test]
+fn an_earlier_run_is_overwritten_only_by_force() {
+    let out = tempdir().unwrap();
+    let folder = open(out.path(), "").unwrap();
+    folder.metrics(&["loss"], 0).unwrap().row(1, &[2.0]).unwrap();
+    folder.save(&Checkpoint::new()).unwrap();
+    fs::write(out.path().join("notes.txt"), "mine").unwrap();
+    let error = open(out.path(), "").unwrap_err();
+    assert!(matches!(error, RunError::Taken { .. }));
+    assert!(
+        error.to_string().ends_with("go on with --resume, overwrite it with --force, or give another --out")
+    );
+    assert_eq!(metrics(&folder), "epoch,loss\n1,2\n");
+
+    let folder = open(out.path(), "--force").unwrap();
+    assert!(!out.path().join("checkpoint.safetensors").exists() && !out.path().join("metrics.csv").exists());
+    assert_eq!(fs::read_to_string(folder.file("notes.txt")).unwrap(), "mine");
+}
+
+#[test]
+fn a_run_without_a_checkpoint_refuses_its_flags_and_is_not_to_be_resumed() {
+    for flag in ["--resume", "--save=file"] {
+        let error = flags(flag).unwrap().run.without_checkpoint().unwrap_err().to_string();
+        assert!(error.starts_with(flag.split('=').next().unwrap()), "{error}");
+    }
+    flags("--force").unwrap().run.without_checkpoint().unwrap();
+    let out = tempdir().unwrap();
+    open(out.path(), "").unwrap();
+    let error = open(out.path(), "").unwrap_err().to_string();
+    assert!(error.ends_with("an earlier run: overwrite it with --force, or give another --out"), "{error}");
+}
+
+#[test]
+fn force_spares_the_checkpoint_that_it_goes_on_from() {
+    let out = tempdir().unwrap();
+    let folder = open(out.path(), "").unwrap();
+    folder.save(&Checkpoint::new()).unwrap();
+    let checkpoint = folder.file("checkpoint.safetensors");
+    let folder = open(out.path(), &format!("--force --resume {}", checkpoint.display())).unwrap();
+    assert!(folder.resumed().unwrap().is_some());
+}
+
+#[test]
+fn a_resumed_run_neither_loses_nor_doubles_rows() {
+    let out = tempdir().unwrap();
+    let folder = open(out.path(), "").unwrap();
+    let mut rows = folder.metrics(&["loss", "kl"], 0).unwrap();
+    for epoch in 1..=12 {
+        rows.row(epoch, &[0.5, f64::NAN]).unwrap();
+    }
+    folder.save(&Checkpoint::new()).unwrap();
+    // The run was ended after the eleventh checkpoint, while a row was written.
+    let whole = metrics(&folder);
+    for cut in ["", "1", "12", "12,0", "12,0.5,N"] {
+        fs::write(folder.file("metrics.csv"), whole.replace("12,0.5,NaN\n", cut)).unwrap();
+        let folder = open(out.path(), "--resume --epochs 50").unwrap();
+        folder.metrics(&["loss", "kl"], 11).unwrap().row(12, &[0.5, f64::NAN]).unwrap();
+        assert_eq!(metrics(&folder), whole, "after {cut:?}");
+    }
+    folder.metrics(&["loss", "kl"], 3).unwrap();
+    assert_eq!(metrics(&folder), "epoch,loss,kl\n1,0.5,NaN\n2,0.5,NaN\n3,0.5,NaN\n");
+    let error = folder.metrics(&["elbo"], 3).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains(r#"expected the columns ["epoch", "elbo"], found ["epoch", "loss", "kl"]"#),
+        "{error}"
+    );
+}
+
+#[test]
+fn resuming_wants_a_checkpoint_and_the_same_flags() {
+    let out = tempdir().unwrap();
+    let error = open(out.path(), "--resume").unwrap_err();
+    assert!(matches!(error, RunError::NothingToResume { .. }), "{error}");
+    let folder = open(out.path(), "--lr 0.25").unwrap();
+    folder.save(&Checkpoint::new()).unwrap();
+    let error = open(out.path(), "--resume --latent 9").unwrap_err().to_string();
+    assert!(error.contains("(latent was 2, is 9, lr was 0.25, is 0.001)"), "{error}");
+    fs::write(folder.file("args.json"), "{").unwrap();
+    assert!(matches!(open(out.path(), "--resume --lr 0.25"), Err(RunError::Damaged { .. })));
+}
+
+#[test]
+fn parts_of_a_run_have_files_of_their_own_and_begin_or_go_on_by_themselves() {
+    let (out, elsewhere) = (tempdir().unwrap(), tempdir().unwrap());
+    let save = elsewhere.path().join("theta.safetensors");
+    let folder = open(out.path(), &format!("--save {}", save.display())).unwrap();
+    let joint = folder.part("joint").unwrap();
+    joint.metrics(&["loss"], 0).unwrap().row(1, &[0.5]).unwrap();
+    let mut checkpoint = Checkpoint::new();
+    checkpoint.set("part", "joint");
+    joint.save(&checkpoint).unwrap();
+    for file in [
+        out.path().join("checkpoint-joint.safetensors"),
+        out.path().join("metrics-joint.csv"),
+        elsewhere.path().join("theta-joint.safetensors"),
+    ] {
+        assert!(file.is_file(), "{}", file.display());
+    }
+    assert!(matches!(open(out.path(), ""), Err(RunError::Taken { resumable: true, .. })));
+
+    let resumed = open(out.path(), "--resume").unwrap();
+    assert_eq!(resumed.part("joint").unwrap().resumed().unwrap(), Some(checkpoint_of(&joint)));
+    assert!(resumed.part("alone").unwrap().resumed().unwrap().is_none());
+    assert!(matches!(resumed.resumed(), Err(RunError::NothingToResume { .. })));
+    let from = open(
+        out.path(),
+        &format!("--force --resume {}", save.with_file_name("theta-joint.safetensors").display()),
+    );
+    assert!(matches!(from.unwrap().part("joint"), Err(RunError::SeveralModels { .. })));
+    // The files of parts are overwritten with the run.
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1);
+}
+
+fn checkpoint_of(folder: &RunFolder) -> Checkpoint {
+    Checkpoint::load(&folder.file("checkpoint-joint.safetensors")).unwrap()
+}
+
+#[test]
+fn a_csv_file_quotes_what_would_be_cut() {
+    let out = tempdir().unwrap();
+    let path = out.path().join("table.csv");
+    let mut csv = Csv::new(["name", "a, b"]);
+    csv.row([String::from("say \"yes\""), 0.5.to_string()]);
+    csv.save(&path).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "name,\"a, b\"\n\"say \"\"yes\"\"\",0.5\n");
+    let error = Csv::new(["a"]).save(&out.path().join("missing/table.csv")).unwrap_err();
+    assert!(error.to_string().starts_with("cannot write "), "{error}");
+}
+
+#[test]
+#[should_panic(expected = "row: expected 2 cells, found 1")]
+fn a_row_has_a_cell_for_each_column() {
+    Csv::new(["a", "b"]).row([1]);
+}
+
+#[test]
+fn columns_of_a_table_are_aligned_by_characters() {
+    let mut table = TextTable::new();
+    table.row(["σ²", "0.25"]);
+    table.row(["a longer name", "−1"]);
+    table.row(["no cells"]);
+    assert_eq!(table.to_string(), "  σ²             0.25\n  a longer name    −1\n  no cells\n");
+    assert_eq!(TextTable::new().to_string(), "");
+}
+
+#[test]
+fn flags_are_parsed_into_numbers_activations_and_a_fit() {
+    assert_eq!((whole("3"), positive("0.5"), share("0.5")), (Ok(3), Ok(0.5), Ok(0.5)));
+    for wrong in ["0", "1", "-0.5", "NaN", "x"] {
+        assert_eq!(share(wrong), Err("expected a number between 0 and 1".to_owned()), "{wrong}");
+    }
+    let args = flags("--phi leaky-relu --epochs 7 --batch-size 9 --lr 0.25").unwrap();
+    assert_eq!(Nonlinearity::from(args.phi), Nonlinearity::LeakyRelu(0.01));
+    assert_eq!(serde_json::to_value(&args).unwrap()["phi"], "leaky-relu");
+    assert!(flags("--phi step").unwrap_err().to_string().contains("leaky-relu"));
+    let fit = args.run.fit();
+    assert_eq!((fit.epochs, fit.batch_size, fit.rate, fit.rows), (7, 9, 0.25, None));
+    let fit = flags("--dry-run").unwrap().run.fit();
+    assert_eq!((fit.epochs, fit.batch_size, fit.rows), (1, 64, Some(64)));
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let parent = tempdir().unwrap();
+    let file = parent.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = open(&file.join("run"), "").unwrap_err();
+    assert!(
+        error.to_string().starts_with(&format!("cannot create the folder {}", file.join("run").display())),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_pool_has_as_many_threads_as_asked_for() {
+    let args = flags("--threads 3").unwrap();
+    assert_eq!(args.run.in_pool(rayon::current_num_threads).unwrap(), 3);
+}
+
+#[test]
+fn an_error_and_its_causes_are_one_line() {
+    let error = anyhow::anyhow!("disk\nfull").context("cannot write x: disk\nfull").context("epoch 3");
+    assert_eq!(one_line(&*Box::<dyn std::error::Error>::from(error)), "epoch 3: cannot write x: disk full");
+}
+
+/// Runs itself as another process, which waits for the signals.
+#[cfg(unix)]
+#[test]
+fn a_first_ctrl_c_asks_and_a_second_ends_at_once() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    const CHILD: &str = "NN_TEST_INTERRUPTED";
+    if std::env::var_os(CHILD).is_some() {
+        let interrupt = Interrupt::install().unwrap();
+        let again = Interrupt::install().unwrap();
+        eprintln!("ready");
+        while !(interrupt.requested() && again.requested()) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_secs(60));
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "run::a_first_ctrl_c_asks_and_a_second_ends_at_once", "--nocapture"])
+        .env(CHILD, "1")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = child.id().to_string();
+    let signal = || assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line == "ready"));
+    signal();
+    assert!(lines.any(|line| line.starts_with("stopping")));
+    signal();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!Interrupt::default().requested());
+}

@@ -1,0 +1,143 @@
+//! Statistics against their definitions.
+
+use std::collections::HashSet;
+
+use nn::data::Matrix;
+use nn::stats::{
+    Eigen, StatsError, adjusted_rand_index, area_under_roc, k_means, leading_eigen, orthonormal_rows,
+    symmetric_eigen,
+};
+use nn::train::Noise;
+
+/// Three round clouds of different sizes.
+fn clouds() -> (Matrix<f64>, Vec<usize>) {
+    let labels: Vec<usize> = (0..300).map(|i| [0, 0, 0, 1, 1, 2][i % 6]).collect();
+    let mut points = vec![0.0; 600];
+    Noise::new(2, 0).normal(0, 2, &mut points);
+    for (point, label) in points.chunks_exact_mut(2).zip(&labels) {
+        let centre = [[0.0, 0.0], [8.0, 0.0], [0.0, 8.0]][*label];
+        point.iter_mut().zip(centre).for_each(|(x, c)| *x += c);
+    }
+    (Matrix::new(300, 2, points), labels)
+}
+
+#[test]
+fn k_means_finds_separate_clouds_and_the_index_sees_it() {
+    let (points, labels) = clouds();
+    let found = k_means(&points, 3, 4, 0);
+    assert!(adjusted_rand_index(&found, &labels) > 0.99);
+    assert_eq!(found, k_means(&points, 3, 4, 0));
+    let single = k_means(&points, 1, 1, 0);
+    assert!(single.iter().all(|&label| label == 0));
+    assert_eq!(adjusted_rand_index(&single, &labels), 0.0);
+    assert_eq!(k_means(&points, 300, 1, 0).iter().collect::<HashSet<_>>().len(), 300);
+}
+
+#[test]
+fn the_adjusted_rand_index_is_one_for_renamed_parts_and_known_in_between() {
+    assert_eq!(adjusted_rand_index(&[0, 0, 1, 1], &[5, 5, 2, 2]), 1.0);
+    // Contingency (2, 0), (1, 1), (0, 2): 2 pairs in both, 3 and 6 in each, of 15.
+    let index = adjusted_rand_index(&[0, 0, 1, 1, 2, 2], &[0, 0, 0, 1, 1, 1]);
+    let expected = 3.0 * 6.0 / 15.0;
+    assert!((index - (2.0 - expected) / (4.5 - expected)).abs() < 1e-12, "{index}");
+    // Random partitions agree by chance alone.
+    let (_, labels) = clouds();
+    let random: Vec<usize> = (0..300).map(|i: usize| i * i * 7919 / 13 % 3).collect();
+    assert!(adjusted_rand_index(&random, &labels).abs() < 0.05);
+}
+
+#[test]
+fn the_area_under_the_roc_curve_is_the_share_of_pairs_in_order() {
+    let (low, high) = ([1.0, 2.0, f64::NEG_INFINITY], [3.0, f64::INFINITY]);
+    assert_eq!([area_under_roc(&low, &high), area_under_roc(&high, &low)], [1.0, 0.0]);
+    assert_eq!(area_under_roc(&[0.0, -0.0, 2.0, 2.0], &[0.0, 2.0]), 0.5);
+    let score = |i: usize| ((i * i) as f64 * 0.7).sin().mul_add(4.0, 0.5).round();
+    let (usual, anomalous): (Vec<f64>, Vec<f64>) =
+        ((0..40).map(score).collect(), (40..63).map(score).collect());
+    let pair = |u: f64, a: f64| if a > u { 1.0 } else { f64::from(u8::from(a == u)) / 2.0 };
+    let pairs: f64 = usual.iter().flat_map(|&u| anomalous.iter().map(move |&a| pair(u, a))).sum();
+    assert_eq!(area_under_roc(&usual, &anomalous), pairs / (40.0 * 23.0));
+}
+
+#[test]
+#[should_panic(expected = "a score is NaN")]
+fn a_score_that_is_not_a_number_panics() {
+    area_under_roc(&[1.0], &[f64::NAN]);
+}
+
+/// Σ λᵢ vᵢ vᵢᵀ with these eigenvalues and orthonormal vectors drawn from noise.
+fn with_spectrum(values: &[f64]) -> (Matrix<f64>, Matrix<f64>) {
+    let d = values.len();
+    let mut noise = vec![0.0; d * d];
+    Noise::new(4, 0).normal(0, d, &mut noise);
+    let vectors = orthonormal_rows(&Matrix::new(d, d, noise)).unwrap();
+    let entry = |i: usize, j: usize| (0..d).map(|k| values[k] * vectors.row(k)[i] * vectors.row(k)[j]).sum();
+    (Matrix::new(d, d, (0..d * d).map(|at| entry(at / d, at % d)).collect()), vectors)
+}
+
+/// The numbers are these eigenvalues, and the rows orthonormal vectors v with S v = λ v.
+fn assert_eigen(s: &Matrix<f64>, Eigen { values, vectors }: &Eigen, expected: &[f64]) {
+    assert_eq!((values.len(), vectors.rows, vectors.cols), (expected.len(), expected.len(), s.cols));
+    for (i, (found, expected)) in values.iter().zip(expected).enumerate() {
+        assert!((found - expected).abs() < 1e-11, "{values:?}");
+        let v = vectors.row(i);
+        for j in 0..s.rows {
+            let image: f64 = s.row(j).iter().zip(v).map(|(s, v)| s * v).sum();
+            assert!(
+                (image - expected * v[j]).abs() < 1e-10,
+                "row {i}: {image} instead of {}",
+                expected * v[j]
+            );
+        }
+        for other in 0..=i {
+            let dot: f64 = vectors.row(other).iter().zip(v).map(|(a, b)| a * b).sum();
+            assert!((dot - f64::from(u8::from(i == other))).abs() < 1e-12, "rows {other} and {i}: {dot}");
+        }
+    }
+}
+
+#[test]
+fn eigenvectors_are_those_of_the_construction() {
+    let spectrum: Vec<f64> = (0..40).map(|i| 5.0 * 0.8_f64.powi(i)).collect();
+    let (s, _) = with_spectrum(&spectrum);
+    assert_eigen(&s, &symmetric_eigen(&s), &spectrum);
+    for m in [0, 1, 5, 40] {
+        assert_eigen(&s, &leading_eigen(&s, m).unwrap(), &spectrum[..m]);
+    }
+    // Negative eigenvalues, the smallest last.
+    let (s, _) = with_spectrum(&[3.0, 1.0, -2.0]);
+    assert_eigen(&s, &symmetric_eigen(&s), &[3.0, 1.0, -2.0]);
+}
+
+#[test]
+fn a_matrix_of_low_rank_has_as_many_eigenvectors_as_asked_for() {
+    let mut spectrum = vec![0.0; 50];
+    spectrum[..3].copy_from_slice(&[4.0, 2.0, 1.0]);
+    let (s, _) = with_spectrum(&spectrum);
+    assert_eigen(&s, &leading_eigen(&s, 10).unwrap(), &spectrum[..10]);
+    let zero = Matrix::new(4, 4, vec![0.0; 16]);
+    assert_eigen(&zero, &leading_eigen(&zero, 2).unwrap(), &[0.0; 2]);
+}
+
+#[test]
+fn a_basis_spans_the_rows_and_dependent_rows_are_refused() {
+    let a = Matrix::new(2, 3, vec![3.0, 0.0, 4.0, 1.0, 1.0, 1.0]);
+    let q = orthonormal_rows(&a).unwrap();
+    for i in 0..2 {
+        // Each row is the sum of its projections.
+        let along: Vec<f64> =
+            (0..2).map(|k| q.row(k).iter().zip(a.row(i)).map(|(q, a)| q * a).sum()).collect();
+        for j in 0..3 {
+            let sum = along[0] * q.row(0)[j] + along[1] * q.row(1)[j];
+            assert!((sum - a.row(i)[j]).abs() < 1e-14);
+        }
+    }
+    let dependent = Matrix::new(3, 3, vec![1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 2.0, -1.0, 2.0]);
+    assert_eq!(orthonormal_rows(&dependent), Err(StatsError::Dependent { row: 2 }));
+}
+
+#[test]
+#[should_panic(expected = "symmetric_eigen: expected a square matrix, found [2, 3]")]
+fn a_matrix_that_is_not_square_has_no_eigenvectors() {
+    symmetric_eigen(&Matrix::new(2, 3, vec![0.0; 6]));
+}
