@@ -6,22 +6,22 @@
 //! Writes to `out/vae-amortisation/` one picture: the bound of the training images while the three learn, and that of test
 //! images as their posteriors are refined.
 
-mod common;
+mod common {
+    pub(crate) mod sets;
+}
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nn::data::{Matrix, Minibatches};
-use nn::noise::Noise;
-use nn::optim::{Optimizer, Rule};
-use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, RunArgs, RunFolder, result_line, whole};
-use nn::schedule::Schedule;
-use nn::train::Objective;
-use vae::{Config, Images, Local, SemiAmortised, Vae};
-
 use common::sets;
+use nn::data::{Matrix, Minibatches};
+use nn::model::map_rows;
+use nn::picture::{Figure, Panels};
+use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::train::{Fit, Noise, Objective, Optimizer, Rule, Schedule};
+use rand::{SeedableRng, rngs::StdRng};
+use vae::{LocalBound, LocalPosteriors, SemiAmortisedObjective, Vae, VaeConfig, VaeObjective};
 
 /// Compares amortised, semi-amortised and not amortised inference
 #[derive(clap::Parser, serde::Serialize)]
@@ -60,118 +60,81 @@ struct Learned {
 }
 
 fn compare(args: &Args) -> anyhow::Result<()> {
-    let started = Instant::now();
     args.run.without_checkpoint()?;
-    let [train, test] = sets::digits(&args.run, args.images)?.map(|set| set.images);
+    let [train, test] = sets::load(&args.run, args.images)?.map(|set| set.images);
     let (train, _) = train.split_at_row(args.images.min(train.rows));
-    let folder = RunFolder::open(&args.run, args)?;
-    let vae = Vae::new(&Config::new(train.cols, &[64, 64], args.latent));
+    let run = Run::open(&args.run, args)?;
+    let vae = Vae::new(&VaeConfig::new(train.cols, &[64, 64], args.latent))?;
 
-    let images = Images::new(&vae, &train);
+    let mut bound = VaeObjective::new(&vae, &train);
+    let mut refining = SemiAmortisedObjective { bound, steps: args.steps, rate: 0.02 };
     let learned = [
-        amortised("amortised", args, &vae, &images, train.rows)?,
-        amortised(
-            "semi-amortised",
-            args,
-            &vae,
-            &SemiAmortised { images, steps: args.steps, rate: 0.02 },
-            train.rows,
-        )?,
+        amortised("amortised", args, &vae, &mut bound)?,
+        amortised("semi-amortised", args, &vae, &mut refining)?,
         not_amortised(args, &vae, &train),
     ];
-
-    // Test images have no parameters of their own: they are fitted, from the encoder's or from the prior's.
-    let refined = learned.each_ref().map(|learned| {
-        let start = match learned.name {
-            "not amortised" => {
-                Matrix::new(test.rows, 2 * args.latent, vec![0.0; 2 * args.latent * test.rows])
-            }
-            _ => nn::map_rows(&learned.theta, &test, 2 * args.latent, |theta, x| vae.parameters(theta, x)),
-        };
-        let steps = if args.run.dry_run { 2 } else { REFINED };
-        refine(&vae, &learned.theta, &test, start, steps, args.run.seed)
-    });
-
-    let encoder: usize = vae
-        .layout()
-        .slots()
-        .iter()
-        .filter(|slot| slot.name().starts_with("encoder"))
-        .map(|slot| slot.shape().size())
-        .sum();
-    let own = 2 * args.latent * train.rows;
-    println!("variational parameters: {encoder} in the encoder, {own} of {} images' own", train.rows);
-    println!("                 training ELBO   test ELBO   refined   seconds of training");
-    let mut results: Vec<(String, f64)> = Vec::new();
-    for (learned, refined) in learned.iter().zip(&refined) {
-        let (trained, first, last) = (learned.curve.last(), refined.first(), refined.last());
-        let [trained, first, last] = [trained, first, last].map(|point| point.map_or(f64::NAN, |p| p.1));
-        println!("{:14} {trained:15.2} {first:11.2} {last:9.2} {:10.1}", learned.name, learned.seconds);
-        let key = learned.name.replace([' ', '-'], "_");
-        results.push((format!("{key}_train"), trained));
-        results.push((format!("{key}_test"), first));
-        results.push((format!("{key}_test_refined"), last));
-    }
-    let lines = |figure: Figure, curves: [&[(f64, f64)]; 3]| {
-        let named = learned.iter().zip(curves);
-        named.fold(figure, |figure, (learned, curve)| figure.line(learned.name, curve.iter().copied()))
+    // Test images have no parameters of their own. They are fitted, beginning with the encoder's or with the prior's.
+    let encoded = |of: &Learned| {
+        map_rows(&of.theta, &test, 2 * args.latent, |theta, x| vae.posterior_parameters(theta, x))
     };
-    // The prior as a start would hide all else.
-    let from = refined[2].iter().position(|(step, _)| *step >= 10.0).unwrap_or(0);
-    Panels::new("Amortised inference, and not", 2)
-        .figure(lines(
-            Figure::new("Learning").axes("epoch", "ELBO of training images, nats").log_x(),
-            learned.each_ref().map(|learned| &learned.curve[..]),
-        ))
-        .figure(lines(
-            Figure::new("Refining the posteriors of test images").axes("step", "ELBO of test images, nats"),
-            [&refined[0], &refined[1], &refined[2][from..]],
-        ))
-        .save(&folder.file("amortisation.png"))?;
-    println!("the picture is in {}", args.run.out.display());
+    let zeros = Matrix::new(test.rows, 2 * args.latent, vec![0.0; 2 * args.latent * test.rows]);
+    let starts = [encoded(&learned[0]), encoded(&learned[1]), zeros];
+    let refined: Vec<Vec<(f64, f64)>> = learned
+        .iter()
+        .zip(starts)
+        .map(|(of, start)| {
+            refine(args, &LocalBound { vae: &vae, theta: &of.theta, data: &test, samples: 4 }, start)
+        })
+        .collect();
+
+    let own = 2 * args.latent * train.rows;
+    let encoder = vae.layout().range("encoder").len();
+    println!("variational parameters: {encoder} in the encoder, {own} of {} images' own", train.rows);
+    let mut results = print(&learned, &refined);
+    draw(&learned, &refined).save(&run.file("amortisation.png"))?;
     results.push(("encoder_parameters".to_owned(), encoder as f64));
     results.push(("own_parameters".to_owned(), own as f64));
-    results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
-    result_line(&results);
+    run.finish(&results);
     Ok(())
 }
 
 /// With an encoder, whose result the objective may refine.
-fn amortised(
+fn amortised<O: Objective<f32>>(
     name: &'static str,
     args: &Args,
     vae: &Vae,
-    objective: &impl Objective<f32>,
-    rows: usize,
+    objective: &mut O,
 ) -> anyhow::Result<Learned> {
-    let (started, theta) = (Instant::now(), common::start(&args.run, vae.layout()));
-    let schedule = Schedule::Cosine { epochs: args.run.epochs };
-    let trainer = common::train(&args.run, theta, (objective, rows), schedule)?;
-    let epochs = trainer.history().iter().enumerate();
-    let curve = epochs.map(|(i, epoch)| ((i + 1) as f64, epoch.train.parts[0])).collect();
+    let started = Instant::now();
+    let mut trainer = args.run.trainer(vae.layout());
+    let fit = Fit { schedule: Schedule::Cosine { epochs: args.run.epochs }, ..args.run.fit() };
+    trainer.fit(objective, None, &fit, &mut ())?;
+    let epochs = trainer.history().iter().zip(1..);
+    let curve = epochs.map(|(epoch, i)| (f64::from(i), epoch.train.part("elbo"))).collect();
     let theta = trainer.theta().clone();
     Ok(Learned { name, curve, theta, seconds: started.elapsed().as_secs_f64() })
 }
 
-/// Without: the same steps of θ, and steps of the λ of the minibatch's images.
+/// Without an encoder: the same steps of θ, and steps of the λ of the minibatch's images.
 fn not_amortised(args: &Args, vae: &Vae, train: &Matrix<f32>) -> Learned {
-    let (started, mut theta) = (Instant::now(), Arc::new(common::start(&args.run, vae.layout())));
+    let started = Instant::now();
+    let mut theta: Arc<Vec<f32>> = Arc::new(vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed)));
     let mut optimizer = Optimizer::new(Rule::ADAM, theta.len());
     let zeros = Matrix::new(train.rows, 2 * args.latent, vec![0.0; 2 * args.latent * train.rows]);
-    let mut local = Local::new(zeros, Rule::ADAM);
+    let mut posteriors = LocalPosteriors::new(zeros, Rule::ADAM);
     let mut minibatches = Minibatches::new(train.rows, args.run.batch_size, args.run.seed);
     let schedule = Schedule::Cosine { epochs: args.run.epochs };
     let mut curve = Vec::new();
     for epoch in 0..args.run.epochs {
-        let (factor, mut sum) = (schedule.factor(epoch), 0.0);
+        let (rate, mut sum) = (schedule.factor(epoch) * args.run.lr, 0.0);
         for rows in minibatches.epoch(epoch as u64) {
             let noise = Noise::new(args.run.seed, optimizer.steps());
-            // Each λ moves once an epoch, θ in every step: it needs a larger rate.
-            let (elbo, slopes) =
-                local.step(vae, &theta, train, rows, (1, noise), 30.0 * factor * args.run.lr);
-            sum += elbo * rows.len() as f64;
-            let theta = Arc::get_mut(&mut theta).expect("nobody else holds θ");
-            optimizer.step_sum(factor * args.run.lr, theta, &[slopes], 1.0 / rows.len() as f64);
+            let bound = LocalBound { vae, theta: &theta, data: train, samples: 1 };
+            // Each λ moves once an epoch, θ in every step: λ needs a larger rate.
+            let step = posteriors.step(&bound, rows, noise, 30.0 * rate);
+            sum += step.elbo * rows.len() as f64;
+            let theta: &mut Vec<f32> = Arc::make_mut(&mut theta);
+            optimizer.step(rate, theta, step.gradient);
         }
         curve.push(((epoch + 1) as f64, sum / train.rows as f64));
     }
@@ -179,24 +142,52 @@ fn not_amortised(args: &Args, vae: &Vae, train: &Matrix<f32>) -> Learned {
 }
 
 /// The bound of test images after steps of their λ.
-fn refine(
-    vae: &Vae,
-    theta: &Arc<Vec<f32>>,
-    test: &Matrix<f32>,
-    start: Matrix<f32>,
-    steps: usize,
-    seed: u64,
-) -> Vec<(f64, f64)> {
-    let mut local = Local::new(start, Rule::ADAM);
-    let rows: Vec<usize> = (0..test.rows).collect();
-    let mut curve = vec![(0.0, local.elbo(vae, theta, test, (SAMPLES, Noise::evaluation(seed))))];
+fn refine(args: &Args, bound: &LocalBound<'_, f32>, start: Matrix<f32>) -> Vec<(f64, f64)> {
+    let (steps, seed) = (if args.run.dry_run { 2 } else { REFINED }, args.run.seed);
+    let reported = LocalBound { samples: SAMPLES, ..*bound };
+    let mut posteriors = LocalPosteriors::new(start, Rule::ADAM);
+    let rows: Vec<usize> = (0..bound.data.rows).collect();
+    let mut curve = vec![(0.0, posteriors.elbo(&reported, Noise::evaluation(seed)))];
     for step in 1..=steps {
         // The rate falls, so that the noise of the gradient does not stay in the result.
         let rate = REFINING * (1.0 - step as f64 / (steps + 1) as f64);
-        local.refine(vae, theta, test, &rows, (4, Noise::new(seed, step as u64)), rate);
+        posteriors.refine(bound, &rows, Noise::new(seed, step as u64), rate);
         if step % 5 == 0 || step == steps {
-            curve.push((step as f64, local.elbo(vae, theta, test, (SAMPLES, Noise::evaluation(seed)))));
+            curve.push((step as f64, posteriors.elbo(&reported, Noise::evaluation(seed))));
         }
     }
     curve
+}
+
+/// Prints the bounds, and returns them by name.
+fn print(learned: &[Learned; 3], refined: &[Vec<(f64, f64)>]) -> Vec<(String, f64)> {
+    let header = ["", "training ELBO", "test ELBO", "refined", "seconds of training"];
+    let mut table = TextTable::new().header(header);
+    let mut results = Vec::new();
+    for (learned, refined) in learned.iter().zip(refined) {
+        let points = [learned.curve.last(), refined.first(), refined.last()];
+        let bounds = points.map(|point| point.map_or(f64::NAN, |point| point.1));
+        let [trained, first, last] = bounds.map(|bound| format!("{bound:.2}"));
+        table.row([learned.name, &trained, &first, &last, &format!("{:.1}", learned.seconds)]);
+        let key = learned.name.replace([' ', '-'], "_");
+        let named = ["train", "test", "test_refined"].map(|what| format!("{key}_{what}"));
+        results.extend(named.into_iter().zip(bounds));
+    }
+    print!("{table}");
+    results
+}
+
+fn draw(learned: &[Learned; 3], refined: &[Vec<(f64, f64)>]) -> Panels {
+    let lines = |figure: Figure, curves: [&[(f64, f64)]; 3]| {
+        let named = learned.iter().zip(curves);
+        named.fold(figure, |figure, (learned, curve)| figure.line(learned.name, curve.iter().copied()))
+    };
+    let learning = Figure::new("Learning").axes("epoch", "ELBO of training images, nats").log_x();
+    let refining =
+        Figure::new("Refining the posteriors of test images").axes("step", "ELBO of test images, nats");
+    // The bound at the prior, where the last begins, would flatten the other curves.
+    let from = refined[2].iter().position(|(step, _)| *step >= 10.0).unwrap_or(0);
+    Panels::new("Amortised inference, and not", 2)
+        .figure(lines(learning, learned.each_ref().map(|learned| &learned.curve[..])))
+        .figure(lines(refining, [&refined[0], &refined[1], &refined[2][from..]]))
 }

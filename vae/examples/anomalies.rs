@@ -1,5 +1,5 @@
-//! Anomaly detection (lecture 004, "Autoencoders (AE)"): what a model has not learned it cannot reconstruct. Each digit in
-//! turn is left out of the training images, and is then to be told from the others; on the embedded digits or, by
+//! Anomaly detection (lecture 004, "Autoencoders (AE)"): a model cannot reconstruct what it has not learned. Each digit in turn
+//! is left out of the training images, and scores tell its images from those of the others; on the embedded digits or, by
 //! `--data DIR`, on MNIST:
 //!
 //!     cargo run --release -p vae --example anomalies
@@ -9,21 +9,22 @@
 //! image of a known one (the area under the ROC curve: a half for a coin, 1 without mistakes). Writes these to
 //! `out/vae-anomalies/` as a picture, with the scores and reconstructions of the digits that are told most and least easily.
 
-mod common;
+mod common {
+    pub(crate) mod sets;
+}
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::Context;
-use common::sets::{self, squared_distances};
-use nn::Estimate;
+use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, RunArgs, RunFolder, result_line, whole};
-use nn::schedule::Schedule;
+use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::stats::{Estimate, area_under_roc, squared_distances};
+use nn::train::{Fit, Schedule};
 use rayon::prelude::*;
 use vae::linear::Pca;
-use vae::{Autoencoder, AutoencoderConfig, Config, Images, Likelihood, Reconstruction, Vae, area_under_roc};
+use vae::{Autoencoder, AutoencoderConfig, AutoencoderObjective, Likelihood, Vae, VaeConfig, VaeObjective};
 
 /// Finds images of a digit that was not learned
 #[derive(clap::Parser, serde::Serialize)]
@@ -52,9 +53,12 @@ const METHODS: [(&str, &str); 4] = [
     ("VAE, error", "vae_error"),
     ("VAE, −log p(x)", "vae"),
 ];
-/// The place among them of −log p(x), and of the one that all are compared with.
+/// The places among them of −log p(x), and of the method with which all are compared.
 const SURPRISE: usize = 3;
 const REFERENCE: usize = 1;
+
+/// Where the σ of the VAE's pixels begins: from 1 the codes would first become the prior's, and some of them stay so.
+const START: f64 = 0.1;
 
 fn main() -> ExitCode {
     let defaults = Defaults { out: "out/vae-anomalies", epochs: 100, batch_size: 32, lr: 1e-3 };
@@ -72,92 +76,123 @@ struct Unknown {
     shown: [Matrix<f32>; 4],
 }
 
+/// Images of digits that the models know, and of the one that they do not.
+struct Parts {
+    known: Matrix<f32>,
+    /// Test images of known digits.
+    usual: Matrix<f32>,
+    unknown: Matrix<f32>,
+}
+
+impl Parts {
+    fn new([train, test]: &[LabelledImages; 2], digit: u8) -> Self {
+        let rows = |set: &LabelledImages, of_digit: bool| -> Matrix<f32> {
+            let rows = (0..set.len()).filter(|&row| (set.labels[row] == digit) == of_digit);
+            set.images.select(&rows.collect::<Vec<_>>())
+        };
+        let unknown = [rows(test, true), rows(train, true)];
+        let values = unknown.iter().flat_map(|part| part.values.iter().copied()).collect();
+        let unknown = Matrix::new(unknown.iter().map(|part| part.rows).sum(), train.images.cols, values);
+        Self { known: rows(train, false), usual: rows(test, false), unknown }
+    }
+}
+
 fn leave_out(args: &Args, sets: &[LabelledImages; 2], digit: u8) -> anyhow::Result<Unknown> {
-    let rows = |set: &LabelledImages, of_digit: bool| -> Matrix<f32> {
-        let rows = (0..set.len()).filter(|&row| (set.labels[row] == digit) == of_digit);
-        set.images.select(&rows.collect::<Vec<_>>())
-    };
-    let [train, test] = sets;
-    let (known, usual) = (rows(train, false), rows(test, false));
-    let parts = [rows(test, true), rows(train, true)];
-    let values = parts.iter().flat_map(|part| part.values.iter().copied()).collect();
-    let unknown = Matrix::new(parts.iter().map(|part| part.rows).sum(), known.cols, values);
-    let some = unknown.select(&(0..unknown.rows.min(10)).collect::<Vec<_>>());
-    let schedule = || Schedule::Cosine { epochs: args.run.epochs };
+    let Parts { known, usual, unknown } = Parts::new(sets, digit);
+    let fit = Fit { schedule: Schedule::Cosine { epochs: args.run.epochs }, ..args.run.fit() };
 
     let pca = Pca::fit(&known.map(f64::from), args.latent)
         .with_context(|| format!("principal components of the training images without the {digit}"))?;
-    let of_pca = |x: &Matrix<f32>| pca.reconstruct(&x.map(f64::from)).map(|x| x as f32);
+    let by_pca = |x: &Matrix<f32>| pca.reconstruct(&x.map(f64::from)).map(|x| x as f32);
 
-    let model = Autoencoder::new(&AutoencoderConfig::new(known.cols, &args.hidden, args.latent));
-    let objective = Reconstruction { model: &model, data: &known, noise: 0.0 };
-    let theta = common::start(&args.run, model.layout());
-    let trainer = common::train(&args.run, theta, (&objective, known.rows), schedule())?;
-    let of_autoencoder = |x: &Matrix<f32>| model.reconstruct(trainer.theta(), x);
+    let model = Autoencoder::new(&AutoencoderConfig::new(known.cols, &args.hidden, args.latent))?;
+    let mut trainer = args.run.trainer(model.layout());
+    let mut objective = AutoencoderObjective { model: &model, data: &known, noise: 0.0 };
+    trainer.fit(&mut objective, None, &fit, &mut ())?;
+    let by_autoencoder = |x: &Matrix<f32>| model.reconstruct(trainer.theta(), x);
 
-    let likelihood = Likelihood::NormalLearned;
-    let vae = Vae::new(&Config { likelihood, ..Config::new(known.cols, &args.hidden, args.latent) });
-    let theta = common::start(&args.run, vae.layout());
-    let trainer = common::train(&args.run, theta, (&Images::new(&vae, &known), known.rows), schedule())?;
-    let of_vae = |x: &Matrix<f32>| vae.reconstruct(trainer.theta(), x);
-    let surprise = |x: &Matrix<f32>| {
-        let estimates = vae.log_likelihood_of_rows(trainer.theta(), x, args.samples, args.run.seed);
-        estimates.into_iter().map(|log_p| -log_p.mean).collect::<Vec<_>>()
+    let likelihood = Likelihood::NormalLearned { start: START };
+    let usual_config = VaeConfig::new(known.cols, &args.hidden, args.latent);
+    let vae = Vae::new(&VaeConfig { likelihood, ..usual_config })?;
+    let mut vae_trainer = args.run.trainer(vae.layout());
+    vae_trainer.fit(&mut VaeObjective::new(&vae, &known), None, &fit, &mut ())?;
+    let by_vae = |x: &Matrix<f32>| vae.reconstruct(vae_trainer.theta(), x);
+    let surprise = |x: &Matrix<f32>| -> Vec<f64> {
+        let log_p = vae.log_evidence_of_rows(vae_trainer.theta(), x, args.samples, args.run.seed);
+        log_p.into_iter().map(|log_p| -log_p.mean).collect()
     };
 
+    let both = [&usual, &unknown];
     let scores = [
-        [&usual, &unknown].map(|x| squared_distances(x, &of_pca(x))),
-        [&usual, &unknown].map(|x| squared_distances(x, &of_autoencoder(x))),
-        [&usual, &unknown].map(|x| squared_distances(x, &of_vae(x))),
-        [&usual, &unknown].map(surprise),
+        both.map(|x| squared_distances(x, &by_pca(x))),
+        both.map(|x| squared_distances(x, &by_autoencoder(x))),
+        both.map(|x| squared_distances(x, &by_vae(x))),
+        both.map(surprise),
     ];
     let finite = scores.iter().flatten().flatten().all(|score| score.is_finite());
     anyhow::ensure!(finite, "without the {digit}: a score is not finite; a smaller --lr may help");
     let areas = scores.each_ref().map(|[usual, unknown]| area_under_roc(usual, unknown));
-    let reconstructions = [of_pca(&some), of_autoencoder(&some), of_vae(&some)];
-    let [of_pca, of_autoencoder, of_vae] = reconstructions;
+    let some = unknown.select(&(0..unknown.rows.min(10)).collect::<Vec<_>>());
+    let shown = [by_pca(&some), by_autoencoder(&some), by_vae(&some)];
+    let [of_pca, of_autoencoder, of_vae] = shown;
     Ok(Unknown { digit, scores, areas, shown: [some, of_pca, of_autoencoder, of_vae] })
 }
 
 fn detect(args: &Args) -> anyhow::Result<()> {
-    let started = Instant::now();
     args.run.without_checkpoint()?;
-    let sets = sets::digits(&args.run, args.images)?;
+    let sets = sets::load(&args.run, args.images)?;
     let mut digits = sets[1].labels.clone();
     digits.sort_unstable();
     digits.dedup();
-    anyhow::ensure!(digits.len() > 1, "test images of at least two digits are wanted");
-    let folder = RunFolder::open(&args.run, args)?;
-    let unknowns =
-        digits.par_iter().map(|&digit| leave_out(args, &sets, digit)).collect::<anyhow::Result<Vec<_>>>()?;
+    anyhow::ensure!(digits.len() > 1, "expected test images of at least two digits, found one");
+    let run = Run::open(&args.run, args)?;
+    let unknowns = digits.par_iter().map(|&digit| leave_out(args, &sets, digit));
+    let unknowns = unknowns.collect::<anyhow::Result<Vec<_>>>()?;
 
+    let results = print(&unknowns);
+    areas_figure(&unknowns).save(&run.file("areas.png"))?;
+    draw(&run, &sets[0], &unknowns)?;
+    run.finish(&results);
+    Ok(())
+}
+
+/// Prints the areas, and returns their means by name.
+fn print(unknowns: &[Unknown]) -> Vec<(String, f64)> {
     println!("area under the ROC curve of an unknown digit");
-    println!("digit   PCA   autoencoder     VAE   VAE, −log p(x)");
-    for Unknown { digit, areas: [pca, autoencoder, error, surprise], .. } in &unknowns {
-        println!("{digit:5} {pca:5.3} {autoencoder:13.3} {error:7.3} {surprise:16.3}");
+    let mut table = TextTable::new().header(["digit"].into_iter().chain(METHODS.map(|(name, _)| name)));
+    for Unknown { digit, areas, .. } in unknowns {
+        table.row([digit.to_string()].into_iter().chain(areas.map(|area| format!("{area:.3}"))));
     }
+    print!("{table}");
     println!("mean over digits, and paired differences with their standard error over digits");
+    let mut table = TextTable::new().header(["", "mean", &format!("below {}", METHODS[REFERENCE].0)]);
     let mut results = Vec::new();
     for (method, (name, key)) in METHODS.iter().enumerate() {
         let areas: Vec<f64> = unknowns.iter().map(|unknown| unknown.areas[method]).collect();
         let below: Vec<f64> =
-            areas.iter().zip(&unknowns).map(|(area, of)| of.areas[REFERENCE] - area).collect();
+            areas.iter().zip(unknowns).map(|(area, of)| of.areas[REFERENCE] - area).collect();
         let (Estimate { mean, .. }, below) = (Estimate::of(&areas), Estimate::of(&below));
-        print!("  {name:20} {mean:.3}");
-        match method {
-            REFERENCE => println!(),
-            _ => println!(", {:.3} ± {:.3} below the {}", below.mean, below.se, METHODS[REFERENCE].0),
-        }
+        let below = match method {
+            REFERENCE => String::new(),
+            _ => format!("{:.3} ± {:.3}", below.mean, below.se),
+        };
+        table.row([name, &*format!("{mean:.3}"), &below]);
         results.push((format!("{key}_area"), mean));
     }
+    print!("{table}");
+    results
+}
 
-    let mut areas = Figure::new("How well an unknown digit is told from the others")
+fn areas_figure(unknowns: &[Unknown]) -> Figure {
+    let figure = Figure::new("How well an unknown digit is told from the others")
         .axes("the digit that was not learned", "area under the ROC curve");
-    for (method, (name, _)) in METHODS.iter().enumerate() {
-        areas = areas.line(name, unknowns.iter().map(|of| (f64::from(of.digit), of.areas[method])));
-    }
-    areas.save(&folder.file("areas.png"))?;
+    METHODS.iter().enumerate().fold(figure, |figure, (method, (name, _))| {
+        figure.line(name, unknowns.iter().map(|of| (f64::from(of.digit), of.areas[method])))
+    })
+}
 
+/// Draws scores and reconstructions of the digits that are told most and least easily by −log p(x).
+fn draw(run: &Run<'_>, images: &LabelledImages, unknowns: &[Unknown]) -> anyhow::Result<()> {
     let by_vae = |a: &&Unknown, b: &&Unknown| a.areas[SURPRISE].total_cmp(&b.areas[SURPRISE]);
     let extremes = [unknowns.iter().max_by(by_vae), unknowns.iter().min_by(by_vae)];
     let mut panels = Panels::new("Scores −log p(x) of the digits that they tell most and least easily", 2);
@@ -166,15 +201,12 @@ fn detect(args: &Args) -> anyhow::Result<()> {
         panels = panels.figure(histograms(*digit, &scores[SURPRISE]));
         let title = format!("A {digit}, {ease} told by −log p(x), and what models without it make of it");
         let labels = ["data", "PCA", "autoencoder", "VAE"];
-        let grid = ImageGrid::new(&title, sets[0].height, sets[0].width);
+        let grid = ImageGrid::new(&title, images.height, images.width);
         let rows = labels.into_iter().zip(shown);
         rows.fold(grid, |grid, (label, images)| grid.row(label, &images.values))
-            .save(&folder.file(&format!("{}.png", ease.replace(' ', "-"))))?;
+            .save(&run.file(&format!("{}.png", ease.replace(' ', "-"))))?;
     }
-    panels.save(&folder.file("scores.png"))?;
-    println!("pictures are in {}", args.run.out.display());
-    results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
-    result_line(&results);
+    panels.save(&run.file("scores.png"))?;
     Ok(())
 }
 
@@ -190,7 +222,7 @@ fn histograms(digit: u8, scores: &[Vec<f64>; 2]) -> Figure {
         for score in scores {
             shares[(((score - low) / width) as usize).min(BINS - 1)] += 100.0 / scores.len() as f64;
         }
-        // The outline of the bars: two distributions are to be seen behind one another.
+        // The outline of the bars: one distribution does not hide the other.
         let edges =
             (0..BINS).flat_map(|bin| [bin, bin + 1].map(|edge| (low + edge as f64 * width, shares[bin])));
         figure = figure.line(name, edges);

@@ -9,21 +9,22 @@
 //! each number of latent dimensions. Of two dimensions it draws the codes by class, and images decoded from a grid over the
 //! latent space.
 
-mod common;
+mod common {
+    pub(crate) mod sets;
+}
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use autograd::Tape;
-use common::sets::{self, nearest, squared_distance};
+use common::sets;
 use nn::data::{LabelledImages, Matrix};
-use nn::density::MultivariateNormal;
-use nn::noise::Noise;
+use nn::model::density::MultivariateNormal;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, RunArgs, RunFolder, positive, result_line, whole};
-use nn::schedule::Schedule;
+use nn::run::{Defaults, Run, RunArgs, TextTable, positive, whole};
+use nn::stats::{Estimate, nearest_rows, squared_distances};
+use nn::train::{Fit, Noise, Schedule};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use vae::{Autoencoder, AutoencoderConfig, Config, Images, Likelihood, Reconstruction, Vae};
+use vae::{Autoencoder, AutoencoderConfig, AutoencoderObjective, Likelihood, Vae, VaeConfig, VaeObjective};
 
 /// Compares the latent spaces of an autoencoder and of a VAE with the same networks
 #[derive(clap::Parser, serde::Serialize)]
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
 /// How the z of samples are drawn.
 #[derive(Clone, Copy)]
 enum Draws {
-    /// Evenly from the box of the codes.
+    /// Evenly from the box that holds the codes.
     Even,
     /// From the normal distribution with the codes' mean and covariance.
     Moments,
@@ -77,15 +78,15 @@ type Decoder = dyn Fn(&Matrix<f32>) -> Matrix<f32>;
 struct Space {
     name: &'static str,
     key: &'static str,
-    /// Of the training images.
+    /// Codes of the training images.
     codes: Matrix<f32>,
-    /// Of the test images.
+    /// Reconstructions of the test images.
     reconstruction: Matrix<f32>,
     decode: Box<Decoder>,
 }
 
 impl Space {
-    /// A dimension of the training images' codes.
+    /// The codes' numbers in a dimension.
     fn column(&self, j: usize) -> impl Iterator<Item = f64> + Clone {
         self.codes.values.iter().skip(j).step_by(self.codes.cols).map(|&z| f64::from(z))
     }
@@ -96,7 +97,7 @@ impl Space {
         let codes = tape.constant(&self.codes.map(f64::from).values, [rows, latent]);
         let mu = codes.mean_axis(0);
         let covariance = (codes - mu).t_matmul(codes - mu) / rows as f64;
-        // A dimension that does not vary has a factor, too.
+        // With it, a dimension that does not vary has a factor, too.
         let ridge = tape.constant(&vec![1e-12; latent], [latent]).diagonal_matrix();
         let normal = MultivariateNormal { mu, l: (covariance + ridge).cholesky()? };
         Ok(normal.sample_with(tape.constant(noise, [noise.len() / latent, latent])).to_vec())
@@ -123,59 +124,47 @@ impl Space {
     }
 }
 
-/// Images on a side of the grid.
-const SIDE: usize = 13;
-
 /// The autoencoder and the VAE with so many latent dimensions.
 fn trained(args: &Args, sets: &[LabelledImages; 2], latent: usize) -> anyhow::Result<[Space; 2]> {
-    let [train, test] = sets;
-    let x = &train.images;
-    let schedule = Schedule::Cosine { epochs: args.run.epochs };
+    let [x, test] = sets.each_ref().map(|set| &set.images);
+    let fit = Fit { schedule: Schedule::Cosine { epochs: args.run.epochs }, ..args.run.fit() };
 
-    let model = Autoencoder::new(&AutoencoderConfig::new(x.cols, &args.hidden, latent));
-    let objective = Reconstruction { model: &model, data: x, noise: 0.0 };
-    let theta = common::start(&args.run, model.layout());
-    let trainer = common::train(&args.run, theta, (&objective, x.rows), schedule.clone())?;
+    let model = Autoencoder::new(&AutoencoderConfig::new(x.cols, &args.hidden, latent))?;
+    let mut trainer = args.run.trainer(model.layout());
+    let mut objective = AutoencoderObjective { model: &model, data: x, noise: 0.0 };
+    trainer.fit(&mut objective, None, &fit, &mut ())?;
     let theta = trainer.theta().clone();
     let plain = Space {
         name: "autoencoder",
         key: "autoencoder",
-        codes: model.codes(&theta, x),
-        reconstruction: model.reconstruct(&theta, &test.images),
+        codes: model.encode_rows(&theta, x),
+        reconstruction: model.reconstruct(&theta, test),
         decode: Box::new(move |z| model.decode_rows(&theta, z)),
     };
 
     let likelihood = Likelihood::Normal { sigma: args.sigma };
-    let vae = Vae::new(&Config { likelihood, ..Config::new(x.cols, &args.hidden, latent) });
-    let theta = common::start(&args.run, vae.layout());
-    let trainer = common::train(&args.run, theta, (&Images::new(&vae, x), x.rows), schedule)?;
+    let vae = Vae::new(&VaeConfig { likelihood, ..VaeConfig::new(x.cols, &args.hidden, latent) })?;
+    let mut trainer = args.run.trainer(vae.layout());
+    trainer.fit(&mut VaeObjective::new(&vae, x), None, &fit, &mut ())?;
     let theta = trainer.theta().clone();
     let variational = Space {
         name: "VAE",
         key: "vae",
-        codes: vae.codes(&theta, x).0,
-        reconstruction: vae.reconstruct(&theta, &test.images),
+        codes: vae.encode_rows(&theta, x).mu,
+        reconstruction: vae.reconstruct(&theta, test),
         decode: Box::new(move |z| vae.decode_rows(&theta, z)),
     };
     Ok([plain, variational])
 }
 
-fn average(x: &[f64]) -> f64 {
-    x.iter().sum::<f64>() / x.len() as f64
-}
-
 fn compare(args: &Args) -> anyhow::Result<()> {
-    let started = Instant::now();
     args.run.without_checkpoint()?;
-    let sets = sets::digits(&args.run, args.images)?;
-    let folder = RunFolder::open(&args.run, args)?;
-    let ([train, test], seed) = (&sets, args.run.seed);
-    let x = &train.images;
+    let sets = sets::load(&args.run, args.images)?;
+    let run = Run::open(&args.run, args)?;
     println!(
         "root mean square differences of pixels; {SAMPLES} samples of each kind, of which those lie in a gap that"
     );
     println!("are further from all training images than 95 % of the reconstructions of test images are");
-    println!("                                           to nearest training image   in a gap");
     let mut results = Vec::new();
     // By model and way to draw.
     let mut curves: [[Vec<(f64, f64)>; 3]; 2] = Default::default();
@@ -186,34 +175,13 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         let spaces = trained(args, &sets, latent)?;
         println!("{latent} latent dimensions");
         let title = format!("Samples of {latent} latent dimensions, by how z was drawn");
-        let mut images = ImageGrid::new(&title, train.height, train.width);
+        let mut images = ImageGrid::new(&title, sets[0].height, sets[0].width);
         for (space, curves) in spaces.iter().zip(&mut curves) {
-            let Space { name, key, reconstruction, decode, .. } = space;
-            let error = (squared_distance(reconstruction, &test.images) / x.cols as f64).sqrt();
-            results.push((format!("{key}_{latent}_reconstruction"), error));
-            let far_off = |images: &Matrix<f32>| nearest(images, x).into_iter().map(|(_, distance)| distance);
-            let mut usual: Vec<f64> = far_off(reconstruction).collect();
-            usual.sort_by(f64::total_cmp);
-            let far = usual[usual.len() * 95 / 100];
-            println!("  {name}: {error:.4} from test images to their reconstructions");
-            println!("    {:38} {:25.4} {:8.1} %", "reconstructions of test images", average(&usual), 5.0);
-            for ((draws, of, drawn), curve) in DRAWS.into_iter().zip(curves) {
-                let samples = decode(&space.draw(draws, seed)?);
-                for (row, label) in [format!("{name}, {drawn}"), String::new()].iter().enumerate() {
-                    images = images.row(label, &samples.values[row * 14 * x.cols..][..14 * x.cols]);
-                }
-                let distances: Vec<f64> = far_off(&samples).collect();
-                let gaps = distances.iter().filter(|&&distance| distance > far).count() as f64;
-                let (gaps, how) = (gaps / SAMPLES as f64, format!("samples, z {drawn}"));
-                println!("    {how:38} {:25.4} {:8.1} %", average(&distances), 100.0 * gaps);
-                results.push((format!("{key}_{latent}_{of}_sample_to_data"), average(&distances)));
-                results.push((format!("{key}_{latent}_{of}_gaps"), gaps));
-                curve.push((latent as f64, 100.0 * gaps));
-            }
+            images = sample(space, &sets, args.run.seed, images, curves, &mut results)?;
         }
-        images.save(&folder.file(&format!("samples-{latent}.png")))?;
+        images.save(&run.file(&format!("samples-{latent}.png")))?;
         if latent == 2 {
-            draw(&folder, train, &spaces)?;
+            draw(&run, &sets[0], &spaces)?;
         }
     }
     let [of_autoencoder, of_vae] = &curves;
@@ -223,51 +191,98 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         .line("autoencoder, codes' moments", of_autoencoder[1].iter().copied())
         .line("VAE, evenly drawn", of_vae[0].iter().copied())
         .line("VAE, N(0, I)", of_vae[2].iter().copied())
-        .save(&folder.file("gaps.png"))?;
-    println!("pictures are in {}", args.run.out.display());
-    results.push(("seconds".into(), started.elapsed().as_secs_f64()));
-    result_line(&results);
+        .save(&run.file("gaps.png"))?;
+    run.finish(&results);
     Ok(())
 }
 
+/// Draws samples from a latent space in three ways, adds two rows of each to the images, and counts how many lie in gaps.
+fn sample(
+    space: &Space,
+    sets: &[LabelledImages; 2],
+    seed: u64,
+    mut images: ImageGrid,
+    curves: &mut [Vec<(f64, f64)>; 3],
+    results: &mut Vec<(String, f64)>,
+) -> anyhow::Result<ImageGrid> {
+    let [x, test] = sets.each_ref().map(|set| &set.images);
+    let Space { name, key, reconstruction, decode, codes } = space;
+    let latent = codes.cols;
+    let error = Estimate::of(&squared_distances(reconstruction, test)).mean;
+    let error = (error / x.cols as f64).sqrt();
+    results.push((format!("{key}_{latent}_reconstruction"), error));
+    let distances = |images: &Matrix<f32>| -> Vec<f64> {
+        nearest_rows(images, x).iter().map(|near| near.distance).collect()
+    };
+    let mut usual = distances(reconstruction);
+    usual.sort_by(f64::total_cmp);
+    let far = usual[usual.len() * 95 / 100];
+    let cells = |what: &str, distance: f64, gaps: f64| {
+        [what.to_owned(), format!("{distance:.4}"), format!("{:.1} %", 100.0 * gaps)]
+    };
+    let mut table = TextTable::new().header(["", "to nearest training image", "in a gap"]);
+    table.row(cells("reconstructions of test images", Estimate::of(&usual).mean, 0.05));
+    for ((draws, of, drawn), curve) in DRAWS.into_iter().zip(curves) {
+        let samples = decode(&space.draw(draws, seed)?);
+        for (row, label) in [format!("{name}, {drawn}"), String::new()].iter().enumerate() {
+            images = images.row(label, &samples.values[row * 14 * x.cols..][..14 * x.cols]);
+        }
+        let distances = distances(&samples);
+        let mean = Estimate::of(&distances).mean;
+        let gaps = distances.iter().filter(|&&distance| distance > far).count() as f64 / SAMPLES as f64;
+        table.row(cells(&format!("samples, z {drawn}"), mean, gaps));
+        results.push((format!("{key}_{latent}_{of}_sample_to_data"), mean));
+        results.push((format!("{key}_{latent}_{of}_gaps"), gaps));
+        curve.push((latent as f64, 100.0 * gaps));
+    }
+    println!("{name}: {error:.4} from test images to their reconstructions");
+    print!("{table}");
+    Ok(images)
+}
+
 /// Draws latent spaces of two dimensions.
-fn draw(folder: &RunFolder, train: &LabelledImages, spaces: &[Space; 2]) -> anyhow::Result<()> {
-    let (height, width) = (train.height, train.width);
+fn draw(run: &Run<'_>, train: &LabelledImages, spaces: &[Space; 2]) -> anyhow::Result<()> {
     let mut panels = Panels::new("Codes of training images", 2);
     for space in spaces {
-        let Space { name, key, codes, decode, .. } = space;
-        let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[0]), f64::from(codes.row(i)[1])));
-        let classes = train.labels.iter().map(|&label| usize::from(label));
-        // √(−2 ln 0.05) standard deviations
-        let radius = (-2.0 * 0.05_f64.ln()).sqrt();
-        let circle: Vec<f64> = (0..=100)
-            .flat_map(|i| {
-                let (sin, cos) = (std::f64::consts::TAU * f64::from(i) / 100.0).sin_cos();
-                [radius * cos, radius * sin]
-            })
-            .collect();
-        let ellipse = space.like_codes(&circle)?;
-        let line = |z: &[f64]| z.chunks_exact(2).map(|z| (z[0], z[1])).collect::<Vec<_>>();
-        panels = panels.figure(
-            Figure::new(name)
-                .axes("z₁", "z₂")
-                .classes((0..10).map(|digit| digit.to_string()), points.zip(classes))
-                .line("95 %, codes' moments", line(&ellipse))
-                .line("95 %, N(0, I)", line(&circle)),
-        );
-        let at = |i: usize| -2.5 + 5.0 * i as f64 / (SIDE - 1) as f64;
-        let [(m1, s1), (m2, s2)] = [0, 1].map(|j| {
-            let (n, mean) = (codes.rows as f64, space.column(j).sum::<f64>() / codes.rows as f64);
-            (mean, (space.column(j).map(|z| (z - mean).powi(2)).sum::<f64>() / n).sqrt())
-        });
-        let grid = (0..SIDE * SIDE).flat_map(|i| [m1 + s1 * at(i % SIDE), m2 - s2 * at(i / SIDE)]);
-        let grid = Matrix::new(SIDE * SIDE, 2, grid.map(|z| z as f32).collect());
-        let title = format!("Decoded from a grid of ±2.5 standard deviations of the codes: {name}");
-        ImageGrid::new(&title, height, width)
-            .zoom((32 / height).max(1))
-            .rows(&decode(&grid).values, SIDE)
-            .save(&folder.file(&format!("manifold_{key}.png")))?;
+        panels = panels.figure(codes(space, &train.labels)?);
+        manifold(space, train.height, train.width).save(&run.file(&format!("manifold_{}.png", space.key)))?;
     }
-    panels.save(&folder.file("codes.png"))?;
+    panels.save(&run.file("codes.png"))?;
     Ok(())
+}
+
+/// The codes by class, and ellipses that hold 95 % of the normal distributions.
+fn codes(space: &Space, labels: &[u8]) -> anyhow::Result<Figure> {
+    let Space { name, codes, .. } = space;
+    let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[0]), f64::from(codes.row(i)[1])));
+    let classes = labels.iter().map(|&label| usize::from(label));
+    // √(−2 ln 0.05) standard deviations
+    let radius = (-2.0 * 0.05_f64.ln()).sqrt();
+    let on_circle = |i| {
+        let (sin, cos) = (std::f64::consts::TAU * f64::from(i) / 100.0).sin_cos();
+        [radius * cos, radius * sin]
+    };
+    let circle: Vec<f64> = (0..=100).flat_map(on_circle).collect();
+    let ellipse = space.like_codes(&circle)?;
+    let line = |z: &[f64]| z.chunks_exact(2).map(|z| (z[0], z[1])).collect::<Vec<_>>();
+    Ok(Figure::new(name)
+        .axes("z₁", "z₂")
+        .classes((0..10).map(|digit| digit.to_string()), points.zip(classes))
+        .line("95 %, codes' moments", line(&ellipse))
+        .line("95 %, N(0, I)", line(&circle)))
+}
+
+/// Images decoded from a grid over the codes.
+fn manifold(space: &Space, height: usize, width: usize) -> ImageGrid {
+    const SIDE: usize = 13;
+    let at = |i: usize| -2.5 + 5.0 * i as f64 / (SIDE - 1) as f64;
+    let [(m1, s1), (m2, s2)] = [0, 1].map(|j| {
+        let n = space.codes.rows as f64;
+        let mean = space.column(j).sum::<f64>() / n;
+        (mean, (space.column(j).map(|z| (z - mean).powi(2)).sum::<f64>() / n).sqrt())
+    });
+    let grid = (0..SIDE * SIDE).flat_map(|i| [m1 + s1 * at(i % SIDE), m2 - s2 * at(i / SIDE)]);
+    let grid = Matrix::new(SIDE * SIDE, 2, grid.map(|z| z as f32).collect());
+    let title = format!("Decoded from a grid of ±2.5 standard deviations of the codes: {}", space.name);
+    ImageGrid::new(&title, height, width).zoom((32 / height).max(1)).rows(&(space.decode)(&grid).values, SIDE)
 }

@@ -8,21 +8,22 @@
 //! the class that was asked for. Draws all classes from the same z, test images written again as the other digits, and both
 //! latent spaces.
 
-mod common;
+mod common {
+    pub(crate) mod codes;
+    pub(crate) mod sets;
+}
 
 use std::collections::BTreeSet;
-use std::iter::repeat_n;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
 
-use common::sets::{self, nearest};
+use common::{codes::codes_figure, sets};
 use nn::data::{LabelledImages, Matrix};
-use nn::noise::Noise;
 use nn::picture::{ImageGrid, Panels};
-use nn::run::{Defaults, RunArgs, RunFolder, result_line, whole};
-use nn::schedule::Schedule;
-use vae::{Config, Images, Vae, adjusted_rand_index, k_means};
+use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::stats::{adjusted_rand_index, k_means, nearest_rows};
+use nn::train::{Fit, Loss, Noise, Schedule};
+use vae::{Vae, VaeConfig, VaeObjective};
 
 /// Compares a conditional VAE, which is told the digit, with one that is not
 #[derive(clap::Parser, serde::Serialize)]
@@ -52,142 +53,178 @@ fn main() -> ExitCode {
     nn::run::main(defaults, |args: Args| args.run.in_pool(|| compare(&args))?)
 }
 
+/// Images to train and to test on, with their classes.
+struct Data {
+    sets: [LabelledImages; 2],
+    labels: [Vec<usize>; 2],
+    /// The classes that there are.
+    classes: Vec<usize>,
+}
+
+impl Data {
+    fn load(args: &Args) -> anyhow::Result<Self> {
+        let sets = sets::load(&args.run, args.images)?;
+        let labels = |set: &LabelledImages| set.labels.iter().map(|&label| label.into()).collect();
+        let labels: [Vec<usize>; 2] = sets.each_ref().map(labels);
+        let classes: BTreeSet<usize> = labels.iter().flatten().copied().collect();
+        Ok(Self { sets, labels, classes: classes.into_iter().collect() })
+    }
+}
+
 /// Rows with their class behind them: (x | one-hot class) or (z | one-hot class).
-fn told(rows: &Matrix<f32>, classes: impl IntoIterator<Item = usize>) -> Matrix<f32> {
-    let told = classes.into_iter().zip(rows.values.chunks_exact(rows.cols)).flat_map(|(class, row)| {
-        row.iter().copied().chain((0..CLASSES).map(move |other| f32::from(u8::from(other == class))))
+fn told(rows: &Matrix<f32>, classes: &[usize]) -> Matrix<f32> {
+    let told = classes.iter().zip(rows.values.chunks_exact(rows.cols)).flat_map(|(class, row)| {
+        row.iter().copied().chain((0..CLASSES).map(move |other| f32::from(u8::from(other == *class))))
     });
     Matrix::new(rows.rows, rows.cols + CLASSES, told.collect())
 }
 
-fn classes(set: &LabelledImages) -> Vec<usize> {
-    set.labels.iter().map(|&label| label.into()).collect()
+/// A trained model, and the rows of test images that it takes.
+struct Trained {
+    vae: Vae,
+    theta: Arc<Vec<f32>>,
+    test: Matrix<f32>,
+    /// Of the test images.
+    loss: Loss,
+}
+
+fn train(args: &Args, config: &VaeConfig, [train, test]: [Matrix<f32>; 2]) -> anyhow::Result<Trained> {
+    let vae = Vae::new(config)?;
+    let mut trainer = args.run.trainer(vae.layout());
+    let fit = Fit { schedule: Schedule::Cosine { epochs: args.run.epochs }, ..args.run.fit() };
+    trainer.fit(&mut VaeObjective::new(&vae, &train), None, &fit, &mut ())?;
+    let loss = trainer.evaluate(&mut VaeObjective::new(&vae, &test))?;
+    let theta = trainer.theta().clone();
+    Ok(Trained { vae, theta, test, loss })
 }
 
 fn compare(args: &Args) -> anyhow::Result<()> {
-    let started = Instant::now();
     args.run.without_checkpoint()?;
-    anyhow::ensure!(args.latent > 1, "--latent {}: at least 2 are wanted", args.latent);
-    let sets = sets::digits(&args.run, args.images)?;
-    let folder = RunFolder::open(&args.run, args)?;
-    let ([train, test], seed) = (&sets, args.run.seed);
-    let labels = sets.each_ref().map(classes);
-    let known: BTreeSet<usize> = labels.iter().flatten().copied().collect();
-    let [plain_x, told_x] = [
-        sets.each_ref().map(|set| set.images.clone()),
-        [0, 1].map(|i| told(&sets[i].images, labels[i].iter().copied())),
-    ];
+    anyhow::ensure!(args.latent > 1, "--latent: expected 2 or more, found {}", args.latent);
+    let data = Data::load(args)?;
+    let run = Run::open(&args.run, args)?;
+    let usual = VaeConfig::new(data.sets[0].images.cols, &args.hidden, args.latent);
+    let plain = train(args, &usual, data.sets.each_ref().map(|set| set.images.clone()))?;
+    let with_class = VaeConfig { conditions: CLASSES, ..usual };
+    let told = [0, 1].map(|i| told(&data.sets[i].images, &data.labels[i]));
+    let conditional = train(args, &with_class, told)?;
 
-    println!(
-        "nats per test image         ELBO   E_q[log p(x|z)]      KL   log p(x), {} samples",
-        args.samples
-    );
-    let config = Config::new(train.images.cols, &args.hidden, args.latent);
     let mut results = Vec::new();
-    let mut panels = Panels::new("Latent spaces: means of q(z|x) of test images", 2);
-    let mut models = Vec::new();
-    for (name, key, conditions, x) in
-        [("VAE", "vae", 0, &plain_x), ("conditional VAE", "conditional", CLASSES, &told_x)]
-    {
-        let vae = Vae::new(&Config { conditions, ..config.clone() });
-        let theta = common::start(&args.run, vae.layout());
-        let schedule = Schedule::Cosine { epochs: args.run.epochs };
-        let objective = Images::new(&vae, &x[0]);
-        let mut trainer = common::train(&args.run, theta, (&objective, train.len()), schedule)?;
-        let all: Vec<usize> = (0..test.len()).collect();
-        let [elbo, log_likelihood, kl, _] = trainer.evaluate(&Images::new(&vae, &x[1]), &all).parts;
-        let theta = trainer.theta().clone();
-        let nll = -vae.log_likelihood(&theta, &x[1], args.samples, seed).mean;
-        let codes = vae.codes(&theta, &x[1]).0;
-        let clusters = k_means(&codes, known.len().min(codes.rows), 10, seed);
-        let agreement = adjusted_rand_index(&clusters, &labels[1]);
-        println!("{name:20} {elbo:12.2} {log_likelihood:17.2} {kl:7.2} {:10.2} {agreement:21.3}", -nll);
-        results.extend(
-            [("elbo", elbo), ("kl", kl), ("nll", nll), ("adjusted_rand_index", agreement)]
-                .map(|(of, value)| (format!("{key}_{of}"), value)),
-        );
-        panels = panels.figure(common::codes_figure(name, &codes, &test.labels));
-        models.push((vae, theta));
-    }
-    panels.save(&folder.file("latent.png"))?;
-    let (vae, theta) = &models[1];
-
-    // Bayes' rule with equal prior probabilities of K classes: p(y|x) ∝ p(x|y), p(x) = 1/K Σ p(x|y).
-    let of_class = |&class: &usize| {
-        let as_if = told(&test.images, repeat_n(class, test.len()));
-        (class, vae.log_likelihood_of_rows(theta, &as_if, args.samples, seed))
-    };
-    let of_class: Vec<_> = known.iter().map(of_class).collect();
-    let (mut right, mut log_p) = (0.0, 0.0);
-    for (row, &label) in labels[1].iter().enumerate() {
-        let log_p_x = || of_class.iter().map(|(class, rows)| (*class, rows[row].mean));
-        let (class, best) = log_p_x().max_by(|a, b| a.1.total_cmp(&b.1)).expect("there are images");
-        right += f64::from(u8::from(class == label));
-        log_p += best + (log_p_x().map(|(_, l)| (l - best).exp()).sum::<f64>() / known.len() as f64).ln();
-    }
-    let n = test.len() as f64;
-    let (accuracy, log_p) = (right / n, log_p / n);
-    println!("without the class, log p(x) = log 1/{} Σ p(x|y)  {log_p:.2}", known.len());
-    println!("argmax p(x|y) is the digit of {:.1} % of the test images", 100.0 * accuracy);
-
-    // Whether images are of the class that was asked for: by the nearest training image.
-    let asked: Vec<usize> = known.iter().copied().cycle().take(100 * known.len()).collect();
-    let mut z = vec![0.0_f32; asked.len() * args.latent];
-    Noise::evaluation(seed).normal(0, args.latent, &mut z);
-    let z = Matrix::new(asked.len(), args.latent, z);
-    let drawn = vae.decode_rows(theta, &told(&z, asked.iter().copied()));
-    let agreeing = |images: &Matrix<f32>, classes: &[usize]| {
-        let nearest = nearest(images, &train.images).into_iter().map(|(row, _)| labels[0][row]);
-        nearest.zip(classes).filter(|(found, class)| found == *class).count() as f64 / classes.len() as f64
-    };
-    let (samples, data) = (agreeing(&drawn, &asked), agreeing(&test.images, &labels[1]));
-    println!("the nearest training image is of the same class:");
-    println!("  of {} samples, the class that was asked for, {:.1} %", asked.len(), 100.0 * samples);
-    println!("  of the test images {:.1} %", 100.0 * data);
-    draw(&folder, (vae, theta), &known, (test, &told_x[1]), seed)?;
-    println!("pictures are in {}", args.run.out.display());
-    results.extend(
-        [("marginal_nll", -log_p), ("accuracy", accuracy), ("nearest_accuracy_samples", samples)]
-            .map(|(of, value)| (format!("conditional_{of}"), value)),
-    );
-    results.push(("nearest_accuracy_test".to_owned(), data));
-    results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
-    result_line(&results);
+    print_bounds(&run, args, &data, [&plain, &conditional], &mut results)?;
+    by_bayes(args, &data, &conditional, &mut results);
+    classes_of_samples(args, &data, &conditional, &mut results);
+    draw(&run, &data, &conditional)?;
+    run.finish(&results);
     Ok(())
 }
 
-fn draw(
-    folder: &RunFolder,
-    (vae, theta): (&Vae, &Arc<Vec<f32>>),
-    known: &BTreeSet<usize>,
-    (test, told_test): (&LabelledImages, &Matrix<f32>),
-    seed: u64,
+type Results = Vec<(String, f64)>;
+
+/// The bounds, and whether z knows the class: clusters of codes, compared with the classes.
+fn print_bounds(
+    run: &Run<'_>,
+    args: &Args,
+    data: &Data,
+    models: [&Trained; 2],
+    results: &mut Results,
 ) -> anyhow::Result<()> {
-    const ROWS: usize = 10;
-    let (height, width, latent) = (test.height, test.width, vae.latent());
-    // Every z, or code of an image, with every class.
-    let all_classes = |z: &[f32]| {
-        let z = Matrix::new(known.len(), latent, z.repeat(known.len()));
-        vae.decode_rows(theta, &told(&z, known.iter().copied())).values
+    let log_p = format!("log p(x), {} samples", args.samples);
+    let header = ["nats per test image", "ELBO", "E_q[log p(x|z)]", "KL", &log_p, "Rand index of clusters"];
+    let mut table = TextTable::new().header(header);
+    let mut panels = Panels::new("Latent spaces: means of q(z|x) of test images", 2);
+    for (model, (name, key)) in models.into_iter().zip([("VAE", "vae"), ("conditional VAE", "conditional")]) {
+        let Trained { vae, theta, test, loss } = model;
+        let [elbo, log_likelihood, kl] = ["elbo", "log_likelihood", "kl"].map(|part| loss.part(part));
+        let nll = -vae.log_evidence(theta, test, args.samples, args.run.seed).mean;
+        let codes = vae.encode_rows(theta, test).mu;
+        let clusters = k_means(&codes, data.classes.len().min(codes.rows), 10, args.run.seed);
+        let agreement = adjusted_rand_index(&clusters, &data.labels[1]);
+        let numbers = [elbo, log_likelihood, kl, -nll].map(|number| format!("{number:.2}"));
+        table.row([name.to_owned()].into_iter().chain(numbers).chain([format!("{agreement:.3}")]));
+        let named = [("elbo", elbo), ("kl", kl), ("nll", nll), ("adjusted_rand_index", agreement)];
+        results.extend(named.map(|(of, value)| (format!("{key}_{of}"), value)));
+        panels = panels.figure(codes_figure(name, &codes, &data.sets[1].labels));
+    }
+    print!("{table}");
+    panels.save(&run.file("latent.png"))?;
+    Ok(())
+}
+
+/// Bayes' rule with equal prior probabilities of K classes: p(y|x) ∝ p(x|y), p(x) = 1/K Σ p(x|y).
+fn by_bayes(args: &Args, data: &Data, model: &Trained, results: &mut Results) {
+    let test = &data.sets[1];
+    let of_class = |&class: &usize| {
+        let as_if = told(&test.images, &vec![class; test.len()]);
+        model.vae.log_evidence_of_rows(&model.theta, &as_if, args.samples, args.run.seed)
     };
-    let mut z = vec![0.0_f32; ROWS * latent];
+    let of_class: Vec<_> = data.classes.iter().map(of_class).collect();
+    let (mut right, mut log_p) = (0.0, 0.0);
+    for (row, &label) in data.labels[1].iter().enumerate() {
+        let log_p_x = || data.classes.iter().zip(&of_class).map(|(class, rows)| (*class, rows[row].mean));
+        let (class, best) = log_p_x().max_by(|a, b| a.1.total_cmp(&b.1)).expect("there are classes");
+        right += f64::from(u8::from(class == label));
+        log_p += best + (log_p_x().map(|(_, l)| (l - best).exp()).sum::<f64>() / of_class.len() as f64).ln();
+    }
+    let n = test.len() as f64;
+    let (accuracy, log_p) = (right / n, log_p / n);
+    println!("without the class, log p(x) = log 1/{} Σ p(x|y)  {log_p:.2}", of_class.len());
+    println!("argmax p(x|y) is the digit of {:.1} % of the test images", 100.0 * accuracy);
+    results.push(("conditional_marginal_nll".into(), -log_p));
+    results.push(("conditional_accuracy".into(), accuracy));
+}
+
+/// Whether images are of the class that was asked for, by the nearest training image.
+fn classes_of_samples(args: &Args, data: &Data, model: &Trained, results: &mut Results) {
+    let asked: Vec<usize> = data.classes.repeat(100);
+    let z = noise(asked.len(), args.latent, args.run.seed);
+    let drawn = model.vae.decode_rows(&model.theta, &told(&z, &asked));
+    let agreeing = |images: &Matrix<f32>, classes: &[usize]| {
+        let nearest = nearest_rows(images, &data.sets[0].images);
+        let found = nearest.into_iter().map(|near| data.labels[0][near.row]);
+        found.zip(classes).filter(|(found, class)| found == *class).count() as f64 / classes.len() as f64
+    };
+    let (samples, test) = (agreeing(&drawn, &asked), agreeing(&data.sets[1].images, &data.labels[1]));
+    println!("the nearest training image is of the same class:");
+    println!("  of {} samples, the class that was asked for, {:.1} %", asked.len(), 100.0 * samples);
+    println!("  of the test images {:.1} %", 100.0 * test);
+    results.push(("conditional_nearest_accuracy_samples".into(), samples));
+    results.push(("nearest_accuracy_test".into(), test));
+}
+
+/// z ~ N(0, I)
+fn noise(rows: usize, latent: usize, seed: u64) -> Matrix<f32> {
+    let mut z = vec![0.0; rows * latent];
     Noise::evaluation(seed).normal(0, latent, &mut z);
-    let digits = || known.iter().map(usize::to_string);
+    Matrix::new(rows, latent, z)
+}
+
+/// Draws every z, and every code of an image, with every class.
+fn draw(run: &Run<'_>, data: &Data, model: &Trained) -> anyhow::Result<()> {
+    const ROWS: usize = 10;
+    let Trained { vae, theta, test: told_test, .. } = model;
+    let test = &data.sets[1];
+    let (height, width, latent, count) = (test.height, test.width, vae.latent(), data.classes.len());
+    let all_classes = |z: &[f32]| {
+        let z = Matrix::new(count, latent, z.repeat(count));
+        vae.decode_rows(theta, &told(&z, &data.classes)).values
+    };
+    let z = noise(ROWS, latent, run.args.seed);
+    let digits = || data.classes.iter().map(usize::to_string);
     let styles = ImageGrid::new("E[x|z, y]: a row is one z ~ N(0, I)", height, width).columns(digits());
-    z.chunks_exact(latent)
+    z.values
+        .chunks_exact(latent)
         .fold(styles, |grid, z| grid.row("", &all_classes(z)))
-        .save(&folder.file("styles.png"))?;
+        .save(&run.file("styles.png"))?;
 
     let shown = told_test.select(&(0..ROWS.min(test.len())).collect::<Vec<_>>());
-    let codes = vae.codes(theta, &shown).0;
+    let codes = vae.encode_rows(theta, &shown).mu;
     let blank = vec![1.0; height * width];
     let title = "Test images, and E[x|z, y] at their code z with every digit y";
     let mut again = ImageGrid::new(title, height, width)
         .columns(["data".to_owned(), String::new()].into_iter().chain(digits()));
     for row in 0..shown.rows {
-        let image = test.images.row(row);
-        again = again.row("", &[image, &blank, &all_classes(codes.row(row))].concat());
+        again = again.row("", &[test.images.row(row), &blank, &all_classes(codes.row(row))].concat());
     }
-    again.save(&folder.file("rewritten.png"))?;
+    again.save(&run.file("rewritten.png"))?;
     Ok(())
 }

@@ -5,18 +5,20 @@
 //! Trains with two latent dimensions, so that the latent space can be drawn, and writes to `out/vae-digits/`:
 //! reconstructions, samples from the prior, latent means by class, the decoded manifold and the loss curve.
 
-mod common;
+mod common {
+    pub(crate) mod codes;
+    pub(crate) mod manifold;
+    pub(crate) mod report;
+}
 
 use std::process::ExitCode;
-use std::time::Instant;
 
-use nn::data::{embedded, split};
-use nn::optim::{Optimizer, Rule};
+use common::report::Trained;
+use nn::data::{self, split};
 use nn::run::{Defaults, Run, RunArgs, whole};
-use nn::schedule::Schedule;
-use nn::train::{End, Trainer};
-use rand::{SeedableRng, rngs::StdRng};
-use vae::{Config, Vae, adjusted_rand_index, k_means};
+use nn::stats::{adjusted_rand_index, k_means};
+use nn::train::{End, Fit, Schedule};
+use vae::{Vae, VaeConfig, VaeObjective};
 
 /// Trains a variational autoencoder on handwritten digits and draws what it learned
 #[derive(clap::Parser, serde::Serialize)]
@@ -33,47 +35,32 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    nn::run::main(Defaults { out: "out/vae-digits", epochs: 300, batch_size: 32, lr: 1e-3 }, |args: Args| {
-        args.run.in_pool(|| digits(&args))?
-    })
+    let defaults = Defaults { out: "out/vae-digits", epochs: 300, batch_size: 32, lr: 1e-3 };
+    nn::run::main(defaults, |args: Args| args.run.in_pool(|| digits(&args))?)
 }
 
 fn digits(args: &Args) -> anyhow::Result<()> {
-    let started = Instant::now();
-    anyhow::ensure!(
-        args.run.data.is_none(),
-        "this example has its data embedded; for MNIST files run the example mnist"
-    );
+    let embedded = args.run.data.is_none();
+    anyhow::ensure!(embedded, "this example has its data embedded; for MNIST files run the example mnist");
     let run = Run::open(&args.run, args)?;
+    let data = data::digits();
+    let parts = split(data.len(), [1297, 200, 300], args.run.seed);
+    let [train, validation, test] = parts.map(|rows| data.select(&rows));
 
-    let data = embedded::digits();
-    let [train, validation, test] =
-        split(data.len(), [1297, 200, 300], args.run.seed).map(|rows| data.select(&rows));
-
-    let vae = Vae::new(&Config::new(data.images.cols, &[128, 64], args.latent));
-    let theta = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
-    let optimizer = Optimizer::new(Rule::ADAM, theta.len());
-    let mut trainer = Trainer::new(theta, optimizer, args.run.seed);
-    let end = run
-        .train(
-            vae.layout(),
-            &mut trainer,
-            (&common::grey(&vae, &train), args.run.rows(train.len())),
-            Some((&common::grey(&vae, &validation), validation.len())),
-            (Schedule::Cosine { epochs: args.run.epochs }, None),
-        )
-        .map_err(anyhow::Error::from_boxed)?;
-    if end == End::Stopped {
+    let vae = Vae::new(&VaeConfig::new(data.images.cols, &[128, 64], args.latent))?;
+    let mut trainer = run.trainer(vae.layout());
+    let mut training = VaeObjective::new(&vae, &train.images);
+    let mut validating = VaeObjective::new(&vae, &validation.images);
+    let fit = Fit { schedule: Schedule::Cosine { epochs: args.run.epochs }, ..run.fit() };
+    if run.train(&mut trainer, &mut training, Some(&mut validating), &fit)? == End::Stopped {
         return Ok(());
     }
 
-    // Groups in the latent space, found without the labels, and the labels.
-    let means = vae.codes(trainer.theta(), &test.images).0;
+    // Clusters in the latent space, which are found without the labels, and the labels.
+    let codes = vae.encode_rows(trainer.theta(), &test.images).mu;
     let labels: Vec<usize> = test.labels.iter().map(|&label| label.into()).collect();
-    let agreement = adjusted_rand_index(&k_means(&means, 10, 10, args.run.seed), &labels);
-    println!(
-        "10 clusters of the latent means agree with the digits by an adjusted Rand index of {agreement:.3}"
-    );
-    let more = [("adjusted_rand_index", agreement)];
-    common::report(&run, &vae, &mut trainer, &test, args.importance_samples, (&more, started))
+    let agreement = adjusted_rand_index(&k_means(&codes, 10, 10, args.run.seed), &labels);
+    println!("10 clusters of codes agree with the digits by an adjusted Rand index of {agreement:.3}");
+    Trained { run: &run, vae: &vae, trainer: &mut trainer, test: &test }
+        .report(args.importance_samples, &[("adjusted_rand_index", agreement)])
 }

@@ -8,24 +8,24 @@
 //! each test face that is hidden from it, beside the mean face and principal components of the same number. Writes to
 //! `out/vae-faces/`; `learning.png` is of the model with two dimensions as it learns.
 
-mod common;
+mod common {
+    pub(crate) mod manifold;
+}
 
-use std::error::Error;
+use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Context;
-use autograd::Nonlinearity;
-use nn::data::{Matrix, idx, split};
-use nn::optim::{Optimizer, Rule};
+use common::manifold::manifold;
+use nn::data::{Idx, Matrix, split};
+use nn::model::Nonlinearity;
 use nn::picture::ImageGrid;
-use nn::run::{Defaults, Run, RunArgs, result_line, whole};
-use nn::schedule::Schedule;
-use nn::train::{End, Observer, Trainer};
+use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::train::{End, Fit, Observer, Rule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::linear::FactorModel;
-use vae::{Config, Images, Imputation, Likelihood, Vae, interpolate, traverse};
+use vae::{Imputation, Likelihood, Vae, VaeConfig, VaeError, VaeObjective, interpolate, traverse};
 
 /// Trains variational autoencoders on Frey's face, generates faces and fills in hidden pixels
 #[derive(clap::Parser, serde::Serialize)]
@@ -59,156 +59,90 @@ fn main() -> ExitCode {
 
 /// Frames of height x width pixels.
 struct Frames {
-    pixels: Matrix<f32>,
+    train: Matrix<f32>,
+    validation: Matrix<f32>,
+    test: Matrix<f32>,
     height: usize,
     width: usize,
 }
 
-fn read(args: &Args) -> anyhow::Result<Frames> {
-    let dir = args.run.data.as_ref();
-    let dir = dir.context("--data DIR is wanted, the folder of frey-faces-idx3-ubyte, gzipped or not")?;
-    let names = ["frey-faces-idx3-ubyte", "frey-faces-idx3-ubyte.gz"].map(|name| dir.join(name));
-    let file = names.iter().find(|file| file.is_file());
-    let file = file.with_context(|| format!("no frey-faces-idx3-ubyte in --data {}", dir.display()))?;
-    let images = idx::read(file)?;
-    let [_, height, width] = images.shape[..] else {
-        anyhow::bail!("{}: of shape {:?}, not images (count, height, width)", file.display(), images.shape)
-    };
-    // Bytes come as x / 255.
-    let pixels = images.into_matrix().map(|x| (x * 255.0 + 0.5) / 256.0);
-    anyhow::ensure!(pixels.rows >= 10, "{}: {} frames are too few", file.display(), pixels.rows);
-    Ok(Frames { pixels, height, width })
+impl Frames {
+    fn read(args: &Args) -> anyhow::Result<Self> {
+        let dir = args.run.data.as_ref();
+        let dir = dir.context("expected --data DIR, the folder of frey-faces-idx3-ubyte, gzipped or not")?;
+        let names = ["frey-faces-idx3-ubyte", "frey-faces-idx3-ubyte.gz"].map(|name| dir.join(name));
+        let file = names.iter().find(|file| file.is_file());
+        let file = file.with_context(|| format!("no frey-faces-idx3-ubyte in --data {}", dir.display()))?;
+        let images = Idx::read(file)?;
+        let &[n, height, width] = &images.shape[..] else {
+            let shape = &images.shape;
+            anyhow::bail!("{}: expected images (count, height, width), found {shape:?}", file.display())
+        };
+        anyhow::ensure!(n >= 10, "{}: expected 10 frames or more, found {n}", file.display());
+        // Bytes come as x / 255.
+        let pixels = images.into_matrix().map(|x| (x * 255.0 + 0.5) / 256.0);
+        let held = 200.min(n / 5);
+        let parts = split(n, [n - 2 * held, held, held], args.run.seed);
+        let [train, validation, test] = parts.map(|rows| pixels.select(&rows));
+        let test = test.split_at_row(args.run.rows(test.rows)).0;
+        Ok(Self { train, validation, test, height, width })
+    }
+
+    /// The first rows of a matrix of frames.
+    fn first(x: &Matrix<f32>, n: usize) -> Matrix<f32> {
+        x.split_at_row(n.min(x.rows)).0
+    }
+
+    fn grid(&self, title: &str) -> ImageGrid {
+        ImageGrid::new(title, self.height, self.width)
+    }
 }
 
 fn faces(args: &Args) -> anyhow::Result<()> {
-    let started = Instant::now();
-    anyhow::ensure!(args.latent > 1, "--latent must be at least 2");
-    let Frames { pixels, height, width } = read(args)?;
-    let (n, held) = (pixels.rows, 200.min(pixels.rows / 5));
-    let parts = split(n, [n - 2 * held, held, held], args.run.seed).map(|rows| pixels.select(&rows));
-    let [train, validation, test] = parts;
-    let mean = mean_row(&train);
-    let pca = FactorModel::probabilistic_pca(&train.map(f64::from), args.latent)
-        .with_context(|| format!("{} training frames, --latent {}", train.rows, args.latent))?;
-
+    anyhow::ensure!(args.latent > 1, "--latent: expected 2 or more, found {}", args.latent);
+    let frames = Frames::read(args)?;
+    let components = FactorModel::probabilistic_pca(&frames.train.map(f64::from), args.latent)
+        .with_context(|| format!("{} training frames, --latent {}", frames.train.rows, args.latent))?;
     let run = Run::open(&args.run, args)?;
-    let trained = |latent| begin(args, &train, &mean, latent);
-    let (vae, mut trainer) = trained(args.latent);
-    let objective = |vae, data| Images::new(vae, data);
-    let patience = Some(args.patience);
-    let end = run
-        .train(
-            vae.layout(),
-            &mut trainer,
-            (&objective(&vae, &train), args.run.rows(train.rows)),
-            Some((&objective(&vae, &validation), args.run.rows(validation.rows))),
-            (Schedule::Constant, patience),
-        )
-        .map_err(anyhow::Error::from_boxed)?;
-    if end == End::Stopped {
+
+    let (vae, mut trainer) = begin(args, &frames.train, args.latent)?;
+    let mut training = VaeObjective::new(&vae, &frames.train);
+    let mut validating = VaeObjective::new(&vae, &frames.validation);
+    let fit = Fit { patience: Some(args.patience), ..run.fit() };
+    if run.train(&mut trainer, &mut training, Some(&mut validating), &fit)? == End::Stopped {
         return Ok(());
     }
-    let (flat, mut flat_trainer) = trained(2);
-    let fit = args.run.fit(Schedule::Constant, patience);
-    let (objective_2, validation_2) = (objective(&flat, &train), objective(&flat, &validation));
-    let shown = test.select(&(0..test.rows.min(10)).collect::<Vec<_>>());
-    let mut stages = Stages { vae: &flat, shown: &shown, rows: Vec::new() };
-    let rows = args.run.rows(train.rows);
-    flat_trainer.fit(&objective_2, rows, Some((&validation_2, held)), &fit, &mut stages)?;
-    let learning = ImageGrid::new("Learning: test frames by two latent dimensions", height, width)
-        .row("the frame", &shown.values);
-    stages
-        .rows
-        .iter()
-        .fold(learning, |grid, (name, images)| grid.row(name, images))
-        .row("the best", &flat.reconstruct(flat_trainer.theta(), &shown).values)
-        .save(&run.folder.file("learning.png"))?;
+    run.draw_loss(&trainer, "−ELBO, nats per frame")?;
+    two_dimensions(&run, args, &frames, &fit)?;
 
-    let theta = trainer.theta().clone();
-    let rows: Vec<usize> = (0..args.run.rows(test.rows)).collect();
-    let test = test.select(&rows);
-    let elbo = trainer.evaluate(&Images::new(&vae, &test), &rows).parts;
+    let elbo = trainer.evaluate(&mut VaeObjective::new(&vae, &frames.test))?;
     let samples = if args.run.dry_run { 2 } else { 500 };
-    let estimate = vae.log_likelihood(&theta, &test, samples, args.run.seed);
-    println!("{} test frames, nats per frame", test.rows);
-    println!("  ELBO {:.1} = E_q[log p(x|z)] {:.1} − KL {:.1}", elbo[0], elbo[1], elbo[2]);
+    let estimate = vae.log_evidence(trainer.theta(), &frames.test, samples, args.run.seed);
+    let [bound, log_likelihood, kl] = ["elbo", "log_likelihood", "kl"].map(|part| elbo.part(part));
+    println!("{} test frames, nats per frame", frames.test.rows);
+    println!("  ELBO {bound:.1} = E_q[log p(x|z)] {log_likelihood:.1} − KL {kl:.1}");
     println!("  log p(x), {samples} samples {:.1} ± {:.1}", estimate.mean, estimate.se);
 
-    // The two ways to hide a half: from the middle row on, and every other pixel of a chessboard of blocks.
-    let below: Vec<bool> = (0..height * width).map(|i| i / width >= height / 2).collect();
-    let blocks: Vec<bool> = (0..height * width).map(|i| (i / width / 4 + i % width / 4) % 2 == 0).collect();
-    println!("                                                                     VAE:");
-    println!(
-        "root mean square error of hidden pixels   mean face   {} components   pseudo-Gibbs   refined",
-        args.latent
-    );
-    let mut results = Vec::new();
-    for (name, hidden) in [("lower half", below), ("blocks", blocks)] {
-        let hide = |(i, x): (usize, &f32)| if hidden[i % hidden.len()] { f32::NAN } else { *x };
-        let holed = Matrix::new(test.rows, test.cols, test.values.iter().enumerate().map(hide).collect());
-        let (sweeps, steps) = (args.sweeps, args.steps);
-        let [by_gibbs, by_vae] =
-            [Imputation::PseudoGibbs { sweeps }, Imputation::Refined { sweeps, steps, samples: 200 }]
-                .map(|how| vae.impute(&theta, &holed, how, args.run.seed));
-        let by_pca = pca.impute(&holed.map(f64::from))?.map(|x| x as f32);
-        let by_mean = Matrix::new(test.rows, test.cols, mean.repeat(test.rows));
-        let errors = [&by_mean, &by_pca, &by_gibbs, &by_vae].map(|filled| rmse(filled, &test, &hidden));
-        let [mean_face, components, gibbs, refined] = errors;
-        println!("  {name:35} {mean_face:12.4} {components:15.4} {gibbs:14.4} {refined:9.4}");
-        let key = name.replace(' ', "_");
-        results.extend(
-            ["mean", "pca", "gibbs", "refined"].iter().zip(errors).map(|(of, e)| (format!("{of}_{key}"), e)),
-        );
-        let shown = 10.min(test.rows) * test.cols;
-        let seen: Vec<f32> =
-            holed.values[..shown].iter().map(|x| if x.is_nan() { 0.0 } else { *x }).collect();
-        let with_mean: Vec<f32> = holed.values[..shown]
-            .iter()
-            .zip(&by_mean.values[..])
-            .map(|(x, m)| if x.is_nan() { *m } else { *x })
-            .collect();
-        ImageGrid::new(&format!("Hidden pixels ({name}) of test frames, filled in"), height, width)
-            .row("seen", &seen)
-            .row("mean face", &with_mean)
-            .row(&format!("{} components", args.latent), &by_pca.values[..shown])
-            .row("VAE, refined", &by_vae.values[..shown])
-            .row("the frame", &test.values[..shown])
-            .save(&run.folder.file(&format!("imputed-{key}.png")))?;
-    }
-    draw(&run, &vae, &theta, &train, &test, (height, width))?;
-    common::manifold(
-        "Manifold of two dimensions: E[x|z], z₁ to the right, z₂ upwards",
-        &flat,
-        flat_trainer.theta(),
-        (height, width),
-    )
-    .save(&run.folder.file("manifold.png"))?;
-    common::loss_figure(&trainer).save(&run.folder.file("loss.png"))?;
-    println!("pictures, metrics and checkpoint are in {}", args.run.out.display());
-
-    results
-        .extend([("test_elbo", elbo[0]), ("log_likelihood", estimate.mean)].map(|(k, v)| (k.to_owned(), v)));
-    results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
-    result_line(&results);
+    let model = Model { vae: &vae, theta: trainer.theta(), components };
+    let mut results = fill_in(&run, args, &frames, &model)?;
+    draw_samples(&run, &frames, &model)?;
+    draw_walks(&run, &frames, &model)?;
+    results.extend([("test_elbo".to_owned(), bound), ("log_likelihood".to_owned(), estimate.mean)]);
+    run.finish(&results);
     Ok(())
 }
 
-/// Watches a model learn: what it makes of some frames after 1, 10 and 100 epochs.
-struct Stages<'a> {
-    vae: &'a Vae,
-    shown: &'a Matrix<f32>,
-    rows: Vec<(String, Vec<f32>)>,
-}
-
-impl Observer<f32> for Stages<'_> {
-    fn epoch(&mut self, trainer: &Trainer<f32>) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let epochs = trainer.epochs();
-        if [1, 10, 100].contains(&epochs) {
-            let images = self.vae.reconstruct(trainer.theta(), self.shown).values.to_vec();
-            self.rows.push((common::after(epochs), images));
-        }
-        Ok(())
-    }
+/// A model that begins at the mean face and at a spread of 0.1.
+fn begin(args: &Args, train: &Matrix<f32>, latent: usize) -> Result<(Vae, Trainer<f32>), VaeError> {
+    let usual = VaeConfig::new(train.cols, &[args.hidden], latent).with_phi(Nonlinearity::Tanh);
+    let vae = Vae::new(&VaeConfig { likelihood: Likelihood::NormalHead, ..usual })?;
+    let mut theta: Vec<f32> = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
+    let bias = vae.networks().decoder.last_bias().range();
+    let (mu, log_sigma) = theta[bias].split_at_mut(train.cols);
+    mu.copy_from_slice(&mean_row(train));
+    log_sigma.fill(0.1_f32.ln());
+    let trainer = Trainer::new(vae.layout(), theta, Rule::ADAM, args.run.seed);
+    Ok((vae, trainer))
 }
 
 fn mean_row(x: &Matrix<f32>) -> Vec<f32> {
@@ -216,18 +150,96 @@ fn mean_row(x: &Matrix<f32>) -> Vec<f32> {
     (0..x.cols).map(|j| mean(j) as f32).collect()
 }
 
-/// A model that begins at the mean face and at a spread of 0.1.
-fn begin(args: &Args, train: &Matrix<f32>, mean: &[f32], latent: usize) -> (Vae, Trainer<f32>) {
-    let (phi, likelihood) = (Nonlinearity::Tanh, Likelihood::NormalHead);
-    let config = Config { phi, likelihood, ..Config::new(train.cols, &[args.hidden], latent) };
-    let vae = Vae::new(&config);
-    let mut theta: Vec<f32> = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
-    let bias = vae.layout().slots().last().expect("the decoder's last bias").range();
-    let (mu, log_sigma) = theta[bias].split_at_mut(mean.len());
-    mu.copy_from_slice(mean);
-    log_sigma.fill(0.1_f32.ln());
-    let optimizer = Optimizer::new(Rule::ADAM, theta.len());
-    (vae, Trainer::new(theta, optimizer, args.run.seed))
+/// Trains the model of two dimensions, and draws its manifold and what it makes of test frames as it learns.
+fn two_dimensions(run: &Run<'_>, args: &Args, frames: &Frames, fit: &Fit) -> anyhow::Result<()> {
+    let (vae, mut trainer) = begin(args, &frames.train, 2)?;
+    let mut training = VaeObjective::new(&vae, &frames.train);
+    let mut validating = VaeObjective::new(&vae, &frames.validation);
+    let shown = Frames::first(&frames.test, 10);
+    let mut stages = Stages { vae: &vae, shown: &shown, rows: Vec::new() };
+    trainer.fit(&mut training, Some(&mut validating), fit, &mut stages)?;
+    let learning =
+        frames.grid("Learning: test frames by two latent dimensions").row("the frame", &shown.values);
+    stages
+        .rows
+        .iter()
+        .fold(learning, |grid, (name, images)| grid.row(name, &images.values))
+        .row("the best", &vae.reconstruct(trainer.theta(), &shown).values)
+        .save(&run.file("learning.png"))?;
+    let title = "Manifold of two dimensions: E[x|z], z₁ to the right, z₂ upwards";
+    manifold(title, &vae, trainer.theta(), [frames.height, frames.width]).save(&run.file("manifold.png"))?;
+    Ok(())
+}
+
+/// Watches a model learn: what it makes of some frames after 1, 10 and 100 epochs.
+struct Stages<'a> {
+    vae: &'a Vae,
+    shown: &'a Matrix<f32>,
+    rows: Vec<(&'static str, Matrix<f32>)>,
+}
+
+impl Observer<f32> for Stages<'_> {
+    type Error = Infallible;
+
+    fn epoch(&mut self, trainer: &Trainer<f32>) -> Result<(), Infallible> {
+        let stages = [(1, "epoch 1"), (10, "10 epochs"), (100, "100 epochs")];
+        if let Some((_, name)) = stages.into_iter().find(|(epochs, _)| *epochs == trainer.epochs()) {
+            self.rows.push((name, self.vae.reconstruct(trainer.theta(), self.shown)));
+        }
+        Ok(())
+    }
+}
+
+/// What fills in and draws: a trained VAE, and principal components of the same number.
+struct Model<'a> {
+    vae: &'a Vae,
+    theta: &'a Arc<Vec<f32>>,
+    components: FactorModel,
+}
+
+/// Hides a half of each test frame, fills it in, and returns the errors by name.
+fn fill_in(
+    run: &Run<'_>,
+    args: &Args,
+    frames: &Frames,
+    model: &Model<'_>,
+) -> anyhow::Result<Vec<(String, f64)>> {
+    let (Frames { test, height, width, .. }, mean) = (frames, mean_row(&frames.train));
+    // From the middle row on, and every other block of a chessboard.
+    let below: Vec<bool> = (0..height * width).map(|i| i / width >= height / 2).collect();
+    let blocks: Vec<bool> = (0..height * width).map(|i| (i / width / 4 + i % width / 4) % 2 == 0).collect();
+    let components = format!("{} components", args.latent);
+    let mut table =
+        TextTable::new().header(["", "mean face", &components, "VAE, pseudo-Gibbs", "VAE, refined"]);
+    let mut results = Vec::new();
+    for (name, hidden) in [("lower half", below), ("blocks", blocks)] {
+        let hide = |(i, x): (usize, &f32)| if hidden[i % hidden.len()] { f32::NAN } else { *x };
+        let holed = Matrix::new(test.rows, test.cols, test.values.iter().enumerate().map(hide).collect());
+        let (sweeps, steps) = (args.sweeps, args.steps);
+        let ways = [Imputation::PseudoGibbs { sweeps }, Imputation::Refined { sweeps, steps, samples: 200 }];
+        let [by_gibbs, by_vae] = ways.map(|how| model.vae.impute(model.theta, &holed, how, args.run.seed));
+        let by_pca = model.components.impute(&holed.map(f64::from))?.map(|x| x as f32);
+        let filled = holed.values.iter().zip(mean.iter().cycle());
+        let filled = filled.map(|(x, mean)| if x.is_nan() { *mean } else { *x }).collect();
+        let by_mean = Matrix::new(test.rows, test.cols, filled);
+        let errors = [&by_mean, &by_pca, &by_gibbs, &by_vae].map(|filled| rmse(filled, test, &hidden));
+        table.row([name.to_owned()].into_iter().chain(errors.map(|error| format!("{error:.4}"))));
+        let key = name.replace(' ', "_");
+        let of = ["mean", "pca", "gibbs", "refined"];
+        results.extend(of.iter().zip(errors).map(|(of, error)| (format!("{of}_{key}"), error)));
+        let first = |x: &Matrix<f32>| Frames::first(x, 10).values;
+        frames
+            .grid(&format!("Hidden pixels ({name}) of test frames, filled in"))
+            .row("seen", &first(&holed.map(|x| if x.is_nan() { 0.0 } else { x })))
+            .row("mean face", &first(&by_mean))
+            .row(&components, &first(&by_pca))
+            .row("VAE, refined", &first(&by_vae))
+            .row("the frame", &first(test))
+            .save(&run.file(&format!("imputed-{key}.png")))?;
+    }
+    println!("root mean square error of hidden pixels");
+    print!("{table}");
+    Ok(results)
 }
 
 fn rmse(filled: &Matrix<f32>, truth: &Matrix<f32>, hidden: &[bool]) -> f64 {
@@ -237,49 +249,46 @@ fn rmse(filled: &Matrix<f32>, truth: &Matrix<f32>, hidden: &[bool]) -> f64 {
     (sum / count).sqrt()
 }
 
-fn draw(
-    run: &Run<'_>,
-    vae: &Vae,
-    theta: &Arc<Vec<f32>>,
-    train: &Matrix<f32>,
-    test: &Matrix<f32>,
-    (height, width): (usize, usize),
-) -> anyhow::Result<()> {
-    // Left the data, right what was generated, and white between.
-    let size = height * width;
-    let (shown, generated) = (6.min(train.rows / 6), vae.sample(theta, 36, run.args.seed));
-    let mut batch = ImageGrid::new("Training frames, and E[x|z] for z ~ N(0, I)", height, width);
+/// Training frames on the left, and generated ones on the right.
+fn draw_samples(run: &Run<'_>, frames: &Frames, model: &Model<'_>) -> anyhow::Result<()> {
+    let (size, train) = (frames.height * frames.width, &frames.train);
+    let (shown, generated) =
+        (6.min(train.rows / 6), model.vae.decode_prior_samples(model.theta, 36, run.args.seed));
+    let between = vec![1.0; size];
+    let mut grid = frames.grid("Training frames, and E[x|z] for z ~ N(0, I)");
     for (real, made) in train.values.chunks_exact(shown * size).zip(generated.values.chunks_exact(6 * size)) {
-        batch = batch.row("", &[real, &vec![1.0; size], made].concat());
+        grid = grid.row("", &[real, &between, made].concat());
     }
-    batch.save(&run.folder.file("batch.png"))?;
+    grid.save(&run.file("batch.png"))?;
+    Ok(())
+}
 
-    let codes = vae.codes(theta, test).0;
-    let mut between =
-        ImageGrid::new("Between two test frames: straight lines in latent space", height, width);
-    for pair in 0..4.min(test.rows / 2) {
-        let (from, to) = (codes.row(2 * pair), codes.row(2 * pair + 1));
-        let decoded = vae.decode_rows(theta, &interpolate(from, to, 10));
-        between = between.row("", &decoded.values);
+/// Walks through latent space: between test frames, and along the dimensions that the data use most.
+fn draw_walks(run: &Run<'_>, frames: &Frames, model: &Model<'_>) -> anyhow::Result<()> {
+    let codes = model.vae.encode_rows(model.theta, &frames.test).mu;
+    let mut between = frames.grid("Between two test frames: straight lines in latent space");
+    for pair in 0..4.min(codes.rows / 2) {
+        let line = interpolate(codes.row(2 * pair), codes.row(2 * pair + 1), 10);
+        between = between.row("", &model.vae.decode_rows(model.theta, &line).values);
     }
-    between.save(&run.folder.file("interpolation.png"))?;
+    between.save(&run.file("interpolation.png"))?;
 
-    // The dimensions that the data use most, one at a time.
     let spread = |j: &usize| {
         let column = || (0..codes.rows).map(|i| f64::from(codes.row(i)[*j]));
         let mean = column().sum::<f64>() / codes.rows as f64;
         column().map(|z| (z - mean).powi(2)).sum::<f64>()
     };
-    let mut dimensions: Vec<usize> = (0..vae.latent()).collect();
+    let mut dimensions: Vec<usize> = (0..codes.cols).collect();
     dimensions.sort_by(|a, b| spread(b).total_cmp(&spread(a)));
     const STEPS: usize = 9;
-    let walks = vae.decode_rows(theta, &traverse(codes.row(0), 3.0, STEPS));
-    let mut traversal = ImageGrid::new("A test frame, one latent dimension changed at a time", height, width)
+    let walks = model.vae.decode_rows(model.theta, &traverse(codes.row(0), 3.0, STEPS));
+    let mut traversal = frames
+        .grid("A test frame, one latent dimension changed at a time")
         .columns((0..STEPS).map(|i| format!("{:.1}", -3.0 + 6.0 * i as f64 / (STEPS - 1) as f64)));
     for &j in dimensions.iter().take(8) {
-        let row = &walks.values[j * STEPS * size..(j + 1) * STEPS * size];
-        traversal = traversal.row(&format!("dimension {}", j + 1), row);
+        let row = walks.select(&(j * STEPS..(j + 1) * STEPS).collect::<Vec<_>>());
+        traversal = traversal.row(&format!("dimension {}", j + 1), &row.values);
     }
-    traversal.save(&run.folder.file("traversal.png"))?;
+    traversal.save(&run.file("traversal.png"))?;
     Ok(())
 }

@@ -6,22 +6,21 @@
 //! All begin at the same θ and see the same minibatches. Draws the loss on all training images over the epochs: of plain
 //! gradient descent with ρ too small, too large, right, and decreasing; and of momentum, Nesterov's gradient, and Adam.
 
-mod common;
+mod common {
+    pub(crate) mod sets;
+}
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use common::sets;
-use nn::Nonlinearity;
 use nn::data::Matrix;
-use nn::optim::{Optimizer, Rule};
+use nn::model::Nonlinearity;
 use nn::picture::Figure;
-use nn::run::{Defaults, RunArgs, RunFolder, positive, result_line};
-use nn::schedule::Schedule;
-use nn::train::{Fit, TrainError, Trainer};
+use nn::run::{Defaults, Run, RunArgs, TextTable, positive};
+use nn::train::{Fit, Rule, Schedule, StepError, TrainError, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
-use vae::{Autoencoder, AutoencoderConfig, Reconstruction};
+use vae::{Autoencoder, AutoencoderConfig, AutoencoderObjective};
 
 /// Compares learning rates and rules of descent
 #[derive(clap::Parser, serde::Serialize)]
@@ -57,51 +56,19 @@ struct Descent {
     schedule: Schedule,
 }
 
-/// The loss on all training images after each epoch, until it is not finite.
-fn descend(args: &Args, x: &Matrix<f32>, descent: &Descent) -> anyhow::Result<Vec<f64>> {
-    let model = Autoencoder::new(&AutoencoderConfig {
-        phi: Nonlinearity::Tanh,
-        psi: Nonlinearity::Sigmoid,
-        ..AutoencoderConfig::new(x.cols, &[64], 8)
-    });
-    let objective = Reconstruction { model: &model, data: x, noise: 0.0 };
-    let theta = model.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
-    let optimizer = Optimizer::new(descent.rule, theta.len());
-    let mut trainer = Trainer::new(theta, optimizer, args.run.seed);
-    let rows: Vec<usize> = (0..x.rows).collect();
-    let first = trainer.evaluate(&objective, &rows).total;
-    let fit = Fit { rate: descent.rate, ..args.run.fit(descent.schedule.clone(), None) };
-    match trainer.fit(&objective, x.rows, Some((&objective, x.rows)), &fit, &mut ()) {
-        // A descent that ends in infinity has a curve, too.
-        Ok(_) | Err(TrainError::NonFinite { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let after = trainer.history().iter().filter_map(|epoch| Some(epoch.validation.as_ref()?.total));
-    Ok([first].into_iter().chain(after).collect())
-}
-
-fn compare(args: &Args) -> anyhow::Result<()> {
-    let started = Instant::now();
-    args.run.without_checkpoint()?;
-    let [train, _] = sets::digits(&args.run, args.images)?;
-    let folder = RunFolder::open(&args.run, args)?;
+/// Those that are compared.
+fn descents(args: &Args) -> [Descent; 7] {
     let rate = args.run.lr;
-    let sgd = |key, says: &str, rate: f64, schedule| Descent {
-        name: format!("{says} {}", short(rate)),
-        key,
-        rule: Rule::Sgd,
-        rate,
-        schedule,
+    let sgd = |key, says: &str, rate: f64, schedule| {
+        let name = format!("{says} {}", short(rate));
+        Descent { name, key, rule: Rule::Sgd, rate, schedule }
     };
-    let other = |key, name: &str, rule, rate: f64| Descent {
-        name: format!("{name}, ρ {}", short(rate)),
-        key,
-        rule,
-        rate,
-        schedule: Schedule::Constant,
+    let other = |key, name: &str, rule, rate: f64| {
+        let name = format!("{name}, ρ {}", short(rate));
+        Descent { name, key, rule, rate, schedule: Schedule::Constant }
     };
     let decay = 10.0 / args.run.epochs as f64;
-    let descents = [
+    [
         sgd("small", "ρ too small,", rate / args.small, Schedule::Constant),
         sgd("large", "ρ too large,", rate * args.large, Schedule::Constant),
         sgd("right", "ρ right,", rate, Schedule::Constant),
@@ -109,31 +76,53 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         other("momentum", "momentum 0.9", Rule::Momentum { momentum: 0.9 }, rate / 10.0),
         other("nesterov", "Nesterov 0.9", Rule::Nesterov { momentum: 0.9 }, rate / 10.0),
         other("adam", "Adam", Rule::ADAM, args.adam),
-    ];
-    let curves = descents
-        .par_iter()
-        .map(|descent| descend(args, &train.images, descent))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    ]
+}
+
+/// The loss on all training images after each epoch, until it is not finite.
+fn descend(args: &Args, x: &Matrix<f32>, descent: &Descent) -> anyhow::Result<Vec<f64>> {
+    let mut config = AutoencoderConfig::new(x.cols, &[64], 8).with_phi(Nonlinearity::Tanh);
+    config.decoder.psi = Nonlinearity::Sigmoid;
+    let model = Autoencoder::new(&config)?;
+    let mut objective = AutoencoderObjective { model: &model, data: x, noise: 0.0 };
+    let mut of_all = objective;
+    let theta = model.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
+    let mut trainer = Trainer::new(model.layout(), theta, descent.rule, args.run.seed);
+    let first = trainer.evaluate(&mut of_all)?.total;
+    let fit = Fit { rate: descent.rate, schedule: descent.schedule.clone(), ..args.run.fit() };
+    match trainer.fit(&mut objective, Some(&mut of_all), &fit, &mut ()) {
+        // A descent that ends in infinity has a curve, too.
+        Ok(_) | Err(TrainError::Step { source: StepError::NonFinite(_), .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let after = trainer.history().iter().filter_map(|epoch| Some(epoch.validation.as_ref()?.total));
+    Ok([first].into_iter().chain(after).collect())
+}
+
+fn compare(args: &Args) -> anyhow::Result<()> {
+    args.run.without_checkpoint()?;
+    let [train, _] = sets::load(&args.run, args.images)?;
+    let run = Run::open(&args.run, args)?;
+    let descents = descents(args);
+    let curves = descents.par_iter().map(|descent| descend(args, &train.images, descent));
+    let curves = curves.collect::<anyhow::Result<Vec<_>>>()?;
 
     println!("‖x − d(e(x))‖² per image after {} epochs of {} images", args.run.epochs, train.len());
     let mut results = Vec::new();
+    let mut table = TextTable::new();
+    let mut figure = Figure::new("An autoencoder learns: the loss on all training images")
+        .axes("epoch", "‖x − d(e(x))‖² per image")
+        .log_y();
     for (Descent { name, key, .. }, curve) in descents.iter().zip(&curves) {
         let last = curve[curve.len() - 1];
-        let ended = if curve.len() <= args.run.epochs { "   then infinite" } else { "" };
-        println!("  {name:32} {last:10.4}{ended}");
+        let ended = if curve.len() <= args.run.epochs { "then infinite" } else { "" };
+        table.row([name, &format!("{last:.4}"), ended]);
         results.push((*key, last));
+        figure = figure.line(name, curve.iter().enumerate().map(|(epoch, &loss)| (epoch as f64, loss)));
     }
-    let figure = Figure::new("An autoencoder learns: the loss on all training images");
-    descents
-        .iter()
-        .zip(&curves)
-        .fold(figure.axes("epoch", "‖x − d(e(x))‖² per image").log_y(), |figure, (descent, curve)| {
-            figure.line(&descent.name, curve.iter().enumerate().map(|(epoch, &loss)| (epoch as f64, loss)))
-        })
-        .save(&folder.file("descent.png"))?;
-    println!("the picture is {}", folder.file("descent.png").display());
-    results.push(("seconds", started.elapsed().as_secs_f64()));
-    result_line(&results);
+    print!("{table}");
+    figure.save(&run.file("descent.png"))?;
+    run.finish(&results);
     Ok(())
 }
 

@@ -3,31 +3,39 @@
 //!     cargo run --release -p vae --example mnist -- --data DIR
 //!
 //! Network and schedule are those of PyTorch's own VAE example unless flags say otherwise: 784-400-20, ReLU, grey pixels
-//! as Bernoulli probabilities, Adam with learning rate 1e-3, batches of 128, 10 epochs, all 60,000 training images.
+//! as Bernoulli probabilities, Adam with learning rate 1e-3, batches of 128, 10 epochs, all 60,000 training images. Networks
+//! may be convolutional instead:
 //!
-//! Other protocols have defaults of their own, and several models can be compared:
+//!     cargo run --release -p vae --example mnist -- --data DIR --conv
+//!
+//! Other protocols have their own defaults, and several models can be compared:
 //!
 //!     cargo run --release -p vae --example mnist -- --data DIR --protocol iwae --k 5
 //!     cargo run --release -p vae --example mnist -- --data DIR --protocol lecture
 //!     cargo run --release -p vae --example mnist -- --data DIR --latent 2,5,10,20
 //!     cargo run --release -p vae --example mnist -- --data DIR --decoder
 
-mod common;
-mod protocols;
+mod common {
+    pub(crate) mod codes;
+    pub(crate) mod manifold;
+    pub(crate) mod report;
+}
+mod protocols {
+    pub(crate) mod iwae;
+    pub(crate) mod lecture;
+    pub(crate) mod sweep;
+}
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::Context;
 use clap::builder::ArgPredicate;
-use nn::Init;
-use nn::data::{Binarise, Mnist, mnist};
-use nn::optim::{Optimizer, Rule};
+use common::report::Trained;
+use nn::data::{Binarise, Mnist};
+use nn::model::Init;
 use nn::run::{Defaults, Run, RunArgs, whole};
-use nn::schedule::Schedule;
-use nn::train::{End, Trainer};
-use rand::{SeedableRng, rngs::StdRng};
-use vae::{Config, Vae};
+use nn::train::End;
+use vae::{Vae, VaeConfig, VaeError, VaeObjective};
 
 /// Trains a variational autoencoder on MNIST and draws what it learned
 #[derive(clap::Parser, serde::Serialize)]
@@ -50,10 +58,13 @@ struct Args {
     #[arg(long, value_name = "WIDTHS", value_delimiter = ',', num_args = 0..=1,
         default_missing_value = "linear,64,64-256,128-256-512", conflicts_with = "protocol")]
     decoder: Option<Vec<String>>,
-    /// Width of the hidden layers, without --protocol and --decoder
+    /// Width of the hidden layers, without --protocol, --decoder and --conv
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = whole,
-        conflicts_with_all = ["protocol", "decoder"])]
+        conflicts_with_all = ["protocol", "decoder", "conv"])]
     hidden: usize,
+    /// Convolutional networks: three layers of eight channels
+    #[arg(long, conflicts_with_all = ["protocol", "decoder"])]
+    conv: bool,
     /// Draws of z for each image in the importance-sampled log-likelihood of a single model [default: 100, of the protocol
     /// iwae 5000]
     #[arg(long, value_name = "N", value_parser = whole, conflicts_with = "decoder")]
@@ -66,7 +77,7 @@ struct Args {
     full: bool,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum, serde::Serialize)]
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum, serde::Serialize)]
 enum Protocol {
     /// 784-256-64-2 and 2-64-256-784, binary pixels, 500 epochs (lecture 002, "Fun with MNIST")
     Lecture,
@@ -84,7 +95,7 @@ impl Args {
                 Defaults { out: "out/vae-mnist-iwae", epochs, batch_size: 20, lr: 1e-3 }
             }
             Some(Protocol::Iwae) => {
-                // The time of an epoch grows with k, that of the whole does not.
+                // The time of an epoch grows with k, the time of the whole does not.
                 let epochs = (1200 / (self.k + 1)).max(1);
                 Defaults { out: "out/vae-mnist-iwae", epochs, batch_size: 100, lr: 3e-3 }
             }
@@ -93,14 +104,41 @@ impl Args {
             }
             None if self.decoder.is_some() => Defaults { out: "out/vae-mnist-decoder", ..DEFAULTS },
             None if self.latent.len() > 1 => Defaults { out: "out/vae-mnist-latent", ..DEFAULTS },
+            None if self.conv => Defaults { out: "out/vae-mnist-conv", ..DEFAULTS },
             None => DEFAULTS,
         }
     }
 
-    /// Of z for each image in the importance-sampled log-likelihood.
+    /// Draws of z for each image in the importance-sampled log-likelihood.
     fn draws(&self) -> usize {
-        let default = if matches!(self.protocol, Some(Protocol::Iwae)) { 5000 } else { 100 };
+        let default = if self.protocol == Some(Protocol::Iwae) { 5000 } else { 100 };
         self.importance_samples.unwrap_or(default)
+    }
+
+    /// Whether flags that clap cannot compare fit together.
+    fn check(&self) -> anyhow::Result<()> {
+        let several = self.latent.len() > 1;
+        anyhow::ensure!(!several || self.protocol.is_none(), "a protocol takes a single --latent");
+        anyhow::ensure!(
+            !several || self.importance_samples.is_none(),
+            "--importance-samples is for a single --latent"
+        );
+        if several || self.decoder.is_some() {
+            self.run.without_checkpoint()?;
+        }
+        let weighted = self.k > 1 || self.full;
+        let is_iwae = self.protocol == Some(Protocol::Iwae);
+        anyhow::ensure!(is_iwae || !weighted, "--k and --full are for --protocol iwae");
+        Ok(())
+    }
+
+    /// A model with so many latent dimensions, without protocol.
+    fn config(&self, data: &Mnist, latent: usize) -> VaeConfig {
+        let inputs = data.train.images.cols;
+        match self.conv {
+            true => VaeConfig { inputs, ..VaeConfig::convolutional(data.train.height, latent) },
+            false => VaeConfig::new(inputs, &[self.hidden], latent),
+        }
     }
 }
 
@@ -114,60 +152,39 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
-    let started = Instant::now();
-    let several = args.latent.len() > 1;
-    anyhow::ensure!(!several || args.protocol.is_none(), "a protocol takes a single --latent");
-    anyhow::ensure!(
-        !several || args.importance_samples.is_none(),
-        "--importance-samples is for a single --latent"
-    );
-    if several || args.decoder.is_some() {
-        args.run.without_checkpoint()?;
-    }
-    let weighted = args.k > 1 || args.full;
-    let iwae = matches!(args.protocol, Some(Protocol::Iwae));
-    anyhow::ensure!(iwae || !weighted, "--k and --full are for --protocol iwae");
+    args.check()?;
     let dir = args.run.data.as_ref().with_context(|| {
-        format!("--data DIR is wanted, the folder of MNIST's four IDX files, gzipped or not; {ALTERNATIVE}")
+        format!("expected --data DIR, the folder of MNIST's four IDX files, gzipped or not; {ALTERNATIVE}")
     })?;
-    let data = mnist(dir).with_context(|| format!("no MNIST in --data {}; {ALTERNATIVE}", dir.display()))?;
+    let no_mnist = || format!("no MNIST in --data {}; {ALTERNATIVE}", dir.display());
+    let data = Mnist::read(dir).with_context(no_mnist)?;
     for set in [&data.train, &data.test] {
         Binarise::check(&set.images)?;
     }
     match args.protocol {
-        Some(Protocol::Iwae) => protocols::iwae::run(args, &data, started),
-        Some(Protocol::Lecture) => protocols::lecture::run(args, &data, started),
-        None if args.decoder.is_some() => protocols::sweep::decoders(args, &data, started),
-        None if several => protocols::sweep::latents(args, &data, started),
-        None => as_pytorch(args, &data, started),
+        Some(Protocol::Iwae) => protocols::iwae::run(args, &data),
+        Some(Protocol::Lecture) => protocols::lecture::run(args, &data),
+        None if args.decoder.is_some() => protocols::sweep::decoders(args, &data),
+        None if args.latent.len() > 1 => protocols::sweep::latents(args, &data),
+        None => as_pytorch(args, &data),
     }
 }
 
-/// A model whose layers begin as PyTorch's linear layers do.
-fn begun_as_pytorch(config: &Config) -> Vae {
-    Vae::with_init(config, |inputs, _, _| {
+/// A model whose layers begin as PyTorch's do.
+fn begun_as_pytorch(config: &VaeConfig) -> Result<Vae, VaeError> {
+    Vae::with_init(config, |[inputs, _], _| {
         let bound = (inputs as f64).sqrt().recip();
         (Init::Uniform(bound), Init::Uniform(bound))
     })
 }
 
-fn as_pytorch(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result<()> {
+fn as_pytorch(args: &Args, data: &Mnist) -> anyhow::Result<()> {
+    let vae = begun_as_pytorch(&args.config(data, args.latent[0]))?;
     let run = Run::open(&args.run, args)?;
-    let vae = begun_as_pytorch(&Config::new(data.train.images.cols, &[args.hidden], args.latent[0]));
-    let theta = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
-    let optimizer = Optimizer::new(Rule::ADAM, theta.len());
-    let mut trainer = Trainer::new(theta, optimizer, args.run.seed);
-    let end = run
-        .train(
-            vae.layout(),
-            &mut trainer,
-            (&common::grey(&vae, &data.train), args.run.rows(data.train.len())),
-            None,
-            (Schedule::Constant, None),
-        )
-        .map_err(anyhow::Error::from_boxed)?;
-    if end == End::Stopped {
+    let mut trainer = run.trainer(vae.layout());
+    let mut objective = VaeObjective::new(&vae, &data.train.images);
+    if run.train(&mut trainer, &mut objective, None, &run.fit())? == End::Stopped {
         return Ok(());
     }
-    common::report(&run, &vae, &mut trainer, &data.test, args.draws(), (&[], started))
+    Trained { run: &run, vae: &vae, trainer: &mut trainer, test: &data.test }.report(args.draws(), &[])
 }

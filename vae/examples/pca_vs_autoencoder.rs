@@ -8,23 +8,22 @@
 //! goes beyond that likelihood in another subspace; an autoencoder with hidden layers has the least error. Draws
 //! reconstructions, the bases, their products WᵀW, and the principal angles to PCA.
 
-mod common;
+mod common {
+    pub(crate) mod sets;
+}
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Instant;
 
-use common::sets::{self, squared_distance};
+use autograd::Tape;
+use common::sets;
 use nn::data::{LabelledImages, Matrix};
-use nn::optim::{Optimizer, Rule};
+use nn::model::{Layout, Nonlinearity};
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, RunArgs, RunFolder, result_line, whole};
-use nn::schedule::Schedule;
-use nn::train::{Fit, Objective, Trainer};
-use nn::{Layout, Nonlinearity};
-use rand::{SeedableRng, rngs::StdRng};
-use vae::linear::{CubatureElbo, Em, FactorModel, Oja, Pca, principal_angles};
-use vae::{Autoencoder, AutoencoderConfig, Config, Likelihood, Observation, Reconstruction, Vae};
+use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::stats::{Estimate, squared_distances};
+use nn::train::{Fit, Objective, Schedule, Trainer};
+use vae::linear::{CubatureObjective, Em, FactorModel, Oja, Pca, principal_angles};
+use vae::{Autoencoder, AutoencoderConfig, AutoencoderObjective, Likelihood, Observation, Vae, VaeConfig};
 
 /// Compares PCA, linear and deep autoencoders, Oja's rule, probabilistic PCA, factor analysis and a linear VAE
 #[derive(clap::Parser, serde::Serialize)]
@@ -56,8 +55,8 @@ fn main() -> ExitCode {
     nn::run::main(defaults, |args: Args| args.run.in_pool(|| compare(&args))?)
 }
 
-/// The pixels that are not the same in all training images, and the mean image: PCA is about what differs from it, and factor
-/// analysis has no noise for what never does.
+/// The pixels that are not the same in all training images, and the mean image. PCA is about differences from the mean, and
+/// factor analysis has no noise for a pixel that never differs.
 struct Pixels {
     varying: Vec<usize>,
     mean: Vec<f64>,
@@ -79,7 +78,7 @@ impl Pixels {
         Matrix::new(varying.rows, varying.cols, values.collect())
     }
 
-    /// What differs, added to an image.
+    /// Images: differences of the pixels that vary, added to an image.
     fn added(&self, to: &[f64], x: &Matrix<f64>) -> Matrix<f64> {
         let mut values = to.repeat(x.rows);
         for (image, x) in values.chunks_exact_mut(to.len()).zip(x.values.chunks_exact(x.cols)) {
@@ -101,57 +100,66 @@ struct Fitted {
     log_likelihood: Option<[f64; 2]>,
 }
 
-fn train<O: Objective<f64>>(
-    args: &Args,
-    layout: &Layout,
-    objective: &O,
-    rows: usize,
-    (epochs, batch_size, rate): (usize, usize, f64),
-) -> anyhow::Result<Trainer<f64>> {
-    let theta = layout.init(&mut StdRng::seed_from_u64(args.run.seed));
-    let mut trainer = Trainer::new(theta, Optimizer::new(Rule::ADAM, layout.size()), args.run.seed);
-    let fit = Fit { epochs, batch_size, rate, schedule: Schedule::Cosine { epochs }, patience: None };
-    trainer.fit(objective, rows, None, &fit, &mut ())?;
-    Ok(trainer)
+fn compare(args: &Args) -> anyhow::Result<()> {
+    args.run.without_checkpoint()?;
+    let sets = sets::load(&args.run, args.images)?;
+    let pixels = Pixels::of(&sets[0].images);
+    let x = sets.each_ref().map(|set| pixels.centred(&set.images));
+    let (used, all) = (x[0].cols, sets[0].images.cols);
+    let pca = Pca::fit(&x[0], args.latent)?;
+    let (analysis, probabilistic) = (factor_analysis(args, &x)?, probabilistic_pca(args, &x)?);
+    let run = Run::open(&args.run, args)?;
+    let (vae, bound) = linear_vae(args, &x)?;
+    let fitted = [
+        principal_components(&pca, &x),
+        autoencoder(args, Depth::Linear, &x)?,
+        oja(args, &pca, &x)?,
+        probabilistic,
+        vae,
+        analysis,
+        autoencoder(args, Depth::Deep, &x)?,
+    ];
+
+    println!("{} images to train on, {} to test, {} components", x[0].rows, x[1].rows, args.latent);
+    println!("of {used} pixels; the other {} are the same in all training images", all - used);
+    let angles = angles(&fitted, &pca)?;
+    let mut results = print(&fitted, &angles, &x);
+    println!("the bound of the linear VAE on the training images is {bound:.4} nats");
+    draw_images(&run, &sets[1], &pixels, &fitted)?;
+    draw_angles(&fitted, &angles).save(&run.file("angles.png"))?;
+    results.push(("vae_elbo".into(), bound));
+    run.finish(&results);
+    Ok(())
 }
 
-fn autoencoder(args: &Args, hidden: &[usize], x: &[Matrix<f64>; 2]) -> anyhow::Result<Fitted> {
-    let model = Autoencoder::new(&AutoencoderConfig {
-        phi: Nonlinearity::Elu,
-        ..AutoencoderConfig::new(x[0].cols, hidden, args.latent)
-    });
-    let objective = Reconstruction { model: &model, data: &x[0], noise: 0.0 };
-    let linear = hidden.is_empty();
-    let (name, key, how) = if linear {
-        ("linear autoencoder", "linear", (args.run.epochs, args.run.batch_size, args.run.lr))
-    } else {
-        ("deep autoencoder", "deep", (args.deep_epochs, 64, 2e-3))
-    };
-    let trainer = train(args, model.layout(), &objective, x[0].rows, how)?;
-    let reconstructions = x.each_ref().map(|x| model.reconstruct(trainer.theta(), x));
-    let basis = linear.then(|| model.decoder_weights(trainer.theta()));
-    Ok(Fitted { name, key, reconstructions, basis, log_likelihood: None })
+fn principal_components(pca: &Pca, x: &[Matrix<f64>; 2]) -> Fitted {
+    let reconstructions = x.each_ref().map(|x| pca.reconstruct(x));
+    let basis = Some(pca.components.clone());
+    Fitted { name: "PCA", key: "pca", reconstructions, basis, log_likelihood: None }
 }
 
-/// The linear VAE, and its bound on the training images.
-fn linear_vae(args: &Args, x: &[Matrix<f64>; 2]) -> anyhow::Result<(Fitted, f64)> {
-    let config = Config { likelihood: Likelihood::NormalLearned, ..Config::new(x[0].cols, &[], args.latent) };
-    let vae = Vae::new(&config);
-    let objective = CubatureElbo { vae: &vae, data: &x[0] };
-    let how = (args.run.epochs, args.run.batch_size, args.run.lr);
-    let mut trainer = train(args, vae.layout(), &objective, x[0].rows, how)?;
-    let bound = trainer.evaluate(&objective, &(0..x[0].rows).collect::<Vec<_>>()).parts[0];
-    // A linear decoder is a factor model, whose likelihood is known.
-    let theta = trainer.theta();
-    let decoder = FactorModel {
-        mean: numbers(vae.layout(), theta, "decoder.0.bias"),
-        loadings: Matrix::new(args.latent, x[0].cols, numbers(vae.layout(), theta, "decoder.0.weight")),
-        noise: vec![(2.0 * log_sigma(&vae, theta)).exp(); x[0].cols],
-    };
-    let log_likelihood = Some([decoder.log_likelihood(&x[0])?, decoder.log_likelihood(&x[1])?]);
-    let reconstructions = x.each_ref().map(|x| vae.reconstruct(theta, x));
-    let basis = Some(decoder.loadings);
-    Ok((Fitted { name: "linear VAE", key: "vae", reconstructions, basis, log_likelihood }, bound))
+fn oja(args: &Args, pca: &Pca, x: &[Matrix<f64>; 2]) -> anyhow::Result<Fitted> {
+    let mut oja = Oja::new(args.latent, x[0].cols, args.run.seed);
+    oja.fit(&x[0], args.oja_epochs, 0.5, args.run.seed)?;
+    // Oja's neurons are an orthonormal basis, nearly: x ↦ μ + Wᵀ W (x − μ).
+    let neurons = Pca { components: oja.weights.clone(), ..pca.clone() };
+    let reconstructions = x.each_ref().map(|x| neurons.reconstruct(x));
+    Ok(Fitted {
+        name: "Oja's rule",
+        key: "oja",
+        reconstructions,
+        basis: Some(oja.weights),
+        log_likelihood: None,
+    })
+}
+
+fn probabilistic_pca(args: &Args, x: &[Matrix<f64>; 2]) -> anyhow::Result<Fitted> {
+    factors("probabilistic PCA", "ppca", FactorModel::probabilistic_pca(&x[0], args.latent)?, x)
+}
+
+fn factor_analysis(args: &Args, x: &[Matrix<f64>; 2]) -> anyhow::Result<Fitted> {
+    let em = Em { rounds: if args.run.dry_run { 20 } else { 10_000 }, tolerance: 1e-8 };
+    factors("factor analysis", "fa", FactorModel::factor_analysis(&x[0], args.latent, em)?.model, x)
 }
 
 /// A linear model of Gaussian factors, whose reconstructions are E[x|z = E(z|x)].
@@ -161,105 +169,126 @@ fn factors(
     model: FactorModel,
     x: &[Matrix<f64>; 2],
 ) -> anyhow::Result<Fitted> {
-    let decoded = |x| Ok::<_, anyhow::Error>(model.decode(&model.posterior(x)?.0));
-    Ok(Fitted {
-        name,
-        key,
-        reconstructions: [decoded(&x[0])?, decoded(&x[1])?],
-        log_likelihood: Some([model.log_likelihood(&x[0])?, model.log_likelihood(&x[1])?]),
-        basis: Some(model.loadings),
-    })
+    let decoded = |x| Ok::<_, anyhow::Error>(model.decode_rows(&model.posterior(x)?.means));
+    let reconstructions = [decoded(&x[0])?, decoded(&x[1])?];
+    let log_likelihood = Some([model.log_likelihood(&x[0])?, model.log_likelihood(&x[1])?]);
+    Ok(Fitted { name, key, reconstructions, log_likelihood, basis: Some(model.loadings) })
 }
 
-fn numbers(layout: &Layout, theta: &[f64], name: &str) -> Vec<f64> {
-    let slot = layout.slots().iter().find(|slot| slot.name() == name).expect("a slot of the model");
-    theta[slot.range()].to_vec()
+enum Depth {
+    Linear,
+    Deep,
 }
 
-fn log_sigma(vae: &Vae, theta: &Arc<Vec<f64>>) -> f64 {
-    let tape = autograd::Tape::new();
-    let z = tape.constant(&vec![0.0; vae.latent()], [1, vae.latent()]);
-    let Observation::Normal(p) = vae.decode(tape.shared_constant(theta, [theta.len()]), z) else {
-        unreachable!("the decoder is normal with one σ")
+fn autoencoder(args: &Args, depth: Depth, x: &[Matrix<f64>; 2]) -> anyhow::Result<Fitted> {
+    let usual = args.run.fit();
+    let (name, key, hidden, fit) = match depth {
+        Depth::Linear => ("linear autoencoder", "linear", &[][..], usual),
+        Depth::Deep => {
+            let fit = Fit { epochs: args.deep_epochs, batch_size: 64, rate: 2e-3, ..usual };
+            ("deep autoencoder", "deep", &args.hidden[..], fit)
+        }
     };
-    p.log_sigma.item()
+    let config = AutoencoderConfig::new(x[0].cols, hidden, args.latent).with_phi(Nonlinearity::Elu);
+    let model = Autoencoder::new(&config)?;
+    let mut objective = AutoencoderObjective { model: &model, data: &x[0], noise: 0.0 };
+    let trainer = train(args, model.layout(), &mut objective, fit)?;
+    let reconstructions = x.each_ref().map(|x| model.reconstruct(trainer.theta(), x));
+    let basis = match depth {
+        Depth::Linear => {
+            let weights = trainer.theta()[model.networks().decoder.last_weight().range()].to_vec();
+            Some(Matrix::new(args.latent, x[0].cols, weights))
+        }
+        Depth::Deep => None,
+    };
+    Ok(Fitted { name, key, reconstructions, basis, log_likelihood: None })
 }
 
-fn compare(args: &Args) -> anyhow::Result<()> {
-    let started = Instant::now();
-    args.run.without_checkpoint()?;
-    let sets = sets::digits(&args.run, args.images)?;
-    let pixels = Pixels::of(&sets[0].images);
-    let x = sets.each_ref().map(|set| pixels.centred(&set.images));
-    let pca = Pca::fit(&x[0], args.latent)?;
-    let probabilistic = FactorModel::probabilistic_pca(&x[0], args.latent)?;
-    let em = Em { rounds: if args.run.dry_run { 20 } else { 10_000 }, tolerance: 1e-8 };
-    let (analysis, _) = FactorModel::factor_analysis(&x[0], args.latent, em)?;
-    let folder = RunFolder::open(&args.run, args)?;
+/// The linear VAE, and its bound on the training images. A linear decoder is a factor model, whose likelihood is known.
+fn linear_vae(args: &Args, x: &[Matrix<f64>; 2]) -> anyhow::Result<(Fitted, f64)> {
+    let likelihood = Likelihood::NormalLearned { start: 1.0 };
+    let vae = Vae::new(&VaeConfig { likelihood, ..VaeConfig::new(x[0].cols, &[], args.latent) })?;
+    let mut objective = CubatureObjective { vae: &vae, data: &x[0] };
+    let mut trainer = train(args, vae.layout(), &mut objective, args.run.fit())?;
+    let bound = trainer.evaluate(&mut objective)?.part("elbo");
+    let (theta, decoder) = (trainer.theta(), &vae.networks().decoder);
+    let decoder = FactorModel {
+        mean: theta[decoder.last_bias().range()].to_vec(),
+        loadings: Matrix::new(args.latent, x[0].cols, theta[decoder.last_weight().range()].to_vec()),
+        noise: vec![(2.0 * log_sigma(&vae, theta)).exp(); x[0].cols],
+    };
+    let log_likelihood = Some([decoder.log_likelihood(&x[0])?, decoder.log_likelihood(&x[1])?]);
+    let reconstructions = x.each_ref().map(|x| vae.reconstruct(theta, x));
+    let basis = Some(decoder.loadings);
+    Ok((Fitted { name: "linear VAE", key: "vae", reconstructions, basis, log_likelihood }, bound))
+}
 
-    let mut oja = Oja::new(args.latent, x[0].cols, args.run.seed);
-    oja.fit(&x[0], args.oja_epochs, 0.5, args.run.seed)?;
-    // Oja's neurons are an orthonormal basis, nearly: x ↦ μ + Wᵀ W (x − μ).
-    let neurons = Pca { components: oja.weights.clone(), ..pca.clone() };
-    let (vae, bound) = linear_vae(args, &x)?;
-    let fitted = [
-        Fitted {
-            name: "PCA",
-            key: "pca",
-            reconstructions: x.each_ref().map(|x| pca.reconstruct(x)),
-            basis: Some(pca.components.clone()),
-            log_likelihood: None,
-        },
-        autoencoder(args, &[], &x)?,
-        Fitted {
-            name: "Oja's rule",
-            key: "oja",
-            reconstructions: x.each_ref().map(|x| neurons.reconstruct(x)),
-            basis: Some(oja.weights),
-            log_likelihood: None,
-        },
-        factors("probabilistic PCA", "ppca", probabilistic, &x)?,
-        vae,
-        factors("factor analysis", "fa", analysis, &x)?,
-        autoencoder(args, &args.hidden, &x)?,
-    ];
+fn train<O: Objective<f64>>(
+    args: &Args,
+    layout: &Layout,
+    objective: &mut O,
+    fit: Fit,
+) -> anyhow::Result<Trainer<f64>> {
+    let mut trainer = args.run.trainer(layout);
+    let fit = Fit { schedule: Schedule::Cosine { epochs: fit.epochs }, ..fit };
+    trainer.fit(objective, None, &fit, &mut ())?;
+    Ok(trainer)
+}
 
-    let (used, all) = (x[0].cols, sets[0].images.cols);
-    println!("{} images to train on, {} to test, {} components", x[0].rows, x[1].rows, args.latent);
-    println!("of {used} pixels; the other {} are the same in all training images", all - used);
-    println!("                     squared error, image     largest angle   WᵀW: largest   log p(x), nats");
-    println!("                      training      test      to PCA, rad    of |WᵀW − I|   training     test");
-    let mut results = Vec::new();
-    let mut angles = Vec::new();
-    for Fitted { name, key, reconstructions, basis, log_likelihood } in &fitted {
-        let [train, test] = [0, 1].map(|i| squared_distance(&reconstructions[i], &x[i]));
-        print!("  {name:18} {train:10.5} {test:10.5}");
-        results.extend([(format!("{key}_loss"), train), (format!("{key}_test_loss"), test)]);
-        if let Some(basis) = basis {
-            let between = principal_angles(basis, &pca.components)?;
-            let (largest, off) = (between[between.len() - 1], off_identity(&gram(basis)));
-            print!("   {largest:12.2e}    {off:12.2e}");
-            results.extend([(format!("{key}_angle"), largest), (format!("{key}_off_identity"), off)]);
-            angles.push((*name, between));
-        }
-        if let Some([train, test]) = log_likelihood {
-            print!(" {train:12.4} {test:8.4}");
-            results.extend([
-                (format!("{key}_log_likelihood"), *train),
-                (format!("{key}_test_log_likelihood"), *test),
-            ]);
-        }
-        println!();
+/// log σ of the decoder, which does not depend on z.
+fn log_sigma(vae: &Vae, theta: &[f64]) -> f64 {
+    let tape = Tape::new();
+    let z = tape.constant(&vec![0.0; vae.latent()], [1, vae.latent()]);
+    match vae.decode(tape.constant(theta, [theta.len()]), z) {
+        Observation::Normal(p) => p.log_sigma.item(),
+        other => unreachable!("the decoder is normal with one σ, not {other:?}"),
     }
-    println!("the bound of the linear VAE on the training images is {bound:.4} nats");
-    draw(&folder, (&sets[1], &pixels), &fitted, &angles)?;
-    println!("pictures are in {}", args.run.out.display());
-    results.extend([("vae_elbo".into(), bound), ("seconds".into(), started.elapsed().as_secs_f64())]);
-    result_line(&results);
-    Ok(())
 }
 
-/// W Wᵀ of rows: the products of all pairs of basis vectors, in the lectures' notation, where these are columns, WᵀW.
+/// Of every linear method the angles between its subspace and that of PCA.
+fn angles(fitted: &[Fitted], pca: &Pca) -> anyhow::Result<Vec<Option<Vec<f64>>>> {
+    let of = |fitted: &Fitted| fitted.basis.as_ref().map(|basis| principal_angles(basis, &pca.components));
+    Ok(fitted.iter().map(|fitted| of(fitted).transpose()).collect::<Result<_, _>>()?)
+}
+
+/// Prints errors, angles and likelihoods, and returns them by name.
+fn print(fitted: &[Fitted], angles: &[Option<Vec<f64>>], x: &[Matrix<f64>; 2]) -> Vec<(String, f64)> {
+    println!("squared error of an image, largest angle to PCA in radians, log p(x) in nats");
+    let mut table = TextTable::new().header([
+        "",
+        "training",
+        "test",
+        "angle",
+        "largest |WᵀW − I|",
+        "training log p(x)",
+        "test log p(x)",
+    ]);
+    let mut results = Vec::new();
+    for (Fitted { name, key, reconstructions, basis, log_likelihood }, angles) in fitted.iter().zip(angles) {
+        let mut named = Vec::new();
+        let mut cells = vec![(*name).to_owned()];
+        for (i, of) in ["loss", "test_loss"].into_iter().enumerate() {
+            let error = Estimate::of(&squared_distances(&reconstructions[i], &x[i])).mean;
+            cells.push(format!("{error:.5}"));
+            named.push((of, error));
+        }
+        if let (Some(basis), Some(angles)) = (basis, angles) {
+            let (largest, off) = (angles[angles.len() - 1], off_identity(&gram(basis)));
+            cells.extend([largest, off].map(|x| format!("{x:.2e}")));
+            named.extend([("angle", largest), ("off_identity", off)]);
+        }
+        if let Some([train, test]) = *log_likelihood {
+            cells.extend([train, test].map(|x| format!("{x:.4}")));
+            named.extend([("log_likelihood", train), ("test_log_likelihood", test)]);
+        }
+        table.row(cells);
+        results.extend(named.into_iter().map(|(of, value)| (format!("{key}_{of}"), value)));
+    }
+    print!("{table}");
+    results
+}
+
+/// W Wᵀ of rows: the products of all pairs of basis vectors. In the lectures' notation, where these are columns, it is WᵀW.
 fn gram(w: &Matrix<f64>) -> Vec<f64> {
     let product = |i: usize, j: usize| w.row(i).iter().zip(w.row(j)).map(|(a, b)| a * b).sum();
     (0..w.rows * w.rows).map(|cell| product(cell / w.rows, cell % w.rows)).collect()
@@ -271,11 +300,12 @@ fn off_identity(gram: &[f64]) -> f64 {
     off.fold(0.0, f64::max)
 }
 
-fn draw(
-    folder: &RunFolder,
-    (test, pixels): (&LabelledImages, &Pixels),
+/// Draws reconstructions, bases and their products.
+fn draw_images(
+    run: &Run<'_>,
+    test: &LabelledImages,
+    pixels: &Pixels,
     fitted: &[Fitted],
-    angles: &[(&str, Vec<f64>)],
 ) -> anyhow::Result<()> {
     let (height, width) = (test.height, test.width);
     let shown = test.len().min(12);
@@ -285,30 +315,31 @@ fn draw(
     };
     let mut images = ImageGrid::new("Test images and their reconstructions", height, width)
         .row("data", &test.images.values[..shown * test.images.cols]);
-    let mut bases =
-        ImageGrid::new("Bases, each vector between its smallest and largest number", height, width);
+    let title = "Bases, each vector between its smallest and largest number";
+    let mut bases = ImageGrid::new(title, height, width);
     let mut grams = Panels::new("WᵀW", 3);
     for Fitted { name, reconstructions, basis, .. } in fitted {
         images = images.row(name, &whole(&reconstructions[1]));
         let Some(basis) = basis else { continue };
         bases = bases.row(name, &stretched(&pixels.added(&vec![0.0; height * width], basis)));
         let ends = || 0.5..basis.rows as f64 + 0.5;
-        let heat = Figure::new(name).heat_map("", (ends(), ends()), basis.rows, gram(basis));
-        grams = grams.figure(heat);
+        grams = grams.figure(Figure::new(name).heat_map("", (ends(), ends()), basis.rows, gram(basis)));
     }
-    images.save(&folder.file("reconstructions.png"))?;
-    bases.save(&folder.file("bases.png"))?;
-    grams.save(&folder.file("gram.png"))?;
+    images.save(&run.file("reconstructions.png"))?;
+    bases.save(&run.file("bases.png"))?;
+    grams.save(&run.file("gram.png"))?;
+    Ok(())
+}
+
+fn draw_angles(fitted: &[Fitted], angles: &[Option<Vec<f64>>]) -> Figure {
     let figure = Figure::new("Principal angles to the subspace of PCA")
         .axes("angle, smallest first", "radians")
         .log_y();
-    let lines = angles.iter().filter(|(name, _)| !name.contains("PCA"));
-    lines
-        .fold(figure, |figure, (name, angles)| {
-            figure.line(name, angles.iter().enumerate().map(|(i, &angle)| (i as f64 + 1.0, angle)))
-        })
-        .save(&folder.file("angles.png"))?;
-    Ok(())
+    let lines = fitted.iter().zip(angles).filter(|(fitted, _)| !fitted.name.contains("PCA"));
+    lines.fold(figure, |figure, (fitted, angles)| {
+        let Some(angles) = angles else { return figure };
+        figure.line(fitted.name, angles.iter().enumerate().map(|(i, &angle)| (i as f64 + 1.0, angle)))
+    })
 }
 
 /// Every row on the scale from 0 to 1.

@@ -7,23 +7,23 @@
 //! seen in training. Writes to `out/vae-posterior_family/`: the bounds, and exact posteriors of some images with the ellipses
 //! that stand for them.
 
-mod common;
+mod common {
+    pub(crate) mod sets;
+}
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
 
 use autograd::Tape;
-use nn::Estimate;
+use common::sets;
 use nn::data::LabelledImages;
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, RunArgs, RunFolder, result_line, whole};
-use nn::schedule::Schedule;
+use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::stats::Estimate;
+use nn::train::{Fit, Rule, Schedule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
-use vae::{Config, Family, Images, Vae};
-
-use common::sets;
+use vae::{Covariance, Vae, VaeConfig, VaeObjective};
 
 /// Compares a diagonal and a full covariance in the posterior
 #[derive(clap::Parser, serde::Serialize)]
@@ -51,7 +51,8 @@ fn main() -> ExitCode {
     nn::run::main(defaults, |args: Args| args.run.in_pool(|| compare(&args))?)
 }
 
-const FAMILIES: [(&str, Family); 2] = [("diagonal", Family::Diagonal), ("full covariance", Family::Full)];
+const COVARIANCES: [(&str, Covariance); 2] =
+    [("diagonal", Covariance::Diagonal), ("full covariance", Covariance::Full)];
 
 /// A model with its θ, and its bound and log-likelihood on the test images.
 struct Trained {
@@ -73,61 +74,57 @@ fn start(diagonal: &Vae, vae: &Vae, seed: u64) -> Vec<f32> {
     theta
 }
 
-fn train(args: &Args, posterior: Family, seed: u64, sets: &[LabelledImages; 2]) -> anyhow::Result<Trained> {
-    let [train, test] = sets;
-    let config = Config::new(train.images.cols, &[64, 64], args.latent);
-    let vae = Vae::new(&Config { posterior, ..config.clone() });
-    let theta = start(&Vae::new(&config), &vae, seed);
-    let run = RunArgs { seed, ..args.run.clone() };
-    let (objective, schedule) = (Images::new(&vae, &train.images), Schedule::Cosine { epochs: run.epochs });
-    let mut trainer = common::train(&run, theta, (&objective, run.rows(train.len())), schedule)?;
-    let rows: Vec<usize> = (0..args.run.rows(test.len())).collect();
-    let bound = Images { samples: args.samples, ..Images::new(&vae, &test.images) };
-    let elbo = trainer.evaluate(&bound, &rows).parts[0];
-    let log_likelihood = vae.log_likelihood(trainer.theta(), &test.images.select(&rows), args.samples, seed);
+fn train(
+    args: &Args,
+    covariance: Covariance,
+    seed: u64,
+    sets: &[LabelledImages; 2],
+) -> anyhow::Result<Trained> {
+    let [train, test] = sets.each_ref().map(|set| &set.images);
+    let diagonal = VaeConfig::new(train.cols, &[64, 64], args.latent);
+    let vae = Vae::new(&VaeConfig { covariance, ..diagonal.clone() })?;
+    let theta = start(&Vae::new(&diagonal)?, &vae, seed);
+    let mut trainer = Trainer::new(vae.layout(), theta, Rule::ADAM, seed);
+    let fit = Fit { schedule: Schedule::Cosine { epochs: args.run.epochs }, ..args.run.fit() };
+    trainer.fit(&mut VaeObjective::new(&vae, train), None, &fit, &mut ())?;
+    let mut bound = VaeObjective { samples: args.samples, ..VaeObjective::new(&vae, test) };
+    let elbo = trainer.evaluate(&mut bound)?.part("elbo");
+    let log_likelihood = vae.log_evidence(trainer.theta(), test, args.samples, seed).mean;
     let theta = trainer.theta().clone();
-    Ok(Trained { vae, theta, elbo, log_likelihood: log_likelihood.mean })
+    Ok(Trained { vae, theta, elbo, log_likelihood })
 }
 
 fn compare(args: &Args) -> anyhow::Result<()> {
-    let started = Instant::now();
     args.run.without_checkpoint()?;
-    anyhow::ensure!(args.seeds > 1, "--seeds {}: at least 2 are compared", args.seeds);
-    let sets = sets::digits(&args.run, args.images)?;
-    let folder = RunFolder::open(&args.run, args)?;
+    anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
+    let sets = sets::load(&args.run, args.images)?;
+    let run = Run::open(&args.run, args)?;
+    let seeds = args.run.seed..args.run.seed + args.seeds;
+    let jobs: Vec<(u64, Covariance)> =
+        seeds.clone().flat_map(|seed| COVARIANCES.map(|(_, covariance)| (seed, covariance))).collect();
+    let trained = jobs.par_iter().map(|&(seed, covariance)| train(args, covariance, seed, &sets));
+    let trained = trained.collect::<anyhow::Result<Vec<_>>>()?;
 
-    let jobs: Vec<(u64, Family)> =
-        (0..args.seeds).flat_map(|i| FAMILIES.map(|(_, family)| (args.run.seed + i, family))).collect();
-    let trained = jobs
-        .par_iter()
-        .map(|&(seed, family)| train(args, family, seed, &sets))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-
-    println!("bound of test images, nats per image; in brackets log p(x) by {} samples", args.samples);
-    println!("seed          diagonal   full covariance   difference");
+    let mut table = TextTable::new().header(["seed", "diagonal", "full covariance", "difference"]);
     let mut differences = Vec::new();
-    for (i, pair) in trained.chunks_exact(2).enumerate() {
+    for (seed, pair) in seeds.zip(trained.chunks_exact(2)) {
         let difference = pair[1].elbo - pair[0].elbo;
         let [diagonal, full] = [0, 1].map(|i| format!("{:.3} ({:.3})", pair[i].elbo, pair[i].log_likelihood));
-        println!("{:4} {diagonal} {full} {difference:12.3}", args.run.seed + i as u64);
+        table.row([seed.to_string(), diagonal, full, format!("{difference:.3}")]);
         differences.push(difference);
     }
-    let (n, Estimate { mean, se }) = (differences.len() as f64, Estimate::of(&differences));
+    println!("bound of test images, nats per image; in brackets log p(x) by {} samples", args.samples);
+    print!("{table}");
+    let Estimate { mean, se } = Estimate::of(&differences);
     println!("mean difference {mean:.3} ± {se:.3} (standard error over seeds)");
-
-    let bars = differences.iter().enumerate().map(|(i, d)| (args.run.seed as f64 + i as f64, *d));
-    Figure::new("What a full covariance adds to the bound of test images")
-        .axes("seed", "ELBO with a full covariance − with a diagonal one, nats")
-        .bars("full − diagonal", 0.5, bars)
-        .line("mean", [-0.4, n - 0.6].map(|x| (args.run.seed as f64 + x, mean)))
-        .save(&folder.file("bounds.png"))?;
+    bounds(args, &differences, mean).save(&run.file("bounds.png"))?;
     if args.latent == 2 {
-        posteriors(&trained[..2], &sets[1]).save(&folder.file("posteriors.png"))?;
+        posteriors(&trained[..2], &sets[1]).save(&run.file("posteriors.png"))?;
     }
-    println!("pictures are in {}", args.run.out.display());
-    let over =
-        |f: fn(&Trained) -> f64, family| trained.iter().skip(family).step_by(2).map(f).sum::<f64>() / n;
-    result_line(&[
+    let over = |value: fn(&Trained) -> f64, covariance| {
+        trained.iter().skip(covariance).step_by(2).map(value).sum::<f64>() / differences.len() as f64
+    };
+    run.finish(&[
         ("elbo_diagonal", over(|t| t.elbo, 0)),
         ("elbo_full", over(|t| t.elbo, 1)),
         ("log_likelihood_diagonal", over(|t| t.log_likelihood, 0)),
@@ -135,57 +132,63 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         ("difference", mean),
         ("difference_se", se),
         ("smallest_difference", differences.iter().copied().fold(f64::INFINITY, f64::min)),
-        ("seconds", started.elapsed().as_secs_f64()),
     ]);
     Ok(())
 }
 
-/// p(z|x) ∝ p(x|z) p(z) on a grid around the posterior, and the ellipse of two standard deviations of q.
+/// The differences of the bounds by seed.
+fn bounds(args: &Args, differences: &[f64], mean: f64) -> Figure {
+    let (first, n) = (args.run.seed as f64, differences.len() as f64);
+    let bars = differences.iter().enumerate().map(|(i, d)| (first + i as f64, *d));
+    Figure::new("What a full covariance adds to the bound of test images")
+        .axes("seed", "ELBO with a full covariance − with a diagonal one, nats")
+        .bars("full − diagonal", 0.5, bars)
+        .line("mean", [-0.4, n - 0.6].map(|x| (first + x, mean)))
+}
+
+/// Exact posteriors of some images, with the ellipses that stand for them.
 fn posteriors(trained: &[Trained], test: &LabelledImages) -> Panels {
-    const SIDE: usize = 90;
     let mut panels = Panels::new("Exact posteriors and q(z|x) at two standard deviations", 3);
-    for (Trained { vae, theta, .. }, (name, _)) in trained.iter().zip(FAMILIES) {
+    for (model, (name, _)) in trained.iter().zip(COVARIANCES) {
         for image in 0..3.min(test.len()) {
-            let x = test.images.select(&[image]);
-            let tape = Tape::new();
-            let on_tape = tape.shared_constant(theta, [theta.len()]);
-            let q = vae.encode(on_tape, tape.constant(&x.values, [1, x.cols]));
-            let round: Vec<f32> = (0..=100)
-                .flat_map(|i| {
-                    let angle = std::f32::consts::TAU * i as f32 / 100.0;
-                    [2.0 * angle.cos(), 2.0 * angle.sin()]
-                })
-                .collect();
-            let ellipse = q.sample_with(tape.constant(&round, [101, 1, 2])).to_vec();
-            let centre = q.mean().to_vec();
-            let reach = ellipse
-                .chunks_exact(2)
-                .fold(0.0_f32, |reach, z| reach.max((z[0] - centre[0]).abs()).max((z[1] - centre[1]).abs()));
-            let (centre, reach) = ([f64::from(centre[0]), f64::from(centre[1])], 1.6 * f64::from(reach));
-            let at = |i: usize| reach * ((2 * i + 1) as f64 / SIDE as f64 - 1.0);
-            let grid: Vec<f32> = (0..SIDE * SIDE)
-                .flat_map(|i| [(centre[0] + at(i % SIDE)) as f32, (centre[1] + at(i / SIDE)) as f32])
-                .collect();
-            let z = tape.constant(&grid, [SIDE * SIDE, 2]);
-            let images = tape.constant(&x.values.repeat(SIDE * SIDE), [SIDE * SIDE, x.cols]);
-            let log_joint = vae.decode(on_tape, z).log_prob(images) + z.square().sum_axis(1) * -0.5;
-            let log_joint: Vec<f64> = log_joint.to_vec().into_iter().map(f64::from).collect();
-            let cell = (2.0 * reach / SIDE as f64).powi(2);
-            let most = log_joint.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let total: f64 = log_joint.iter().map(|l| (l - most).exp() * cell).sum();
-            let around = |c: f64| c - reach..c + reach;
-            panels = panels.figure(
-                Figure::new(&format!("{name}: a {}", test.labels[image]))
-                    .axes("z₁", "z₂")
-                    .heat_map(
-                        "p(z|x)",
-                        (around(centre[0]), around(centre[1])),
-                        SIDE,
-                        log_joint.iter().map(|l| (l - most).exp() / total),
-                    )
-                    .line("q(z|x)", ellipse.chunks_exact(2).map(|z| (f64::from(z[0]), f64::from(z[1])))),
-            );
+            let title = format!("{name}: a {}", test.labels[image]);
+            panels = panels.figure(posterior(model, test.images.row(image), &title));
         }
     }
     panels
+}
+
+/// p(z|x) ∝ p(x|z) p(z) on a grid around the posterior, and the ellipse of two standard deviations of q.
+fn posterior(Trained { vae, theta, .. }: &Trained, x: &[f32], title: &str) -> Figure {
+    const SIDE: usize = 90;
+    let tape = Tape::new();
+    let theta = tape.shared_constant(theta, [theta.len()]);
+    let q = vae.encode(theta, tape.constant(x, [1, x.len()]));
+    let on_circle = |i: i32| {
+        let angle = std::f32::consts::TAU * i as f32 / 100.0;
+        [2.0 * angle.cos(), 2.0 * angle.sin()]
+    };
+    let circle: Vec<f32> = (0..=100).flat_map(on_circle).collect();
+    let ellipse = q.sample_with(tape.constant(&circle, [101, 1, 2])).to_vec();
+    let centre = q.mean().to_vec();
+    let furthest = |reach: f32, z: &[f32]| reach.max((z[0] - centre[0]).abs()).max((z[1] - centre[1]).abs());
+    let reach = 1.6 * f64::from(ellipse.chunks_exact(2).fold(0.0, furthest));
+    let centre = [f64::from(centre[0]), f64::from(centre[1])];
+
+    let at = |i: usize| reach * ((2 * i + 1) as f64 / SIDE as f64 - 1.0);
+    let cell = |i| [(centre[0] + at(i % SIDE)) as f32, (centre[1] + at(i / SIDE)) as f32];
+    let grid: Vec<f32> = (0..SIDE * SIDE).flat_map(cell).collect();
+    let z = tape.constant(&grid, [SIDE * SIDE, 2]);
+    let images = tape.constant(&x.repeat(SIDE * SIDE), [SIDE * SIDE, x.len()]);
+    let log_joint = vae.decode(theta, z).log_prob(images) + z.square().sum_axis(1) * -0.5;
+    let log_joint: Vec<f64> = log_joint.to_vec().into_iter().map(f64::from).collect();
+    let most = log_joint.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let area = (2.0 * reach / SIDE as f64).powi(2);
+    let total: f64 = log_joint.iter().map(|l| (l - most).exp() * area).sum();
+    let density = log_joint.iter().map(|l| (l - most).exp() / total);
+    let [right, up] = centre.map(|c| c - reach..c + reach);
+    Figure::new(title)
+        .axes("z₁", "z₂")
+        .heat_map("p(z|x)", (right, up), SIDE, density)
+        .line("q(z|x)", ellipse.chunks_exact(2).map(|z| (f64::from(z[0]), f64::from(z[1]))))
 }

@@ -2,70 +2,43 @@
 
 use std::sync::Arc;
 
-use autograd::{Nonlinearity, Real, Var};
+use autograd::ops::NotPositiveDefinite;
+use autograd::{Real, Var};
 use nn::data::Matrix;
-use nn::density::squared_error;
-use nn::train::{Batch, Objective};
-use nn::{Layout, Mlp, map_rows};
+use nn::model::density::squared_error;
+use nn::model::{Layout, map_rows};
+use nn::train::{Batch, Objective, Parts};
 
-/// What an [`Autoencoder`] consists of; [`AutoencoderConfig::new`] makes the usual choices.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AutoencoderConfig {
-    /// D, the number of observed variables.
-    pub inputs: usize,
-    /// The widths of the encoder's hidden layers; none makes it linear.
-    pub encoder: Vec<usize>,
-    /// m, the number of variables in the middle.
-    pub latent: usize,
-    /// The widths of the decoder's hidden layers; none makes it linear, behind which comes ψ.
-    pub decoder: Vec<usize>,
-    /// φ, the activation of hidden layers.
-    pub phi: Nonlinearity,
-    /// ψ, the activation of the decoder's output: the identity, or the sigmoid for data in \[0, 1\].
-    pub psi: Nonlinearity,
-}
-
-impl AutoencoderConfig {
-    /// Hidden layers of these widths in the encoder, and the same in reverse in the decoder; ReLU, ψ the identity.
-    pub fn new(inputs: usize, hidden: &[usize], latent: usize) -> Self {
-        Self {
-            inputs,
-            encoder: hidden.to_vec(),
-            latent,
-            decoder: hidden.iter().rev().copied().collect(),
-            phi: Nonlinearity::Relu,
-            psi: Nonlinearity::Identity,
-        }
-    }
-}
+use crate::{AutoencoderConfig, Networks, Sizes, VaeError};
 
 /// Two networks e: Rᴰ → Rᵐ and d: Rᵐ → Rᴰ with x ≈ d(e(x)) (lecture 000, "Reduction of dimension").
 ///
-/// Without hidden layers and with ψ the identity it finds the subspace of [`Pca`](crate::linear::Pca), in a basis that is
+/// Without hidden layers, and if ψ is the identity, it finds the subspace of [`Pca`](crate::linear::Pca), in a basis that is
 /// not orthonormal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Autoencoder {
+    config: AutoencoderConfig,
     layout: Layout,
-    encoder: Mlp,
-    decoder: Mlp,
+    networks: Networks,
 }
 
 impl Autoencoder {
-    /// The model with slots `encoder.*` and `decoder.*`.
+    /// The model with slots `encoder.*` and `decoder.*` ([`Networks::new`]).
     ///
-    /// # Panics
-    /// If a width is 0.
-    #[track_caller]
-    pub fn new(config: &AutoencoderConfig) -> Self {
-        let AutoencoderConfig { inputs, ref encoder, latent, ref decoder, phi, psi } = *config;
-        let down = [&[inputs], &encoder[..], &[latent]].concat();
-        let up = [&[latent], &decoder[..], &[inputs]].concat();
-        let sound = down.iter().chain(&up).all(|&width| width > 0);
-        assert!(sound, "Autoencoder: widths {down:?} and {up:?}: none may be 0");
+    /// # Errors
+    /// [`VaeError`] if there is no such model.
+    pub fn new(config: &AutoencoderConfig) -> Result<Self, VaeError> {
+        config.validate()?;
+        let AutoencoderConfig { inputs, latent, ref encoder, ref decoder } = *config;
+        let sizes = Sizes { inputs, conditions: 0, parameters: latent, latent, heads: 1 };
         let mut layout = Layout::new();
-        let encoder = Mlp::new(&mut layout, "encoder", &down, phi, Nonlinearity::Identity);
-        let decoder = Mlp::new(&mut layout, "decoder", &up, phi, psi);
-        Self { layout, encoder, decoder }
+        let networks = Networks::new(&mut layout, encoder, decoder, sizes)?;
+        Ok(Self { config: config.clone(), layout, networks })
+    }
+
+    /// What the model consists of.
+    pub fn config(&self) -> &AutoencoderConfig {
+        &self.config
     }
 
     /// The slots of θ.
@@ -73,37 +46,43 @@ impl Autoencoder {
         &self.layout
     }
 
-    /// D
+    /// The encoder and the decoder.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
+    }
+
+    /// D, the number of observed variables.
     pub fn inputs(&self) -> usize {
-        self.encoder.inputs()
+        self.config.inputs
     }
 
-    /// m
+    /// m, the number of variables in the middle.
     pub fn latent(&self) -> usize {
-        self.encoder.outputs()
-    }
-
-    /// The decoder's last weights, W (…, D); those of a linear autoencoder are (m, D), a row the image of a code's
-    /// coordinate.
-    pub fn decoder_weights<F: Real>(&self, theta: &[F]) -> Matrix<F> {
-        let layers = self.decoder.layers();
-        let slot = layers[layers.len() - 1].weight();
-        Matrix::new(slot.shape().dims()[0], self.inputs(), theta[slot.range()].to_vec())
+        self.config.latent
     }
 
     /// e(x), (…, D) to (…, m).
+    ///
+    /// # Panics
+    /// If the rows have another length.
     #[track_caller]
     pub fn encode<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
-        self.encoder.apply(theta, x)
+        self.networks.encoder.apply(theta, x)
     }
 
     /// d(z), (…, m) to (…, D).
+    ///
+    /// # Panics
+    /// If the rows have another length.
     #[track_caller]
     pub fn decode<'t, F: Real>(&self, theta: Var<'t, F>, z: Var<'t, F>) -> Var<'t, F> {
-        self.decoder.apply(theta, z)
+        self.networks.decoder.apply(theta, z)
     }
 
     /// d(e(x)), (…, D) to (…, D).
+    ///
+    /// # Panics
+    /// If the rows have another length.
     #[track_caller]
     pub fn apply<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
         self.decode(theta, self.encode(theta, x))
@@ -112,14 +91,17 @@ impl Autoencoder {
     /// The codes e(x) of rows, (N, D) to (N, m).
     ///
     /// # Panics
-    /// If θ or the rows are not as long as the model wants them, here and below.
+    /// If θ or the rows have another length than the model's.
     #[track_caller]
-    pub fn codes<F: Real>(&self, theta: &Arc<Vec<F>>, x: &Matrix<F>) -> Matrix<F> {
-        self.check("codes", theta, x, self.inputs());
+    pub fn encode_rows<F: Real>(&self, theta: &Arc<Vec<F>>, x: &Matrix<F>) -> Matrix<F> {
+        self.check("encode_rows", theta, x, self.inputs());
         map_rows(theta, x, self.latent(), |theta, x| self.encode(theta, x))
     }
 
     /// d(z) of rows, (N, m) to (N, D).
+    ///
+    /// # Panics
+    /// If θ or the rows have another length than the model's.
     #[track_caller]
     pub fn decode_rows<F: Real>(&self, theta: &Arc<Vec<F>>, z: &Matrix<F>) -> Matrix<F> {
         self.check("decode_rows", theta, z, self.latent());
@@ -127,47 +109,61 @@ impl Autoencoder {
     }
 
     /// d(e(x)) of rows, (N, D) to (N, D).
+    ///
+    /// # Panics
+    /// If θ or the rows have another length than the model's.
     #[track_caller]
     pub fn reconstruct<F: Real>(&self, theta: &Arc<Vec<F>>, x: &Matrix<F>) -> Matrix<F> {
         self.check("reconstruct", theta, x, self.inputs());
         map_rows(theta, x, self.inputs(), |theta, x| self.apply(theta, x))
     }
 
-    /// Misuse is to show at the caller's line, not in a worker thread.
+    /// Misuse is reported at the caller's line instead of in a worker thread.
     #[track_caller]
     fn check<F: Real>(&self, what: &str, theta: &[F], x: &Matrix<F>, cols: usize) {
         let (size, len) = (self.layout.size(), theta.len());
-        assert!(size == len, "{what}: θ has {len} numbers, the model {size}");
-        assert!(x.cols == cols, "{what}: [{}, {}]: rows of {cols} numbers are wanted", x.rows, x.cols);
+        assert!(size == len, "{what}: expected θ of {size} numbers, found {len}");
+        assert!(x.cols == cols, "{what}: expected rows of {cols} numbers, found [{}, {}]", x.rows, x.cols);
     }
 }
 
-/// Σᵢ ‖xᵢ − d(e(xᵢ + σ εᵢ))‖², ε ~ N(0, I) (lecture 000, "Learning f, d and e").
+/// The squared error of reconstructions (lecture 000, "Learning f, d and e"):
 ///
-/// With σ > 0 this is the denoising autoencoder (Vincent et al. 2010): it learns to undo noise that is drawn anew in every
-/// step, and can have more latent variables than there are observed ones without becoming the identity.
+/// loss = Σᵢ ‖xᵢ − d(e(xᵢ + σ εᵢ))‖²,   ε ~ N(0, I)
+///
+/// With σ > 0 this is the denoising autoencoder (Vincent et al. 2010). It learns to remove noise that is drawn anew in every
+/// step, and may have more latent than observed variables without becoming the identity.
 #[derive(Clone, Copy, Debug)]
-pub struct Reconstruction<'a, F> {
+pub struct AutoencoderObjective<'a, F> {
     /// The model.
     pub model: &'a Autoencoder,
-    /// The data, a row a datum.
+    /// The data, (N, D).
     pub data: &'a Matrix<F>,
     /// σ, 0 for the plain autoencoder.
     pub noise: f64,
 }
 
-impl<F: Real> Objective<F> for Reconstruction<'_, F> {
+impl<F: Real> Objective<F> for AutoencoderObjective<'_, F> {
     const PARTS: &'static [&'static str] = &[];
 
-    fn loss<'t>(&self, theta: Var<'t, F>, batch: &Batch<'_>, _parts: &mut [f64]) -> Var<'t, F> {
+    fn rows(&self) -> usize {
+        self.data.rows
+    }
+
+    fn loss<'t>(
+        &self,
+        theta: Var<'t, F>,
+        batch: &Batch<'_>,
+        _: &mut Parts<'_>,
+    ) -> Result<Var<'t, F>, NotPositiveDefinite> {
         let (tape, shape) = (theta.tape(), [batch.rows.len(), self.data.cols]);
         let x = tape.constant_with(shape, |out| self.data.gather_into(batch.rows, out));
         let seen = if self.noise == 0.0 {
             x
         } else {
-            x + tape.constant_with(shape, |out| batch.noise.normal(0, shape[1], out))
-                * F::from_f64(self.noise)
+            let eps = tape.constant_with(shape, |out| batch.noise.normal(0, shape[1], out));
+            x + eps * F::from_f64(self.noise)
         };
-        squared_error(self.model.apply(theta, seen), x).sum()
+        Ok(squared_error(self.model.apply(theta, seen), x).sum())
     }
 }

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use autograd::{Real, Tape};
 use nn::data::Matrix;
-use nn::noise::Noise;
-use nn::optim::Rule;
+use nn::train::{Noise, Rule};
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
 
-use crate::model::is_missing;
-use crate::posterior::standard;
-use crate::{Local, Vae};
+use crate::bounds::{noise_on, prior};
+use crate::rows::is_missing;
+use crate::{LocalBound, LocalPosteriors, Vae};
 
 /// Rows that are imputed at a time.
 const CHUNK: usize = 16;
@@ -19,23 +18,24 @@ const CHUNK: usize = 16;
 /// How E[x_missing | x_observed] is estimated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Imputation {
-    /// z ~ q(z|x) and x_missing ~ p(x|z) in turn, beginning at z ~ q(z|x_observed); the mean of E[x|z] over all sweeps but
-    /// the first fifth (Rezende, Mohamed & Wierstra 2014). It is for encoders that were trained on complete
-    /// rows; with q(z|x) = p(z|x) a Gibbs sampler.
+    /// Draws z ~ q(z|x) and x_missing ~ p(x|z) in turn, beginning with z ~ q(z|x_observed). The estimate is the mean of E[x|z]
+    /// over all sweeps but the first fifth (Rezende, Mohamed & Wierstra 2014). It is for encoders that were trained on
+    /// complete rows; if q(z|x) = p(z|x) it is a Gibbs sampler.
     PseudoGibbs {
-        /// How often.
+        /// How often both are drawn.
         sweeps: usize,
     },
-    /// The mean of E[x|z] over draws z ~ q(z|x_observed) with weights p(x_observed|z) p(z) / q(z|x_observed), normalised
-    /// by their sum (Mattei & Frellsen 2019). It is for encoders that were trained with missing entries.
+    /// The mean of E[x|z] over draws z ~ q(z|x_observed) with weights p(x_observed|z) p(z) / q(z|x_observed), divided by the
+    /// sum of the weights (Mattei & Frellsen 2019). It is for encoders that were trained with missing numbers.
     Importance {
         /// The number of draws.
         samples: usize,
     },
-    /// As `Importance`, but with draws from a q(z|x_observed) of each row's own. Its parameters begin at the encoder's for the
-    /// row that pseudo-Gibbs fills, and follow the gradient of the ELBO of what was observed (iterative refinement, Hjelm et
-    /// al. 2016): by Adam, with four samples a step and a rate that falls from 0.03 to 0 evenly. It is for encoders that
-    /// were trained on complete rows, and does not trust them with rows that are in part their own invention.
+    /// The weighted mean of [`Importance`](Self::Importance), with draws from a q(z|x_observed) of each row's own. Its
+    /// parameters begin as the encoder's for the row that pseudo-Gibbs fills, and follow the gradient of the ELBO of what was
+    /// observed (iterative refinement, Hjelm et al. 2016): by Adam, with four samples a step and a rate that falls evenly from
+    /// 0.03 to 0. It is for encoders that were trained on complete rows; it does not rely on what they say of rows that
+    /// pseudo-Gibbs has filled.
     Refined {
         /// The number of sweeps of pseudo-Gibbs.
         sweeps: usize,
@@ -47,10 +47,11 @@ pub enum Imputation {
 }
 
 impl Vae {
-    /// E[x_missing | x_observed] in the place of what is missing (NaN), (N, D + C) to (N, D).
+    /// Rows x (N, D + C), in which numbers that are missing (NaN) are replaced by E[x_missing | x_observed]: (N, D).
     ///
     /// # Panics
-    /// If θ or the rows of x are not as long as the model wants them, or there are no sweeps, steps or samples.
+    /// If θ or the rows have another length than the model's, a condition is missing, or there are no sweeps, steps or
+    /// samples.
     #[track_caller]
     pub fn impute<F: Real>(
         &self,
@@ -60,62 +61,67 @@ impl Vae {
         seed: u64,
     ) -> Matrix<F> {
         self.check("impute", theta, x, self.inputs() + self.conditions());
-        let some = match how {
+        let works = match how {
             Imputation::PseudoGibbs { sweeps } => sweeps > 0,
             Imputation::Importance { samples } => samples > 0,
             Imputation::Refined { sweeps, steps, samples } => sweeps > 0 && steps > 0 && samples > 0,
         };
-        assert!(some, "impute: {how:?}");
+        assert!(works, "impute: expected numbers of 1 or more, found {how:?}");
         let chunks = x.values.par_chunks(CHUNK * x.cols).enumerate();
         let values: Vec<Vec<F>> = chunks
-            .map_init(Tape::new, |tape, (chunk, x)| {
-                let first = chunk * CHUNK;
-                let noise = Noise::evaluation(seed).skip(first);
-                let rng = StdRng::seed_from_u64(seed ^ (chunk as u64).rotate_left(32));
-                match how {
-                    Imputation::PseudoGibbs { sweeps } => {
-                        self.pseudo_gibbs(tape, theta, x, sweeps, noise, rng)
-                    }
-                    Imputation::Importance { samples } => self.weighted(tape, theta, x, None, samples, noise),
-                    Imputation::Refined { sweeps, steps, samples } => {
-                        let filled = self.pseudo_gibbs(tape, theta, x, sweeps, noise, rng);
-                        // Other noise than that of the start, and of training.
-                        let steps = (0..steps).map(|step| Noise::new(!seed, step as u64).skip(first));
-                        let lambda = self.refined(tape, theta, x, &filled, steps);
-                        let noise = Noise::evaluation(!seed).skip(first);
-                        self.weighted(tape, theta, x, Some(&lambda), samples, noise)
-                    }
-                }
+            .map_init(Tape::new, |tape, (number, values)| {
+                let x = Matrix::new(values.len() / x.cols, x.cols, values.to_vec());
+                Chunk { vae: self, theta, x, number, seed }.impute(tape, how)
             })
             .collect();
         Matrix::new(x.rows, self.inputs(), values.concat())
     }
+}
 
-    fn pseudo_gibbs<F: Real>(
-        &self,
-        tape: &mut Tape<F>,
-        theta: &Arc<Vec<F>>,
-        x: &[F],
-        sweeps: usize,
-        noise: Noise,
-        mut rng: StdRng,
-    ) -> Vec<F> {
-        let (width, latent, inputs) = (self.inputs() + self.conditions(), self.latent(), self.inputs());
-        let (rows, burn_in) = (x.len() / width, sweeps / 5);
+/// Some of the rows, on a tape of their own.
+struct Chunk<'a, F> {
+    vae: &'a Vae,
+    theta: &'a Arc<Vec<F>>,
+    /// (x, conditions), NaN where a number is missing.
+    x: Matrix<F>,
+    /// Of the chunk, from 0 on.
+    number: usize,
+    seed: u64,
+}
+
+impl<F: Real> Chunk<'_, F> {
+    fn impute(&self, tape: &mut Tape<F>, how: Imputation) -> Vec<F> {
+        let noise = |seed| Noise::evaluation(seed).skip(self.number * CHUNK);
+        match how {
+            Imputation::PseudoGibbs { sweeps } => self.pseudo_gibbs(tape, sweeps, noise(self.seed)),
+            Imputation::Importance { samples } => self.weighted(tape, None, samples, noise(self.seed)),
+            Imputation::Refined { sweeps, steps, samples } => {
+                let filled = self.pseudo_gibbs(tape, sweeps, noise(self.seed));
+                let lambda = self.refined(tape, &filled, steps);
+                // Not the noise of pseudo-Gibbs.
+                self.weighted(tape, Some(&lambda), samples, noise(!self.seed))
+            }
+        }
+    }
+
+    fn pseudo_gibbs(&self, tape: &mut Tape<F>, sweeps: usize, noise: Noise) -> Vec<F> {
+        let (vae, x) = (self.vae, &self.x.values);
+        let (rows, width, inputs) = (self.x.rows, self.x.cols, vae.inputs());
+        let mut rng = StdRng::seed_from_u64(self.seed ^ (self.number as u64).rotate_left(32));
+        let burn_in = sweeps / 5;
         let mut filled = x.to_vec();
         let mut sum = vec![F::ZERO; rows * inputs];
         for sweep in 0..sweeps {
             tape.clear();
-            let theta = tape.shared_constant(theta, [theta.len()]);
-            let eps = tape.constant_with([rows, latent], |out| noise.normal(sweep, latent, out));
-            let data = self.rows(tape.constant(&filled, [rows, width]));
-            let q = self.posterior_of(theta, &data);
-            let p = self.decode_under(theta, q.sample_with(eps), &data);
+            let theta = tape.shared_constant(self.theta, [self.theta.len()]);
+            let eps = tape.constant_with([rows, vae.latent()], |out| noise.normal(sweep, vae.latent(), out));
+            let data = vae.rows(tape.constant(&filled, [rows, width]));
+            let z = vae.posterior(theta, data).sample_with(eps);
+            let p = vae.decode_given(theta, z, data);
             if sweep >= burn_in {
                 p.mean().with(|mean| sum.iter_mut().zip(mean).for_each(|(sum, &x)| *sum += x));
             }
-            let drawn = p.draw(&mut rng);
-            for (i, drawn) in drawn.into_iter().enumerate() {
+            for (i, drawn) in p.draw(&mut rng).into_iter().enumerate() {
                 let at = i / inputs * width + i % inputs;
                 if is_missing(&x[at]) {
                     filled[at] = drawn;
@@ -125,98 +131,106 @@ impl Vae {
         }
         let kept = F::from_f64((sweeps - burn_in) as f64);
         sum.iter_mut().for_each(|sum| *sum = *sum / kept);
-        self.put(x, sum)
+        self.fill_with(sum)
     }
 
-    /// The parameters of q(z|x_observed), from the encoder's for the filled rows on.
-    fn refined<F: Real>(
-        &self,
-        tape: &mut Tape<F>,
-        theta: &Arc<Vec<F>>,
-        x: &[F],
-        filled: &[F],
-        steps: impl ExactSizeIterator<Item = Noise>,
-    ) -> Matrix<F> {
+    /// The parameters of q(z|x_observed), beginning with the encoder's for the filled rows.
+    fn refined(&self, tape: &mut Tape<F>, filled: &[F], steps: usize) -> Matrix<F> {
         const RATE: f64 = 0.03;
         const SAMPLES: usize = 4;
-        let (inputs, width) = (self.inputs(), self.inputs() + self.conditions());
-        let holed = Matrix::new(x.len() / width, width, x.to_vec());
-        let complete = filled.chunks_exact(inputs).zip(x.chunks_exact(width));
-        let complete: Vec<F> = complete.flat_map(|(x, told)| [x, &told[inputs..]].concat()).collect();
+        let Self { vae, theta, x, number, seed } = self;
+        let inputs = vae.inputs();
+        let complete = filled.chunks_exact(inputs).zip(x.values.chunks_exact(x.cols));
+        let complete: Vec<F> = complete.flat_map(|(filled, x)| [filled, &x[inputs..]].concat()).collect();
         tape.clear();
         let on_tape = tape.shared_constant(theta, [theta.len()]);
-        let start = self.parameters(on_tape, tape.constant(&complete, [holed.rows, width]));
-        let start = Matrix::new(holed.rows, start.shape().last(), start.to_vec());
-        let mut local = Local::new(start, Rule::ADAM);
-        let rows: Vec<usize> = (0..holed.rows).collect();
-        let count = steps.len() as f64;
-        for (step, noise) in steps.enumerate() {
-            let rate = RATE * (1.0 - step as f64 / count);
-            local.refine(self, theta, &holed, &rows, (SAMPLES, noise), rate);
+        let start = vae.posterior_parameters(on_tape, tape.constant(&complete, [x.rows, x.cols]));
+        let start = Matrix::new(x.rows, start.shape().last(), start.to_vec());
+        let mut posteriors = LocalPosteriors::new(start, Rule::ADAM);
+        let bound = LocalBound { vae, theta, data: x, samples: SAMPLES };
+        let rows: Vec<usize> = (0..x.rows).collect();
+        for step in 0..steps {
+            let rate = RATE * (1.0 - step as f64 / steps as f64);
+            // Not the noise of training.
+            let noise = Noise::new(!seed, step as u64).skip(number * CHUNK);
+            posteriors.refine(&bound, &rows, noise, rate);
         }
-        local.parameters().clone()
+        posteriors.parameters().clone()
     }
 
-    /// With draws from q of these parameters, or from the encoder's.
-    fn weighted<F: Real>(
+    /// The weighted mean of E[x|z] over draws from q with parameters λ, or from the encoder's q.
+    fn weighted(
         &self,
         tape: &mut Tape<F>,
-        theta: &Arc<Vec<F>>,
-        x: &[F],
         lambda: Option<&Matrix<F>>,
         samples: usize,
         noise: Noise,
     ) -> Vec<F> {
-        let (width, latent, inputs) = (self.inputs() + self.conditions(), self.latent(), self.inputs());
-        let rows = x.len() / width;
-        // Σ w E[x|z] and Σ w of each row, relative to the largest weight so far.
-        let mut sums = vec![(f64::NEG_INFINITY, 0.0, vec![0.0; inputs]); rows];
+        let (vae, rows, inputs, latent) = (self.vae, self.x.rows, self.vae.inputs(), self.vae.latent());
+        let mut sums = vec![WeightedSum::new(inputs); rows];
         for first in (0..samples).step_by(64) {
-            let count = 64.min(samples - first);
             tape.clear();
-            let theta = tape.shared_constant(theta, [theta.len()]);
-            let eps = tape.constant_with([count, rows, latent], |out| {
-                for (sample, out) in out.chunks_exact_mut(rows * latent).enumerate() {
-                    noise.normal(first + sample, latent, out);
-                }
-            });
-            let data = self.rows(tape.constant(x, [rows, width]));
+            let theta = tape.shared_constant(self.theta, [self.theta.len()]);
+            let eps = noise_on(tape, noise, first..samples.min(first + 64), [rows, latent]);
+            let data = vae.rows(tape.constant(&self.x.values, [rows, self.x.cols]));
             let q = match lambda {
                 Some(lambda) => {
-                    self.family().at(latent, tape.shared_constant(&lambda.values, [rows, lambda.cols]))
+                    let lambda = tape.shared_constant(&lambda.values, [rows, lambda.cols]);
+                    vae.config().covariance.at(latent, lambda)
                 }
-                None => self.posterior_of(theta, &data),
+                None => vae.posterior(theta, data),
             };
             let z = q.sample_with(eps);
-            let p = self.decode_under(theta, z, &data);
-            let log_weight = data.log_prob(p) + standard(tape).log_prob(z) - q.log_prob_of_noise(eps);
+            let p = vae.decode_given(theta, z, data);
+            let log_weight = data.log_prob(p) + prior(tape).log_prob(z) - q.log_prob_of_noise(eps);
             let means = p.mean().to_vec();
-            for (i, log_weight) in log_weight.to_vec().iter().map(|w| w.to_f64()).enumerate() {
-                let (max, total, sum) = &mut sums[i % rows];
-                if log_weight > *max {
-                    let shrink = (*max - log_weight).exp();
-                    *total *= shrink;
-                    sum.iter_mut().for_each(|sum| *sum *= shrink);
-                    *max = log_weight;
-                }
-                let weight = (log_weight - *max).exp();
-                *total += weight;
-                let mean = &means[i * inputs..(i + 1) * inputs];
-                sum.iter_mut().zip(mean).for_each(|(sum, x)| *sum += weight * x.to_f64());
+            let draws = log_weight.to_vec().into_iter().zip(means.chunks_exact(inputs));
+            for ((log_weight, mean), row) in draws.zip((0..rows).cycle()) {
+                sums[row].add(log_weight.to_f64(), mean);
             }
             tape.clear();
         }
-        let means = sums.iter().flat_map(|(_, total, sum)| sum.iter().map(move |x| F::from_f64(x / total)));
-        self.put(x, means.collect())
+        self.fill_with(sums.iter().flat_map(WeightedSum::mean).collect())
     }
 
-    /// The means where rows (x | conditions) miss a number, the number elsewhere.
-    fn put<F: Real>(&self, x: &[F], mut means: Vec<F>) -> Vec<F> {
-        let (inputs, width) = (self.inputs(), self.inputs() + self.conditions());
-        for (x, means) in x.chunks_exact(width).zip(means.chunks_exact_mut(inputs)) {
+    /// The rows x, with the means in the place of missing numbers.
+    fn fill_with(&self, mut means: Vec<F>) -> Vec<F> {
+        let rows = self.x.values.chunks_exact(self.x.cols).zip(means.chunks_exact_mut(self.vae.inputs()));
+        for (x, means) in rows {
             let known = means.iter_mut().zip(x).filter(|(_, x)| !is_missing(*x));
             known.for_each(|(mean, x)| *mean = *x);
         }
         means
+    }
+}
+
+/// Σ w x and Σ w with weights that are given by their logarithms, in units of the largest weight so far.
+#[derive(Clone)]
+struct WeightedSum {
+    /// The logarithm of the largest weight.
+    max: f64,
+    weights: f64,
+    sum: Vec<f64>,
+}
+
+impl WeightedSum {
+    fn new(inputs: usize) -> Self {
+        Self { max: f64::NEG_INFINITY, weights: 0.0, sum: vec![0.0; inputs] }
+    }
+
+    fn add<F: Real>(&mut self, log_weight: f64, x: &[F]) {
+        if log_weight > self.max {
+            let shrink = (self.max - log_weight).exp();
+            self.weights *= shrink;
+            self.sum.iter_mut().for_each(|sum| *sum *= shrink);
+            self.max = log_weight;
+        }
+        let weight = (log_weight - self.max).exp();
+        self.weights += weight;
+        self.sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += weight * x.to_f64());
+    }
+
+    fn mean<F: Real>(&self) -> impl Iterator<Item = F> {
+        self.sum.iter().map(|sum| F::from_f64(sum / self.weights))
     }
 }

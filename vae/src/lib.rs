@@ -1,20 +1,20 @@
 //! Variational autoencoders: q(z|x), p(x|z) and the ELBO (lectures 000 to 004; Kingma & Welling 2014).
 //!
-//! A [`Vae`] couples two networks. The decoder is the model, z ~ N(0, I) and x ~ p_θ(x|z); the encoder q_φ(z|x)
-//! approximates the posterior of z. Both are parts of one vector, here θ, and maximise
+//! A [`Vae`] consists of two networks. The decoder is the model: z ~ N(0, I) and x ~ p_θ(x|z). The encoder q_φ(z|x)
+//! approximates the posterior of z. Both have their parameters in one vector, here θ, and maximise
 //!
 //! ELBO(x) = E_q[log p(x|z)] − KL(q(z|x) ‖ p(z)) ≤ log p(x)
 //!
-//! which is [`Vae::elbo`]. All results are in nats per datum, and the bound's two parts are always kept apart.
+//! which is [`Vae::elbo`]. Bounds are in nats per row, as reconstruction term and divergence.
 //!
 //! ```
 //! use std::sync::Arc;
 //!
 //! use autograd::Tape;
 //! use rand::SeedableRng;
-//! use vae::{Config, Vae};
+//! use vae::{Vae, VaeConfig};
 //!
-//! let vae = Vae::new(&Config::new(4, &[8], 2));
+//! let vae = Vae::new(&VaeConfig::new(4, &[8], 2))?;
 //! let theta = Arc::new(vae.layout().init::<f64>(&mut rand::rngs::StdRng::seed_from_u64(1)));
 //! let mut tape = Tape::new();
 //! let (loss, gradient) = tape.value_and_grad(&theta, |tape, theta| {
@@ -23,9 +23,13 @@
 //!     vae.elbo(theta, x, eps).value().mean().neg()
 //! });
 //! assert!(loss > 0.0 && gradient.len() == vae.layout().size());
+//! # Ok::<(), vae::VaeError>(())
 //! ```
 
 mod autoencoder;
+mod bounds;
+mod config;
+mod error;
 mod evaluate;
 mod impute;
 mod latent;
@@ -33,16 +37,23 @@ mod likelihood;
 pub mod linear;
 mod local;
 mod model;
+mod network;
 mod objective;
 mod posterior;
+mod predict;
+mod rows;
+mod semi_amortised;
 
-pub use autoencoder::{Autoencoder, AutoencoderConfig, Reconstruction};
-pub use evaluate::area_under_roc;
+pub use autoencoder::{Autoencoder, AutoencoderObjective};
+pub use config::{AutoencoderConfig, Layers, NetworkConfig, VaeConfig};
+pub use error::VaeError;
 pub use impute::Imputation;
-pub use latent::{active_units, adjusted_rand_index, aggregated_posterior, interpolate, k_means, traverse};
+pub use latent::{Grid, active_units, aggregated_posterior, interpolate, traverse};
 pub use likelihood::{Likelihood, Observation};
-pub use local::Local;
-pub use model::{Config, Elbo, Vae};
-pub use nn::Estimate;
-pub use objective::{Bound, Images, SemiAmortised};
-pub use posterior::{Family, Posterior};
+pub use local::{LocalBound, LocalPosteriors, LocalStep};
+pub use model::{Elbo, Vae};
+pub use network::{Network, Networks, Sizes};
+pub use objective::{Estimator, VaeObjective};
+pub use posterior::{Covariance, Posterior};
+pub use predict::Codes;
+pub use semi_amortised::SemiAmortisedObjective;

@@ -1,16 +1,19 @@
-//! The decoder's distributions p(x|z).
+//! The likelihood p(x|z), the decoder's distribution.
 
+use autograd::numerics::HALF_LN_2PI;
 use autograd::{Real, Shape, Var};
-use nn::density::{Bernoulli, Categorical, DiagNormal, Normal};
+use nn::model::density::{Bernoulli, Categorical, DiagNormal, Normal};
+use nn::model::{Init, Layout, Slot};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Gamma, Poisson, StandardNormal};
 
-/// ½ ln 2π
-const HALF_LN_2PI: f64 = 0.918_938_533_204_672_7;
-/// The logarithm of a rate is bounded smoothly to ±this: counts to 3 million.
-pub(crate) const LOG_RATE_BOUND: f64 = 15.0;
+use crate::VaeError;
+use crate::posterior::LOG_SIGMA_BOUND;
 
-/// The decoder's distribution p(x|z): independent variables, given z.
+/// The logarithm of a rate is bounded smoothly to ±15: rates are below 3 million.
+const LOG_RATE_BOUND: f64 = 15.0;
+
+/// The decoder's distribution p(x|z): given z, the variables are independent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Likelihood {
     /// Bernoulli variables; the decoder computes logits (lecture 002, "The Variational Auto Encoder (VAE)").
@@ -20,24 +23,30 @@ pub enum Likelihood {
         /// σ
         sigma: f64,
     },
-    /// N(d(z), σ²I) with one σ that is learned, beginning at 1; the slot `log_sigma` is log σ before its bound.
-    NormalLearned,
-    /// N(d(z), diag σ²) with a σ for each variable that is learned, beginning at 1: if d is linear, factor analysis; the slot
-    /// `log_sigma` has their logarithms before the bound.
-    NormalDiagonal,
+    /// N(d(z), σ²I) with one σ that is learned. The slot `log_sigma` is log σ before its bound: log σ = 8 tanh(slot / 8).
+    NormalLearned {
+        /// σ where training begins.
+        start: f64,
+    },
+    /// N(d(z), diag σ²) with a σ for each variable that is learned; factor analysis if d is linear. The slot `log_sigma`, (D),
+    /// has the log σ before their bound: log σ = 8 tanh(slot / 8).
+    NormalDiagonal {
+        /// All σ where training begins.
+        start: f64,
+    },
     /// N(μ(z), diag σ²(z)), both computed by the decoder (lecture 001, "Multivariate Gaussian decoder with a diagonal
     /// covariance structure").
     NormalHead,
-    /// Variables with so many classes each, as one-hot rows one after the other (lecture 001, "Parameterization of
-    /// conditional distributions with Neural Networks"); the decoder computes logits.
+    /// Categorical variables, given as one-hot rows side by side; the decoder computes logits (lecture 001, "Parameterization
+    /// of conditional distributions with Neural Networks").
     Categorical {
         /// The number of classes of each variable.
         classes: usize,
     },
-    /// Counts with rates e^d(z). The encoder sees ln(1 + x), here and below.
+    /// Counts with rates e^d(z). The encoder sees ln(1 + x).
     Poisson,
-    /// Counts of mean m = e^d(z) and variance m + m²/r, with one r for each variable that is learned, beginning at 1; the
-    /// slot `log_dispersion` is ln r before its bound.
+    /// Counts of mean m = e^d(z) and variance m + m²/r, with one r for each variable that is learned and begins at 1. The slot
+    /// `log_dispersion`, (D), has the ln r before their bound: ln r = 8 tanh(slot / 8). The encoder sees ln(1 + x).
     NegativeBinomial,
 }
 
@@ -46,14 +55,80 @@ impl Likelihood {
     pub fn is_of_counts(self) -> bool {
         matches!(self, Self::Poisson | Self::NegativeBinomial)
     }
+
+    /// The numbers that the decoder computes for each variable.
+    pub(crate) fn heads(self) -> usize {
+        if self == Self::NormalHead { 2 } else { 1 }
+    }
+
+    /// Whether p(x|z) exists for x of `inputs` variables.
+    pub(crate) fn validate(self, inputs: usize) -> Result<(), VaeError> {
+        let (least, most) = ((-LOG_SIGMA_BOUND).exp(), LOG_SIGMA_BOUND.exp());
+        match self {
+            Self::Normal { sigma } if !(sigma > 0.0 && sigma.is_finite()) => Err(VaeError::Sigma { sigma }),
+            Self::NormalLearned { start } | Self::NormalDiagonal { start }
+                if !(start > least && start < most) =>
+            {
+                Err(VaeError::Start { least, most, start })
+            }
+            Self::Categorical { classes } if classes == 0 || !inputs.is_multiple_of(classes) => {
+                Err(VaeError::Classes { classes, inputs })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The slot of parameters that do not depend on z, before their bound.
+    pub(crate) fn scale(self, layout: &mut Layout, inputs: usize) -> Option<Slot> {
+        let unbounded = |log_sigma: f64| LOG_SIGMA_BOUND * (log_sigma / LOG_SIGMA_BOUND).atanh();
+        let from = |start: f64| Init::Constant(unbounded(start.ln()));
+        match self {
+            Self::NormalLearned { start } => Some(layout.slot("log_sigma", [], from(start))),
+            Self::NormalDiagonal { start } => Some(layout.slot("log_sigma", [inputs], from(start))),
+            Self::NegativeBinomial => Some(layout.slot("log_dispersion", [inputs], from(1.0))),
+            _ => None,
+        }
+    }
+
+    /// p(x|z) for rows y (…, D · heads) that the decoder computed, and what the slot of [`scale`](Self::scale) has in it.
+    #[track_caller]
+    pub(crate) fn at<'t, F: Real>(self, y: Var<'t, F>, scale: Option<Var<'t, F>>) -> Observation<'t, F> {
+        let bounded = |x: Var<'t, F>, bound: f64| {
+            let bound = F::from_f64(bound);
+            (x / bound).tanh() * bound
+        };
+        let scale = || bounded(scale.expect("the model has this slot"), LOG_SIGMA_BOUND);
+        match self {
+            Self::Bernoulli => Observation::Bernoulli(Bernoulli { logits: y }),
+            Self::Normal { sigma } => {
+                let log_sigma = y.tape().constant(&[F::from_f64(sigma.ln())], []);
+                Observation::Normal(Normal { mu: y, log_sigma })
+            }
+            Self::NormalLearned { .. } | Self::NormalDiagonal { .. } => {
+                Observation::Normal(Normal { mu: y, log_sigma: scale() })
+            }
+            Self::NormalHead => {
+                let packed = y.bound_log_sigma(F::from_f64(LOG_SIGMA_BOUND));
+                Observation::DiagNormal(DiagNormal { packed })
+            }
+            Self::Categorical { classes } => {
+                Observation::Categorical(Categorical { logits: unflat(y, classes) })
+            }
+            Self::Poisson => Observation::Poisson { log_rate: bounded(y, LOG_RATE_BOUND) },
+            Self::NegativeBinomial => Observation::NegativeBinomial {
+                log_mean: bounded(y, LOG_RATE_BOUND),
+                log_dispersion: scale(),
+            },
+        }
+    }
 }
 
-/// p(x|z) for given z: (…, D).
+/// p(x|z) for every row of z: densities over x (…, D).
 #[derive(Clone, Copy, Debug)]
 pub enum Observation<'t, F: Real> {
     /// [`Likelihood::Bernoulli`]
     Bernoulli(Bernoulli<'t, F>),
-    /// [`Likelihood::Normal`], [`Likelihood::NormalLearned`] and [`Likelihood::NormalDiagonal`]
+    /// [`Likelihood::Normal`], [`Likelihood::NormalLearned`] or [`Likelihood::NormalDiagonal`]
     Normal(Normal<'t, F>),
     /// [`Likelihood::NormalHead`]
     DiagNormal(DiagNormal<'t, F>),
@@ -61,12 +136,12 @@ pub enum Observation<'t, F: Real> {
     Categorical(Categorical<'t, F>),
     /// [`Likelihood::Poisson`]
     Poisson {
-        /// ln E[x|z]
+        /// ln E[x|z], (…, D)
         log_rate: Var<'t, F>,
     },
     /// [`Likelihood::NegativeBinomial`]
     NegativeBinomial {
-        /// ln m = ln E[x|z]
+        /// ln m = ln E[x|z], (…, D)
         log_mean: Var<'t, F>,
         /// ln r, (D)
         log_dispersion: Var<'t, F>,
@@ -74,7 +149,7 @@ pub enum Observation<'t, F: Real> {
 }
 
 impl<'t, F: Real> Observation<'t, F> {
-    /// log p(x|z), summed over the observed variables, (…, D) to (…).
+    /// log p(x|z), summed over the variables: x (…, D) to (…).
     #[track_caller]
     pub fn log_prob(self, x: Var<'t, F>) -> Var<'t, F> {
         match self {
@@ -88,7 +163,7 @@ impl<'t, F: Real> Observation<'t, F> {
         }
     }
 
-    /// log p(xᵢ|z) of each variable, (…, D). Of categorical variables, each class has its share x ln p.
+    /// log p(xᵢ|z) of each variable, x (…, D) to (…, D). A categorical variable has a term x ln p for each of its classes.
     ///
     /// Poisson: x l − eˡ − ln x!,   l = ln E[x|z]
     ///
@@ -117,7 +192,7 @@ impl<'t, F: Real> Observation<'t, F> {
         }
     }
 
-    /// E[x|z] (…, D)
+    /// E[x|z], (…, D).
     #[track_caller]
     pub fn mean(self) -> Var<'t, F> {
         match self {
@@ -141,7 +216,7 @@ impl<'t, F: Real> Observation<'t, F> {
         let gauss = |rng: &mut _| -> f64 { StandardNormal.sample(rng) };
         let poisson = |rate: f64, rng: &mut _| match Poisson::new(rate) {
             Ok(poisson) => poisson.sample(rng),
-            Err(_) => 0.0, // a rate of 0
+            Err(_) => 0.0, // the rate is 0
         };
         match self {
             Self::Bernoulli(_) => {
@@ -172,7 +247,7 @@ impl<'t, F: Real> Observation<'t, F> {
                 x.iter_mut().for_each(|x| *x = F::from_f64(poisson(x.to_f64(), rng)));
             }
             Self::NegativeBinomial { log_dispersion, .. } => {
-                // A Poisson variable whose rate is a gamma variable.
+                // A Poisson variable whose rate has a gamma distribution.
                 let r = log_dispersion.exp().to_vec();
                 for (x, r) in x.iter_mut().zip(r.iter().cycle()) {
                     let rate = Gamma::new(r.to_f64(), x.to_f64() / r.to_f64());
@@ -193,7 +268,7 @@ fn flat<F: Real>(x: Var<'_, F>, width: usize) -> Var<'_, F> {
 
 /// (…, V K) to (…, V, K)
 #[track_caller]
-pub(crate) fn unflat<F: Real>(x: Var<'_, F>, classes: usize) -> Var<'_, F> {
+fn unflat<F: Real>(x: Var<'_, F>, classes: usize) -> Var<'_, F> {
     let shape = x.shape();
     let leading = &shape.dims()[..shape.rank() - 1];
     x.reshape(Shape::new(&[leading, &[shape.last() / classes, classes]].concat()))

@@ -1,92 +1,104 @@
-//! Inference that is not amortised: variational parameters of their own for every datum.
+//! Inference that is not amortised: each datum has variational parameters of its own.
 
 use std::sync::Arc;
 
 use autograd::{Real, Tape, Var};
 use nn::data::Matrix;
-use nn::noise::Noise;
-use nn::optim::{Optimizer, Rule};
+use nn::train::{Noise, Optimizer, Rule};
 
 use crate::Vae;
+use crate::bounds::noise_on;
 
-/// λ₁ … λ_N, the parameters of q(z|x) of each of N data, instead of an encoder's output: 2NL numbers in the diagonal family
-/// (lecture 002, "Variational inference and the VAE"). Each λ has an optimiser of its own, which steps when its datum is in
-/// the minibatch.
-pub struct Local<F: Real> {
+/// λ₁ … λ_N, the parameters of q(z|x) of each of N data, in place of an encoder's output: 2NL numbers with a diagonal
+/// covariance (lecture 002, "Variational inference and the VAE"). Each λ has its own optimiser, which steps when its datum is
+/// in the minibatch.
+pub struct LocalPosteriors<F: Real> {
     lambda: Matrix<F>,
     optimizers: Vec<Optimizer<F>>,
     tape: Tape<F>,
     gradient: Vec<F>,
 }
 
-impl<F: Real> Local<F> {
-    /// Parameters that begin at these rows, such as zeros, the prior itself, or [`Vae::parameters`], for refinement.
+/// What posteriors are fitted to.
+#[derive(Clone, Copy)]
+pub struct LocalBound<'a, F> {
+    /// The model.
+    pub vae: &'a Vae,
+    /// Its parameters; those of the encoder are not used.
+    pub theta: &'a Arc<Vec<F>>,
+    /// The data, (N, D + C); row n belongs to λₙ.
+    pub data: &'a Matrix<F>,
+    /// The number of samples of z for each datum.
+    pub samples: usize,
+}
+
+/// What [`LocalPosteriors::step`] computed.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalStep<'a, F> {
+    /// The ELBO before the step, in nats per row.
+    pub elbo: f64,
+    /// The gradient of the negative ELBO with respect to θ, in nats per row.
+    pub gradient: &'a [F],
+}
+
+impl<F: Real> LocalPosteriors<F> {
+    /// Parameters that begin at these rows. Zeros are the prior; [`Vae::posterior_parameters`] are what the encoder says, to be refined.
     pub fn new(start: Matrix<F>, rule: Rule) -> Self {
         let optimizers = vec![Optimizer::new(rule, start.cols); start.rows];
         Self { lambda: start, optimizers, tape: Tape::new(), gradient: Vec::new() }
     }
 
-    /// λ, a row a datum, as [`Family::at`](crate::Family::at) takes them.
+    /// The rows λ, as [`Covariance::at`](crate::Covariance::at) takes them.
     pub fn parameters(&self) -> &Matrix<F> {
         &self.lambda
     }
 
-    /// One step of the λ of `rows` along the gradient of their ELBO, with M samples of z each. Returns the ELBO in nats per
-    /// row and the gradient of its negative sum with respect to θ, for whoever trains θ too.
+    /// One step with learning rate `rate` of the λ of `rows`, along the gradient of their ELBO. The gradient with respect to θ
+    /// is for those who train θ, too.
     ///
     /// # Panics
     /// If there are no rows, or no such rows.
     #[track_caller]
     pub fn step(
         &mut self,
-        vae: &Vae,
-        theta: &Arc<Vec<F>>,
-        data: &Matrix<F>,
+        bound: &LocalBound<'_, F>,
         rows: &[usize],
-        (samples, noise): (usize, Noise),
+        noise: Noise,
         rate: f64,
-    ) -> (f64, &[F]) {
-        let value = self.advance((vae, theta), data, rows, (samples, noise), rate, true);
-        (value, &self.gradient)
+    ) -> LocalStep<'_, F> {
+        let elbo = self.advance(bound, rows, noise, rate, Theta::Trained);
+        LocalStep { elbo, gradient: &self.gradient }
     }
 
-    /// The same step with θ as it is, whose gradient is not computed. Returns the ELBO in nats per row.
+    /// One step with learning rate `rate` of the λ of `rows`, along the gradient of their ELBO; θ stays as it is. Returns the
+    /// ELBO before the step, in nats per row.
     ///
     /// # Panics
     /// If there are no rows, or no such rows.
     #[track_caller]
-    pub fn refine(
-        &mut self,
-        vae: &Vae,
-        theta: &Arc<Vec<F>>,
-        data: &Matrix<F>,
-        rows: &[usize],
-        (samples, noise): (usize, Noise),
-        rate: f64,
-    ) -> f64 {
-        self.advance((vae, theta), data, rows, (samples, noise), rate, false)
+    pub fn refine(&mut self, bound: &LocalBound<'_, F>, rows: &[usize], noise: Noise, rate: f64) -> f64 {
+        self.advance(bound, rows, noise, rate, Theta::Held)
     }
 
     #[track_caller]
     fn advance(
         &mut self,
-        (vae, theta): (&Vae, &Arc<Vec<F>>),
-        data: &Matrix<F>,
+        bound: &LocalBound<'_, F>,
         rows: &[usize],
-        (samples, noise): (usize, Noise),
+        noise: Noise,
         rate: f64,
-        trains_theta: bool,
+        what: Theta,
     ) -> f64 {
-        assert!(!rows.is_empty(), "step: there are no rows");
-        let (x, start) = (data.select(rows), self.lambda.select(rows));
+        assert!(!rows.is_empty(), "LocalPosteriors: expected one or more rows, found none");
+        let start = self.lambda.select(rows);
         self.tape.clear();
         let tape = &self.tape;
-        let on_tape = match trains_theta {
-            true => tape.shared_parameter(theta, [theta.len()]),
-            false => tape.shared_constant(theta, [theta.len()]),
+        let theta = match what {
+            Theta::Trained => tape.shared_parameter(bound.theta, [bound.theta.len()]),
+            Theta::Held => tape.shared_constant(bound.theta, [bound.theta.len()]),
         };
         let lambda = tape.shared_parameter(&start.values, [rows.len(), start.cols]);
-        let elbo = bound(vae, on_tape, lambda, &x, samples, noise);
+        let elbo = bound.elbo(theta, lambda, rows, noise);
         let gradients = tape.backward(elbo.neg());
         let slopes = gradients.wrt(lambda).chunks_exact(start.cols);
         let values = Arc::make_mut(&mut self.lambda.values);
@@ -95,8 +107,9 @@ impl<F: Real> Local<F> {
             self.optimizers[row].step(rate, lambda, slopes);
         }
         self.gradient.clear();
-        if trains_theta {
-            self.gradient.extend_from_slice(gradients.wrt(on_tape));
+        if let Theta::Trained = what {
+            let scale = F::from_f64(1.0 / rows.len() as f64);
+            self.gradient.extend(gradients.wrt(theta).iter().map(|&slope| slope * scale));
         }
         let value = elbo.item().to_f64() / rows.len() as f64;
         drop(gradients);
@@ -104,50 +117,42 @@ impl<F: Real> Local<F> {
         value
     }
 
-    /// The ELBO of all rows in nats per row, with M samples of z each.
+    /// The ELBO of all rows, in nats per row.
     ///
     /// # Panics
-    /// If there are not as many rows as λ.
+    /// If the data have not as many rows as there are λ.
     #[track_caller]
-    pub fn elbo(
-        &mut self,
-        vae: &Vae,
-        theta: &Arc<Vec<F>>,
-        data: &Matrix<F>,
-        (samples, noise): (usize, Noise),
-    ) -> f64 {
-        let n = self.lambda.rows;
-        assert!(data.rows == n, "elbo: {} rows, {n} posteriors", data.rows);
+    pub fn elbo(&mut self, bound: &LocalBound<'_, F>, noise: Noise) -> f64 {
+        let (n, found) = (self.lambda.rows, bound.data.rows);
+        assert!(found == n, "LocalPosteriors: expected {n} rows of data, found {found}");
         let mut sum = 0.0;
         for first in (0..n).step_by(256) {
             let rows: Vec<usize> = (first..n.min(first + 256)).collect();
-            let (x, lambda) = (data.select(&rows), self.lambda.select(&rows));
+            let lambda = self.lambda.select(&rows);
             self.tape.clear();
-            let theta = self.tape.shared_constant(theta, [theta.len()]);
+            let theta = self.tape.shared_constant(bound.theta, [bound.theta.len()]);
             let lambda = self.tape.shared_constant(&lambda.values, [lambda.rows, lambda.cols]);
-            sum += bound(vae, theta, lambda, &x, samples, noise.skip(first)).item().to_f64();
+            sum += bound.elbo(theta, lambda, &rows, noise.skip(first)).item().to_f64();
         }
         self.tape.clear();
         sum / n as f64
     }
 }
 
-/// Σ over rows of the ELBO at posteriors λ.
-#[track_caller]
-fn bound<'t, F: Real>(
-    vae: &Vae,
-    theta: Var<'t, F>,
-    lambda: Var<'t, F>,
-    x: &Matrix<F>,
-    samples: usize,
-    noise: Noise,
-) -> Var<'t, F> {
-    let (tape, latent) = (theta.tape(), vae.latent());
-    let eps = tape.constant_with([samples, x.rows, latent], |out| {
-        for (sample, out) in out.chunks_exact_mut(x.rows * latent).enumerate() {
-            noise.normal(sample, latent, out);
-        }
-    });
-    let data = tape.constant(&x.values, [x.rows, x.cols]);
-    vae.elbo_at(theta, vae.family().at(latent, lambda), data, eps).value().sum()
+/// Whether a step computes the gradient with respect to θ.
+#[derive(Clone, Copy)]
+enum Theta {
+    Trained,
+    Held,
+}
+
+impl<F: Real> LocalBound<'_, F> {
+    /// Σ over rows of the ELBO at posteriors λ.
+    #[track_caller]
+    fn elbo<'t>(&self, theta: Var<'t, F>, lambda: Var<'t, F>, rows: &[usize], noise: Noise) -> Var<'t, F> {
+        let (tape, x, latent) = (theta.tape(), self.data.select(rows), self.vae.latent());
+        let eps = noise_on(tape, noise, 0..self.samples, [x.rows, latent]);
+        let q = self.vae.config().covariance.at(latent, lambda);
+        self.vae.elbo_at(theta, q, tape.constant(&x.values, [x.rows, x.cols]), eps).value().sum()
+    }
 }

@@ -1,109 +1,113 @@
-//! The bounds as training objectives.
+//! The negative bound as a training objective.
 
-use autograd::{Tape, Var};
+use autograd::ops::NotPositiveDefinite;
+use autograd::{Real, Tape, Var};
 use nn::data::{Binarise, Matrix};
-use nn::train::{Batch, Objective};
+use nn::train::{Batch, Objective, Parts};
 
-use crate::model::{Elbo, Vae, held};
+use crate::bounds::noise_on;
+use crate::{Elbo, Vae};
 
-/// Which bound is maximised, and how its gradient is estimated.
+/// How a bound and its gradient are estimated from samples of z (lecture 001).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Bound {
-    /// The ELBO with the divergence in closed form, reparameterised.
+pub enum Estimator {
+    /// The ELBO, reparameterised, with the divergence in closed form: [`Vae::elbo`].
     #[default]
     ClosedForm,
-    /// The ELBO with the divergence at the samples too, reparameterised: see [`Vae::elbo_samples`].
+    /// The ELBO, reparameterised, with the divergence at the samples: [`Vae::elbo_samples`].
     MonteCarlo,
-    /// The importance-weighted bound of all samples, reparameterised: see [`Elbo::importance_weighted`].
+    /// The importance-weighted bound of all samples, reparameterised: [`Elbo::importance_weighted`].
     ImportanceWeighted,
-    /// The ELBO, with the score function's gradient: see [`Vae::score_function`].
+    /// The ELBO with the gradient of the score function: [`Vae::score_function`].
     ScoreFunction,
 }
 
-/// The negative bound of images, or of any rows of numbers, estimated from M samples of z.
+/// The negative bound of rows of data (images, or rows of a table), estimated from M samples of z:
 ///
-/// Its parts are those of the ELBO at these samples, whatever the bound and β.
+/// loss = β KL(q(z|x) ‖ p(z)) − E_q[log p(x|z)]
+///
+/// The parts are those of the ELBO at these samples, whatever the estimator and β.
 #[derive(Clone, Copy, Debug)]
-pub struct Images<'a> {
+pub struct VaeObjective<'a> {
     /// The model.
     pub vae: &'a Vae,
-    /// The data, a row a datum.
+    /// The data, (N, D + C).
     pub data: &'a Matrix<f32>,
-    /// Whether pixels are made binary, and when.
+    /// Whether and when pixels are made binary; conditions stay as they are.
     pub binarise: Binarise,
     /// M, the number of samples of z for each datum.
     pub samples: usize,
-    /// The bound.
-    pub bound: Bound,
-    /// β, the factor of the divergence (Higgins et al. 2017): at 1 the bound is one.
+    /// How the bound is estimated.
+    pub estimator: Estimator,
+    /// β, the weight of the divergence (Higgins et al. 2017); the loss is a bound if it is 1.
     pub beta: f64,
-    /// The number of epochs in which β grows from 0, evenly (Bowman et al. 2016): 0 for none.
+    /// The number of epochs in which the weight of the divergence grows evenly to β (Bowman et al. 2016); 0 for none.
     pub warm_up: usize,
 }
 
-impl<'a> Images<'a> {
+impl<'a> VaeObjective<'a> {
     /// The ELBO with the divergence in closed form, one sample, β = 1, numbers as they are.
     pub fn new(vae: &'a Vae, data: &'a Matrix<f32>) -> Self {
-        let (binarise, bound) = (Binarise::Grey, Bound::ClosedForm);
-        Self { vae, data, binarise, samples: 1, bound, beta: 1.0, warm_up: 0 }
+        let (binarise, estimator) = (Binarise::Grey, Estimator::ClosedForm);
+        Self { vae, data, binarise, samples: 1, estimator, beta: 1.0, warm_up: 0 }
     }
 
-    /// β in this epoch, counted from 0.
+    /// The weight of the divergence in this epoch, counted from 0.
     pub fn beta_in(&self, epoch: u64) -> f64 {
         self.beta * ((epoch + 1) as f64 / (self.warm_up + 1) as f64).min(1.0)
     }
 
-    /// A θ is evaluated with the whole of it, whatever the epoch: bounds of different epochs are to be compared.
-    fn beta_of(&self, batch: &Batch<'_>) -> f64 {
+    /// The weight of the divergence for a batch. It is β where a trained θ is evaluated, so that losses of different epochs
+    /// can be compared.
+    pub(crate) fn beta_of(&self, batch: &Batch<'_>) -> f64 {
         batch.epoch.map_or(self.beta, |epoch| self.beta_in(epoch))
     }
 
-    /// The rows of a minibatch, and noise (samples, B, L).
-    fn batch<'t>(
-        &self,
-        tape: &'t Tape<f32>,
-        batch: &Batch<'_>,
-        samples: usize,
-    ) -> (Var<'t, f32>, Var<'t, f32>) {
-        let (rows, width, latent) = (batch.rows.len(), self.data.cols, self.vae.latent());
-        let x = tape.constant_with([rows, width], |out| {
+    /// The rows of a batch, (B, D + C).
+    pub(crate) fn batch_on_tape<'t>(&self, tape: &'t Tape<f32>, batch: &Batch<'_>) -> Var<'t, f32> {
+        tape.constant_with([batch.rows.len(), self.data.cols], |out| {
             self.data.gather_into(batch.rows, out);
-            for (&row, out) in batch.rows.iter().zip(out.chunks_exact_mut(width)) {
+            for (&row, out) in batch.rows.iter().zip(out.chunks_exact_mut(self.data.cols)) {
                 self.binarise.apply(row, batch.epoch.unwrap_or(0), &mut out[..self.vae.inputs()]);
             }
-        });
-        let eps = tape.constant_with([samples, rows, latent], |out| {
-            for (sample, out) in out.chunks_exact_mut(rows * latent).enumerate() {
-                batch.noise.normal(sample, latent, out);
-            }
-        });
-        (x, eps)
+        })
     }
 }
 
-impl Objective<f32> for Images<'_> {
-    const PARTS: &'static [&'static str] = &["elbo", "log_likelihood", "kl"];
+impl Objective<f32> for VaeObjective<'_> {
+    const PARTS: &'static [&'static str] = PARTS;
 
-    fn loss<'t>(&self, theta: Var<'t, f32>, batch: &Batch<'_>, parts: &mut [f64]) -> Var<'t, f32> {
-        let (x, eps) = self.batch(theta.tape(), batch, self.samples);
-        let (rows, latent) = (batch.rows.len(), self.vae.latent());
-        let beta = self.beta_of(batch);
-        let elbo = match self.bound {
-            Bound::ClosedForm if self.samples == 1 => self.vae.elbo(theta, x, eps.reshape([rows, latent])),
-            Bound::ClosedForm => self.vae.elbo(theta, x, eps),
-            Bound::ScoreFunction => self.vae.score_function(theta, x, eps),
-            Bound::MonteCarlo | Bound::ImportanceWeighted => self.vae.elbo_samples(theta, x, eps),
+    fn rows(&self) -> usize {
+        self.data.rows
+    }
+
+    /// Σ over rows of β KL(q(z|x) ‖ p(z)) − E_q[log p(x|z)], or of minus the importance-weighted bound.
+    fn loss<'t>(
+        &self,
+        theta: Var<'t, f32>,
+        batch: &Batch<'_>,
+        parts: &mut Parts<'_>,
+    ) -> Result<Var<'t, f32>, NotPositiveDefinite> {
+        let Self { vae, samples, .. } = *self;
+        let (tape, beta) = (theta.tape(), self.beta_of(batch) as f32);
+        let rows = [batch.rows.len(), vae.latent()];
+        let (x, eps) = (self.batch_on_tape(tape, batch), noise_on(tape, batch.noise, 0..samples, rows));
+        let elbo = match self.estimator {
+            // A single sample needs no mean over samples.
+            Estimator::ClosedForm if samples == 1 => vae.elbo(theta, x, eps.reshape(rows)),
+            Estimator::ClosedForm => vae.elbo(theta, x, eps),
+            Estimator::MonteCarlo => vae.elbo_samples(theta, x, eps).mean_of_samples(),
+            Estimator::ScoreFunction => vae.score_function(theta, x, eps),
+            Estimator::ImportanceWeighted => {
+                let terms = vae.elbo_samples(theta, x, eps);
+                let elbo = terms.mean_of_samples();
+                add_parts(parts, elbo.log_likelihood.sum(), elbo.kl.sum());
+                return Ok(Elbo { kl: terms.kl * beta, ..terms }.importance_weighted().sum().neg());
+            }
         };
-        let mean = 1.0 / (elbo.log_likelihood.size() / rows) as f32;
-        let (log_likelihood, kl) = (times(elbo.log_likelihood.sum(), mean), times(elbo.kl.sum(), mean));
-        for (part, var) in parts[1..].iter_mut().zip([log_likelihood, kl]) {
-            *part = f64::from(var.item());
-        }
-        parts[0] = parts[1] - parts[2];
-        if self.bound == Bound::ImportanceWeighted {
-            return Elbo { kl: elbo.kl * beta as f32, ..elbo }.importance_weighted().sum().neg();
-        }
-        times(kl, beta as f32) - log_likelihood
+        let (log_likelihood, kl) = (elbo.log_likelihood.sum(), elbo.kl.sum());
+        add_parts(parts, log_likelihood, kl);
+        Ok(times(kl, beta) - log_likelihood)
     }
 
     fn samples(&self) -> usize {
@@ -111,65 +115,18 @@ impl Objective<f32> for Images<'_> {
     }
 }
 
-/// c x; with the usual factors there is nothing to compute.
+/// The names of the parts of a bound.
+pub(crate) const PARTS: &[&str] = &["elbo", "log_likelihood", "kl"];
+
+/// Adds the sums of the parts over the rows of a batch.
+pub(crate) fn add_parts<F: Real>(parts: &mut Parts<'_>, log_likelihood: Var<'_, F>, kl: Var<'_, F>) {
+    let (log_likelihood, kl) = (log_likelihood.item().to_f64(), kl.item().to_f64());
+    parts.add("elbo", log_likelihood - kl);
+    parts.add("log_likelihood", log_likelihood);
+    parts.add("kl", kl);
+}
+
+/// c x, without an operation if c is 1.
 fn times(x: Var<'_, f32>, c: f32) -> Var<'_, f32> {
     if c == 1.0 { x } else { x * c }
-}
-
-/// Semi-amortised inference (Kim et al. 2018; Krishnan, Liang & Hoffman 2018): the decoder is trained at posteriors that
-/// start as the encoder's and are then refined, λ ← λ + ρ ∇_λ ELBO, a few times; the encoder is trained as always. What
-/// the refinement has of the encoder is not differentiated.
-///
-/// Loss and parts are those at the refined posteriors.
-#[derive(Clone, Copy, Debug)]
-pub struct SemiAmortised<'a> {
-    /// Data, samples and β; its bound must be [`Bound::ClosedForm`], or the loss panics.
-    pub images: Images<'a>,
-    /// How often λ is refined.
-    pub steps: usize,
-    /// ρ
-    pub rate: f64,
-}
-
-impl Objective<f32> for SemiAmortised<'_> {
-    const PARTS: &'static [&'static str] = Images::PARTS;
-
-    fn loss<'t>(&self, theta: Var<'t, f32>, batch: &Batch<'_>, parts: &mut [f64]) -> Var<'t, f32> {
-        let bound = self.images.bound;
-        assert!(
-            bound == Bound::ClosedForm,
-            "SemiAmortised: {bound:?}: the divergence must be in closed form"
-        );
-        let (tape, vae, beta) = (theta.tape(), self.images.vae, self.images.beta_of(batch) as f32);
-        // Noise of its own for every step: λ could undo what it has seen of it.
-        let samples = self.images.samples;
-        let (x, noise) = self.images.batch(tape, batch, samples * (1 + self.steps));
-        let loss = |theta, q, step: usize| {
-            let elbo = vae.elbo_at(theta, q, x, noise.rows(step * samples..(step + 1) * samples));
-            (elbo, (elbo.kl * beta - elbo.log_likelihood).sum())
-        };
-        let (family, latent) = (vae.family(), vae.latent());
-        let (fixed, start) = (held(theta), vae.parameters(theta, x));
-        let (_, amortised) = loss(fixed, family.at(latent, start), 0);
-
-        let mut lambda = start.to_vec();
-        for step in 0..self.steps {
-            let on_tape = tape.parameter(&lambda, start.shape());
-            let gradients = tape.backward(loss(fixed, family.at(latent, on_tape), 1 + step).1);
-            let slopes = lambda.iter_mut().zip(gradients.wrt(on_tape));
-            slopes.for_each(|(lambda, slope)| *lambda -= self.rate as f32 * slope);
-        }
-        let refined = family.at(latent, tape.constant(&lambda, start.shape()));
-        let (elbo, refined) = loss(theta, refined, 0);
-        for (part, var) in parts[1..].iter_mut().zip([elbo.log_likelihood, elbo.kl]) {
-            *part = f64::from(var.sum().item());
-        }
-        parts[0] = parts[1] - parts[2];
-        // Of the encoder's own bound only the slope counts.
-        refined + (amortised - held(amortised))
-    }
-
-    fn samples(&self) -> usize {
-        self.images.samples * (1 + self.steps)
-    }
 }

@@ -1,24 +1,27 @@
-//! Families of posteriors q(z|x).
+//! The posterior q(z|x), a normal distribution.
 
 use autograd::{Real, Shape, Var};
-use nn::density::{DiagNormal, Normal};
+use nn::model::density::DiagNormal;
 
-/// log σ of every normal that a network computes is bounded smoothly to ±this: a σ between 3e-4 and 3000.
+use crate::bounds::prior;
+
+/// log σ of every normal distribution that a network computes is bounded smoothly to ±8: σ is between 3e-4 and 3000.
 pub(crate) const LOG_SIGMA_BOUND: f64 = 8.0;
 
-/// Which q(z|x) are to be had: the parameters λ of one of them are a row that the encoder computes, or a datum's own.
+/// The covariance of q(z|x). The parameters λ of a posterior are a row of numbers: the encoder computes it, or each datum has
+/// its own ([`LocalPosteriors`](crate::LocalPosteriors)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Family {
-    /// N(μ, diag σ²): rows (μ | log σ) (lecture 001, "Factorized Gaussian Posterior").
+pub enum Covariance {
+    /// N(μ, diag σ²): rows (μ, log σ) (lecture 001, "Factorized Gaussian Posterior").
     #[default]
     Diagonal,
-    /// N(μ, L Lᵀ), L = diag σ + M with M strictly lower triangular: rows (μ | log σ | M row after row) (lecture 001, "Full
-    /// Gaussian posterior").
+    /// N(μ, A Aᵀ) with the Cholesky factor A, whose diagonal is σ: rows (μ, log σ, the entries Aᵢⱼ below the diagonal row after
+    /// row) (lecture 001, "Full Gaussian posterior").
     Full,
 }
 
-impl Family {
-    /// How many numbers λ there are for z of `latent` dimensions.
+impl Covariance {
+    /// The number of parameters λ of a posterior over z of `latent` dimensions.
     pub fn parameters(self, latent: usize) -> usize {
         match self {
             Self::Diagonal => 2 * latent,
@@ -26,27 +29,27 @@ impl Family {
         }
     }
 
-    /// The density of rows λ (…, parameters), as a network computes them: log σ is bounded smoothly.
+    /// q(z|x) for rows λ (…, parameters) as a network computes them: log σ is bounded smoothly to ±8.
     ///
     /// # Panics
     /// If the rows have another length.
     #[track_caller]
     pub fn at<'t, F: Real>(self, latent: usize, lambda: Var<'t, F>) -> Posterior<'t, F> {
-        let (shape, wanted) = (lambda.shape(), self.parameters(latent));
-        assert!(shape.last() == wanted, "posterior: {shape}: rows of {wanted} numbers are wanted");
+        let (shape, count) = (lambda.shape(), self.parameters(latent));
+        assert!(shape.last() == count, "Covariance: expected rows of {count} parameters, found {shape}");
         let bound =
             |packed: Var<'t, F>| DiagNormal { packed: packed.bound_log_sigma(F::from_f64(LOG_SIGMA_BOUND)) };
-        if wanted == 2 * latent {
+        if count == 2 * latent {
             return Posterior { diagonal: bound(lambda), lower: None };
         }
-        let below = wanted - 2 * latent;
-        // Where each of the numbers goes in a matrix: a product with zeros and ones.
+        let below = count - 2 * latent;
+        // A product with zeros and ones puts each number to its place in the matrix.
         let places = lambda.tape().constant_with([below, latent * latent], |out| {
             out.fill(F::ZERO);
             let cells = (0..latent).flat_map(|i| (0..i).map(move |j| i * latent + j));
             out.chunks_exact_mut(latent * latent).zip(cells).for_each(|(row, cell)| row[cell] = F::ONE);
         });
-        let rows = lambda.columns(2 * latent..wanted).reshape([shape.size() / wanted, below]);
+        let rows = lambda.columns(2 * latent..count).reshape([shape.size() / count, below]);
         let lower = rows.matmul(places).reshape(matrices(shape, latent));
         Posterior { diagonal: bound(lambda.columns(0..2 * latent)), lower: Some(lower) }
     }
@@ -59,22 +62,25 @@ fn matrices(rows: Shape, latent: usize) -> Shape {
     Shape::new(&[leading, &[latent, latent]].concat())
 }
 
-/// q(z|x) for every datum: N(μ, L Lᵀ), L = diag σ + M with M strictly lower triangular.
+/// q(z|x) for every datum: z = μ + A ε with ε ~ N(0, I), so that q is N(μ, A Aᵀ).
+///
+/// A is the Cholesky factor of the covariance: lower triangular, with σ on its diagonal. L is the dimension of z, here and
+/// everywhere in the crate.
 #[derive(Clone, Copy, Debug)]
 pub struct Posterior<'t, F: Real> {
-    /// N(μ, diag σ²), rows (…, 2L)
+    /// N(μ, diag σ²), rows (…, 2L).
     pub diagonal: DiagNormal<'t, F>,
-    /// M (…, L, L), zeros on and above the diagonal; none in the diagonal family
+    /// The part of A below its diagonal, (…, L, L) with zeros elsewhere; none with [`Covariance::Diagonal`].
     pub lower: Option<Var<'t, F>>,
 }
 
 impl<'t, F: Real> Posterior<'t, F> {
-    /// E_q(z) = μ (…, L)
+    /// E_q(z) = μ, (…, L).
     pub fn mean(self) -> Var<'t, F> {
         self.diagonal.mu()
     }
 
-    /// The densities of the zᵢ each by itself, N(μᵢ, σᵢ² + Σⱼ Mᵢⱼ²).
+    /// The density of each zᵢ by itself, N(μᵢ, σᵢ² + Σⱼ Aᵢⱼ²) with j < i.
     #[track_caller]
     pub fn marginals(self) -> DiagNormal<'t, F> {
         let Some(lower) = self.lower else { return self.diagonal };
@@ -84,7 +90,7 @@ impl<'t, F: Real> Posterior<'t, F> {
         DiagNormal { packed: Var::concatenate(&[self.mean(), variance.ln() / two], last - 1) }
     }
 
-    /// z = μ + L ε, ε standard normal (…, L); with further leading axes in ε, several samples of each row.
+    /// z = μ + A ε for standard normal noise ε (…, L). Further leading axes of ε are several samples of each row.
     #[track_caller]
     pub fn sample_with(self, eps: Var<'t, F>) -> Var<'t, F> {
         let z = self.diagonal.sample_with(eps);
@@ -94,20 +100,20 @@ impl<'t, F: Real> Posterior<'t, F> {
         }
     }
 
-    /// log q(z|x) at z = μ + L ε, by the Jacobian of that map: Σᵢ log N(εᵢ; 0, 1) − log σᵢ
+    /// log q(z|x) at z = μ + A ε, by the Jacobian of that map: Σᵢ log N(εᵢ; 0, 1) − log σᵢ, ε (…, L) to (…).
     #[track_caller]
     pub fn log_prob_of_noise(self, eps: Var<'t, F>) -> Var<'t, F> {
         let log_sigma = self.diagonal.log_sigma();
-        standard(eps.tape()).log_prob(eps) - log_sigma.sum_axis(log_sigma.shape().rank() - 1)
+        prior(eps.tape()).log_prob(eps) - log_sigma.sum_axis(log_sigma.shape().rank() - 1)
     }
 
-    /// log q(z|x) at any z (…, L).
+    /// log q(z|x) at any z, (…, L) to (…).
     #[track_caller]
     pub fn log_prob(self, z: Var<'t, F>) -> Var<'t, F> {
         let Some(lower) = self.lower else { return self.diagonal.log_prob(z) };
         let latent = self.diagonal.dim();
         let (difference, scale) = (z - self.mean(), self.diagonal.log_sigma().neg().exp());
-        // ε = L⁻¹ (z − μ) by forward substitution: each ε takes those before it.
+        // ε = A⁻¹ (z − μ) by forward substitution: each εᵢ needs those before it.
         let mut eps: Vec<Var<'t, F>> = Vec::with_capacity(latent);
         for i in 0..latent {
             let mut rest = difference.columns(i..i + 1);
@@ -120,7 +126,7 @@ impl<'t, F: Real> Posterior<'t, F> {
         self.log_prob_of_noise(Var::concatenate(&eps, last))
     }
 
-    /// KL(q ‖ N(0, I)) = Σᵢ ½ (μᵢ² + σᵢ² + Σⱼ Mᵢⱼ² − 1) − log σᵢ
+    /// KL(q ‖ N(0, I)) = Σᵢ ½ (μᵢ² + σᵢ² + Σⱼ Aᵢⱼ² − 1) − log σᵢ with j < i, (…).
     #[track_caller]
     pub fn kl_to_standard(self) -> Var<'t, F> {
         let diagonal = self.diagonal.kl_to_standard();
@@ -130,13 +136,7 @@ impl<'t, F: Real> Posterior<'t, F> {
     }
 }
 
-/// N(0, I), the prior of z.
-pub(crate) fn standard<F: Real>(tape: &autograd::Tape<F>) -> Normal<'_, F> {
-    let zero = tape.constant(&[F::ZERO], []);
-    Normal { mu: zero, log_sigma: zero }
-}
-
-/// M ε for matrices (…, L, L) and vectors, (…, L), either with fewer leading axes.
+/// The product of matrices (…, L, L) and vectors (…, L); either may have fewer leading axes.
 #[track_caller]
 fn times<'t, F: Real>(lower: Var<'t, F>, eps: Var<'t, F>) -> Var<'t, F> {
     let shape = eps.shape();

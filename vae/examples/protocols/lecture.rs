@@ -4,110 +4,108 @@
 //! the other 5,000 to validate. After 1, 250 and 500 epochs (of fewer `--epochs`: the first, the middle, the last) it draws
 //! reconstructions, the aggregated posterior, whole and by class, and the manifold.
 
-use std::time::Instant;
+use std::sync::Arc;
 
 use nn::data::{Binarise, LabelledImages, Matrix, Mnist};
-use nn::optim::{Optimizer, Rule};
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Run, RunArgs, result_line};
-use nn::schedule::Schedule;
-use nn::train::{End, Trainer};
-use rand::{SeedableRng, rngs::StdRng};
-use vae::{Config, Images, Vae, aggregated_posterior};
+use nn::run::Run;
+use nn::train::{End, Fit};
+use vae::{Grid, Vae, VaeConfig, VaeObjective, aggregated_posterior};
 
 use crate::Args;
-use crate::common::{after, latent_figure, loss_figure, manifold};
+use crate::common::{codes::codes_figure, manifold::manifold};
 
 const VALIDATION: usize = 5000;
 const BINARISE: Binarise = Binarise::Threshold(0.5);
 
-pub(crate) fn run(args: &Args, data: &Mnist, started: Instant) -> anyhow::Result<()> {
-    // Pictures on the way: training goes on from stage to stage.
-    let last = args.run.epochs;
-    let mut stages = if last == 500 { vec![1, 250, 500] } else { vec![1.min(last), last.div_ceil(2), last] };
-    stages.dedup();
-    let stages: Vec<_> = stages.iter().map(|&epochs| RunArgs { epochs, ..args.run.clone() }).collect();
-    let mut run = Run::open(&args.run, args)?;
+pub(crate) fn run(args: &Args, data: &Mnist) -> anyhow::Result<()> {
+    let run = Run::open(&args.run, args)?;
     let (images, test) = (&data.train.images, binary(&data.test, args.run.rows(data.test.len())));
     let (train, validation) = images.split_at_row(images.rows - VALIDATION.min(images.rows / 2));
-    let vae = Vae::new(&Config::new(images.cols, &[256, 64], args.latent[0]));
-    let theta = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
-    let optimizer = Optimizer::new(Rule::ADAM, theta.len());
-    let mut trainer = Trainer::new(theta, optimizer, args.run.seed);
-    let objective = |data| Images { binarise: BINARISE, ..Images::new(&vae, data) };
-    let (training, validating) = (objective(&train), objective(&validation));
+    let vae = Vae::new(&VaeConfig::new(images.cols, &[256, 64], args.latent[0]))?;
+    let mut trainer = run.trainer(vae.layout());
+    let objective = |data| VaeObjective { binarise: BINARISE, ..VaeObjective::new(&vae, data) };
+    let (mut training, mut validating) = (objective(&train), objective(&validation));
 
-    let shown = test.images.select(&(0..test.len().min(10)).collect::<Vec<_>>());
-    for stage in &stages {
-        run.args = stage;
-        let end = run
-            .train(
-                vae.layout(),
-                &mut trainer,
-                (&training, stage.rows(train.rows)),
-                Some((&validating, stage.rows(validation.rows))),
-                (Schedule::Constant, None),
-            )
-            .map_err(anyhow::Error::from_boxed)?;
-        if end == End::Stopped {
+    // Training goes on to more and more epochs, with pictures between them.
+    for epochs in pictured(args.run.epochs) {
+        let fit = Fit { epochs, ..run.fit() };
+        if run.train(&mut trainer, &mut training, Some(&mut validating), &fit)? == End::Stopped {
             return Ok(());
         }
         // A resumed run is beyond some of them, whose pictures are there already.
-        if trainer.epochs() == stage.epochs {
-            let epochs = stage.epochs;
-            let theta = trainer.theta();
-            let name = after(epochs);
-            let file = |what: &str| run.folder.file(&format!("{what}-{epochs}.png"));
-            let title = format!("Test images and their reconstructions after {name}");
-            ImageGrid::new(&title, test.height, test.width)
-                .row("data", &shown.values)
-                .row("model", &vae.reconstruct(theta, &shown).values)
-                .save(&file("reconstructions"))?;
-            let title = format!("Manifold after {name}: E[x|z], z₁ to the right, z₂ upwards");
-            if vae.latent() > 1 {
-                manifold(&title, &vae, theta, (test.height, test.width)).save(&file("manifold"))?;
-                posterior(&name, &vae, &trainer, &test).save(&file("posterior"))?;
-            }
+        if trainer.epochs() == epochs {
+            draw(&run, &vae, trainer.theta(), &test, epochs)?;
         }
     }
-    loss_figure(&trainer).save(&run.folder.file("loss.png"))?;
+    run.draw_loss(&trainer, "−ELBO, nats per image")?;
 
-    let rows: Vec<usize> = (0..test.len()).collect();
-    let loss = trainer.evaluate(&Images::new(&vae, &test.images), &rows);
-    let estimate = vae.log_likelihood(trainer.theta(), &test.images, args.draws(), args.run.seed);
-    let [elbo, log_likelihood, kl, _] = loss.parts;
+    let loss = trainer.evaluate(&mut VaeObjective::new(&vae, &test.images))?;
+    let estimate = vae.log_evidence(trainer.theta(), &test.images, args.draws(), args.run.seed);
+    let [elbo, log_likelihood, kl] = ["elbo", "log_likelihood", "kl"].map(|part| loss.part(part));
     println!("{} binary test images after {} epochs, nats per image", test.len(), trainer.epochs());
     println!("  ELBO {elbo:.2} = E_q[log p(x|z)] {log_likelihood:.2} − KL {kl:.2}");
     println!("  log p(x), {} samples {:.2} ± {:.3}", args.draws(), estimate.mean, estimate.se);
-    println!("pictures, metrics and checkpoint are in {}", args.run.out.display());
-    result_line(&[
+    run.finish(&[
         ("test_elbo", elbo),
         ("log_likelihood", log_likelihood),
         ("kl", kl),
         ("nll", -estimate.mean),
         ("nll_se", estimate.se),
-        ("seconds", started.elapsed().as_secs_f64()),
     ]);
     Ok(())
 }
 
-/// The means by class; the aggregated posterior; the same of each class.
-fn posterior(name: &str, vae: &Vae, trainer: &Trainer<f32>, test: &LabelledImages) -> Panels {
-    const REACH: f64 = 4.0;
-    const SIDE: usize = 80;
-    let (mu, log_sigma) = vae.codes(trainer.theta(), &test.images);
+/// The numbers of epochs after which pictures are drawn.
+fn pictured(epochs: usize) -> Vec<usize> {
+    let mut pictured = match epochs {
+        500 => vec![1, 250, 500],
+        _ => vec![1.min(epochs), epochs.div_ceil(2), epochs],
+    };
+    pictured.dedup();
+    pictured
+}
+
+/// Draws the model as it is after these epochs.
+fn draw(
+    run: &Run<'_>,
+    vae: &Vae,
+    theta: &Arc<Vec<f32>>,
+    test: &LabelledImages,
+    epochs: usize,
+) -> anyhow::Result<()> {
+    let name = if epochs == 1 { "epoch 1".to_owned() } else { format!("{epochs} epochs") };
+    let file = |what: &str| run.file(&format!("{what}-{epochs}.png"));
+    let shown = test.images.select(&(0..test.len().min(10)).collect::<Vec<_>>());
+    let title = format!("Test images and their reconstructions after {name}");
+    ImageGrid::new(&title, test.height, test.width)
+        .row("data", &shown.values)
+        .row("model", &vae.reconstruct(theta, &shown).values)
+        .save(&file("reconstructions"))?;
+    if vae.latent() > 1 {
+        let title = format!("Manifold after {name}: E[x|z], z₁ to the right, z₂ upwards");
+        manifold(&title, vae, theta, [test.height, test.width]).save(&file("manifold"))?;
+        posterior(&name, vae, theta, test).save(&file("posterior"))?;
+    }
+    Ok(())
+}
+
+/// The means by class, the aggregated posterior, and that of each class.
+fn posterior(name: &str, vae: &Vae, theta: &Arc<Vec<f32>>, test: &LabelledImages) -> Panels {
+    const GRID: Grid = Grid { reach: 4.0, side: 80 };
+    let codes = vae.encode_rows(theta, &test.images);
     let density = |title: &str, rows: &[usize]| {
         let figure = Figure::new(title).axes("z₁", "z₂");
         if rows.is_empty() {
             return figure;
         }
-        let codes = (&mu.select(rows), &log_sigma.select(rows));
-        let density = aggregated_posterior(codes, [0, 1], REACH, SIDE);
-        figure.heat_map("density", (-REACH..REACH, -REACH..REACH), SIDE, density)
+        let (density, ends) =
+            (aggregated_posterior(&codes.select(rows), [0, 1], GRID), -GRID.reach..GRID.reach);
+        figure.heat_map("density", (ends.clone(), ends), GRID.side, density)
     };
     let all: Vec<usize> = (0..test.len()).collect();
     let panels = Panels::new(&format!("Averaged distribution over z after {name}"), 4)
-        .figure(latent_figure("means of q(z|x)", vae, trainer.theta(), test))
+        .figure(codes_figure("means of q(z|x)", &codes.mu, &test.labels))
         .figure(density("all test images", &all));
     (0..10).fold(panels, |panels, digit| {
         let rows: Vec<usize> = all.iter().copied().filter(|&row| test.labels[row] == digit).collect();

@@ -1,26 +1,28 @@
 //! The bound of a linear variational autoencoder without sampling.
 
+use autograd::ops::NotPositiveDefinite;
 use autograd::{Real, Tape, Var};
 use nn::data::Matrix;
-use nn::train::{Batch, Objective};
+use nn::train::{Batch, Objective, Parts};
 
 use crate::Vae;
+use crate::objective::{PARTS, add_parts};
 
-/// −ELBO of rows of numbers, where E_q is the mean over the 2L points ε = ±√L eⱼ instead of random ones.
+/// The negative ELBO of rows of numbers, in which E_q is the mean over the 2L points ε = ±√L eⱼ instead of random draws of ε.
 ///
-/// These have the mean 0 and the covariance I, so that expectations of polynomials up to the third degree are exact (the
-/// cubature rule of Arasaratnam & Haykin 2009). With a linear decoder and Gaussian noise log p(x|z) is one of the second:
-/// bound and gradient are then exact, and the best bound is the maximum log-likelihood of probabilistic PCA (Lucas et al.
-/// 2019, "Don't blame the ELBO!"). For other decoders this is an approximation.
+/// These points have the mean 0 and the covariance I, and expectations of polynomials up to the third degree are exact (the
+/// cubature rule of Arasaratnam & Haykin 2009). With a linear decoder and Gaussian noise, log p(x|z) is a polynomial of the
+/// second degree in z: bound and gradient are exact, and the best bound is the maximum log-likelihood of probabilistic PCA
+/// (Lucas et al. 2019, "Don't blame the ELBO!"). For other decoders this is an approximation.
 #[derive(Clone, Copy, Debug)]
-pub struct CubatureElbo<'a, F> {
+pub struct CubatureObjective<'a, F> {
     /// The model.
     pub vae: &'a Vae,
-    /// The data, a row a datum.
+    /// The data, (N, D + C).
     pub data: &'a Matrix<F>,
 }
 
-/// ε (2L, B, L): the 2L points for each of B rows.
+/// The 2L points ε for each of B rows, (2L, B, L).
 fn points<F: Real>(tape: &Tape<F>, rows: usize, latent: usize) -> Var<'_, F> {
     let size = F::from_f64((latent as f64).sqrt());
     tape.constant_with([2 * latent, rows, latent], |out| {
@@ -32,18 +34,25 @@ fn points<F: Real>(tape: &Tape<F>, rows: usize, latent: usize) -> Var<'_, F> {
     })
 }
 
-impl<F: Real> Objective<F> for CubatureElbo<'_, F> {
-    const PARTS: &'static [&'static str] = &["elbo", "log_likelihood", "kl"];
+impl<F: Real> Objective<F> for CubatureObjective<'_, F> {
+    const PARTS: &'static [&'static str] = PARTS;
 
-    fn loss<'t>(&self, theta: Var<'t, F>, batch: &Batch<'_>, parts: &mut [f64]) -> Var<'t, F> {
+    fn rows(&self) -> usize {
+        self.data.rows
+    }
+
+    fn loss<'t>(
+        &self,
+        theta: Var<'t, F>,
+        batch: &Batch<'_>,
+        parts: &mut Parts<'_>,
+    ) -> Result<Var<'t, F>, NotPositiveDefinite> {
         let (tape, rows, width) = (theta.tape(), batch.rows.len(), self.data.cols);
         let x = tape.constant_with([rows, width], |out| self.data.gather_into(batch.rows, out));
         let elbo = self.vae.elbo(theta, x, points(tape, rows, self.vae.latent()));
         let (log_likelihood, kl) = (elbo.log_likelihood.sum(), elbo.kl.sum());
-        parts[1] = log_likelihood.item().to_f64();
-        parts[2] = kl.item().to_f64();
-        parts[0] = parts[1] - parts[2];
-        kl - log_likelihood
+        add_parts(parts, log_likelihood, kl);
+        Ok(kl - log_likelihood)
     }
 
     fn samples(&self) -> usize {

@@ -1,18 +1,18 @@
 //! Principal components by a neuron that learns.
 
 use nn::data::{Matrix, Minibatches};
-use nn::noise::Noise;
+use nn::train::Noise;
 
-use super::algebra::dot;
-use super::{LinearError, Moments};
+use super::LinearError;
+use super::moments::Moments;
 
-/// Oja's rule (lecture 001, "What differences between Oja's rule and VAE"; Oja 1982, 1989): linear neurons y = W x that
-/// see one datum after the other,
+/// Oja's rule (lecture 001, "What differences between Oja's rule and VAE"; Oja 1982, 1989): linear neurons y = W x, which
+/// learn from one datum after the other,
 ///
 /// W ← W + ρ y (x − Wᵀy)ᵀ
 ///
-/// a step of stochastic gradient descent on ‖x − Wᵀ W x‖² without one of its two terms. A single neuron becomes the first
-/// principal component; several become an orthonormal basis of the principal subspace, in no order.
+/// This is a step of stochastic gradient descent on ‖x − Wᵀ W x‖² without one of the two terms of the gradient. A single neuron
+/// becomes the first principal component. Several become an orthonormal basis of the principal subspace, in no order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Oja {
     /// W (m, D)
@@ -21,13 +21,13 @@ pub struct Oja {
 }
 
 impl Oja {
-    /// m neurons of D inputs, with small random weights.
+    /// m = `neurons` neurons with D = `inputs` inputs and small random weights.
     ///
     /// # Panics
-    /// If there are none.
+    /// If there are no neurons or no inputs.
     #[track_caller]
     pub fn new(neurons: usize, inputs: usize, seed: u64) -> Self {
-        assert!(neurons > 0 && inputs > 0, "Oja: {neurons} neurons of {inputs} inputs");
+        assert!(neurons > 0 && inputs > 0, "Oja: expected neurons and inputs, found {neurons} and {inputs}");
         let mut weights = vec![0.0; neurons * inputs];
         Noise::evaluation(seed).normal(0, inputs, &mut weights);
         let size = (inputs as f64).sqrt();
@@ -35,25 +35,25 @@ impl Oja {
         Self { weights: Matrix::new(neurons, inputs, weights), epochs: 0 }
     }
 
-    /// How often all data were seen.
+    /// The number of passes through the data so far.
     pub fn epochs(&self) -> usize {
         self.epochs
     }
 
-    /// Sees the rows of x (N, D), less their mean, `epochs` times in random order. The learning rate is
-    /// ρ = `rate` / (tr S · (1 + e)) in epoch e, counted from 0 over all calls, with S the covariance of the rows: the sum of
-    /// these rates is infinite and that of their squares is not (Robbins & Monro 1951). `rate` has no unit; 0.1 is a good
-    /// one, and with 1 a row far from the mean makes the weights run away.
+    /// Learns from the rows of x (N, D), less their mean, `epochs` times in random order. The learning rate in epoch e, counted
+    /// from 0 over all calls, is ρ = `rate` / (tr S · (1 + e)) with the covariance S of the rows: the sum of these rates is
+    /// infinite, that of their squares is finite (Robbins & Monro 1951). `rate` has no unit. 0.1 is a good choice; with 1 a row
+    /// far from the mean can make the weights infinite.
     ///
     /// # Errors
-    /// As [`Pca::fit`](super::Pca::fit), and [`LinearError::Diverged`].
+    /// Those of [`Pca::fit`](super::Pca::fit), and [`LinearError::Diverged`].
     ///
     /// # Panics
-    /// If the rows are not as long as the neurons' weights.
+    /// If the rows do not have D numbers.
     #[track_caller]
     pub fn fit(&mut self, x: &Matrix<f64>, epochs: usize, rate: f64, seed: u64) -> Result<(), LinearError> {
         let (m, d) = (self.weights.rows, self.weights.cols);
-        assert!(x.cols == d, "Oja: [{}, {}]: rows of {d} numbers are wanted", x.rows, x.cols);
+        assert!(x.cols == d, "Oja: expected rows of {d} numbers, found [{}, {}]", x.rows, x.cols);
         let moments = Moments::of(x, m)?;
         let scale = rate / moments.total();
         let mut order = Minibatches::new(x.rows, x.rows, seed);
@@ -79,4 +79,8 @@ impl Oja {
         self.weights = Matrix::new(m, d, weights);
         Ok(())
     }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

@@ -5,11 +5,8 @@ use std::sync::Arc;
 
 use autograd::Tape;
 use nn::data::Matrix;
-use nn::noise::Noise;
-use nn::optim::{Optimizer, Rule};
-use nn::schedule::Schedule;
-use nn::train::{Fit, Trainer};
-use vae::{Config, Images, Likelihood, Vae};
+use nn::train::{Fit, Noise, Rule, Schedule, Trainer};
+use vae::{Likelihood, Vae, VaeConfig, VaeObjective};
 
 const D: usize = 4;
 const L: usize = 2;
@@ -20,7 +17,7 @@ const B: [f64; D] = [0.3, -0.2, 0.1, 0.0];
 const SIGMA: f64 = 0.8;
 
 fn linear(likelihood: Likelihood, latent: usize) -> Vae {
-    Vae::new(&Config { likelihood, ..Config::new(D, &[], latent) })
+    Vae::new(&VaeConfig { likelihood, ..VaeConfig::new(D, &[], latent) }).unwrap()
 }
 
 /// log σ before it is bounded.
@@ -116,7 +113,7 @@ fn elbo(vae: &Vae, theta: &Arc<Vec<f64>>, x: &Matrix<f64>, samples: usize) -> Ve
 }
 
 const GAUSSIAN: [Likelihood; 3] =
-    [Likelihood::Normal { sigma: SIGMA }, Likelihood::NormalLearned, Likelihood::NormalHead];
+    [Likelihood::Normal { sigma: SIGMA }, Likelihood::NormalLearned { start: 1.0 }, Likelihood::NormalHead];
 
 #[test]
 fn with_the_exact_posterior_every_weight_is_the_likelihood_and_the_bound_is_tight() {
@@ -129,7 +126,7 @@ fn with_the_exact_posterior_every_weight_is_the_likelihood_and_the_bound_is_tigh
             assert!((bound - exact(x.row(row))).abs() < 5.0 * 2.0 / 20_000_f64.sqrt(), "{likelihood:?}");
         }
         for samples in [2, 100] {
-            let estimate = vae.log_likelihood(&theta, &x, samples, 0);
+            let estimate = vae.log_evidence(&theta, &x, samples, 0);
             assert!((estimate.mean - exact_average(&x)).abs() < 1e-12, "{likelihood:?}: {estimate:?}");
             assert!(estimate.se < 1e-7);
         }
@@ -142,7 +139,7 @@ fn with_another_posterior_the_estimate_meets_the_likelihood_and_the_bound_stays_
         let vae = linear(likelihood, L);
         let ((a, s), x) = (rough_encoder(), data(20));
         let theta = theta(&vae, a, s);
-        let estimate = vae.log_likelihood(&theta, &x, 20_000, 0);
+        let estimate = vae.log_evidence(&theta, &x, 20_000, 0);
         let error = (estimate.mean - exact_average(&x)).abs();
         assert!(
             error < 5.0 * estimate.se && estimate.se < 0.01,
@@ -173,10 +170,10 @@ fn the_estimate_is_the_logarithm_of_the_mean_weight_whatever_the_chunks_and_thre
         });
         let x_on_tape = tape.constant(&x.values, [37, D]);
         let log_weights = vae.log_weight(tape.shared_constant(&theta, [theta.len()]), x_on_tape, eps);
-        let mean = (log_weights.log_sum_exp_axis(0) - (samples as f64).ln()).mean().item();
+        let mean = (log_weights.logsumexp_axis(0) - (samples as f64).ln()).mean().item();
         let on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| vae.log_likelihood(&theta, &x, samples, 6))
+            pool.install(|| vae.log_evidence(&theta, &x, samples, 6))
         };
         let one = on(1);
         assert!((one.mean - mean).abs() < 1e-12, "{one:?}, not {mean}");
@@ -192,14 +189,14 @@ fn the_standard_error_shrinks_with_the_samples_and_covers_the_truth_as_often_as_
     let vae = linear(Likelihood::Normal { sigma: SIGMA }, L);
     let ((a, s), x) = (rough_encoder(), data(3));
     let theta = theta(&vae, a, s);
-    let se = |samples| vae.log_likelihood(&theta, &x, samples, 0).se;
+    let se = |samples| vae.log_evidence(&theta, &x, samples, 0).se;
     let ratio = se(400) / se(40_000);
     assert!((7.0..14.0).contains(&ratio), "{ratio}");
 
     let (truth, repeats) = (exact_average(&x), 500);
     let scores: Vec<f64> = (0..repeats)
         .map(|seed| {
-            let estimate = vae.log_likelihood(&theta, &x, 400, seed);
+            let estimate = vae.log_evidence(&theta, &x, 400, seed);
             ((estimate.mean - truth) / estimate.se).abs()
         })
         .collect();
@@ -216,7 +213,7 @@ fn draws_do_not_repeat_when_there_are_many() {
     let ((a, s), x) = (rough_encoder(), data(1));
     let theta = theta(&vae, a, s);
     // Were the second half a copy of the first, the estimate would be the same but for rounding.
-    let [half, whole] = [1 << 16, 1 << 17].map(|samples| vae.log_likelihood(&theta, &x, samples, 0).mean);
+    let [half, whole] = [1 << 16, 1 << 17].map(|samples| vae.log_evidence(&theta, &x, samples, 0).mean);
     assert!((half - whole).abs() > 1e-8, "{half} and {whole}");
 }
 
@@ -234,21 +231,19 @@ fn a_linear_model_learns_probabilistic_pca() {
     // Tipping & Bishop 1999, eq. 8 at its maximum
     let best = -0.5 * (D as f64 * ((2.0 * PI).ln() + 1.0) + eigenvalues[0].ln() + (D - 1) as f64 * rest.ln());
 
-    let vae = linear(Likelihood::NormalLearned, 1);
+    let vae = linear(Likelihood::NormalLearned { start: 1.0 }, 1);
     let data = Matrix::new(n, D, x);
-    let images = Images { samples: 8, ..Images::new(&vae, &data) };
+    let mut images = VaeObjective { samples: 8, ..VaeObjective::new(&vae, &data) };
     let theta: Vec<f32> = (0..vae.layout().size()).map(|i| 0.3 * (i as f32).cos()).collect();
-    let optimizer = Optimizer::new(Rule::ADAM, theta.len());
-    let mut trainer = Trainer::new(theta, optimizer, 0);
+    let mut trainer = Trainer::new(vae.layout(), theta, Rule::ADAM, 0);
     let fit = Fit {
         epochs: 3000,
         batch_size: n,
         rate: 0.02,
         schedule: Schedule::Cosine { epochs: 3000 },
-        patience: None,
+        ..Fit::default()
     };
-    trainer.fit(&images, n, None, &fit, &mut ()).unwrap();
-    let rows: Vec<usize> = (0..n).collect();
-    let bound = trainer.evaluate(&Images { samples: 4000, ..images }, &rows).parts[0];
+    trainer.fit(&mut images, None, &fit, &mut ()).unwrap();
+    let bound = trainer.evaluate(&mut VaeObjective { samples: 4000, ..images }).unwrap().part("elbo");
     assert!((bound - best).abs() < 0.02, "ELBO {bound}, log-likelihood of probabilistic PCA {best}");
 }

@@ -1,26 +1,30 @@
 //! Missing entries: the likelihood of the others, and what takes their place. A linear model has exact answers.
 
-mod common;
-
 use std::sync::Arc;
 
-use autograd::{Nonlinearity, Tape};
+use autograd::Tape;
 use nn::data::Matrix;
-use nn::noise::Noise;
+use nn::model::Nonlinearity;
+use nn::train::Noise;
 use rand::{SeedableRng, rngs::StdRng};
-use vae::{Config, Family, Imputation, Likelihood, Vae};
+use vae::{Covariance, Imputation, Likelihood, Vae, VaeConfig};
 
-use common::{likelihoods, model_of, theta_of};
+use crate::common::{likelihoods, model_of, theta_of};
 
 const D: usize = 4;
 const W: [f64; D] = [1.2, -0.8, 0.6, 1.0];
 const B: [f64; D] = [0.3, -0.2, 0.1, 0.5];
 const SIGMA: f64 = 0.5;
 
+/// D = 4, L = 2, one hidden layer each.
+fn usual() -> VaeConfig {
+    VaeConfig::new(4, &[3], 2).with_phi(Nonlinearity::Tanh)
+}
+
 /// x = b + w z + noise with an encoder N(Σ aᵢ (xᵢ − bᵢ), e^2s).
 fn linear(a: [f64; D], s: f64) -> (Vae, Arc<Vec<f64>>) {
     let likelihood = Likelihood::Normal { sigma: SIGMA };
-    let vae = Vae::new(&Config { likelihood, ..Config::new(D, &[], 1) });
+    let vae = Vae::new(&VaeConfig { likelihood, ..VaeConfig::new(D, &[], 1) }).unwrap();
     let mut theta = vec![0.0; vae.layout().size()];
     for slot in vae.layout().slots() {
         let out = &mut theta[slot.range()];
@@ -124,7 +128,7 @@ fn the_likelihood_of_holed_rows_is_that_of_what_was_observed() {
     // The broad encoder's estimate converges whatever is missing.
     let (vae, theta) = linear([0.0; D], 0.0);
     let (_, holed) = rows(12);
-    for (i, row) in vae.log_likelihood_of_rows(&theta, &holed, 40_000, 3).iter().enumerate() {
+    for (i, row) in vae.log_evidence_of_rows(&theta, &holed, 40_000, 3).iter().enumerate() {
         let x = holed.row(i);
         let (mean, precision) = posterior(x);
         // log p(x) = log p(x, z) − log p(z|x) at z = 0
@@ -140,7 +144,7 @@ fn the_likelihood_of_holed_rows_is_that_of_what_was_observed() {
 #[test]
 fn the_terms_of_a_likelihood_sum_to_it_and_masked_ones_do_where_nothing_is_missing() {
     for likelihood in likelihoods(2) {
-        let vae = model_of(&Config { likelihood, phi: Nonlinearity::Tanh, ..Config::new(4, &[3], 2) });
+        let vae = model_of(&VaeConfig { likelihood, ..usual() });
         let theta = theta_of::<f64>(&vae);
         let tape = Tape::new();
         let theta = tape.shared_constant(&theta, [theta.len()]);
@@ -174,7 +178,7 @@ fn the_terms_of_a_likelihood_sum_to_it_and_masked_ones_do_where_nothing_is_missi
 #[test]
 fn probabilities_of_discrete_variables_sum_to_one_and_draws_have_their_moments() {
     for likelihood in likelihoods(2) {
-        let vae = model_of(&Config { likelihood, phi: Nonlinearity::Tanh, ..Config::new(4, &[3], 2) });
+        let vae = model_of(&VaeConfig { likelihood, ..usual() });
         let theta = theta_of::<f64>(&vae);
         let tape = Tape::new();
         let theta = tape.shared_constant(&theta, [theta.len()]);
@@ -208,7 +212,7 @@ fn probabilities_of_discrete_variables_sum_to_one_and_draws_have_their_moments()
                 Likelihood::NegativeBinomial => mean[j] + mean[j] * mean[j],
                 Likelihood::Bernoulli | Likelihood::Categorical { .. } => mean[j] * (1.0 - mean[j]),
                 Likelihood::Normal { sigma } => sigma * sigma,
-                Likelihood::NormalLearned | Likelihood::NormalDiagonal => 1.0,
+                Likelihood::NormalLearned { start } | Likelihood::NormalDiagonal { start } => start * start,
                 Likelihood::NormalHead => match p {
                     vae::Observation::DiagNormal(p) => (2.0 * p.log_sigma().to_vec()[j]).exp(),
                     _ => unreachable!(),
@@ -222,9 +226,9 @@ fn probabilities_of_discrete_variables_sum_to_one_and_draws_have_their_moments()
 #[test]
 fn of_a_categorical_variable_all_classes_are_missing_or_none() {
     let likelihood = Likelihood::Categorical { classes: 2 };
-    let vae = model_of(&Config { likelihood, phi: Nonlinearity::Tanh, ..Config::new(4, &[3], 2) });
+    let vae = model_of(&VaeConfig { likelihood, ..usual() });
     let theta = theta_of::<f64>(&vae);
-    let of = |x: [f64; 4]| vae.log_likelihood_of_rows(&theta, &Matrix::new(1, 4, x.to_vec()), 10, 1);
+    let of = |x: [f64; 4]| vae.log_evidence_of_rows(&theta, &Matrix::new(1, 4, x.to_vec()), 10, 1);
     let whole = of([f64::NAN, f64::NAN, 1.0, 0.0]);
     for part in [[f64::NAN, 0.0, 1.0, 0.0], [1.0, f64::NAN, 1.0, 0.0]] {
         assert_eq!(of(part), whole);
@@ -235,12 +239,10 @@ fn of_a_categorical_variable_all_classes_are_missing_or_none() {
 }
 
 #[test]
-fn gaps_are_filled_under_conditions_by_any_likelihood_and_family() {
+fn gaps_are_filled_under_conditions_by_any_likelihood_and_covariance() {
     for likelihood in likelihoods(2) {
-        for posterior in [Family::Diagonal, Family::Full] {
-            let phi = Nonlinearity::Tanh;
-            let vae =
-                model_of(&Config { likelihood, posterior, phi, conditions: 1, ..Config::new(4, &[3], 2) });
+        for covariance in [Covariance::Diagonal, Covariance::Full] {
+            let vae = model_of(&VaeConfig { likelihood, covariance, conditions: 1, ..usual() });
             let theta = theta_of::<f64>(&vae);
             // One row complete, one with a gap, one of nothing but its condition.
             let nan = f64::NAN;
@@ -253,7 +255,10 @@ fn gaps_are_filled_under_conditions_by_any_likelihood_and_family() {
             ] {
                 let imputed = vae.impute(&theta, &x, how, 1);
                 assert_eq!((imputed.rows, imputed.cols), (3, 4));
-                assert!(imputed.values.iter().all(|x| x.is_finite()), "{likelihood:?} {posterior:?} {how:?}");
+                assert!(
+                    imputed.values.iter().all(|x| x.is_finite()),
+                    "{likelihood:?} {covariance:?} {how:?}"
+                );
                 assert_eq!(imputed.row(0), [1.0, 0.0, 0.0, 1.0]);
                 assert_eq!(imputed.row(1)[2..], [1.0, 0.0]);
             }
@@ -262,15 +267,17 @@ fn gaps_are_filled_under_conditions_by_any_likelihood_and_family() {
 }
 
 #[test]
-#[should_panic(expected = "a condition is missing")]
+#[should_panic(expected = "expected all conditions, found NaN")]
 fn a_condition_must_not_be_missing() {
-    let vae = model_of(&Config { conditions: 1, ..Config::new(4, &[3], 2) });
+    let vae = model_of(&VaeConfig { conditions: 1, ..VaeConfig::new(4, &[3], 2) });
     let x = Matrix::new(1, 5, vec![1.0, 0.0, 1.0, 0.0, f64::NAN]);
     vae.reconstruct(&theta_of::<f64>(&vae), &x);
 }
 
 #[test]
-#[should_panic(expected = "impute: Refined { sweeps: 1, steps: 0, samples: 1 }")]
+#[should_panic(
+    expected = "impute: expected numbers of 1 or more, found Refined { sweeps: 1, steps: 0, samples: 1 }"
+)]
 fn a_refinement_of_no_steps_panics() {
     let (vae, theta) = exact();
     vae.impute(&theta, &rows(1).1, Imputation::Refined { sweeps: 1, steps: 0, samples: 1 }, 0);

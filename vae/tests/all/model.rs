@@ -1,20 +1,16 @@
 //! The bound and its gradient, for every likelihood; codes, reconstructions, samples.
 
-mod common;
-
 use std::sync::Arc;
 
-use autograd::gradcheck::{Sample, check, check_theta};
-use autograd::{Nonlinearity, Real, Tape};
+use autograd::check::{Sample, check, check_theta};
+use autograd::{Real, Tape};
 use nn::data::{Binarise, Matrix};
-use nn::noise::Noise;
-use nn::optim::{Optimizer, Rule};
-use nn::schedule::Schedule;
-use nn::train::{Fit, Trainer};
-use nn::{Estimate, Init};
-use vae::{Config, Images, Likelihood, Vae};
+use nn::model::{Init, Nonlinearity};
+use nn::stats::Estimate;
+use nn::train::{Fit, Noise, Rule, Trainer};
+use vae::{Codes, Likelihood, NetworkConfig, Vae, VaeConfig, VaeObjective};
 
-use common::{likelihoods, model_of, theta_of};
+use crate::common::{likelihoods, model_of, theta_of};
 
 const LIKELIHOODS: [Likelihood; 8] = likelihoods(5);
 
@@ -23,7 +19,8 @@ const PHIS: [Nonlinearity; 4] =
 
 /// D = 5, L = 2, one hidden layer each; nothing is 0.
 fn model(likelihood: Likelihood, phi: Nonlinearity) -> Vae {
-    model_of(&Config { decoder: vec![3], phi, likelihood, ..Config::new(5, &[4], 2) })
+    let usual = VaeConfig::new(5, &[4], 2);
+    model_of(&VaeConfig { decoder: NetworkConfig::mlp(&[3]), likelihood, ..usual }.with_phi(phi))
 }
 
 /// Numbers in 0..1.
@@ -53,6 +50,29 @@ fn the_gradient_of_the_bound_is_right_along_random_directions_of_theta() {
                 })
                 .unwrap();
             }
+        }
+    }
+}
+
+#[test]
+fn the_gradient_of_a_convolutional_bound_is_right_along_random_directions_of_theta() {
+    for likelihood in [Likelihood::Bernoulli, Likelihood::NormalHead, Likelihood::Poisson] {
+        for conditions in [0, 2] {
+            let usual = VaeConfig::convolutional(6, 2).with_phi(Nonlinearity::Tanh);
+            let vae = Vae::new(&VaeConfig { likelihood, conditions, ..usual }).unwrap();
+            let (theta, x) = (theta_of::<f64>(&vae), data(3, 36 + conditions));
+            for shape in [&[3, 2][..], &[2, 3, 2]] {
+                let eps = noise(shape.iter().product::<usize>() / 6, 3, 2);
+                check_theta(&format!("{likelihood:?} {conditions} {shape:?}"), &theta, 4, |tape, theta| {
+                    let x = tape.constant(&x.values, [3, 36 + conditions]);
+                    vae.elbo(theta, x, tape.constant(&eps, shape)).value().mean().neg()
+                })
+                .unwrap();
+            }
+            let codes = vae.encode_rows(&theta, &x);
+            let reconstructed = vae.decode_rows(&theta, &vae.with_conditions_of(&codes.mu, &x));
+            assert_eq!(reconstructed, vae.reconstruct(&theta, &x));
+            assert_eq!((reconstructed.rows, reconstructed.cols), (3, 36));
         }
     }
 }
@@ -114,7 +134,7 @@ fn the_bound_is_below_the_importance_sampled_log_likelihood() {
         let x_on_tape = tape.constant(&x.values, [20, 5]);
         let bound =
             vae.elbo(tape.shared_constant(&theta, [theta.len()]), x_on_tape, eps).value().mean().item();
-        let estimate = vae.log_likelihood(&theta, &x, 2000, 1);
+        let estimate = vae.log_evidence(&theta, &x, 2000, 1);
         assert!(bound + 0.01 < estimate.mean, "{likelihood:?}: {bound} and {estimate:?}");
     }
 }
@@ -126,8 +146,8 @@ fn the_smallest_model_of_one_number_works_for_every_likelihood() {
             Likelihood::Categorical { .. } => Likelihood::Categorical { classes: 1 },
             other => other,
         };
-        let config = Config { phi: Nonlinearity::Tanh, likelihood, ..Config::new(1, &[], 1) };
-        let vae = Vae::with_init(&config, |_, _, _| (Init::Normal(0.6), Init::Normal(0.3)));
+        let vae =
+            model_of(&VaeConfig { likelihood, ..VaeConfig::new(1, &[], 1).with_phi(Nonlinearity::Tanh) });
         let (theta, x) = (theta_of::<f64>(&vae), data::<f64>(1, 1));
         let tape = Tape::new();
         let on_tape = tape.shared_constant(&theta, [theta.len()]);
@@ -137,11 +157,14 @@ fn the_smallest_model_of_one_number_works_for_every_likelihood() {
         assert!(elbo.value().item().is_finite());
         let single = vae.log_weight(on_tape, x_on_tape, eps).item();
         assert!(single.is_finite());
-        let (mu, log_sigma) = vae.codes(&theta, &x);
+        let Codes { mu, log_sigma } = vae.encode_rows(&theta, &x);
         assert_eq!((mu.rows, mu.cols, log_sigma.rows, log_sigma.cols), (1, 1, 1, 1));
-        assert_eq!((vae.reconstruct(&theta, &x).values.len(), vae.sample(&theta, 3, 0).values.len()), (1, 3));
-        assert!(vae.log_likelihood(&theta, &x, 10, 0).mean.is_finite());
-        assert!(vae.log_likelihood(&theta, &x, 1, 0).se.is_nan());
+        assert_eq!(
+            (vae.reconstruct(&theta, &x).values.len(), vae.decode_prior_samples(&theta, 3, 0).values.len()),
+            (1, 3)
+        );
+        assert!(vae.log_evidence(&theta, &x, 10, 0).mean.is_finite());
+        assert!(vae.log_evidence(&theta, &x, 1, 0).se.is_nan());
     }
 }
 
@@ -165,12 +188,12 @@ fn several_samples_are_averaged_with_and_without_a_batch() {
 
 #[test]
 fn log_sigma_is_bounded_whatever_the_network_says() {
-    let config = Config { likelihood: Likelihood::NormalHead, ..Config::new(2, &[], 2) };
-    let vae = Vae::with_init(&config, |_, _, _| (Init::Constant(1e6), Init::Constant(0.0)));
+    let config = VaeConfig { likelihood: Likelihood::NormalHead, ..VaeConfig::new(2, &[], 2) };
+    let vae = Vae::with_init(&config, |_, _| (Init::Constant(1e6), Init::Constant(0.0))).unwrap();
     let theta = theta_of::<f32>(&vae);
     for x in [[1.0, 3.0], [-1.0, -3.0], [0.0, 0.0]] {
         let x = Matrix::new(1, 2, x.to_vec());
-        let (mu, log_sigma) = vae.codes(&theta, &x);
+        let Codes { mu, log_sigma } = vae.encode_rows(&theta, &x);
         assert!(log_sigma.values.iter().all(|s| s.abs() <= 8.0), "{log_sigma:?}");
         assert_eq!(mu.values[0], 1e6 * (x.values[0] + x.values[1]));
         let tape = Tape::new();
@@ -184,7 +207,7 @@ fn rows_do_not_influence_each_other<F: Real>(tolerance: f64) {
     for likelihood in LIKELIHOODS {
         let vae = model(likelihood, Nonlinearity::Tanh);
         let (theta, x) = (theta_of::<F>(&vae), data::<F>(600, 5));
-        let (mu, log_sigma) = vae.codes(&theta, &x);
+        let Codes { mu, log_sigma } = vae.encode_rows(&theta, &x);
         let decoded = vae.decode_rows(&theta, &mu);
         let reconstructed = vae.reconstruct(&theta, &x);
         assert_eq!((mu.rows, mu.cols, log_sigma.rows, log_sigma.cols), (600, 2, 600, 2));
@@ -192,10 +215,10 @@ fn rows_do_not_influence_each_other<F: Real>(tolerance: f64) {
         assert_eq!(decoded, reconstructed);
         for rows in [0..1, 255..257, 400..600, 7..7] {
             let some = x.select(&rows.clone().collect::<Vec<_>>());
-            let (mu_some, log_sigma_some) = vae.codes(&theta, &some);
+            let codes = vae.encode_rows(&theta, &some);
             for (whole, part) in [
-                (&mu, mu_some),
-                (&log_sigma, log_sigma_some),
+                (&mu, codes.mu),
+                (&log_sigma, codes.log_sigma),
                 (&reconstructed, vae.reconstruct(&theta, &some)),
             ] {
                 assert_eq!((part.rows, part.cols), (rows.len(), whole.cols));
@@ -225,35 +248,29 @@ fn rows_are_encoded_and_decoded_alike_alone_and_together_in_single_precision() {
 fn samples_are_decoded_noise_and_those_of_a_seed_stay_when_more_are_drawn() {
     let vae = model(Likelihood::Bernoulli, Nonlinearity::Relu);
     let theta = theta_of::<f64>(&vae);
-    let samples = vae.sample(&theta, 300, 3);
+    let samples = vae.decode_prior_samples(&theta, 300, 3);
     assert_eq!((samples.rows, samples.cols), (300, 5));
     assert!(samples.values.iter().all(|p| (0.0..1.0).contains(p)));
     let mut z = vec![0.0; 600];
     Noise::evaluation(3).normal(0, 2, &mut z);
     assert_eq!(samples, vae.decode_rows(&theta, &Matrix::new(300, 2, z)));
-    let few = vae.sample(&theta, 7, 3);
+    let few = vae.decode_prior_samples(&theta, 7, 3);
     assert!(few.values.iter().zip(&samples.values[..]).all(|(a, b)| (a - b).abs() < 1e-14));
-    assert_ne!(few, vae.sample(&theta, 7, 4));
-    assert_eq!(vae.sample(&theta, 0, 3).rows, 0);
+    assert_ne!(few, vae.decode_prior_samples(&theta, 7, 4));
+    assert_eq!(vae.decode_prior_samples(&theta, 0, 3).rows, 0);
 }
 
 #[test]
-#[should_panic(expected = "decode_rows: [4, 3]: rows of 2 numbers are wanted")]
+#[should_panic(expected = "decode_rows: expected rows of 2 numbers, found [4, 3]")]
 fn codes_of_another_length_panic() {
     let vae = model(Likelihood::Bernoulli, Nonlinearity::Relu);
     vae.decode_rows(&theta_of::<f64>(&vae), &data(4, 3));
 }
 
 #[test]
-#[should_panic(expected = "codes: θ has 3 numbers, the model 73")]
+#[should_panic(expected = "encode_rows: expected θ of 73 numbers, found 3")]
 fn a_theta_of_another_model_panics() {
-    model(Likelihood::Bernoulli, Nonlinearity::Relu).codes(&Arc::new(vec![0.0; 3]), &data::<f64>(4, 5));
-}
-
-#[test]
-#[should_panic(expected = "Vae: σ = 0: a positive number is wanted")]
-fn a_sigma_of_zero_panics() {
-    model(Likelihood::Normal { sigma: 0.0 }, Nonlinearity::Relu);
+    model(Likelihood::Bernoulli, Nonlinearity::Relu).encode_rows(&Arc::new(vec![0.0; 3]), &data::<f64>(4, 5));
 }
 
 #[test]
@@ -261,15 +278,15 @@ fn the_training_loss_is_the_negative_bound_in_its_parts() {
     for (samples, binarise) in [(1, Binarise::Grey), (3, Binarise::Threshold(0.5))] {
         let (vae, data) = (model(Likelihood::Bernoulli, Nonlinearity::Tanh), data::<f32>(300, 5));
         let theta = theta_of::<f32>(&vae);
-        let mut trainer = Trainer::new(theta.to_vec(), Optimizer::new(Rule::ADAM, theta.len()), 5);
-        let images = Images { binarise, samples, ..Images::new(&vae, &data) };
-        let rows: Vec<usize> = (0..300).rev().collect();
-        let loss = trainer.evaluate(&images, &rows);
-        let [elbo, log_likelihood, kl, _] = loss.parts;
+        let mut trainer = Trainer::new(vae.layout(), theta.to_vec(), Rule::ADAM, 5);
+        let loss = trainer
+            .evaluate(&mut VaeObjective { binarise, samples, ..VaeObjective::new(&vae, &data) })
+            .unwrap();
+        let [elbo, log_likelihood, kl] = ["elbo", "log_likelihood", "kl"].map(|part| loss.part(part));
         assert!((elbo + loss.total).abs() < 1e-5 && (log_likelihood - kl - elbo).abs() < 1e-12);
 
         let tape = Tape::new();
-        let mut x = data.select(&rows).values.to_vec();
+        let mut x = data.values.to_vec();
         binarise.apply(0, 0, &mut x);
         let eps = tape.constant_with([samples, 300, 2], |out| {
             for (sample, out) in out.chunks_exact_mut(600).enumerate() {
@@ -285,18 +302,16 @@ fn the_training_loss_is_the_negative_bound_in_its_parts() {
 
 #[test]
 fn training_raises_the_bound_with_the_same_bits_on_any_number_of_threads() {
-    let (vae, data) = (Vae::new(&Config::new(64, &[64], 2)), data::<f32>(256, 64));
+    let (vae, data) = (Vae::new(&VaeConfig::new(64, &[64], 2)).unwrap(), data::<f32>(256, 64));
     let train = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let binarise = Binarise::Redrawn { seed: 1 };
-            let images = Images { binarise, samples: 2, ..Images::new(&vae, &data) };
+            let mut images = VaeObjective { binarise, samples: 2, ..VaeObjective::new(&vae, &data) };
             let theta = theta_of::<f32>(&vae).to_vec();
-            let optimizer = Optimizer::new(Rule::ADAM, theta.len());
-            let mut trainer = Trainer::new(theta, optimizer, 0);
-            let fit =
-                Fit { epochs: 10, batch_size: 100, rate: 5e-3, schedule: Schedule::Constant, patience: None };
-            trainer.fit(&images, 256, None, &fit, &mut ()).unwrap();
+            let mut trainer = Trainer::new(vae.layout(), theta, Rule::ADAM, 0);
+            let fit = Fit { epochs: 10, batch_size: 100, rate: 5e-3, ..Fit::default() };
+            trainer.fit(&mut images, None, &fit, &mut ()).unwrap();
             let losses: Vec<f64> = trainer.history().iter().map(|epoch| epoch.train.total).collect();
             (trainer.theta().to_vec(), losses)
         })

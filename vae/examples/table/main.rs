@@ -1,0 +1,385 @@
+//! A variational autoencoder of a table of numbers or counts, with gaps or without, such as genes or sensors:
+//!
+//!     cargo run --release -p vae --example table
+//!     cargo run --release -p vae --example table -- --counts --clusters 10
+//!     cargo run --release -p vae --example table -- --csv FILE --colour COLUMN
+//!
+//! Every row gets latent coordinates and an anomaly score, −log p(x); every gap (an empty cell, NA, NaN or ?) its expectation
+//! given the rest of the row. A tenth of the known cells is hidden while it learns, to say how well that goes. The score of a
+//! row has a term for each of its observed cells: rows are compared by the score per cell. The column that colours the picture,
+//! text or numbers, is not shown to the model. Without `--csv` the table is an embedded one: diabetes patients, or of counts the
+//! handwritten digits, how many of 16 dots are black in each of 64 blocks. Writes to `out/vae-table/`: `rows.csv` (coordinates,
+//! cluster, score, observed cells, colour), `imputed.csv`, and pictures.
+
+mod colour;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use colour::{Classes, Colour};
+use nn::data::{Matrix, Standardizer, Table, TableOptions, diabetes, digits, is_missing, split};
+use nn::model::Nonlinearity;
+use nn::picture::Figure;
+use nn::run::{Csv, Defaults, Run, RunArgs, whole};
+use nn::stats::{adjusted_rand_index, k_means};
+use nn::train::{End, Fit, Schedule, Trainer};
+use vae::{Imputation, Likelihood, Vae, VaeConfig, VaeObjective};
+
+/// Larger counts are refused: the model's rates end at e¹⁵, about 3 million.
+const LARGEST_COUNT: f64 = 1e6;
+
+/// Fits a variational autoencoder to a table: latent coordinates, filled gaps, anomaly scores
+#[derive(clap::Parser, serde::Serialize)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    run: RunArgs,
+    /// The table: cells separated by commas, semicolons, tabs or blanks, with or without a header [default: embedded]
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// The column that colours the picture, text or numbers, by name or number; the model does not see it [default: of the
+    /// embedded tables progression and digit, else none]
+    #[arg(long, value_name = "COLUMN")]
+    colour: Option<String>,
+    /// The cells are counts, up to a million: a negative binomial likelihood instead of a normal one
+    #[arg(long)]
+    counts: bool,
+    /// Dimensions of the latent space; the picture shows the first two
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole)]
+    latent: usize,
+    /// Width of the hidden layers
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole)]
+    hidden: usize,
+    /// Clusters to look for in the latent space
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = whole)]
+    clusters: usize,
+    /// Stop after so many epochs without a better bound of the validation rows
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    patience: usize,
+    /// Draws of z for each row in imputation and score
+    #[arg(long, value_name = "N", default_value_t = 1000,
+        default_value_if("dry_run", "true", "2"), value_parser = whole)]
+    samples: usize,
+}
+
+impl Args {
+    fn imputation(&self) -> Imputation {
+        Imputation::Importance { samples: self.samples }
+    }
+}
+
+fn main() -> ExitCode {
+    let defaults = Defaults { out: "out/vae-table", epochs: 600, batch_size: 32, lr: 1e-3 };
+    nn::run::main(defaults, |args: Args| args.run.in_pool(|| fit(&args))?)
+}
+
+fn fit(args: &Args) -> anyhow::Result<()> {
+    let (table, colour) = read(args)?;
+    check(args, &table)?;
+    let cells = Cells::new(args, &table)?;
+    let run = Run::open(&args.run, args)?;
+    let Some((vae, trainer)) = train(&run, args, &cells)? else { return Ok(()) };
+    let theta = trainer.theta();
+
+    let errors = cells.errors(args, &vae, theta);
+    let [n, d, hidden] = [cells.x.rows, cells.x.cols, cells.hidden.len()];
+    println!("{n} rows, {d} columns, {hidden} cells hidden for a test");
+    println!("root mean square error of hidden cells, in standard deviations of their columns");
+    println!("  filled with the column's mean {:.3}, by the model {:.3}", errors.means, errors.model);
+
+    let filled = vae.impute(theta, &cells.x, args.imputation(), args.run.seed).map(f64::from);
+    let filled = cells.standardizer.as_ref().map_or_else(|| filled.clone(), |s| s.invert(&filled));
+    let rows = Rows::new(args, &vae, theta, &cells.x);
+    rows.csv(colour.as_ref()).save(&run.file("rows.csv"))?;
+    imputed(&table, &filled, colour.as_ref()).save(&run.file("imputed.csv"))?;
+
+    let mut results = vec![
+        ("rmse_hidden", errors.model),
+        ("rmse_mean", errors.means),
+        ("nll", rows.scores.iter().sum::<f64>() / rows.scores.len() as f64),
+        ("gaps", cells.x.values.iter().filter(|x| x.is_nan()).count() as f64),
+    ];
+    let classes = match &colour {
+        Some(colour) => Classes::new(colour),
+        None => Classes::of_clusters(&rows.clusters, args.clusters),
+    };
+    if let Some(Colour { name, .. }) = &colour {
+        let agreement = adjusted_rand_index(&rows.clusters, &classes.of_rows);
+        println!("{} clusters agree with {name} by an adjusted Rand index of {agreement:.3}", args.clusters);
+        results.push(("adjusted_rand_index", agreement));
+    }
+    let strange = rows.strangest();
+    let first = strange.iter().take(5).map(|(row, score)| format!("{} ({score:.2})", row + 1));
+    let first = first.collect::<Vec<_>>().join(", ");
+    println!("the strangest rows, with −log p(x) per observed cell in nats: {first}");
+    if args.latent > 1 {
+        let heading = colour.as_ref().map_or("", |colour| &colour.name);
+        latent_figure(&rows.codes, classes, heading).save(&run.file("latent.png"))?;
+    }
+    histogram(strange.iter().map(|(_, score)| *score)).save(&run.file("scores.png"))?;
+    run.draw_loss(&trainer, "−ELBO, nats per row")?;
+    run.finish(&results);
+    Ok(())
+}
+
+/// The embedded digits as counts: each pixel is how many dots of a block of 4 x 4 are black.
+fn dots() -> Table {
+    let digits = digits();
+    let place = |i: usize| format!("row {} column {}", i / digits.width + 1, i % digits.width + 1);
+    let names = (0..digits.images.cols).map(place).chain(["digit".to_owned()]);
+    let cells = digits.images.values.chunks_exact(digits.images.cols).zip(&digits.labels);
+    let counts = cells.flat_map(|(image, &label)| {
+        image.iter().map(|grey| (f64::from(*grey) * 16.0).round()).chain([f64::from(label)])
+    });
+    let (rows, cols) = (digits.len(), digits.images.cols + 1);
+    Table { names: names.collect(), values: Matrix::new(rows, cols, counts.collect()) }
+}
+
+/// The table without the column of the colour, and that column.
+fn read(args: &Args) -> anyhow::Result<(Table, Option<Colour>)> {
+    anyhow::ensure!(args.run.data.is_none(), "this example takes --csv FILE, not --data");
+    let options = TableOptions { missing: true, ..TableOptions::default() };
+    let (table, colour, cells) = match (&args.csv, args.colour.as_deref()) {
+        (Some(file), None) => return Ok((Table::read(file, &options)?, None)),
+        (Some(file), Some(colour)) => {
+            let (table, cells) = Table::read_with_text(file, colour, &options)?;
+            (table, colour, cells)
+        }
+        (None, colour) => {
+            let (table, usual) = if args.counts { (dots(), "digit") } else { (diabetes(), "progression") };
+            let colour = colour.unwrap_or(usual);
+            let cells = table.column(colour)?.iter().map(f64::to_string).collect();
+            (table, colour, cells)
+        }
+    };
+    let position = table.position(colour)?;
+    let (rest, column) = table.split_target(colour)?;
+    anyhow::ensure!(!rest.names.is_empty(), "--colour {colour}: the table has no other column");
+    let is_number = |(cell, x): (&String, &f64)| !x.is_nan() || is_missing(cell);
+    let numbers = cells.iter().zip(&*column.values).all(is_number).then(|| column.values.to_vec());
+    Ok((rest, Some(Colour { name: table.names[position].clone(), position, cells, numbers })))
+}
+
+/// Whether a model can be fitted to the table.
+fn check(args: &Args, table: &Table) -> anyhow::Result<()> {
+    let (values, names) = (&table.values, &table.names);
+    anyhow::ensure!(values.rows >= 10, "expected at least 10 rows to learn from, found {}", values.rows);
+    for (j, name) in names.iter().enumerate() {
+        let mut column = (0..values.rows).map(|i| values.row(i)[j]).filter(|x| !x.is_nan()).peekable();
+        anyhow::ensure!(
+            column.peek().is_some(),
+            "column {name}: expected known cells, found none; leave the column out"
+        );
+        for x in column.filter(|_| args.counts) {
+            anyhow::ensure!(
+                x >= 0.0 && x.fract() == 0.0,
+                "column {name}: expected counts, found {x}; leave out --counts"
+            );
+            anyhow::ensure!(
+                x <= LARGEST_COUNT,
+                "column {name}: expected counts up to {LARGEST_COUNT}, found {x}; divide the column by a power of ten and \
+                 round, or leave out --counts"
+            );
+        }
+    }
+    let (clusters, rows) = (args.clusters, values.rows);
+    anyhow::ensure!(
+        clusters <= rows,
+        "--clusters: expected at most {rows}, the number of rows, found {clusters}"
+    );
+    Ok(())
+}
+
+/// The table as the model sees it.
+struct Cells {
+    /// All cells, in the model's units; NaN where one is missing.
+    x: Matrix<f32>,
+    /// The cells that are hidden from the model, to tell how well gaps are filled.
+    hidden: Vec<usize>,
+    /// x without the hidden cells.
+    holed: Matrix<f32>,
+    /// To the model's units; counts stay as they are.
+    standardizer: Option<Standardizer>,
+    /// The spread of all cells of a column, the unit of errors.
+    spread: Standardizer,
+}
+
+impl Cells {
+    fn new(args: &Args, table: &Table) -> anyhow::Result<Self> {
+        let values = &table.values;
+        let hidden = hide(values, args.run.seed);
+        anyhow::ensure!(
+            !hidden.is_empty(),
+            "expected a column with more than one known cell, found none; add rows or fill in cells"
+        );
+        let all: Vec<usize> = (0..values.rows).collect();
+        let mut visible = values.values.to_vec();
+        hidden.iter().for_each(|&cell| visible[cell] = f64::NAN);
+        let visible = Standardizer::fit(&Matrix::new(values.rows, values.cols, visible), &all);
+        let standardizer = (!args.counts).then_some(visible);
+        for &j in standardizer.as_ref().map_or(&[][..], Standardizer::constant_columns) {
+            eprintln!("column {}: the same number everywhere, which tells a model nothing", table.names[j]);
+        }
+        let scaled = standardizer.as_ref().map_or_else(|| values.clone(), |s| s.apply(values));
+        let x = scaled.map(|x| x as f32);
+        let mut holed = x.values.to_vec();
+        hidden.iter().for_each(|&cell| holed[cell] = f32::NAN);
+        let holed = Matrix::new(x.rows, x.cols, holed);
+        Ok(Self { x, hidden, holed, standardizer, spread: Standardizer::fit(values, &all) })
+    }
+
+    /// How well hidden cells are filled.
+    fn errors(&self, args: &Args, vae: &Vae, theta: &Arc<Vec<f32>>) -> Errors {
+        let Self { x, hidden, holed, standardizer, spread } = self;
+        let filled = vae.impute(theta, holed, args.imputation(), args.run.seed);
+        let means = column_means(holed);
+        let rmse = |guess: &dyn Fn(usize) -> f32| {
+            let unit = |cell: usize| standardizer.as_ref().map_or(1.0, |s| s.sd[cell % x.cols]);
+            let scale = |cell: usize| spread.sd[cell % x.cols] / unit(cell);
+            let square = |&cell: &usize| (f64::from(guess(cell) - x.values[cell]) / scale(cell)).powi(2);
+            (hidden.iter().map(square).sum::<f64>() / hidden.len() as f64).sqrt()
+        };
+        Errors { model: rmse(&|cell| filled.values[cell]), means: rmse(&|cell| means[cell % x.cols]) }
+    }
+}
+
+/// Root mean square errors of filled cells, in standard deviations of their columns.
+struct Errors {
+    model: f64,
+    /// Of the means of the columns.
+    means: f64,
+}
+
+/// A tenth of the known cells at random; one of each column stays.
+fn hide(values: &Matrix<f64>, seed: u64) -> Vec<usize> {
+    let cells = values.values.len();
+    let is_known = |cell: &usize| !values.values[*cell].is_nan();
+    let mut left = vec![0; values.cols];
+    (0..cells).filter(is_known).for_each(|cell| left[cell % values.cols] += 1);
+    let tenth = left.iter().sum::<usize>().div_ceil(10);
+    let [order] = split(cells, [cells], seed);
+    let is_spare = |cell: &usize| {
+        left[cell % values.cols] -= 1;
+        left[cell % values.cols] > 0
+    };
+    order.into_iter().filter(is_known).filter(is_spare).take(tenth).collect()
+}
+
+/// The means of what is not missing.
+fn column_means(x: &Matrix<f32>) -> Vec<f32> {
+    let mean = |j: usize| {
+        let known: Vec<f32> = (0..x.rows).map(|i| x.row(i)[j]).filter(|x| !x.is_nan()).collect();
+        known.iter().sum::<f32>() / known.len().max(1) as f32
+    };
+    (0..x.cols).map(mean).collect()
+}
+
+/// The trained model; none if the user stopped training.
+fn train(run: &Run<'_>, args: &Args, cells: &Cells) -> anyhow::Result<Option<(Vae, Trainer<f32>)>> {
+    let rows = cells.holed.rows;
+    let validated = rows.div_ceil(10);
+    let parts = split(rows, [rows - validated, validated], args.run.seed);
+    let [learned, validated] = parts.map(|rows| cells.holed.select(&rows));
+    let likelihood = match args.counts {
+        true => Likelihood::NegativeBinomial,
+        false => Likelihood::NormalLearned { start: 1.0 },
+    };
+    let usual = VaeConfig::new(learned.cols, &[args.hidden], args.latent).with_phi(Nonlinearity::Tanh);
+    let vae = Vae::new(&VaeConfig { likelihood, ..usual })?;
+    let mut trainer = run.trainer(vae.layout()).clip_norm(100.0);
+    let objective = |data| VaeObjective { samples: 4, ..VaeObjective::new(&vae, data) };
+    let (mut training, mut validating) = (objective(&learned), objective(&validated));
+    let schedule = Schedule::Cosine { epochs: args.run.epochs };
+    let fit = Fit { schedule, patience: Some(args.patience), ..run.fit() };
+    let end = run.train(&mut trainer, &mut training, Some(&mut validating), &fit)?;
+    Ok((end != End::Stopped).then_some((vae, trainer)))
+}
+
+/// What the model says of the rows.
+struct Rows {
+    codes: Matrix<f32>,
+    clusters: Vec<usize>,
+    /// −log p(x)
+    scores: Vec<f64>,
+    /// The number of observed cells.
+    observed: Vec<usize>,
+}
+
+impl Rows {
+    fn new(args: &Args, vae: &Vae, theta: &Arc<Vec<f32>>, x: &Matrix<f32>) -> Self {
+        let codes = vae.encode_rows(theta, x).mu;
+        let log_p = vae.log_evidence_of_rows(theta, x, args.samples, args.run.seed);
+        Self {
+            clusters: k_means(&codes, args.clusters, 10, args.run.seed),
+            codes,
+            scores: log_p.iter().map(|row| -row.mean).collect(),
+            observed: (0..x.rows).map(|i| x.row(i).iter().filter(|x| !x.is_nan()).count()).collect(),
+        }
+    }
+
+    /// Rows with their score per observed cell, the highest first. A score has a term for each observed cell: as it is, it
+    /// does not compare rows with gaps to rows without.
+    fn strangest(&self) -> Vec<(usize, f64)> {
+        let per_cell = |row: usize| (row, self.scores[row] / self.observed[row] as f64);
+        let mut rows: Vec<_> =
+            (0..self.codes.rows).filter(|&row| self.observed[row] > 0).map(per_cell).collect();
+        rows.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        rows
+    }
+
+    fn csv(&self, colour: Option<&Colour>) -> Csv {
+        let names = (1..=self.codes.cols).map(|j| format!("z{j}"));
+        let names = ["row".to_owned()].into_iter().chain(names);
+        let names = names.chain(["cluster", "score", "observed"].map(str::to_owned));
+        let mut csv = Csv::new(names.chain(colour.map(|colour| colour.name.clone())));
+        for i in 0..self.codes.rows {
+            let cells = [(i + 1).to_string()].into_iter().chain(self.codes.row(i).iter().map(f32::to_string));
+            let (cluster, score) = ((self.clusters[i] + 1).to_string(), self.scores[i].to_string());
+            let cells = cells.chain([cluster, score, self.observed[i].to_string()]);
+            csv.row(cells.chain(colour.map(|colour| colour.cells[i].clone())));
+        }
+        csv
+    }
+}
+
+/// The table as it was read, its gaps filled, but for those of the colour.
+fn imputed(table: &Table, filled: &Matrix<f64>, colour: Option<&Colour>) -> Csv {
+    let with = |mut cells: Vec<String>, text: &dyn Fn(&Colour) -> &String| {
+        if let Some(colour) = colour {
+            cells.insert(colour.position, text(colour).clone());
+        }
+        cells
+    };
+    let mut csv = Csv::new(with(table.names.clone(), &|colour| &colour.name));
+    for i in 0..filled.rows {
+        let cells = table.values.row(i).iter().zip(filled.row(i));
+        let cells = cells.map(|(x, filled)| if x.is_nan() { *filled } else { *x }.to_string()).collect();
+        csv.row(with(cells, &|colour| &colour.cells[i]));
+    }
+    csv
+}
+
+/// The first two dimensions of the codes.
+fn latent_figure(codes: &Matrix<f32>, classes: Classes, heading: &str) -> Figure {
+    let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[0]), f64::from(codes.row(i)[1])));
+    Figure::new("Latent space: means of q(z|x) of the rows")
+        .axes("z₁", "z₂")
+        .legend(heading)
+        .classes(classes.names, points.zip(classes.of_rows))
+}
+
+fn histogram(scores: impl Iterator<Item = f64> + Clone) -> Figure {
+    const BINS: usize = 40;
+    let (low, high) = scores
+        .clone()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), score| (score.min(low), score.max(high)));
+    let width = ((high - low) / BINS as f64).max(1e-9);
+    let mut counts = [0.0; BINS];
+    scores.for_each(|score| counts[(((score - low) / width) as usize).min(BINS - 1)] += 1.0);
+    Figure::new("Anomaly scores").axes("−log p(x) per observed cell, nats", "rows").bars(
+        "rows",
+        width,
+        counts.iter().enumerate().map(|(i, count)| (low + (i as f64 + 0.5) * width, *count)),
+    )
+}

@@ -1,0 +1,14 @@
+//! The crate's tests, in one program.
+
+mod autoencoder;
+mod bounds;
+mod common;
+mod config;
+mod latent;
+mod likelihood;
+mod linear;
+mod local;
+mod missing;
+mod model;
+mod network;
+mod objective;
