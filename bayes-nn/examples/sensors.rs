@@ -1,28 +1,32 @@
-//! Two sensors that count (lecture 004, "We have two sensors that measure events from different processes"): Poisson counts
-//! of unknown rates λ₁ and λ₂, under two priors, after 1, 5 and 100 observations; the exact posterior, and a variational
-//! one beside it:
+//! Infers the rates λ₁ and λ₂ of two sensors that count (lecture 004, "We have two sensors that measure events from different
+//! processes (decay rate, etc)"): Poisson counts, two priors, after 1, 5 and 100 observations. Beside each exact posterior
+//! stands a variational one.
 //!
 //!     cargo run --release -p bayes-nn --example sensors
 //!
 //! The counts are drawn with the rates 3 and 1; `--seed` draws others. Writes to `out/bayes-nn-sensors/`: the landscapes
 //! of priors and posteriors, with contours of q.
 
+mod poisson;
+
 use std::f64::consts::PI;
-use std::ops::Range;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::ensure;
-use autograd::{Real, Tape, Var};
-use bayes_nn::{Divergence, Estimate, Estimator, Family, FreeEnergy, FullNormal, Support, Transform};
-use nn::optim::{Optimizer, Rule};
+use autograd::ops::NotPositiveDefinite;
+use autograd::{Tape, Var};
+use bayes_nn::inference::{
+    DivergenceEstimator, Estimator, Family, FreeEnergyObjective, FullNormal, LogDensity, Transform,
+};
+use nn::model::{Init, Layout};
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, result_line, whole};
-use nn::schedule::Schedule;
-use nn::train::{Batch, End, Objective, Trainer};
-use nn::{Init, Layout};
+use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::stats::Estimate;
+use nn::train::{Batch, End, Fit, Objective, Parts, Rule, Schedule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use rand_distr::{Distribution, Poisson};
+
+use poisson::{Prior, Sensor, WINDOW};
 
 /// Infers the rates of two Poisson processes, exactly and by variational inference
 #[derive(clap::Parser, serde::Serialize)]
@@ -40,105 +44,91 @@ fn main() -> ExitCode {
     nn::run::main(defaults, |args: Args| args.run.in_pool(|| sensors(&args))?)
 }
 
+/// The rates with which counts are drawn.
 const TRUTH: [f64; 2] = [3.0, 1.0];
+/// Numbers of observations of each sensor.
 const COUNTS: [usize; 3] = [1, 5, 100];
-/// What is drawn, and where the uniform prior lies.
-const WINDOW: Range<f64> = 0.0..5.0;
-const CELLS: usize = 100;
-
-#[derive(Clone, Copy)]
-enum Prior {
-    Uniform,
-    /// With these means.
-    Exponential([f64; 2]),
-}
-
 const PRIORS: [(&str, Prior); 2] =
     [("uniform", Prior::Uniform), ("exponential", Prior::Exponential([3.0, 10.0]))];
 
-impl Prior {
-    fn support(self) -> Support {
-        match self {
-            Self::Uniform => Support::Interval(WINDOW.start, WINDOW.end),
-            Self::Exponential(_) => Support::Positive,
-        }
+fn sensors(args: &Args) -> anyhow::Result<()> {
+    ensure!(args.run.data.is_none(), "this example draws its data: other counts with --seed");
+    let run = Run::open(&args.run, args)?;
+
+    let mut rng = StdRng::seed_from_u64(run.args.seed);
+    let most = COUNTS[COUNTS.len() - 1];
+    let counts = TRUTH.map(|rate| -> Vec<f64> {
+        Poisson::new(rate).expect("a rate above 0").sample_iter(&mut rng).take(most).collect()
+    });
+
+    // λ = T(ζ) with ζ ~ q = N(μ, L Lᵀ), for every prior and number of observations.
+    let mut layout = Layout::new();
+    let cases = cases(&mut layout, &counts);
+    let transforms = PRIORS.map(|(_, prior)| {
+        let mut transform = Transform::new();
+        transform.slot("lambda", [2], prior.support());
+        transform
+    });
+    let free_energy = |case| free_energy(case, &transforms, args.samples);
+    let mut objective = AllObjective { cases: &cases, energies: cases.iter().map(free_energy).collect() };
+
+    let mut trainer = Trainer::new(&layout, layout.init(&mut rng), Rule::ADAM, run.args.seed);
+    let fit = Fit { schedule: Schedule::Cosine { epochs: run.args.epochs }, ..run.fit() };
+    if run.train(&mut trainer, &mut objective, None, &fit)? == End::Stopped {
+        return Ok(());
     }
 
-    /// log π(λᵢ) of a rate within the support is this constant minus a slope times λᵢ.
-    fn log_density(self, sensor: usize) -> (f64, f64) {
-        match self {
-            Self::Uniform => (-(WINDOW.end - WINDOW.start).ln(), 0.0),
-            Self::Exponential(means) => (-means[sensor].ln(), 1.0 / means[sensor]),
-        }
-    }
-}
-
-/// What is observed of one sensor: p(Y, λ) = e^c λ^s e^−rλ.
-#[derive(Clone, Copy)]
-struct Sensor {
-    /// c = −Σ ln nⱼ! + the prior's constant
-    constant: f64,
-    /// s = Σ nⱼ
-    total: f64,
-    /// r = N + the prior's slope
-    rate: f64,
-    support: Support,
-}
-
-impl Sensor {
-    fn new(counts: &[f64], prior: Prior, sensor: usize) -> Self {
-        let (constant, slope) = prior.log_density(sensor);
-        Self {
-            constant: constant - counts.iter().map(|n| (n + 1.0).lgamma()).sum::<f64>(),
-            total: counts.iter().sum(),
-            rate: counts.len() as f64 + slope,
-            support: prior.support(),
-        }
-    }
-
-    fn log_joint(self, lambda: f64) -> f64 {
-        let logarithm = if self.total > 0.0 { self.total * Real::ln(lambda) } else { 0.0 };
-        self.constant + logarithm - self.rate * lambda
-    }
-
-    /// log p(Y) and the mean and standard deviation of λ: by the Gamma function, or where the rate is bounded by
-    /// quadrature.
-    fn exact(self) -> (f64, f64, f64) {
-        let Self { constant, total, rate, support } = self;
-        let Support::Interval(low, high) = support else {
-            let shape = total + 1.0;
-            return (constant + shape.lgamma() - shape * rate.ln(), shape / rate, shape.sqrt() / rate);
-        };
-        const POINTS: usize = 20_000;
-        let step = (high - low) / POINTS as f64;
-        let points = || (0..POINTS).map(|i| low + (i as f64 + 0.5) * step);
-        let largest = points().map(|l| self.log_joint(l)).fold(f64::NEG_INFINITY, f64::max);
-        let moment = |k| points().map(|l| l.powi(k) * (self.log_joint(l) - largest).exp()).sum::<f64>();
-        let [total, mean, square] = [0, 1, 2].map(moment);
-        let (mean, square) = (mean / total, square / total);
-        (largest + (total * step).ln(), mean, (square - mean * mean).sqrt())
-    }
+    let estimates = if run.args.dry_run { 10 } else { 2000 };
+    let each = cases.iter().zip(&objective.energies);
+    let approximations: Vec<Approximation> = each
+        .map(|(case, energy)| {
+            let elbo = energy.estimate_elbo(trainer.theta(), estimates, run.args.seed);
+            Approximation::new(case, trainer.theta(), elbo)
+        })
+        .collect();
+    draw(&run, &cases, &approximations)?;
+    report(&run, &cases, &approximations);
+    Ok(())
 }
 
 /// A posterior with its approximation.
 struct Case {
+    /// The number of the prior.
     prior: usize,
+    /// The number of observations of each sensor.
     count: usize,
     sensors: [Sensor; 2],
     q: FullNormal,
 }
 
-type Energy<'a, P> = FreeEnergy<'a, FullNormal, P>;
+/// All cases; the mean of q begins at λ = 2.
+fn cases(layout: &mut Layout, counts: &[Vec<f64>; 2]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (number, (name, prior)) in PRIORS.into_iter().enumerate() {
+        for count in COUNTS {
+            let sensors = [0, 1].map(|i| Sensor::new(&counts[i][..count], prior, i));
+            let start = Init::Constant(prior.support().inverse(2.0));
+            let q = FullNormal::new(layout, &format!("{name}.{count}"), 2, start, 0.5);
+            cases.push(Case { prior: number, count, sensors, q });
+        }
+    }
+    cases
+}
 
+type Energy<'a, P> = FreeEnergyObjective<'a, FullNormal, P>;
+
+/// F for the model log p(Y, λ) = Σᵢ cᵢ + sᵢ log λᵢ − rᵢ λᵢ, at λ = T(ζ).
 fn free_energy<'a>(
     case: &'a Case,
-    transform: &'a Transform,
+    transforms: &'a [Transform; 2],
     samples: usize,
-) -> Energy<'a, impl for<'t> Fn(&'t Tape<f64>, Var<'t, f64>) -> Var<'t, f64> + Sync + 'a> {
-    let estimator = Estimator { samples, divergence: Divergence::Path, ..Estimator::default() };
+) -> Energy<'a, impl LogDensity<f64> + Sync + 'a> {
+    let divergence = DivergenceEstimator::Path;
+    let estimator = Estimator { samples, divergence, ..Estimator::default() };
+    let transform = &transforms[case.prior];
     let [totals, rates] = [case.sensors.map(|s| s.total), case.sensors.map(|s| s.rate)];
     let constant = case.sensors[0].constant + case.sensors[1].constant;
-    FreeEnergy::new(
+    FreeEnergyObjective::new(
         &case.q,
         move |tape: &Tape<f64>, zeta| {
             let (totals, rates) = (tape.constant(&totals, [2]), tape.constant(&rates, [2]));
@@ -148,33 +138,42 @@ fn free_energy<'a>(
     )
 }
 
-/// All posteriors, learned side by side.
-struct All<'a, P>(&'a [Case], Vec<Energy<'a, P>>);
+/// The free energies of all cases, which are minimised side by side. They share nothing but the noise.
+struct AllObjective<'a, P> {
+    cases: &'a [Case],
+    energies: Vec<Energy<'a, P>>,
+}
 
-impl<P> Objective<f64> for All<'_, P>
-where
-    P: for<'t> Fn(&'t Tape<f64>, Var<'t, f64>) -> Var<'t, f64> + Sync,
-{
+impl<P: LogDensity<f64> + Sync> Objective<f64> for AllObjective<'_, P> {
     const PARTS: &'static [&'static str] = &["elbo_uniform", "elbo_exponential"];
 
-    fn loss<'t>(&self, eta: Var<'t, f64>, batch: &Batch<'_>, parts: &mut [f64]) -> Var<'t, f64> {
+    fn rows(&self) -> usize {
+        1
+    }
+
+    fn loss<'t>(
+        &self,
+        eta: Var<'t, f64>,
+        batch: &Batch<'_>,
+        parts: &mut Parts<'_>,
+    ) -> Result<Var<'t, f64>, NotPositiveDefinite> {
         let tape = eta.tape();
         let mut loss = tape.constant(&[0.0], []);
-        for (case, energy) in self.0.iter().zip(&self.1) {
-            let bound = energy.bound(eta, energy.noise(tape, batch.noise)).value();
-            parts[case.prior] += bound.item();
-            loss = loss - bound;
+        for (case, energy) in self.cases.iter().zip(&self.energies) {
+            let elbo = energy.elbo(eta, energy.noise(tape, batch.noise)).value();
+            parts.add(Self::PARTS[case.prior], elbo.item());
+            loss = loss - elbo;
         }
-        loss
+        Ok(loss)
     }
 }
 
 /// What q says of a case.
 struct Approximation {
-    /// E_q(λᵢ)
+    /// E_q[λᵢ]
     means: [f64; 2],
     elbo: Estimate,
-    /// Where the density of ζ is that of one and of two standard deviations.
+    /// The lines at one and at two standard deviations of ζ.
     contours: [Vec<(f64, f64)>; 2],
 }
 
@@ -182,14 +181,9 @@ impl Approximation {
     fn new(case: &Case, eta: &[f64], elbo: Estimate) -> Self {
         let tape = Tape::new();
         let eta = tape.constant(eta, [eta.len()]);
-        let support = case.sensors[0].support;
+        let support = PRIORS[case.prior].1.support();
         let (mu, l) = (case.q.mean(eta).to_vec(), case.q.factor(eta).to_vec());
         let variances = case.q.variance(eta).to_vec();
-        let mean = |i: usize| {
-            // E[T(ζᵢ)], by quadrature over ±8 σ.
-            let term = |xi: f64| (-0.5 * xi * xi).exp() * support.value(mu[i] + variances[i].sqrt() * xi);
-            (-800..=800).map(|k| term(f64::from(k) * 0.01)).sum::<f64>() * 0.01 / (2.0 * PI).sqrt()
-        };
         let contour = |radius: f64| {
             let place = |k: i32| {
                 let (sin, cos) = (f64::from(k) * PI / 100.0).sin_cos();
@@ -198,112 +192,64 @@ impl Approximation {
             };
             (0..=200).map(place).collect()
         };
-        Self { means: [mean(0), mean(1)], elbo, contours: [contour(1.0), contour(2.0)] }
-    }
-}
-
-fn sensors(args: &Args) -> anyhow::Result<()> {
-    let started = Instant::now();
-    let Args { ref run, samples } = *args;
-    ensure!(run.data.is_none(), "this example draws its data: other counts with --seed");
-    let run = Run::open(run, args)?;
-
-    let mut rng = StdRng::seed_from_u64(run.args.seed);
-    let most = COUNTS[COUNTS.len() - 1];
-    let counts: Vec<Vec<f64>> = TRUTH
-        .iter()
-        .map(|&rate| Ok(Poisson::new(rate)?.sample_iter(&mut rng).take(most).collect()))
-        .collect::<anyhow::Result<_>>()?;
-
-    let mut layout = Layout::new();
-    let mut cases = Vec::new();
-    for (number, (name, prior)) in PRIORS.into_iter().enumerate() {
-        for count in COUNTS {
-            let sensors = [0, 1].map(|i| Sensor::new(&counts[i][..count], prior, i));
-            let start = Init::Constant(prior.support().inverse(2.0));
-            let q = FullNormal::new(&mut layout, &format!("{name}.{count}"), 2, start, 0.5);
-            cases.push(Case { prior: number, count, sensors, q });
+        Self {
+            means: [0, 1].map(|i| support.mean_of_normal(mu[i], variances[i].sqrt())),
+            elbo,
+            contours: [contour(1.0), contour(2.0)],
         }
     }
-    let transforms = PRIORS.map(|(_, prior)| {
-        let mut transform = Transform::new();
-        transform.slot("lambda", [2], prior.support());
-        transform
-    });
-    let energies = cases.iter().map(|case| free_energy(case, &transforms[case.prior], samples)).collect();
-    let all = All(&cases, energies);
-    let eta = layout.init(&mut rng);
-    let mut trainer = Trainer::new(eta, Optimizer::new(Rule::ADAM, layout.size()), run.args.seed);
-    let schedule = (Schedule::Cosine { epochs: run.args.epochs }, None);
-    let end =
-        run.train(&layout, &mut trainer, (&all, 1), None, schedule).map_err(anyhow::Error::from_boxed)?;
-    if end == End::Stopped {
-        return Ok(());
-    }
-
-    let batches = if run.args.dry_run { 10 } else { 2000 };
-    let approximations: Vec<Approximation> = all
-        .0
-        .iter()
-        .zip(&all.1)
-        .map(|(case, energy)| {
-            let elbo = energy.elbo(trainer.theta(), batches, run.args.seed);
-            Approximation::new(case, trainer.theta(), elbo)
-        })
-        .collect();
-    draw(&run, &cases, &approximations)?;
-    report(&run, &cases, &approximations, started);
-    Ok(())
 }
 
-fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation], started: Instant) {
+fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) {
     println!("two Poisson processes of rates {} and {}", TRUTH[0], TRUTH[1]);
-    println!("prior          N  E(λ₁)   by q  E(λ₂)   by q  log evidence      ELBO");
+    let header = ["prior", "N", "E[λ₁]", "by q", "E[λ₂]", "by q", "log evidence", "ELBO"];
+    let mut table = TextTable::new().header(header);
     let (mut gap, mut error, mut results) = (f64::NEG_INFINITY, 0.0_f64, Vec::new());
     for (case, q) in cases.iter().zip(approximations) {
-        let [one, two] = case.sensors.map(Sensor::exact);
-        let evidence = one.0 + two.0;
-        println!(
-            "{:11}  {:3}  {:5.3}  {:5.3}  {:5.3}  {:5.3}  {evidence:12.4}  {:8.4} ± {:.4}",
-            PRIORS[case.prior].0, case.count, one.1, q.means[0], two.1, q.means[1], q.elbo.mean, q.elbo.se
-        );
-        gap = gap.max(evidence - q.elbo.mean);
-        error = error.max(((q.means[0] - one.1) / one.2).abs()).max(((q.means[1] - two.1) / two.2).abs());
+        let name = PRIORS[case.prior].0;
+        let exact = case.sensors.map(Sensor::exact);
+        let log_evidence = exact[0].log_evidence + exact[1].log_evidence;
+        gap = gap.max(log_evidence - q.elbo.mean);
+        let mut row = vec![name.to_owned(), case.count.to_string()];
+        for (exact, mean) in exact.iter().zip(q.means) {
+            error = error.max(((mean - exact.mean) / exact.sd).abs());
+            row.extend([exact.mean, mean].map(|mean| format!("{mean:.3}")));
+        }
+        row.push(format!("{log_evidence:.4}"));
+        row.push(format!("{:.4} ± {:.4}", q.elbo.mean, q.elbo.se));
+        table.row(row);
         if case.count == COUNTS[COUNTS.len() - 1] {
-            let names = [["uniform_1", "uniform_2"], ["exponential_1", "exponential_2"]][case.prior];
-            results.extend(names.into_iter().zip([one.1, two.1]));
-            let names =
-                [["uniform_1_vi", "uniform_2_vi"], ["exponential_1_vi", "exponential_2_vi"]][case.prior];
-            results.extend(names.into_iter().zip(q.means));
+            results.extend((1..).zip(&exact).map(|(i, exact)| (format!("{name}_{i}"), exact.mean)));
+            results.extend((1..).zip(q.means).map(|(i, mean)| (format!("{name}_{i}_vi"), mean)));
         }
     }
-    println!("means differ by {error:.3} posterior standard deviations at most, bounds by {gap:.3} nats");
-    println!("pictures, metrics and checkpoint are in {}", run.args.out.display());
-    results.extend([("gap_max", gap), ("mean_error_max_sd", error)]);
-    results.push(("seconds", started.elapsed().as_secs_f64()));
-    result_line(&results);
+    print!("{table}");
+    println!("means differ by {error:.3} posterior standard deviations at most, ELBOs by {gap:.3} nats");
+    results.extend([("gap_max".to_owned(), gap), ("mean_error_max_sd".to_owned(), error)]);
+    run.finish(&results);
 }
 
 fn draw(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> anyhow::Result<()> {
     let mut panels = Panels::new("Prior and posterior of two rates", 1 + COUNTS.len());
     for (number, (name, prior)) in PRIORS.into_iter().enumerate() {
-        panels =
-            panels.figure(landscape(&format!("{name} prior"), [0, 1].map(|i| Sensor::new(&[], prior, i))));
+        let nothing_seen = [0, 1].map(|i| Sensor::new(&[], prior, i));
+        panels = panels.figure(landscape(&format!("{name} prior"), nothing_seen));
         for (case, q) in cases.iter().zip(approximations).filter(|(case, _)| case.prior == number) {
             let figure = landscape(&format!("{name}, N = {}", case.count), case.sensors);
             let [inner, outer] = q.contours.clone();
             panels = panels.figure(figure.line("q: 1 and 2 σ", inner).line("q: 1 and 2 σ", outer));
         }
     }
-    panels.save(&run.folder.file("landscapes.png"))?;
+    panels.save(&run.file("landscapes.png"))?;
     Ok(())
 }
 
-/// The exact density.
+/// The exact density of both rates.
 fn landscape(title: &str, sensors: [Sensor; 2]) -> Figure {
+    const CELLS: usize = 100;
     let step = (WINDOW.end - WINDOW.start) / CELLS as f64;
     let density = sensors.map(|sensor| {
-        let log_evidence = sensor.exact().0;
+        let log_evidence = sensor.exact().log_evidence;
         let at = |i: usize| (sensor.log_joint(WINDOW.start + (i as f64 + 0.5) * step) - log_evidence).exp();
         (0..CELLS).map(at).collect::<Vec<f64>>()
     });

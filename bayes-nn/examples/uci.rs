@@ -1,37 +1,34 @@
-//! The benchmark of Hernández-Lobato & Adams (2015), on any set in its layout: a folder with `data.txt`,
-//! `index_features.txt`, `index_target.txt` and, for each split K, `index_train_K.txt` and `index_test_K.txt`:
+//! Runs the benchmark of Hernández-Lobato & Adams (2015) on any set in its layout: a folder with `data.txt`,
+//! `index_features.txt`, `index_target.txt` and, for each split K, `index_train_K.txt` and `index_test_K.txt`.
 //!
 //!     cargo run --release -p bayes-nn --example uci -- --data DIR
 //!
-//! Without `--data` the set is generated: Friedman's (1991) first function, 10,000 rows.
+//! Without `--data` the set is generated: 10,000 rows of Friedman's (1991) first function.
 //!
-//! One hidden layer of 50 ReLU units, θ ~ N(0, s² I), q with four modes; inputs and target standardised on the training
-//! rows. All that differs from one set to the next are the noise level, the prior scale and the length of training, which
-//! every split finds within its training rows. Writes a row a split to `splits.csv` and the calibration curve of all of them to `calibration.png`.
+//! The network has one hidden layer of 50 ReLU units, θ ~ N(0, s² I), and q has four modes. Inputs and target are standardised
+//! on the training rows. Only the noise level, the prior's scale s and the length of training differ between sets; every split
+//! finds them within its training rows. Writes a row for each split to `splits.csv`, and the calibration curve of all splits to
+//! `calibration.png`.
 
 mod common;
+mod splits;
 
-use std::f64::consts::PI;
 use std::ops::Range;
-use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use bayes_nn::{
-    BayesMlp, Draws, Likelihood, MlpConfig, Predictive, Prior, Regression, Sampling, Scaling, Scores,
+    BayesMlp, BayesMlpConfig, BayesMlpObjective, Likelihood, Sampling, Scaling, Scores, WeightPrior,
 };
-use nn::Estimate;
-use nn::data::{Matrix, counts, split, table};
-use nn::optim::{Optimizer, Rule};
-use nn::run::{Defaults, RunArgs, RunFolder, result_line, whole};
-use nn::schedule::Schedule;
-use nn::train::{Fit, Trainer};
-use rand::{RngExt, SeedableRng, rngs::StdRng};
-use rand_distr::StandardNormal;
+use nn::data::{counts, split};
+use nn::run::{Csv, Defaults, Run, RunArgs, TextTable, whole};
+use nn::stats::Estimate;
 use rayon::prelude::*;
 
-/// Fits a Bayesian network to every split of a regression set and scores it on the rows left out
+use common::{Fitted, Rows};
+use splits::{Set, Split};
+
+/// Fits a Bayesian neural network to every split of a regression set and scores it on the rows left out
 #[derive(clap::Parser, serde::Serialize)]
 struct Args {
     #[command(flatten)]
@@ -60,67 +57,75 @@ struct Args {
     draws: usize,
 }
 
+fn range(text: &str) -> Result<Range<usize>, String> {
+    let ends = text.split_once("..").and_then(|(a, b)| Some(a.parse().ok()?..b.parse().ok()?));
+    ends.filter(|range| !range.is_empty()).ok_or_else(|| "expected a range such as 0..20".to_owned())
+}
+
 fn main() -> ExitCode {
     let defaults = Defaults { out: "out/bayes-nn-uci", epochs: 1_000_000, batch_size: 100, lr: 5e-3 };
     nn::run::main(defaults, |args: Args| args.run.in_pool(|| uci(&args))?)
 }
 
 fn uci(args: &Args) -> anyhow::Result<()> {
-    let started = Instant::now();
     args.run.without_checkpoint().context("to go on, give the splits left to --splits")?;
-    anyhow::ensure!(args.draws >= args.modes, "--draws must not be below --modes");
+    let Args { draws, modes, .. } = *args;
+    ensure!(draws >= modes, "--draws: expected at least {modes} as --modes, found {draws}");
     let set = match &args.run.data {
-        Some(dir) => Set::read(dir, args)?,
-        None => Set::generated(args)?,
+        Some(dir) => Set::read(dir, &args.run, args.splits.clone())?,
+        None => Set::generated(args.rows, &args.run, args.splits.clone())?,
     };
-    let folder = RunFolder::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?;
 
-    let fit = |(k, train, test): &(usize, Vec<usize>, Vec<usize>)| {
-        set.fit_split(args, *k, train, test).with_context(|| format!("split {k}"))
-    };
-    let (fits, failed): (Vec<_>, Vec<_>) =
-        set.splits.par_iter().map(fit).collect::<Vec<_>>().into_iter().partition(Result::is_ok);
-    let fits: Vec<SplitScores> = fits.into_iter().flatten().collect();
-    write(&folder, &fits).context("the results could not be written")?;
+    let score =
+        |split: &Split| score_split(args, &set, split).with_context(|| format!("split {}", split.number));
+    let all: Vec<_> = set.splits.par_iter().map(score).collect();
+    let (scores, failed): (Vec<_>, Vec<_>) = all.into_iter().partition(Result::is_ok);
+    let scores: Vec<SplitScores> = scores.into_iter().flatten().collect();
+    write(&run, &scores).context("the results could not be written")?;
     if let Some(Err(error)) = failed.into_iter().next() {
-        return Err(error.context(format!(
-            "{} splits of {} are in splits.csv",
-            fits.len(),
-            set.splits.len()
-        )));
+        let (done, all) = (scores.len(), set.splits.len());
+        return Err(error.context(format!("{done} splits of {all} are in splits.csv")));
     }
-    let over = |what: &str, of: fn(&SplitScores) -> f64| {
-        let Estimate { mean, se } = Estimate::of(&fits.iter().map(of).collect::<Vec<_>>());
-        // A single split has no standard error.
-        println!("  {what:24} {mean:8.3}{}", if se.is_nan() { String::new() } else { format!(" ± {se:.3}") });
-        (mean, se)
-    };
-    println!("{}, {} splits, mean and standard error", set.name, fits.len());
-    let rmse = over("RMSE", |fit| fit.scores.rmse);
-    let ll = over("log-likelihood", |fit| fit.scores.log_likelihood);
-    over("CRPS", |fit| fit.scores.crps);
-    over("inside 90 % intervals", |fit| fit.scores.coverage(0.9));
-    over("noise level σ", |fit| fit.sigma);
-    let mut results = vec![
-        ("set", set.name.clone()),
-        ("splits", fits.len().to_string()),
-        ("rmse", rmse.0.to_string()),
-        ("rmse_se", rmse.1.to_string()),
-        ("ll", ll.0.to_string()),
-        ("ll_se", ll.1.to_string()),
-        ("seconds", started.elapsed().as_secs_f64().to_string()),
-    ];
-    results.retain(|(name, _)| fits.len() > 1 || !name.ends_with("_se"));
-    result_line(&results);
+    report(&run, &set.name, &scores);
     Ok(())
 }
 
-/// A set with its splits (number, training rows, test rows).
-struct Set {
-    name: String,
-    x: Matrix<f64>,
-    y: Matrix<f64>,
-    splits: Vec<(usize, Vec<usize>, Vec<usize>)>,
+/// What is chosen by validation.
+#[derive(Clone, Copy)]
+struct Choice {
+    /// The noise level.
+    likelihood: Likelihood,
+    /// s of the prior θ ~ N(0, s² I).
+    scale: f64,
+    /// The length of training.
+    steps: usize,
+}
+
+/// Trains q on these rows.
+fn fit(args: &Args, rows: &Rows, choice: Choice, seed: u64) -> anyhow::Result<Fitted> {
+    let scaling = Scaling::fit(&rows.x, &rows.y)?;
+    let rows = rows.standardise(&scaling)?;
+    let model = BayesMlp::new(&BayesMlpConfig {
+        likelihood: choice.likelihood,
+        prior: WeightPrior::Normal { sigma: vec![choice.scale] },
+        modes: args.modes,
+        ..BayesMlpConfig::new(rows.x.cols, &[args.hidden])
+    })?;
+    let sampling = if args.local { Sampling::Local { samples: 1 } } else { Sampling::Weights { samples: 1 } };
+    let mut objective = BayesMlpObjective { sampling, ..rows.objective(&model) };
+    let run = RunArgs { seed, ..args.run.clone() };
+    let fit = common::in_steps(&run, choice.steps, &mut objective);
+    let mut trainer = run.trainer(model.layout());
+    trainer.fit(&mut objective, None, &fit, &mut ())?;
+    let draws = model.draws(trainer.theta(), args.draws, seed);
+    Ok(Fitted { model, draws, scaling })
+}
+
+/// The noise level of a fitted network in units of the target: exp E[log σ].
+fn noise_level(fitted: &Fitted) -> f64 {
+    let log_sigma = &fitted.draws.log_sigma;
+    (log_sigma.iter().sum::<f64>() / log_sigma.len() as f64).exp() * fitted.scaling.target_sd()
 }
 
 struct SplitScores {
@@ -130,170 +135,127 @@ struct SplitScores {
     scores: Scores,
 }
 
-impl Set {
-    fn read(dir: &Path, args: &Args) -> anyhow::Result<Self> {
-        let absolute =
-            dir.canonicalize().with_context(|| format!("the folder {} cannot be opened", dir.display()))?;
-        let name = absolute.file_name().map_or("uci".into(), |name| name.to_string_lossy().replace(' ', "_"));
-        let table = table::read(dir.join("data.txt"), &table::TableOptions::default())?;
-        let columns = |file: &str| table::read_indices(dir.join(file), table.names.len());
-        let (features, target) = (columns("index_features.txt")?, columns("index_target.txt")?);
-        anyhow::ensure!(target.len() == 1, "{}: {} targets, one is wanted", dir.display(), target.len());
-        let (x, y) = (table.values.columns(&features), table.values.columns(&target));
-        let there = || (0..).take_while(|k| dir.join(format!("index_train_{k}.txt")).is_file()).count();
-        let numbers = args.splits.clone().unwrap_or_else(|| 0..there().max(1));
-        let splits = numbers.map(|k| {
-            let rows = |part: &str| table::read_indices(dir.join(format!("index_{part}_{k}.txt")), x.rows);
-            let (mut train, mut test) = (rows("train")?, rows("test")?);
-            for rows in [&mut train, &mut test].into_iter().filter(|_| args.run.dry_run) {
-                rows.truncate(args.run.batch_size);
-            }
-            Ok((k, train, test))
-        });
-        Ok(Self { name, splits: splits.collect::<anyhow::Result<_>>()?, x, y })
-    }
+/// Chooses noise level, prior scale and length of training, fits all training rows with them, and scores the test rows.
+fn score_split(args: &Args, set: &Set, split: &Split) -> anyhow::Result<SplitScores> {
+    ensure!(!split.test.is_empty(), "no rows to predict");
+    let seed = args.run.seed.wrapping_add(split.number as u64);
+    let choice = Validation::new(args, set, &split.train, seed)?.choose()?;
+    let fitted = fit(args, &set.rows.select(&split.train), choice, seed)?;
+    let test = set.rows.select(&split.test);
+    let (sigma, scores) = (noise_level(&fitted), Scores::of(&fitted.predict(&test.x)?, &test.y.values));
+    eprintln!(
+        "{} split {}: σ {sigma:.3}, s {:.2}, {} steps, RMSE {:.3}, log-likelihood {:.3}",
+        set.name, split.number, choice.scale, choice.steps, scores.rmse, scores.log_density
+    );
+    Ok(SplitScores { split: split.number, sigma, scores })
+}
 
-    /// y = 10 sin(π x₀ x₁) + 20 (x₂ − ½)² + 10 x₃ + 5 x₄ + ε,   x ~ U(0, 1)¹⁰, ε ~ N(0, 1)
-    ///
-    /// With 20 splits, a tenth of the rows to test.
-    fn generated(args: &Args) -> anyhow::Result<Self> {
-        let rows = if args.run.dry_run { args.run.batch_size } else { args.rows };
-        anyhow::ensure!(rows >= 20, "--rows {rows}: 20 at least are needed");
-        let mut rng = StdRng::seed_from_u64(args.run.seed);
-        let x: Vec<f64> = (0..10 * rows).map(|_| rng.random()).collect();
-        let y = x.chunks_exact(10).map(|x| {
-            let noise: f64 = rng.sample(StandardNormal);
-            10.0 * (PI * x[0] * x[1]).sin() + 20.0 * (x[2] - 0.5).powi(2) + 10.0 * x[3] + 5.0 * x[4] + noise
-        });
-        let y = Matrix::new(rows, 1, y.collect());
-        let splits = args.splits.clone().unwrap_or(0..20).map(|k| {
-            let [train, test] = split(rows, counts(rows, [0.9, 0.1]), args.run.seed.wrapping_add(k as u64));
-            (k, train, test)
-        });
-        Ok(Self { name: "friedman".into(), splits: splits.collect(), x: Matrix::new(rows, 10, x), y })
-    }
+/// Two fifths of the training rows, which are held out one after the other.
+struct Validation<'a> {
+    args: &'a Args,
+    /// (rows to train on, rows held out), twice.
+    parts: [(Rows, Rows); 2],
+    seed: u64,
+}
 
-    /// Finds noise level, prior scale and length of training, fits all training rows with them, and scores the test rows.
-    fn fit_split(
-        &self,
-        args: &Args,
-        k: usize,
-        train: &[usize],
-        test: &[usize],
-    ) -> anyhow::Result<SplitScores> {
-        let seed = args.run.seed.wrapping_add(k as u64);
-        let choice = self.validate(args, train, seed)?;
-        let fit = self.fit(args, train, choice, seed)?;
-        anyhow::ensure!(!test.is_empty(), "no rows to predict");
-        let predictive = fit.predict(&self.x.select(test))?;
-        let (sigma, scores) = (fit.sigma(), Scores::of(&predictive, &self.y.select(test).values));
-        eprintln!(
-            "{} split {k}: σ {sigma:.3}, s {:.2}, {} steps, RMSE {:.3}, log-likelihood {:.3}",
-            self.name, choice.scale, choice.steps, scores.rmse, scores.log_likelihood
-        );
-        Ok(SplitScores { split: k, sigma, scores })
-    }
+/// A choice, and what rows held out say of it.
+#[derive(Clone, Copy)]
+struct HeldOut {
+    choice: Choice,
+    /// The mean of log p(y|x) over the rows held out.
+    log_density: f64,
+    /// The mean of log σ, for a standardised target.
+    log_sigma: f64,
+}
 
-    /// What rows held out say of it: two fifths of the training rows, one after the other. First σ as the bound learns it,
-    /// then less and less of it, by √2 each time; then the prior's s, halved or doubled from 1; then the steps, doubled twice
-    /// at most: each as long as the rows held out become more likely.
-    ///
-    /// The bound alone takes for noise what a mean-field q cannot express, and finds σ too large.
-    fn validate(&self, args: &Args, train: &[usize], seed: u64) -> anyhow::Result<Choice> {
+impl<'a> Validation<'a> {
+    fn new(args: &'a Args, set: &Set, train: &[usize], seed: u64) -> anyhow::Result<Self> {
         let [a, b, rest] = split(train.len(), counts(train.len(), [0.2, 0.2, 0.6]), seed)
             .map(|part| part.into_iter().map(|i| train[i]).collect::<Vec<_>>());
         let few = a.is_empty() || b.is_empty();
-        anyhow::ensure!(!few, "{} rows to train on are too few for validation", train.len());
-        // The mean log-likelihood of what is held out, and the mean of log σ.
-        let held_out = |choice| -> anyhow::Result<(f64, f64)> {
-            let (mut log_likelihood, mut log_sigma) = (0.0, 0.0);
-            for (validation, other) in [(&a, &b), (&b, &a)] {
-                let fit = self.fit(args, &[&rest[..], other].concat(), choice, seed)?;
-                let y = self.y.select(validation);
-                let log_density = fit.predict(&self.x.select(validation))?.log_density(&y.values);
-                log_likelihood += 0.5 * log_density.iter().sum::<f64>() / y.rows as f64;
-                log_sigma += 0.5 * (fit.sigma() / fit.scaling.target_sd()).ln();
-            }
-            Ok((log_likelihood, log_sigma))
+        ensure!(!few, "{} rows to train on are too few for validation", train.len());
+        let part = |held_out: &[usize], other: &[usize]| {
+            (set.rows.select(&[&rest, other].concat()), set.rows.select(held_out))
         };
-        let first = Choice { likelihood: Likelihood::NORMAL_LEARNED, scale: 1.0, steps: args.steps };
-        let (first_score, log_sigma) = held_out(first)?;
-        let climb = |mut best: (Choice, f64), most: i32, next: &dyn Fn(i32, Choice) -> Choice| {
-            for step in 1..=if args.run.dry_run { 1 } else { most } {
-                let choice = next(step, best.0);
-                match held_out(choice) {
-                    Ok((score, _)) if score > best.1 => best = (choice, score),
-                    // A training that diverges is no better either.
-                    _ => break,
-                }
+        Ok(Self { args, parts: [part(&a, &b), part(&b, &a)], seed })
+    }
+
+    fn score(&self, choice: Choice) -> anyhow::Result<HeldOut> {
+        let mut score = HeldOut { choice, log_density: 0.0, log_sigma: 0.0 };
+        for (train, held_out) in &self.parts {
+            let fitted = fit(self.args, train, choice, self.seed)?;
+            let log_density = fitted.predict(&held_out.x)?.log_density(&held_out.y.values);
+            score.log_density += 0.5 * log_density.iter().sum::<f64>() / held_out.y.rows as f64;
+            score.log_sigma += 0.5 * (noise_level(&fitted) / fitted.scaling.target_sd()).ln();
+        }
+        Ok(score)
+    }
+
+    /// Goes on from the best choice so far as long as rows held out become more likely, at most so many times.
+    fn climb(&self, mut best: HeldOut, most: i32, next: impl Fn(i32, Choice) -> Choice) -> HeldOut {
+        for step in 1..=if self.args.run.dry_run { 1 } else { most } {
+            match self.score(next(step, best.choice)) {
+                Ok(score) if score.log_density > best.log_density => best = score,
+                // A training that diverges is no better either.
+                _ => break,
             }
-            best
-        };
-        let sigma = |step: i32| log_sigma.exp() * std::f64::consts::FRAC_1_SQRT_2.powi(step);
+        }
+        best
+    }
+
+    /// First σ as the ELBO learns it, then σ divided by √2 again and again; then the prior's s, halved or doubled from 1; then
+    /// the steps, doubled at most twice: each as long as the rows held out become more likely.
+    ///
+    /// The ELBO alone takes for noise what a mean-field q cannot express, and finds a σ that is too large.
+    fn choose(&self) -> anyhow::Result<Choice> {
+        let likelihood = Likelihood::NORMAL_LEARNED;
+        let first = self.score(Choice { likelihood, scale: 1.0, steps: self.args.steps })?;
+        let sigma = |step| first.log_sigma.exp() * std::f64::consts::FRAC_1_SQRT_2.powi(step);
         let quieter =
             |step, choice| Choice { likelihood: Likelihood::Normal { sigma: sigma(step) }, ..choice };
-        let mut best = climb((first, first_score), 20, &quieter);
+        let mut best = self.climb(first, 20, quieter);
         for factor in [0.5, 2.0] {
-            if best.0.scale == 1.0 {
-                best = climb(best, 10, &|_, choice| Choice { scale: factor * choice.scale, ..choice });
+            if best.choice.scale == 1.0 {
+                best = self.climb(best, 10, |_, choice| Choice { scale: factor * choice.scale, ..choice });
             }
         }
         let longer = |_, choice: Choice| Choice { steps: choice.steps.saturating_mul(2), ..choice };
-        Ok(climb(best, 2, &longer).0)
-    }
-
-    fn fit(&self, args: &Args, rows: &[usize], choice: Choice, seed: u64) -> anyhow::Result<Fitted> {
-        let (x, y) = (self.x.select(rows), self.y.select(rows));
-        let scaling = Scaling::fit(&x, &y)?;
-        let (x, y) = (scaling.inputs(&x)?, scaling.targets(&y)?);
-        let (likelihood, prior) = (choice.likelihood, Prior::Normal(vec![choice.scale]));
-        let config =
-            MlpConfig { likelihood, prior, modes: args.modes, ..MlpConfig::new(x.cols, &[args.hidden]) };
-        let model = BayesMlp::new(&config);
-        let eta: Vec<f32> = model.layout().init(&mut StdRng::seed_from_u64(seed));
-        let optimizer = Optimizer::new(Rule::ADAM, eta.len());
-        let mut trainer = Trainer::new(eta, optimizer, seed);
-        let (RunArgs { epochs, batch_size, lr: rate, .. }, window) =
-            common::within_steps(&args.run, choice.steps, x.rows);
-        let fit = Fit { epochs, batch_size, rate, schedule: Schedule::Cosine { epochs }, patience: None };
-        let sampling = if args.local { Sampling::Local } else { Sampling::Weights };
-        let objective = Regression { sampling, window, ..Regression::new(&model, &x, &y) };
-        trainer.fit(&objective, window, None, &fit, &mut ())?;
-        let draws = model.draws(trainer.theta(), args.draws, seed);
-        Ok(Fitted { model, draws, scaling })
+        Ok(self.climb(best, 2, longer).choice)
     }
 }
 
-/// What is chosen by validation: the noise, s of the prior θ ~ N(0, s² I), and the length of training.
-#[derive(Clone, Copy)]
-struct Choice {
-    likelihood: Likelihood,
-    scale: f64,
-    steps: usize,
-}
-
-/// A posterior, and draws from it.
-struct Fitted {
-    model: BayesMlp,
-    draws: Draws<f32>,
-    scaling: Scaling,
-}
-
-impl Fitted {
-    fn predict(&self, x: &Matrix<f64>) -> anyhow::Result<Predictive> {
-        Ok(self.scaling.restore(&self.model.predict(&self.draws, &self.scaling.inputs(x)?)))
+fn report(run: &Run<'_>, set: &str, splits: &[SplitScores]) {
+    let over = |of: fn(&SplitScores) -> f64| Estimate::of(&splits.iter().map(of).collect::<Vec<_>>());
+    let (rmse, ll) = (over(|split| split.scores.rmse), over(|split| split.scores.log_density));
+    let mut table = TextTable::new();
+    for (name, Estimate { mean, se }) in [
+        ("RMSE", rmse),
+        ("log-likelihood", ll),
+        ("CRPS", over(|split| split.scores.crps)),
+        ("inside 90 % intervals", over(|split| split.scores.coverage(0.9))),
+        ("noise level σ", over(|split| split.sigma)),
+    ] {
+        // A single split has no standard error.
+        let error = if se.is_nan() { String::new() } else { format!("± {se:.3}") };
+        table.row([name.to_owned(), format!("{mean:.3}"), error]);
     }
-
-    /// The noise level in units of the target: exp E[log σ].
-    fn sigma(&self) -> f64 {
-        let log_sigma = &self.draws.log_sigma;
-        (log_sigma.iter().sum::<f64>() / log_sigma.len() as f64).exp() * self.scaling.target_sd()
-    }
+    println!("{set}, {} splits, mean and standard error", splits.len());
+    print!("{table}");
+    let mut results = vec![
+        ("set", set.to_owned()),
+        ("splits", splits.len().to_string()),
+        ("rmse", rmse.mean.to_string()),
+        ("rmse_se", rmse.se.to_string()),
+        ("ll", ll.mean.to_string()),
+        ("ll_se", ll.se.to_string()),
+    ];
+    results.retain(|(name, _)| splits.len() > 1 || !name.ends_with("_se"));
+    run.finish(&results);
 }
 
-fn write(folder: &RunFolder, fits: &[SplitScores]) -> anyhow::Result<()> {
-    let mut rows = csv::Writer::from_path(folder.file("splits.csv"))?;
-    rows.write_record([
+fn write(run: &Run<'_>, splits: &[SplitScores]) -> anyhow::Result<()> {
+    let levels = [0.5, 0.9, 0.95];
+    let mut csv = Csv::new([
         "split",
         "sigma",
         "rmse",
@@ -302,20 +264,16 @@ fn write(folder: &RunFolder, fits: &[SplitScores]) -> anyhow::Result<()> {
         "coverage_50",
         "coverage_90",
         "coverage_95",
-    ])?;
-    for SplitScores { split, sigma, scores } in fits {
-        let coverage = [0.5, 0.9, 0.95].map(|level| scores.coverage(level));
-        let numbers = [&[*sigma, scores.rmse, scores.log_likelihood, scores.crps][..], &coverage].concat();
-        rows.write_record([split.to_string()].into_iter().chain(numbers.iter().map(f64::to_string)))?;
+    ]);
+    for SplitScores { split, sigma, scores } in splits {
+        let numbers = [*sigma, scores.rmse, scores.log_density, scores.crps];
+        let coverage = levels.map(|level| scores.coverage(level));
+        let numbers = numbers.iter().chain(&coverage).map(f64::to_string);
+        csv.row([split.to_string()].into_iter().chain(numbers));
     }
-    rows.flush()?;
-    let cdf = fits.iter().flat_map(|fit| fit.scores.cdf.iter().copied()).collect();
-    let all = Scores { cdf, ..fits.first().context("there are no splits")?.scores.clone() };
-    common::calibration(&all).save(&folder.file("calibration.png"))?;
+    csv.save(&run.file("splits.csv"))?;
+    let cdf = splits.iter().flat_map(|split| split.scores.cdf.iter().copied()).collect();
+    let all = Scores { cdf, ..splits.first().context("there are no splits")?.scores.clone() };
+    common::calibration(&all).save(&run.file("calibration.png"))?;
     Ok(())
-}
-
-fn range(text: &str) -> Result<Range<usize>, String> {
-    let ends = text.split_once("..").and_then(|(a, b)| Some(a.parse().ok()?..b.parse().ok()?));
-    ends.filter(|range| !range.is_empty()).ok_or_else(|| "a range such as 0..20 is wanted".to_owned())
 }

@@ -1,60 +1,37 @@
 //! What a posterior says of new rows.
 
+use autograd::numerics::HALF_LN_2PI;
 use autograd::{Real, Tape};
 use nn::data::Matrix;
 use rayon::prelude::*;
 
-use crate::BayesMlp;
+use crate::{BayesMlp, Draws, Likelihood};
 
-/// Draws of a network's parameters, from q or from any other sampler of the posterior.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Draws<F> {
-    /// θ, a draw a row: (draws, d).
-    pub theta: Matrix<F>,
-    /// log σ of each draw; empty where it is the network's second output.
-    pub log_sigma: Vec<f64>,
-}
-
-impl<F: Real> Draws<F> {
-    /// The draws with these numbers.
-    ///
-    /// # Panics
-    /// If there is no such draw.
-    #[track_caller]
-    pub fn select(&self, numbers: &[usize]) -> Self {
-        let log_sigma = if self.log_sigma.is_empty() { &[] } else { numbers };
-        let log_sigma = log_sigma.iter().map(|&s| self.log_sigma[s]).collect();
-        Self { theta: self.theta.select(numbers), log_sigma }
-    }
-}
-
-/// The posterior predictive distribution of rows: for each an even mixture of one normal for every draw of θ,
+/// The posterior predictive distribution of rows: for each row a mixture, with equal weights, of one normal distribution for
+/// every draw of θ,
 ///
 /// p(y|x, Y) = ∫ ℓ(y|x, θ) p(θ|Y) dθ ≈ 1/S Σₛ N(y; fₛ(x), σₛ²(x))
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictive {
-    /// fₛ(x), (draws, rows): each row of the matrix is one function drawn from the posterior.
+    /// fₛ(x), (draws, rows): each row of this matrix is one function drawn from the posterior.
     pub f: Matrix<f64>,
     /// σₛ(x), (draws, rows).
     pub sigma: Matrix<f64>,
 }
 
-/// Rows that are computed at a time.
+/// The number of rows that are computed at a time.
 const ROWS: usize = 256;
 
 impl BayesMlp {
     /// The predictive distribution of the rows of x, (rows, inputs).
     ///
     /// # Panics
-    /// If there are no draws, or they or the rows are not as long as the model wants them.
+    /// If there are no draws, or the draws or the rows are not as long as the model expects.
     #[track_caller]
     pub fn predict<F: Real>(&self, draws: &Draws<F>, x: &Matrix<F>) -> Predictive {
-        let Draws { theta, log_sigma } = draws;
-        let (count, rows, outputs) = (theta.rows, x.rows, self.mlp().outputs());
-        assert!(count > 0, "predict: there are no draws");
-        assert!(theta.cols == self.dim(), "predict: θ has {} numbers, the model {}", theta.cols, self.dim());
-        let inputs = self.mlp().inputs();
-        assert!(x.cols == inputs, "predict: [{rows}, {}]: rows of {inputs} numbers are wanted", x.cols);
+        let (count, rows, inputs) = (draws.theta.rows, x.rows, self.mlp().inputs());
+        self.check_draws(draws);
+        assert!(x.cols == inputs, "predict: x: expected rows of {inputs} numbers, found {}", x.cols);
         let (mut f, mut sigma) = (vec![0.0; count * rows], vec![0.0; count * rows]);
         let each = f.par_chunks_mut(rows.max(1)).zip(sigma.par_chunks_mut(rows.max(1))).enumerate();
         each.for_each_init(Tape::new, |tape, (s, (f, sigma))| {
@@ -62,33 +39,44 @@ impl BayesMlp {
             for ((f, sigma), x) in parts.zip(x.values.chunks(ROWS * inputs)) {
                 tape.clear();
                 let x = tape.constant(x, [f.len(), inputs]);
-                let y = self.mlp().apply(tape.constant(theta.row(s), [self.dim()]), x).to_vec();
-                let y: Vec<f64> = y.into_iter().map(Real::to_f64).collect();
-                debug_assert_eq!(y.len(), f.len() * outputs);
-                self.moments(&y, log_sigma.get(s).copied(), f, sigma);
+                let theta = tape.constant(draws.theta.row(s), [self.dim()]);
+                let outputs: Vec<f64> =
+                    self.mlp().apply(theta, x).to_vec().into_iter().map(Real::to_f64).collect();
+                self.likelihood_layer().moments(&outputs, || draws.log_sigma[s], f, sigma);
             }
         });
         Predictive { f: Matrix::new(count, rows, f), sigma: Matrix::new(count, rows, sigma) }
     }
+
+    #[track_caller]
+    fn check_draws<F>(&self, draws: &Draws<F>) {
+        let Draws { theta, log_sigma } = draws;
+        assert!(theta.rows > 0, "predict: draws: expected at least 1, found 0");
+        let (expected, found) = (self.dim(), theta.cols);
+        assert!(found == expected, "predict: θ: expected {expected} numbers, found {found}");
+        let expected = if self.config().likelihood == Likelihood::NormalHead { 0 } else { theta.rows };
+        let found = log_sigma.len();
+        assert!(found == expected, "predict: log σ: expected {expected} numbers, found {found}");
+    }
 }
 
 impl Predictive {
-    /// The same of a·y + b, a > 0: back from standardised to the target's units.
+    /// The predictive distribution of scale · y + shift: from standardised units back to those of the target.
     ///
     /// # Panics
-    /// If the scale is not positive.
+    /// If the scale is not greater than 0.
     #[track_caller]
-    pub fn rescaled(&self, a: f64, b: f64) -> Self {
-        assert!(a > 0.0, "rescaled: a scale of {a}: a positive number is wanted");
-        Self { f: self.f.map(|f| a * f + b), sigma: self.sigma.map(|sigma| a * sigma) }
+    pub fn rescaled(&self, scale: f64, shift: f64) -> Self {
+        assert!(scale > 0.0, "rescaled: scale: expected a number greater than 0, found {scale}");
+        Self { f: self.f.map(|f| scale * f + shift), sigma: self.sigma.map(|sigma| scale * sigma) }
     }
 
-    /// E[y|x], the mean of the draws' functions, for each row.
+    /// E[y|x] of each row, the mean of the drawn functions.
     pub fn mean(&self) -> Vec<f64> {
         self.over_draws(|f, _| f)
     }
 
-    /// Var[fₛ(x)], for each row: what is unknown about the function, which more data would reduce.
+    /// Var[fₛ(x)] of each row: what is not known about the function. More data would reduce it.
     pub fn epistemic(&self) -> Vec<f64> {
         let mean = self.mean();
         let squares =
@@ -96,12 +84,12 @@ impl Predictive {
         (0..self.f.cols).map(|i| squares(i) / self.f.rows as f64).collect()
     }
 
-    /// E[σₛ²(x)], for each row: noise, which remains however much is known.
+    /// E[σₛ²(x)] of each row: the noise of an observation. It remains, however much data there are.
     pub fn aleatoric(&self) -> Vec<f64> {
         self.over_draws(|_, sigma| sigma * sigma)
     }
 
-    /// Var[y|x], the sum of both.
+    /// Var[y|x] of each row, the sum of [`epistemic`](Self::epistemic) and [`aleatoric`](Self::aleatoric).
     pub fn variance(&self) -> Vec<f64> {
         self.epistemic()
             .iter()
@@ -110,10 +98,10 @@ impl Predictive {
             .collect()
     }
 
-    /// log p(y|x) of an observation for each row, in nats: log 1/S Σₛ N(y; fₛ, σₛ²), from the largest term on.
+    /// log p(y|x) = log 1/S Σₛ N(y; fₛ, σₛ²) in nats, of one observation for each row.
     ///
     /// # Panics
-    /// If there are not as many y as rows, here and below.
+    /// If there are not as many observations as rows.
     #[track_caller]
     pub fn log_density(&self, y: &[f64]) -> Vec<f64> {
         self.check("log_density", y);
@@ -126,43 +114,53 @@ impl Predictive {
         y.iter().enumerate().map(row).collect()
     }
 
-    /// P(y' ≤ y|x) for each row: uniform in \[0, 1\] if the predictive distribution is right.
+    /// P(y' ≤ y|x) of one observation y for each row. If the predictive distribution is right, these numbers are uniform in
+    /// \[0, 1\].
+    ///
+    /// # Panics
+    /// If there are not as many observations as rows.
     #[track_caller]
     pub fn cdf(&self, y: &[f64]) -> Vec<f64> {
         self.check("cdf", y);
         y.iter().enumerate().map(|(i, &y)| self.cdf_of(i, y)).collect()
     }
 
-    /// The value below which y lies with probability p, for each row, to 1e-9 of the distribution's width, or as
-    /// closely as numbers of its size lie.
+    /// For each row the value below which y lies with probability p. It is exact to 1e-9 of the distribution's width, or to the
+    /// spacing of floating-point numbers of its size.
     ///
     /// # Panics
-    /// If p is not between 0 and 1.
+    /// If p does not lie between 0 and 1.
     #[track_caller]
     pub fn quantile(&self, p: f64) -> Vec<f64> {
-        assert!(p > 0.0 && p < 1.0, "quantile: p = {p}: it must lie between 0 and 1");
-        // Below and above the quantiles of all components: found by bisection, since Φ⁻¹(p) is at most 40 in size.
-        let row = |i: usize| {
-            let ends = self.draws_of(i).map(|(f, sigma)| (f - 40.0 * sigma, f + 40.0 * sigma));
-            let (mut low, mut high) =
-                ends.fold((f64::INFINITY, f64::NEG_INFINITY), |a, b| (a.0.min(b.0), a.1.max(b.1)));
-            let width = high - low;
-            while high - low > 1e-9 * width {
-                let middle = 0.5 * (low + high);
-                if middle <= low || middle >= high {
-                    break;
-                }
-                *(if self.cdf_of(i, middle) < p { &mut low } else { &mut high }) = middle;
-            }
-            0.5 * (low + high)
-        };
-        (0..self.f.cols).into_par_iter().map(row).collect()
+        assert!(p > 0.0 && p < 1.0, "quantile: p: expected a number between 0 and 1, found {p}");
+        (0..self.f.cols).into_par_iter().map(|i| self.quantile_of(i, p)).collect()
     }
 
-    /// The continuous ranked probability score ∫ (P(y' ≤ t|x) − 1[y ≤ t])² dt for each row, in units of y: the smaller
-    /// the better, |y − f| for a certain f. For a mixture of normals in closed form (Grimit et al. 2006, eq. 5):
+    /// The quantile of row i, by bisection between places below and above the quantiles of all components: |Φ⁻¹(p)| is at most
+    /// 40.
+    fn quantile_of(&self, i: usize, p: f64) -> f64 {
+        let ends = self.draws_of(i).map(|(f, sigma)| (f - 40.0 * sigma, f + 40.0 * sigma));
+        let (mut low, mut high) =
+            ends.fold((f64::INFINITY, f64::NEG_INFINITY), |a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let width = high - low;
+        while high - low > 1e-9 * width {
+            let middle = 0.5 * (low + high);
+            if middle <= low || middle >= high {
+                break;
+            }
+            *(if self.cdf_of(i, middle) < p { &mut low } else { &mut high }) = middle;
+        }
+        0.5 * (low + high)
+    }
+
+    /// The continuous ranked probability score ∫ (P(y' ≤ t|x) − 1[y ≤ t])² dt of one observation for each row, in units of y.
+    /// Smaller is better; for a prediction f that is certain it is |y − f|. For a mixture of normal distributions it has a
+    /// closed form (Grimit et al. 2006, eq. 5):
     ///
     /// 1/S Σₛ A(y − fₛ, σₛ²) − 1/(2S²) Σₛₜ A(fₛ − fₜ, σₛ² + σₜ²),   A(d, v) = E|d + √v ε|
+    ///
+    /// # Panics
+    /// If there are not as many observations as rows.
     #[track_caller]
     pub fn crps(&self, y: &[f64]) -> Vec<f64> {
         self.check("crps", y);
@@ -179,10 +177,12 @@ impl Predictive {
         (0..self.f.cols).into_par_iter().map(row).collect()
     }
 
+    /// (fₛ, σₛ) of row i, for every draw s.
     fn draws_of(&self, i: usize) -> impl Iterator<Item = (f64, f64)> + Clone {
         (0..self.f.rows).map(move |s| (self.f.row(s)[i], self.sigma.row(s)[i]))
     }
 
+    /// The mean of g(fₛ, σₛ) over the draws, for each row.
     fn over_draws(&self, g: impl Fn(f64, f64) -> f64) -> Vec<f64> {
         let mean = |i| self.draws_of(i).map(|(f, sigma)| g(f, sigma)).sum::<f64>() / self.f.rows as f64;
         (0..self.f.cols).map(mean).collect()
@@ -194,11 +194,10 @@ impl Predictive {
 
     #[track_caller]
     fn check(&self, what: &str, y: &[f64]) {
-        assert!(y.len() == self.f.cols, "{what}: {} observations of {} rows", y.len(), self.f.cols);
+        let (expected, found) = (self.f.cols, y.len());
+        assert!(found == expected, "{what}: y: expected {expected} observations, found {found}");
     }
 }
-
-const HALF_LN_2PI: f64 = 0.918_938_533_204_672_7;
 
 /// Φ(x) = P(N(0, 1) ≤ x)
 fn normal_cdf(x: f64) -> f64 {

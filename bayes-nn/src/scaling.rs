@@ -1,85 +1,32 @@
-//! From the units of data to those of a network, and back.
+//! The way from the units of the data to those of a network, and back.
 
 use nn::data::{Matrix, Standardizer};
 
-use crate::Predictive;
+use crate::{Predictive, ScalingError};
 
-/// Inputs and target of a regression with mean 0 and deviation 1 over the rows to train on: what priors of size one and
-/// initial values are meant for.
+/// Standardises the inputs and the target of a regression: mean 0 and standard deviation 1 over the rows to train on. Priors
+/// of size one and the initial values of a network are meant for such numbers.
 ///
-/// An input that is constant over these rows becomes 0. It tells the network nothing, and the weights of it stay as
-/// uncertain as a priori: predictions where it has another value say so.
+/// An input that is constant over these rows becomes 0. The network learns nothing from it, so its weights stay as uncertain
+/// as a priori, and so are predictions where this input has another value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scaling {
     x: Standardizer,
     y: Standardizer,
 }
 
-/// Why a regression cannot be learned from data.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum ScalingError {
-    /// Fewer than two rows.
-    #[error("{rows} rows to train on: at least 2 are needed")]
-    TooFewRows {
-        /// How many there are.
-        rows: usize,
-    },
-    /// The target is the same everywhere.
-    #[error(
-        "the target is {value} in all {rows} rows to train on: there is nothing to learn; is it the right column?"
-    )]
-    ConstantTarget {
-        /// Its value.
-        value: f64,
-        /// The number of rows.
-        rows: usize,
-    },
-    /// A column whose numbers are too large to be measured.
-    #[error("column {column} of {what} has numbers too large for its mean and deviation; use another unit")]
-    TooLarge {
-        /// Inputs or target.
-        what: &'static str,
-        /// The column, from 0.
-        column: usize,
-    },
-    /// A number that is too far from the rows to train on for the network's precision.
-    #[error("row {row} of {what}, column {column}, is {value}: beyond all that the network was trained on")]
-    OutOfRange {
-        /// Inputs or target.
-        what: &'static str,
-        /// The row, from 0.
-        row: usize,
-        /// The column, from 0.
-        column: usize,
-        /// The value.
-        value: f64,
-    },
-    /// A number that is infinite or NaN.
-    #[error("row {row} of {what}, column {column}, is {value}: remove the row or fill in a number")]
-    NotFinite {
-        /// Inputs or target.
-        what: &'static str,
-        /// The row, from 0.
-        row: usize,
-        /// The column, from 0.
-        column: usize,
-        /// The value.
-        value: f64,
-    },
-}
-
 impl Scaling {
-    /// Measures the rows to train on: inputs (rows, inputs) and target (rows, 1).
+    /// The scaling of these rows to train on: x (rows, inputs) and y (rows, 1).
     ///
     /// # Errors
     /// If there are fewer than two rows, a number is not finite or too large, or the target does not vary.
     ///
     /// # Panics
-    /// If the target is not one column of as many rows.
+    /// If y is not one column of as many rows as x.
     #[track_caller]
     pub fn fit(x: &Matrix<f64>, y: &Matrix<f64>) -> Result<Self, ScalingError> {
         let (rows, fits) = (x.rows, (y.rows, y.cols) == (x.rows, 1));
-        assert!(fits, "Scaling: {rows} rows of inputs, targets [{}, {}]", y.rows, y.cols);
+        assert!(fits, "Scaling: y: expected [{rows}, 1], found [{}, {}]", y.rows, y.cols);
         if rows < 2 {
             return Err(ScalingError::TooFewRows { rows });
         }
@@ -93,42 +40,49 @@ impl Scaling {
         }
     }
 
-    /// Inputs for the network.
+    /// Standardised inputs for the network.
     ///
     /// # Errors
-    /// If a number is not finite, or too large for single precision (so does the one below).
+    /// If a number is not finite, or too large for single precision.
     ///
     /// # Panics
-    /// If the number of columns is another one (so does the one below).
+    /// If x has not as many columns as the rows to train on.
     #[track_caller]
     pub fn inputs(&self, x: &Matrix<f64>) -> Result<Matrix<f32>, ScalingError> {
         check_finite("the inputs", x)?;
         narrow("the inputs", x, &self.x)
     }
 
-    /// Targets for the network.
+    /// Standardised targets for the network.
+    ///
+    /// # Errors
+    /// If a number is not finite, or too large for single precision.
+    ///
+    /// # Panics
+    /// If y has not one column.
     #[track_caller]
     pub fn targets(&self, y: &Matrix<f64>) -> Result<Matrix<f32>, ScalingError> {
         check_finite("the target", y)?;
         narrow("the target", y, &self.y)
     }
 
-    /// Predictions in the target's units.
+    /// Predictions of standardised targets, in the units of the target.
     pub fn restore(&self, predictive: &Predictive) -> Predictive {
         predictive.rescaled(self.y.sd[0], self.y.mean[0])
     }
 
-    /// The target's standard deviation over the rows to train on: one unit of the network's output.
+    /// The standard deviation of the target over the rows to train on, which is one unit of the network's output.
     pub fn target_sd(&self) -> f64 {
         self.y.sd[0]
     }
 
-    /// The inputs that do not vary over the rows to train on.
+    /// The columns of x, counted from 0, that do not vary over the rows to train on.
     pub fn constant_inputs(&self) -> &[usize] {
         self.x.constant_columns()
     }
 }
 
+/// Mean and standard deviation of every column over these rows.
 fn measure(what: &'static str, data: &Matrix<f64>, rows: &[usize]) -> Result<Standardizer, ScalingError> {
     let fitted = Standardizer::fit(data, rows);
     let sound = |column: usize| fitted.mean[column].is_finite() && fitted.sd[column].is_finite();
@@ -138,6 +92,7 @@ fn measure(what: &'static str, data: &Matrix<f64>, rows: &[usize]) -> Result<Sta
     }
 }
 
+/// The standardised numbers in single precision.
 fn narrow(
     what: &'static str,
     data: &Matrix<f64>,

@@ -1,15 +1,68 @@
-//! What the examples share.
+//! What the examples with a network share: rows of data, and a network that was fitted to them.
 
-use bayes_nn::Scores;
+use anyhow::Context;
+use bayes_nn::{BayesMlp, BayesMlpObjective, Draws, Predictive, Scaling, ScalingError, Scores};
+use nn::data::Matrix;
 use nn::picture::Figure;
 use nn::run::RunArgs;
+use nn::train::{Fit, Schedule};
 
-/// The flags, with as many epochs as hold this many steps on so many rows, if those are fewer; and the rows of an epoch: a
-/// hundredth of the steps is enough, since the learning rate changes from epoch to epoch.
-pub(crate) fn within_steps(run: &RunArgs, steps: usize, rows: usize) -> (RunArgs, usize) {
-    let window = rows.min(steps.div_ceil(100).saturating_mul(run.batch_size)).max(1);
-    let per_epoch = window.div_ceil(run.batch_size);
-    (RunArgs { epochs: run.epochs.min(steps.div_ceil(per_epoch)), ..run.clone() }, window)
+/// Inputs (rows, inputs) and target (rows, 1) of a regression, in their own units.
+#[derive(Clone)]
+pub(crate) struct Rows {
+    pub(crate) x: Matrix<f64>,
+    pub(crate) y: Matrix<f64>,
+}
+
+impl Rows {
+    pub(crate) fn select(&self, rows: &[usize]) -> Self {
+        Self { x: self.x.select(rows), y: self.y.select(rows) }
+    }
+
+    pub(crate) fn standardise(&self, scaling: &Scaling) -> Result<Standardised, ScalingError> {
+        Ok(Standardised { x: scaling.inputs(&self.x)?, y: scaling.targets(&self.y)? })
+    }
+}
+
+/// Rows as the network sees them.
+pub(crate) struct Standardised {
+    pub(crate) x: Matrix<f32>,
+    pub(crate) y: Matrix<f32>,
+}
+
+impl Standardised {
+    pub(crate) fn objective<'a>(&'a self, model: &'a BayesMlp) -> BayesMlpObjective<'a, f32> {
+        BayesMlpObjective::new(model, &self.x, &self.y)
+    }
+}
+
+/// A network that was fitted to standardised rows, as draws from its posterior.
+pub(crate) struct Fitted {
+    pub(crate) model: BayesMlp,
+    pub(crate) draws: Draws<f32>,
+    pub(crate) scaling: Scaling,
+}
+
+impl Fitted {
+    pub(crate) fn predict(&self, x: &Matrix<f64>) -> anyhow::Result<Predictive> {
+        self.predict_by(&self.draws, x)
+    }
+
+    /// What other draws of θ say.
+    pub(crate) fn predict_by(&self, draws: &Draws<f32>, x: &Matrix<f64>) -> anyhow::Result<Predictive> {
+        let x = self.scaling.inputs(x).context("the rows to predict")?;
+        Ok(self.scaling.restore(&self.model.predict(draws, &x)))
+    }
+}
+
+/// How to train by these flags in so many steps, or in `--epochs`, whichever ends first. The rate falls from epoch to epoch, so
+/// that an epoch need not be longer than a hundredth of the steps: the objective gets such a window.
+pub(crate) fn in_steps(run: &RunArgs, steps: usize, objective: &mut BayesMlpObjective<'_, f32>) -> Fit {
+    let hundredth = steps.div_ceil(100).saturating_mul(run.batch_size);
+    objective.window = objective.x.rows.min(hundredth).max(1);
+    let per_epoch = objective.window.div_ceil(run.batch_size);
+    let epochs = run.epochs.min(steps.div_ceil(per_epoch));
+    Fit { epochs, schedule: Schedule::Cosine { epochs }, ..run.fit() }
 }
 
 /// Coverage of the predictive intervals as a function of their probability.

@@ -1,0 +1,4 @@
+//! The tests of this crate: inference for any log-density, and networks with a posterior.
+
+mod inference;
+mod network;

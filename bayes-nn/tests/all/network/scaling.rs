@@ -1,0 +1,52 @@
+//! Data that can be learned from, and data that cannot.
+
+use bayes_nn::{Predictive, Scaling, ScalingError};
+use nn::data::Matrix;
+
+fn column(values: &[f64]) -> Matrix<f64> {
+    Matrix::new(values.len(), 1, values.to_vec())
+}
+
+#[test]
+fn inputs_and_target_are_standardised_and_predictions_come_back_in_their_units() {
+    let (x, y) = (Matrix::new(3, 2, vec![1.0, 7.0, 2.0, 7.0, 3.0, 7.0]), column(&[10.0, 30.0, 20.0]));
+    let scaling = Scaling::fit(&x, &y).unwrap();
+    assert_eq!(scaling.constant_inputs(), [1]);
+    let (inputs, targets) = (scaling.inputs(&x).unwrap(), scaling.targets(&y).unwrap());
+    let sd = (200.0_f64 / 3.0).sqrt();
+    assert!((scaling.target_sd() - sd).abs() < 1e-12);
+    for (row, z) in [-1.5_f32.sqrt(), 0.0, 1.5_f32.sqrt()].into_iter().enumerate() {
+        assert!((inputs.row(row)[0] - z).abs() < 1e-6 && inputs.row(row)[1] == 0.0);
+    }
+    let predictive = Predictive { f: targets.map(f64::from), sigma: targets.map(|_| 0.5) };
+    let predictive = Predictive {
+        f: Matrix::new(1, 3, predictive.f.values.to_vec()),
+        sigma: Matrix::new(1, 3, predictive.sigma.values.to_vec()),
+    };
+    let restored = scaling.restore(&predictive);
+    for (mean, y) in restored.mean().iter().zip([10.0, 30.0, 20.0]) {
+        assert!((mean - y).abs() < 1e-5);
+    }
+    assert!((restored.aleatoric()[0].sqrt() - 0.5 * sd).abs() < 1e-12);
+}
+
+#[test]
+fn data_that_cannot_be_learned_from_are_an_error_that_says_what_and_where() {
+    let x = column(&[1.0, 2.0, 3.0]);
+    let error = |x: &Matrix<f64>, y: &Matrix<f64>| Scaling::fit(x, y).unwrap_err();
+    assert_eq!(error(&column(&[1.0]), &column(&[2.0])), ScalingError::TooFewRows { rows: 1 });
+    assert_eq!(error(&column(&[]), &column(&[])), ScalingError::TooFewRows { rows: 0 });
+    assert_eq!(error(&x, &column(&[4.0; 3])), ScalingError::ConstantTarget { value: 4.0, rows: 3 });
+    let message = error(&x, &column(&[4.0, f64::NAN, 5.0])).to_string();
+    assert!(message.contains("row 1 of the target") && message.contains("NaN"), "{message}");
+    let infinite = Matrix::new(3, 2, vec![1.0, 2.0, 3.0, 4.0, 5.0, f64::INFINITY]);
+    let message = error(&infinite, &x).to_string();
+    assert!(message.contains("row 2 of the inputs, column 1") && message.contains("inf"), "{message}");
+    let huge = error(&column(&[1e300, -1e300, 0.0]), &x);
+    assert_eq!(huge, ScalingError::TooLarge { what: "the inputs", column: 0 });
+    // New rows are looked at as well.
+    let scaling = Scaling::fit(&x, &column(&[1.0, 2.0, 4.0])).unwrap();
+    assert!(scaling.inputs(&column(&[f64::NAN])).is_err() && scaling.targets(&column(&[f64::NAN])).is_err());
+    let far = scaling.inputs(&column(&[2.0, 1e300])).unwrap_err();
+    assert_eq!(far, ScalingError::OutOfRange { what: "the inputs", row: 1, column: 0, value: 1e300 });
+}
