@@ -7,51 +7,27 @@
 //!
 //!     cargo run --release -p gpvae --example rotated_digits -- --images FILE --split FILE
 //!     cargo run --release -p gpvae --example rotated_digits -- --data DIR --digit 3
+//!
+//! Each method has a checkpoint and metrics of its own in the run's folder. Ctrl-C saves; `--resume` goes on with the method
+//! that was in progress.
 
 mod rotated;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
-use anyhow::Context;
-use gpvae::Views;
-use gpvae::data::Rotations;
-use nn::Estimate;
-use nn::checkpoint::Checkpoint;
-use nn::data::{LabelledImages, embedded, mnist};
-use nn::run::{Defaults, Interrupt, RunArgs, RunFolder, result_line};
+use gpvae::data::{ObjectFeatures, Samples, Views, principal_features};
+use gpvae::kernel::Periodic;
+use gpvae::prior::{LowRank, ViewObject};
+use gpvae::{Baseline, GpVae, GpVaeConfig, GpVaeError, GpVaeObjective};
+use nn::data::Matrix;
+use nn::run::{Defaults, Run};
+use nn::stats::Estimate;
+use nn::train::{End, Fit, Schedule, Trainer};
+use vae::{Vae, VaeObjective};
 
-use rotated::figure;
-use rotated::log::Log;
-use rotated::methods::{Method, Options, Session, run};
-
-/// Predicts digits at an angle that was not seen, by a VAE with a Gaussian-process prior and by its baselines
-#[derive(clap::Parser, serde::Serialize)]
-struct Args {
-    #[command(flatten)]
-    #[serde(flatten)]
-    run: RunArgs,
-    /// The benchmark's images, an IDX file (objects, views, height, width); with --split
-    #[arg(long, value_name = "FILE", requires = "split", conflicts_with = "data")]
-    images: Option<PathBuf>,
-    /// What the benchmark's images are for, a CSV file
-    #[arg(long, value_name = "FILE", requires = "images")]
-    split: Option<PathBuf>,
-    /// The digit to turn, where images are not turned already
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..10))]
-    digit: u8,
-    /// How many images to turn, at most
-    #[arg(long, value_name = "N", default_value_t = 400)]
-    objects: usize,
-    /// What to train, separated by commas
-    #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',',
-          default_values_t = [Method::Joint, Method::Disjoint, Method::Cvae, Method::Livae])]
-    methods: Vec<Method>,
-    #[command(flatten)]
-    #[serde(flatten)]
-    options: Options,
-}
+use rotated::data::load;
+use rotated::flags::{Args, Method, Options};
+use rotated::report::{Learned, Outcome, report};
 
 fn main() -> ExitCode {
     let defaults = Defaults { out: "out/gpvae-rotated_digits", epochs: 200, batch_size: 32, lr: 8e-3 };
@@ -59,31 +35,8 @@ fn main() -> ExitCode {
 }
 
 fn rotated_digits(args: &Args) -> anyhow::Result<()> {
-    let started = Instant::now();
-    anyhow::ensure!(
-        args.run.resume.is_none(),
-        "this example trains several models one after the other: no --resume"
-    );
-    args.options.check()?;
-    let mut methods = args.methods.clone();
-    methods.sort_unstable();
-    methods.dedup();
-    let mut views = load(args)?;
-    if args.run.dry_run {
-        let some = args.options.features;
-        let Views { train, test, object, .. } = &mut views;
-        train.retain(|&row| object[row] < some);
-        train.truncate(args.run.batch_size);
-        test.retain(|&row| train.iter().any(|&known| object[known] == object[row]));
-    }
-    anyhow::ensure!(
-        args.options.features <= views.objects,
-        "--features {}: there are {} objects",
-        args.options.features,
-        views.objects
-    );
-    let folder = RunFolder::open(&args.run, args)?;
-    let interrupt = Interrupt::install()?;
+    let views = load(args)?;
+    let run = Run::open(&args.run, args)?;
     println!(
         "{} images of {} objects under {} views to learn from; {} to predict, under the view that none of them has",
         views.train.len(),
@@ -91,78 +44,110 @@ fn rotated_digits(args: &Args) -> anyhow::Result<()> {
         views.angles.len(),
         views.test.len()
     );
-
     let mut outcomes = Vec::new();
-    let (checkpoint, log) = (Checkpoint::new(), Log::open(&folder)?);
-    let mut session = Session {
-        views: &views,
-        args: &args.run,
-        options: &args.options,
-        interrupt: &interrupt,
-        checkpoint,
-        log,
-    };
-    for method in methods {
+    for method in args.methods() {
         eprintln!("{}", method.title());
-        let Some(outcome) = run(method, &mut session)? else {
-            eprintln!("stopped; nothing is kept of {}", method.title());
-            return Ok(());
+        let run = run.part(method.name())?;
+        let outcome = match method {
+            Method::Joint | Method::Disjoint | Method::Afterwards => {
+                gaussian_process(method, &run, &args.options, &views)?
+            }
+            Method::Cvae => baseline(method, Baseline::Conditional, &run, &args.options, &views)?,
+            Method::Livae => baseline(method, Baseline::Interpolation, &run, &args.options, &views)?,
         };
+        let Some(outcome) = outcome else { return Ok(()) }; // stopped, and saved
         outcomes.push(outcome);
-        folder.save(&session.checkpoint)?;
     }
-
-    println!("mean squared error of a pixel, ± standard error over images    sampled z    seconds");
-    for outcome in &outcomes {
-        let sampled = outcome.sampled.map_or("-".to_owned(), |error| format!("{:.4}", error.mean));
-        let (title, error) = (outcome.method.title(), outcome.error());
-        println!("  {title:<34} {:.4} ± {:.4} {sampled:>22} {:>10.0}", error.mean, error.se, outcome.seconds);
-        if let Some(learned) = &outcome.learned {
-            println!("      {learned}");
-        }
-    }
-    let blended = rotated::blend(&views);
-    println!("  {:<34} {:.4} ± {:.4}", "the neighbouring views, blended", blended.mean, blended.se);
-    if let Some((first, others)) = outcomes.split_first().filter(|(_, others)| !others.is_empty()) {
-        println!("larger than with {}, image by image", first.method.title());
-        for other in others {
-            let Estimate { mean, se } = other.excess(first);
-            println!("  {:<34} {mean:.4} ± {se:.4}", other.method.title());
-        }
-    }
-
-    figure::draw(&folder, &views, &outcomes).context("the pictures could not be drawn")?;
-    println!("pictures, metrics and parameters are in {}", args.run.out.display());
-    let mut results = Vec::new();
-    for outcome in &outcomes {
-        let name = outcome.method.name();
-        results.push((format!("{name}_mse"), outcome.error().mean));
-        results.push((format!("{name}_se"), outcome.error().se));
-        results.extend(outcome.sampled.map(|error| (format!("{name}_sampled_mse"), error.mean)));
-    }
-    results.push(("seconds".to_owned(), started.elapsed().as_secs_f64()));
-    let results: Vec<(&str, f64)> = results.iter().map(|(name, value)| (&name[..], *value)).collect();
-    result_line(&results);
-    Ok(())
+    report(&run, &views, &outcomes)
 }
 
-/// The benchmark, or ordinary digits, turned; black is put around the small ones, whose corners would be lost.
-fn load(args: &Args) -> anyhow::Result<Views> {
-    if let (Some(images), Some(split)) = (&args.images, &args.split) {
-        return Ok(Views::read(images, split)?);
-    }
-    let (set, margin): (LabelledImages, usize) = match &args.run.data {
-        Some(dir) => {
-            let set = mnist(dir).with_context(|| {
-                format!("no MNIST in --data {}; without --data the embedded digits are used", dir.display())
-            })?;
-            (set.train, 0)
+/// Trains the model, and predicts the test images; none if the user stopped it.
+fn gaussian_process(
+    method: Method,
+    run: &Run<'_>,
+    options: &Options,
+    views: &Views,
+) -> anyhow::Result<Option<Outcome>> {
+    let samples = views.samples::<f32>(&views.train)?;
+    let model = model(options, views, &samples)?;
+    let mut trainer = run.trainer(model.layout());
+    let phases = options.plan(method, run.args).phases();
+    for (stage, phase) in phases.iter().enumerate() {
+        let mut objective = GpVaeObjective::new(&model, &samples, phase.part)?.with_lambda(options.lambda);
+        let fit = objective.fit(&phase.pace, Fit { stage, ..run.fit() });
+        if run.train(&mut trainer, &mut objective, None, &fit)? == End::Stopped {
+            return Ok(None);
         }
-        None => (embedded::digits(), 2),
-    };
-    let rows: Vec<usize> =
-        (0..set.len()).filter(|&row| set.labels[row] == args.digit).take(args.objects).collect();
-    let rotations =
-        Rotations { views: 16, held_out: 7, margin, shown: 0.75, validation: 0, seed: args.run.seed };
-    Ok(rotations.of(&set.select(&rows).images, set.height, set.width)?)
+    }
+
+    let (theta, test) = (trainer.theta(), views.places(&views.test)?);
+    let predicted = model.predict(theta, &samples, &test)?;
+    let sampled = model.predict_sampled(theta, &samples, &test, 1, run.args.seed)?.mean;
+    Ok(Some(Outcome {
+        method,
+        errors: views.errors(&views.test, &predicted),
+        sampled: Some(Estimate::of(&views.errors(&views.test, &sampled))),
+        predicted,
+        codes: model.encode_rows(theta, &samples.images),
+        learned: Some(Learned::of(&model, theta, views)),
+        bound: bounds(&trainer, |epoch| phases[epoch].part.trains_networks()),
+        seconds: seconds(&trainer),
+    }))
+}
+
+/// z_n = f(x_{p_n}, w_n) + η_n with a kernel of period 2π in the angle w, and learned features x of the objects
+fn model(
+    options: &Options,
+    views: &Views,
+    samples: &Samples<f32>,
+) -> Result<GpVae<LowRank<ViewObject<Periodic>>>, GpVaeError> {
+    let features = principal_features(samples, [views.objects, options.features])?;
+    let config = GpVaeConfig { objects: ObjectFeatures::Learned(features), ..options.config(views) };
+    let angles = Matrix::new(views.angles.len(), 1, views.angles.clone());
+    GpVae::new(&config, |layout| {
+        let turn = Periodic::new(layout, "nu", options.nu);
+        let process = ViewObject::new(turn, angles, options.features).with_jitter(1e-4);
+        LowRank::new(layout, process, options.alpha)
+    })
+}
+
+/// Trains a VAE with the same networks, and predicts the test images from its codes; none if the user stopped it.
+fn baseline(
+    method: Method,
+    baseline: Baseline,
+    run: &Run<'_>,
+    options: &Options,
+    views: &Views,
+) -> anyhow::Result<Option<Outcome>> {
+    let model = Vae::new(&baseline.config(&options.config(views)))?;
+    let inputs = baseline.inputs(views, &views.train);
+    let mut trainer = run.trainer(model.layout());
+    let fit = run.fit();
+    let fit = Fit { schedule: Schedule::Cosine { epochs: fit.epochs }, ..fit };
+    if run.train(&mut trainer, &mut VaeObjective::new(&model, &inputs), None, &fit)? == End::Stopped {
+        return Ok(None);
+    }
+
+    let theta = trainer.theta();
+    let predicted = baseline.predict(&model, theta, views, &views.train, &views.test);
+    Ok(Some(Outcome {
+        method,
+        errors: views.errors(&views.test, &predicted),
+        sampled: None,
+        predicted,
+        codes: model.encode_rows(theta, &inputs),
+        learned: None,
+        bound: bounds(&trainer, |_| true),
+        seconds: seconds(&trainer),
+    }))
+}
+
+/// The bound in nats per image over the epochs of some stages.
+fn bounds(trainer: &Trainer<f32>, of_stage: impl Fn(usize) -> bool) -> Vec<(f64, f64)> {
+    let epochs = trainer.history().iter().filter(|epoch| of_stage(epoch.stage));
+    epochs.enumerate().map(|(i, epoch)| (1.0 + i as f64, -epoch.train.total)).collect()
+}
+
+fn seconds(trainer: &Trainer<f32>) -> f64 {
+    trainer.history().last().map_or(0.0, |epoch| epoch.seconds)
 }

@@ -1,21 +1,46 @@
-//! What can be wrong with data, and with numbers.
+//! What can be wrong with a configuration, with data, and with the numbers that a model computes.
 
-use autograd::NotPositiveDefinite;
+use autograd::ops::NotPositiveDefinite;
+use nn::stats::StatsError;
+use vae::VaeError;
 
 /// What is wrong, where, and what to do about it. Rows, columns and objects are counted from 0.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "each message says what the fields beside it are")]
 pub enum GpVaeError {
-    /// Images, views and objects are not equally many.
+    /// The networks cannot be built.
+    #[error(transparent)]
+    Networks(#[from] VaeError),
+
+    /// σ_y is no standard deviation.
+    #[error("σ_y: expected a positive number, found {sigma}")]
+    PixelNoise { sigma: f64 },
+
+    /// Images are of another size than the model's.
+    #[error("expected images of {expected} pixels, as the networks take, found {found}")]
+    Pixels { expected: usize, found: usize },
+
+    /// Samples name objects, and the model knows of none; or the other way round.
     #[error(
-        "{images} images, {views} views and {objects} objects: a view and an object for every image are wanted; \
-         do images and split belong together?"
+        "expected {}, found {named} rows that name an object",
+        if *known == 0 { "samples without objects".to_owned() } else { format!("rows that name one of {known} objects") }
+    )]
+    Objects { known: usize, named: usize },
+
+    /// Features for objects to start at cannot be computed.
+    #[error("the objects' principal features: {0}")]
+    Features(#[from] StatsError),
+
+    /// There are not equally many images, views and objects.
+    #[error(
+        "{images} images, {views} views and {objects} objects: expected a view and an object for every image; do images \
+         and split belong together?"
     )]
     Sizes { images: usize, views: usize, objects: usize },
 
     /// There is nothing to learn from.
-    #[error("there are no images")]
+    #[error("expected at least one image, found none")]
     Empty,
 
     /// A pixel is infinite or not a number.
@@ -28,7 +53,7 @@ pub enum GpVaeError {
 
     /// An object has no features.
     #[error(
-        "row {row} is of object {object}, but there are {objects} objects; do images and split belong together?"
+        "row {row} is of object {object}, where there are {objects} objects; do images and split belong together?"
     )]
     UnknownObject { row: usize, object: usize, objects: usize },
 
@@ -40,8 +65,8 @@ pub enum GpVaeError {
 
     /// Two latents must be equal.
     #[error(
-        "rows {first} and {second} are of one object under one view, which without noise have one latent; \
-         let α be positive, or remove one of them"
+        "rows {first} and {second} are of one object under one view, and have one latent without noise; give the prior \
+         noise α, or remove one of the rows"
     )]
     Duplicate { first: usize, second: usize },
 
@@ -50,8 +75,4 @@ pub enum GpVaeError {
         "the Gaussian process: {0}; a larger α or jitter, or a smaller learning rate of the kernel, may help"
     )]
     Factor(#[from] NotPositiveDefinite),
-
-    /// A loss stopped being finite.
-    #[error("phase {phase}, epoch {epoch}: the bound is not finite; try a smaller learning rate")]
-    NonFinite { phase: usize, epoch: usize },
 }

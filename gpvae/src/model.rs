@@ -2,64 +2,68 @@
 
 use std::ops::Range;
 
-use autograd::{NotPositiveDefinite, Real, Var};
-use nn::density::{DiagNormal, Normal};
-use nn::{Init, Layout, Slot};
+use autograd::ops::NotPositiveDefinite;
+use autograd::{Real, Var};
+use nn::model::density::{DiagNormal, Normal};
+use nn::model::{Init, Layout, Slot};
+use vae::{Covariance, Networks, Sizes};
 
-use crate::prior::{Features, LowRank, Prior};
-use crate::{GpVaeError, Networks, Objects, Places, Samples};
-
-/// σ_y, the deviation of a pixel from its decoded mean.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum PixelNoise {
-    /// This σ_y.
-    Fixed(f64),
-    /// Learned from this σ_y on: a slot `log_sigma_y` of θ.
-    Learned(f64),
-}
+use crate::data::{ImageRows, ObjectFeatures, Places, Samples, matrix_on};
+use crate::prior::{Features, LatentPrior, LowRank};
+use crate::{GpVaeConfig, GpVaeError, LN_2PI, PixelNoise};
 
 /// A variational autoencoder whose latents follow a Gaussian process over views and objects (lecture 003, "Casale et al
-/// (2018)"): a description, whose numbers are in θ.
+/// (2018)"). It is a description, whose numbers are in θ.
 ///
 /// y_n = g(z_n) + ε_n,   z_n = f(x_{p_n}, w_{q_n}) + η_n,   ε ~ N(0, σ_y² I), η ~ N(0, α I), f ~ GP(0, k)
 ///
-/// θ = (networks, log σ_y | hyperparameters, X): what is learned from pixels comes first, then what only the prior reads,
-/// so that either can be held fixed.
+/// θ = (networks, log σ_y | hyperparameters, X). What pixels teach comes first, then what the prior alone reads, so that
+/// training can hold either part.
 #[derive(Clone, Debug)]
 pub struct GpVae<P> {
+    config: GpVaeConfig,
     layout: Layout,
-    /// q(z|y) and g(z)
-    pub networks: Networks,
-    /// p(Z | X, W)
-    pub prior: P,
-    /// X
-    pub objects: Objects,
-    noise: (PixelNoise, Option<Slot>),
-    /// Where the prior's part of θ begins.
+    networks: Networks,
+    prior: P,
+    /// log σ_y, if it is learned
+    log_sigma_y: Option<Slot>,
+    /// X, if it is learned
+    objects: Option<Slot>,
+    /// Where the part of θ begins that the prior alone reads
     split: usize,
 }
 
-impl<P: Prior> GpVae<P> {
-    /// The model of networks, pixel noise, prior and object features, which take their slots in this order.
+impl<P: LatentPrior> GpVae<P> {
+    /// The model of this configuration and prior, with the slots `encoder.*`, `decoder.*`, `log_sigma_y` if σ_y is learned, those
+    /// of the prior, and `objects` if X is learned, in this order.
     ///
-    /// # Panics
-    /// If σ_y is not a positive number.
-    #[track_caller]
-    pub fn new(
-        networks: impl FnOnce(&mut Layout) -> Networks,
-        noise: PixelNoise,
-        prior: impl FnOnce(&mut Layout) -> P,
-        objects: impl FnOnce(&mut Layout) -> Objects,
-    ) -> Self {
-        let (PixelNoise::Fixed(sigma) | PixelNoise::Learned(sigma)) = noise;
-        assert!(sigma > 0.0 && sigma.is_finite(), "GpVae: σ_y = {sigma}: a positive number is wanted");
+    /// # Errors
+    /// [`GpVaeError::Networks`] or [`GpVaeError::PixelNoise`] if the configuration makes no sense.
+    pub fn new(config: &GpVaeConfig, prior: impl FnOnce(&mut Layout) -> P) -> Result<Self, GpVaeError> {
+        config.validate()?;
+        let GpVaeConfig { pixels, latent, ref encoder, ref decoder, pixel_noise, ref objects } = *config;
         let mut layout = Layout::new();
-        let networks = networks(&mut layout);
-        let slot = matches!(noise, PixelNoise::Learned(_))
-            .then(|| layout.slot("log_sigma_y", [], Init::Constant(sigma.ln())));
+        let parameters = Covariance::Diagonal.parameters(latent);
+        let sizes = Sizes { inputs: pixels, conditions: 0, parameters, latent, heads: 1 };
+        let networks = Networks::new(&mut layout, encoder, decoder, sizes)?;
+        let log_sigma_y = match pixel_noise {
+            PixelNoise::Fixed { .. } => None,
+            PixelNoise::Learned { start } => Some(layout.slot("log_sigma_y", [], Init::Constant(start.ln()))),
+        };
         let split = layout.size();
-        let (prior, objects) = (prior(&mut layout), objects(&mut layout));
-        Self { layout, networks, prior, objects, noise: (noise, slot), split }
+        let prior = prior(&mut layout);
+        let objects = match objects {
+            ObjectFeatures::None | ObjectFeatures::Given(_) => None,
+            ObjectFeatures::Learned(x) => {
+                Some(layout.slot("objects", [x.rows, x.cols], Init::Values(x.values.to_vec())))
+            }
+        };
+        Ok(Self { config: config.clone(), layout, networks, prior, log_sigma_y, objects, split })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &GpVaeConfig {
+        &self.config
     }
 
     /// The slots of θ.
@@ -67,164 +71,176 @@ impl<P: Prior> GpVae<P> {
         &self.layout
     }
 
-    /// Where in θ the networks and σ_y are, and where kernel, α and X.
-    pub fn parts(&self) -> [Range<usize>; 2] {
-        [0..self.split, self.split..self.layout.size()]
+    /// p(Z | X, W)
+    pub fn prior(&self) -> &P {
+        &self.prior
     }
 
-    /// σ_y in a θ that is on no tape.
+    /// K, the number of pixels.
+    pub fn pixels(&self) -> usize {
+        self.config.pixels
+    }
+
+    /// L, the dimension of z.
+    pub fn latent(&self) -> usize {
+        self.config.latent
+    }
+
+    /// The part of θ that pixels teach: the networks and log σ_y.
+    pub fn networks_range(&self) -> Range<usize> {
+        0..self.split
+    }
+
+    /// The part of θ that the prior alone reads: the kernel's hyperparameters, α and X.
+    pub fn kernel_range(&self) -> Range<usize> {
+        self.split..self.layout.size()
+    }
+
+    /// σ_y for a θ that is a plain vector.
     pub fn sigma_y<F: Real>(&self, theta: &[F]) -> f64 {
-        match (&self.noise.1, self.noise.0) {
-            (Some(slot), _) => theta[slot.range().start].to_f64().exp(),
-            (None, PixelNoise::Fixed(sigma) | PixelNoise::Learned(sigma)) => sigma,
+        match &self.log_sigma_y {
+            Some(slot) => theta[slot.range().start].to_f64().exp(),
+            None => self.config.pixel_noise.sigma(),
         }
     }
 
-    /// That the samples can be trained on.
-    ///
-    /// # Errors
-    /// If an object has no features, or two samples must have the same latent since there is no noise α.
+    /// X (P, M), or none without objects.
+    #[track_caller]
+    pub fn object_features<'t, F: Real>(&self, theta: Var<'t, F>) -> Option<Var<'t, F>> {
+        match &self.config.objects {
+            ObjectFeatures::None => None,
+            ObjectFeatures::Given(x) => Some(matrix_on(theta.tape(), x)),
+            ObjectFeatures::Learned(_) => self.objects.as_ref().map(|slot| slot.of(theta)),
+        }
+    }
+
+    /// The rows (w_n | x_{p_n}) of these places, as a kernel reads them, (N, R + M).
     ///
     /// # Panics
-    /// If images have another size than the networks take, or objects are named without features (or the other way round).
+    /// If an object has no features, or there are features and the places name no objects.
     #[track_caller]
+    pub fn place_rows<'t, F: Real>(&self, theta: Var<'t, F>, places: &Places) -> Var<'t, F> {
+        let w = matrix_on(theta.tape(), &places.views);
+        match self.object_features(theta) {
+            Some(x) => Var::concatenate(&[w, x.gather(&places.objects)], 1),
+            None => w,
+        }
+    }
+
+    /// Checks that the model can be trained on these samples.
+    ///
+    /// # Errors
+    /// [`GpVaeError::Pixels`] if images have another size, [`GpVaeError::Objects`] if objects are named and have no features, or
+    /// the other way round, [`GpVaeError::UnknownObject`] if one of them has none, [`GpVaeError::Duplicate`] if two samples must
+    /// have the same latent because the prior has no noise α.
     pub fn check<F: Real>(&self, samples: &Samples<F>) -> Result<(), GpVaeError> {
-        let (pixels, wanted) = (samples.images.cols, self.networks.pixels());
-        assert!(pixels == wanted, "GpVae: images of {pixels} pixels, the networks take {wanted}");
-        let (named, objects) = (&samples.places.objects, self.objects.len());
-        assert!(
-            named.is_empty() == (objects == 0),
-            "GpVae: {} rows name objects, {objects} are known",
-            named.len()
-        );
+        let (expected, found) = (self.pixels(), samples.images.cols);
+        if expected != found {
+            return Err(GpVaeError::Pixels { expected, found });
+        }
+        let (named, objects) = (&samples.places.objects, self.config.objects.objects());
+        if named.is_empty() != (objects == 0) {
+            return Err(GpVaeError::Objects { known: objects, named: named.len() });
+        }
         if let Some((row, &object)) = named.iter().enumerate().find(|(_, object)| **object >= objects) {
             return Err(GpVaeError::UnknownObject { row, object, objects });
         }
-        if self.prior.has_noise() { Ok(()) } else { samples.places.distinct() }
+        if self.prior.alpha().is_some() { Ok(()) } else { samples.places.check_distinct() }
     }
 
-    /// log N(y_n; g(z_n), σ_y² I) of every row in nats, over the pixels that were observed: y (n, K) and z (n, L) to (n).
+    /// q(z|y) = N(μ(y), diag σ²(y)) (lecture 003, "Encoder"): y (B, K) to densities over (B, L).
+    #[track_caller]
+    pub fn encode<'t, F: Real>(&self, theta: Var<'t, F>, y: Var<'t, F>) -> DiagNormal<'t, F> {
+        Covariance::Diagonal.at(self.latent(), self.networks.encoder.apply(theta, y)).diagonal
+    }
+
+    /// g(z), the mean image (lecture 003, "Casale et al (2018)"): z (B, L) to (B, K).
+    #[track_caller]
+    pub fn decode<'t, F: Real>(&self, theta: Var<'t, F>, z: Var<'t, F>) -> Var<'t, F> {
+        self.networks.decoder.apply(theta, z)
+    }
+
+    /// log N(y_n; g(z_n), σ_y² I) of each row in nats, over the pixels that were observed: images (n, K) and z (n, L) to (n).
     #[track_caller]
     pub fn log_likelihood<'t, F: Real>(
         &self,
         theta: Var<'t, F>,
-        seen: Observed<'t, F>,
+        images: ImageRows<'t, F>,
         z: Var<'t, F>,
     ) -> Var<'t, F> {
-        let Observed { y, observed } = seen;
-        let mu = self.networks.decode(theta, z);
-        let log_sigma = match &self.noise.1 {
+        let ImageRows { y, observed } = images;
+        let mu = self.decode(theta, z);
+        let log_sigma = match &self.log_sigma_y {
             Some(slot) => slot.of(theta),
-            None => theta.tape().constant(&[F::from_f64(self.sigma_y::<F>(&[]).ln())], []),
+            None => theta.tape().constant(&[F::from_f64(self.config.pixel_noise.sigma().ln())], []),
         };
         let Some(observed) = observed else { return Normal { mu, log_sigma }.log_prob(y) };
         let precision = (log_sigma * F::from_f64(-2.0)).exp();
         let squares = ((y - mu) * observed).square().sum_axis(1) * precision;
-        let constant =
-            (log_sigma * F::from_f64(2.0) + F::from_f64(crate::prior::LN_2PI)) * observed.sum_axis(1);
+        let constant = (log_sigma * F::from_f64(2.0) + F::from_f64(LN_2PI)) * observed.sum_axis(1);
         (squares + constant) * F::from_f64(-0.5)
     }
 
-    /// The bound of all samples, with noise ε (N, L), on one tape:
+    /// The bound of all samples on one tape, with noise ε (N, L):
     ///
     /// log p(Y | X, W) ≥ E_q[Σ_n log N(y_n; g(z_n), σ_y² I) + log p(Z | X, W)] + H(q),   Z = μ + σ ⊙ ε
     ///
-    /// (lecture 003, "ELBO and Estimation"; its z = μ + σ²ε is a slip). For data beyond one tape's memory there is
-    /// [`bound_and_grad`](Self::bound_and_grad).
+    /// (lecture 003, "ELBO and Estimation"; its z = μ + σ²ε is a slip). For more data than fits on a tape there is
+    /// [`elbo_and_grad`](Self::elbo_and_grad).
     ///
     /// # Errors
-    /// [`NotPositiveDefinite`] if the prior has no Cholesky factor.
+    /// [`NotPositiveDefinite`] if a covariance of the prior has no Cholesky factor.
     #[track_caller]
-    pub fn bound<'t, F: Real>(
+    pub fn elbo<'t, F: Real>(
         &self,
         theta: Var<'t, F>,
         samples: &Samples<F>,
         eps: Var<'t, F>,
-    ) -> Result<Bound<Var<'t, F>>, NotPositiveDefinite> {
+    ) -> Result<Elbo<Var<'t, F>>, NotPositiveDefinite> {
         let rows: Vec<usize> = (0..samples.len()).collect();
-        let (seen, q) = self.encode_rows(theta, samples, &rows);
+        let images = samples.rows_on(theta.tape(), &rows);
+        let q = self.encode(theta, images.y);
         let z = q.sample_with(eps);
-        Ok(Bound {
-            log_likelihood: self.log_likelihood(theta, seen, z).sum(),
-            log_prior: self.prior.log_prob(theta, self.objects.rows(theta, &samples.places), z)?,
+        Ok(Elbo {
+            log_likelihood: self.log_likelihood(theta, images, z).sum(),
+            log_prior: self.prior.log_prob(theta, self.place_rows(theta, &samples.places), z)?,
             entropy: q.entropy().sum(),
         })
-    }
-
-    /// q(z|y) of rows of the samples.
-    #[track_caller]
-    pub(crate) fn encode_rows<'t, F: Real>(
-        &self,
-        theta: Var<'t, F>,
-        samples: &Samples<F>,
-        rows: &[usize],
-    ) -> (Observed<'t, F>, DiagNormal<'t, F>) {
-        let observed = Observed::on(theta, samples, rows);
-        (observed, self.networks.encode(theta, observed.y))
-    }
-
-    /// The rows (w | x) of these places.
-    #[track_caller]
-    pub(crate) fn place_rows<'t, F: Real>(&self, theta: Var<'t, F>, places: &Places) -> Var<'t, F> {
-        self.objects.rows(theta, places)
     }
 }
 
 impl<V: Features> GpVae<LowRank<V>> {
-    /// The bound of Jazbec et al. 2021 (equation 11) for all samples, estimated from these rows with noise ε (b, L):
+    /// The bound of Jazbec et al. 2021 (equation 11) for all N samples, estimated from these b rows with noise ε (b, L):
     ///
     /// (N/b) Σ_n E_q[log N(y_n; g(f_n), σ_y² I)] − KL(q(u) ‖ N(0, I))
     ///
-    /// in which the encoder's means and variances are observations of the process, and what is decoded is the process given
-    /// all of them ([`LowRank::amortised`]). The second part of the result is −KL, there is no third.
+    /// The encoder's means and variances are noisy observations of the process, and the process given all of them is decoded
+    /// ([`LowRank::amortised`]). The result has −KL as `log_prior`, and an entropy of 0.
     ///
     /// # Errors
-    /// [`NotPositiveDefinite`], as [`bound`](Self::bound).
+    /// [`NotPositiveDefinite`] if a covariance of the prior has no Cholesky factor.
     #[track_caller]
-    pub fn amortised_bound<'t, F: Real>(
+    pub fn amortised_elbo<'t, F: Real>(
         &self,
         theta: Var<'t, F>,
         samples: &Samples<F>,
         rows: &[usize],
         eps: Var<'t, F>,
-    ) -> Result<Bound<Var<'t, F>>, NotPositiveDefinite> {
-        let (seen, q) = self.encode_rows(theta, samples, rows);
+    ) -> Result<Elbo<Var<'t, F>>, NotPositiveDefinite> {
+        let images = samples.rows_on(theta.tape(), rows);
+        let q = self.encode(theta, images.y);
         let x = self.place_rows(theta, &samples.places.select(rows));
         let f = self.prior.amortised(theta, x, q, samples.len())?;
-        let log_likelihood = self.log_likelihood(theta, seen, f.mean + f.variance.sqrt() * eps).sum();
-        let entropy = theta.tape().constant(&[F::ZERO], []);
+        let log_likelihood = self.log_likelihood(theta, images, f.mean + f.variance.sqrt() * eps).sum();
         let scale = F::from_f64(samples.len() as f64 / rows.len() as f64);
-        Ok(Bound { log_likelihood: log_likelihood * scale, log_prior: f.kl.neg(), entropy })
-    }
-}
-
-/// Rows of the samples on a tape.
-#[derive(Clone, Copy, Debug)]
-pub struct Observed<'t, F: Real> {
-    /// Images, (n, K)
-    pub y: Var<'t, F>,
-    /// 1 where a pixel was observed, 0 where it is missing, (n, K); none if all were
-    pub observed: Option<Var<'t, F>>,
-}
-
-impl<'t, F: Real> Observed<'t, F> {
-    /// These rows.
-    ///
-    /// # Panics
-    /// If there is no such row.
-    #[track_caller]
-    pub fn on(theta: Var<'t, F>, samples: &Samples<F>, rows: &[usize]) -> Self {
-        let shape = [rows.len(), samples.images.cols];
-        let gather = |matrix: &nn::data::Matrix<F>| {
-            theta.tape().constant_with(shape, |out| matrix.gather_into(rows, out))
-        };
-        Self { y: gather(&samples.images), observed: samples.observed.as_ref().map(gather) }
+        let entropy = theta.tape().constant(&[F::ZERO], []);
+        Ok(Elbo { log_likelihood: log_likelihood * scale, log_prior: f.kl.neg(), entropy })
     }
 }
 
 /// The parts of the bound in nats: variables on a tape, or numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Bound<T> {
+pub struct Elbo<T> {
     /// E_q[log p(Y|Z)], the reconstruction term
     pub log_likelihood: T,
     /// E_q[log p(Z|X, W)], the latent-space GP model
@@ -233,21 +249,32 @@ pub struct Bound<T> {
     pub entropy: T,
 }
 
-impl<'t, F: Real> Bound<Var<'t, F>> {
-    /// E_q[log p(Y|Z)] + λ (E_q[log p(Z)] + H(q)): the ELBO if λ = 1.
+impl<'t, F: Real> Elbo<Var<'t, F>> {
+    /// E_q[log p(Y|Z)] + λ (E_q[log p(Z)] + H(q)). It is the ELBO for λ = 1.
     #[track_caller]
     pub fn value(self, lambda: f64) -> Var<'t, F> {
         self.log_likelihood + (self.log_prior + self.entropy) * F::from_f64(lambda)
     }
+
+    /// The parts as numbers.
+    pub fn items(self) -> Elbo<f64> {
+        Elbo {
+            log_likelihood: self.log_likelihood.item().to_f64(),
+            log_prior: self.log_prior.item().to_f64(),
+            entropy: self.entropy.item().to_f64(),
+        }
+    }
 }
 
-impl Bound<f64> {
-    /// E_q[log p(Y|Z)] + λ (E_q[log p(Z)] + H(q)): the ELBO if λ = 1.
+impl Elbo<f64> {
+    /// E_q[log p(Y|Z)] + λ (E_q[log p(Z)] + H(q)). It is the ELBO for λ = 1.
     pub fn value(self, lambda: f64) -> f64 {
         self.log_likelihood + lambda * (self.log_prior + self.entropy)
     }
+}
 
-    pub(crate) fn add(&mut self, other: Self) {
+impl std::ops::AddAssign for Elbo<f64> {
+    fn add_assign(&mut self, other: Self) {
         self.log_likelihood += other.log_likelihood;
         self.log_prior += other.log_prior;
         self.entropy += other.entropy;

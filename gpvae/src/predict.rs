@@ -4,113 +4,108 @@ use std::sync::Arc;
 
 use autograd::{Real, Tape};
 use nn::data::Matrix;
-use nn::noise::Noise;
-use nn::{map_row_numbers, map_rows};
+use nn::model::map_rows;
+use nn::train::Noise;
+use vae::Codes;
 
-use crate::prior::Prior;
-use crate::{GpVae, GpVaeError, Places, Samples};
+use crate::data::{Places, Samples};
+use crate::exact::doubles;
+use crate::prior::LatentPrior;
+use crate::{GpVae, GpVaeError};
 
-/// Noise of the draws of z⋆, apart from that of Z, which is numbered from 0.
+/// The number of the noise of draws of z⋆, apart from the noise of Z, which has the number 0.
 const NEW: usize = 1 << 23;
 
-/// N(mean, variance) of latents z⋆, independent in their coordinates.
+/// N(mean, variance) of latents z⋆ at n new places. The columns are independent.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Latents {
+pub struct LatentPrediction {
     /// E[z⋆ | Z], (n, L)
     pub mean: Matrix<f64>,
-    /// Var[f⋆ | Z] + α, (n), the same for all coordinates
+    /// Var[f⋆ | Z] + α, (n), the same for all columns
     pub variance: Vec<f64>,
 }
 
-/// Moments of predicted images, (n, K) each.
+/// Moments of predicted images at n new places.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Predictive {
-    /// E[y⋆ | Y]
+pub struct Prediction {
+    /// E[y⋆ | Y], (n, K)
     pub mean: Matrix<f64>,
-    /// Var[y⋆ | Y], σ_y² included
+    /// Var[y⋆ | Y], σ_y² included, (n, K)
     pub variance: Matrix<f64>,
 }
 
-impl<P: Prior> GpVae<P> {
-    /// The means and log standard deviations of q(z|y), (N, L) each.
-    pub fn codes<F: Real>(&self, theta: &Arc<Vec<F>>, samples: &Samples<F>) -> [Matrix<F>; 2] {
-        let rows: Vec<usize> = (0..samples.len()).collect();
-        let width = 2 * self.networks.latent();
-        let packed = map_row_numbers(theta, rows.len(), width, |theta, at| {
-            self.encode_rows(theta, samples, &rows[at]).1.packed
-        });
-        let columns: Vec<usize> = (0..width).collect();
-        let (mu, log_sigma) = columns.split_at(width / 2);
-        [packed.columns(mu), packed.columns(log_sigma)]
+impl<P: LatentPrior> GpVae<P> {
+    /// q(z|y) of rows y (n, K).
+    pub fn encode_rows<F: Real>(&self, theta: &Arc<Vec<F>>, y: &Matrix<F>) -> Codes<F> {
+        let latent = self.latent();
+        let packed = map_rows(theta, y, 2 * latent, |theta, y| self.encode(theta, y).packed);
+        let columns: Vec<usize> = (0..2 * latent).collect();
+        let (mu, log_sigma) = columns.split_at(latent);
+        Codes { mu: packed.columns(mu), log_sigma: packed.columns(log_sigma) }
     }
 
-    /// g(z) of every row of z, (n, L) to (n, K).
-    ///
-    /// # Panics
-    /// If the rows of z are not L long.
-    #[track_caller]
+    /// g(z) of rows z, (n, L) to (n, K).
     pub fn decode_rows<F: Real>(&self, theta: &Arc<Vec<F>>, z: &Matrix<F>) -> Matrix<F> {
-        assert!(z.cols == self.networks.latent(), "decode_rows: [{}, {}]", z.rows, z.cols);
-        map_rows(theta, z, self.networks.pixels(), |theta, z| self.networks.decode(theta, z))
+        map_rows(theta, z, self.pixels(), |theta, z| self.decode(theta, z))
     }
 
-    /// p(z⋆ | x⋆, w⋆, Z) at new places, Z the means of q(Z|Y) (lecture 003, "Predictive posterior sampling": the
+    /// p(z⋆ | x⋆, w⋆, Z) at new places, with the means of q(Z|Y) as Z (lecture 003, "Predictive posterior sampling": the
     /// latent-space GP predictive posterior).
     ///
     /// # Errors
-    /// If an object has no training sample, or a covariance no Cholesky factor.
-    pub fn latents<F: Real>(
+    /// [`GpVaeError::UnseenObject`] if an object has no training sample, [`GpVaeError::Factor`] if a covariance has no Cholesky
+    /// factor.
+    pub fn predict_latents<F: Real>(
         &self,
         theta: &Arc<Vec<F>>,
         train: &Samples<F>,
         at: &Places,
-    ) -> Result<Latents, GpVaeError> {
-        let z = self.encode_all(theta, train, None);
-        self.latents_given(theta, train, &z, at)
+    ) -> Result<LatentPrediction, GpVaeError> {
+        self.predict_latents_given(theta, train, &self.latent_means(theta, train), at)
     }
 
-    /// The same for these Z.
-    fn latents_given<F: Real>(
+    /// p(z⋆ | x⋆, w⋆, Z) for this Z.
+    fn predict_latents_given<F: Real>(
         &self,
         theta: &[F],
         train: &Samples<F>,
         z: &[F],
         at: &Places,
-    ) -> Result<Latents, GpVaeError> {
-        at.seen_in(&train.places)?;
-        let (tape, latent) = (Tape::new(), self.networks.latent());
-        let doubles = |x: &[F]| x.iter().map(|x| x.to_f64()).collect::<Vec<_>>();
-        let alpha = self.prior.alpha().map_or(0.0, |alpha| alpha.value(theta));
+    ) -> Result<LatentPrediction, GpVaeError> {
+        at.check_seen_in(&train.places)?;
+        let (tape, latent) = (Tape::new(), self.latent());
+        let alpha = self.prior().alpha().map_or(0.0, |alpha| alpha.value(theta));
         let theta = tape.constant(&doubles(theta), [theta.len()]);
         let z = tape.constant(&doubles(z), [train.len(), latent]);
         let [x, at_rows] = [&train.places, at].map(|places| self.place_rows(theta, places));
-        let posterior = self.prior.posterior(theta, x, z, at_rows)?;
-        // Rounding may leave a variance of nothing below 0.
+        let posterior = self.prior().posterior(theta, x, z, at_rows)?;
+        // Rounding may leave a variance that should be 0 below 0.
         let variance = posterior.variance.with(|v| v.iter().map(|&v| v.max(0.0) + alpha).collect());
-        Ok(Latents { mean: Matrix::new(at.len(), latent, posterior.mean.to_vec()), variance })
+        Ok(LatentPrediction { mean: Matrix::new(at.len(), latent, posterior.mean.to_vec()), variance })
     }
 
     /// The images decoded from E[z⋆ | Z] at new places, (n, K).
     ///
     /// # Errors
-    /// As [`latents`](Self::latents).
+    /// Those of [`predict_latents`](Self::predict_latents).
     pub fn predict<F: Real>(
         &self,
         theta: &Arc<Vec<F>>,
         train: &Samples<F>,
         at: &Places,
     ) -> Result<Matrix<F>, GpVaeError> {
-        Ok(self.decode_rows(theta, &self.latents(theta, train, at)?.mean.map(F::from_f64)))
+        Ok(self.decode_rows(theta, &self.predict_latents(theta, train, at)?.mean.map(F::from_f64)))
     }
 
-    /// E[y⋆ | Y] and Var[y⋆ | Y] by draws of Z, z⋆ given Z, and g(z⋆) (lecture 003, "Predictive posterior sampling"):
+    /// E[y⋆ | Y] and Var[y⋆ | Y] at new places, by draws of Z, z⋆ given Z, and g(z⋆) (lecture 003, "Predictive posterior
+    /// sampling"):
     ///
     /// p(y⋆ | x⋆, w⋆, Y) ≈ ∫ p(y⋆ | z⋆) p(z⋆ | x⋆, w⋆, Z) q(Z | Y) dz⋆ dZ
     ///
-    /// With a single draw the mean is that draw's image, and the variance σ_y².
+    /// With a single draw the mean is that draw's image, and the variance is σ_y².
     ///
     /// # Errors
-    /// As [`latents`](Self::latents).
+    /// Those of [`predict_latents`](Self::predict_latents).
     ///
     /// # Panics
     /// If there are no draws.
@@ -122,34 +117,43 @@ impl<P: Prior> GpVae<P> {
         at: &Places,
         draws: usize,
         seed: u64,
-    ) -> Result<Predictive, GpVaeError> {
-        assert!(draws > 0, "predict_sampled: no draws");
-        let (latent, pixels) = (self.networks.latent(), self.networks.pixels());
-        let mut sums = [vec![0.0; at.len() * pixels], vec![0.0; at.len() * pixels]];
+    ) -> Result<Prediction, GpVaeError> {
+        assert!(draws > 0, "predict_sampled: expected at least one draw");
+        let mut mean = vec![0.0; at.len() * self.pixels()];
+        let mut variance = mean.clone();
         for draw in 0..draws {
-            let noise = Noise::new(seed, draw as u64);
-            let z = self.encode_all(theta, train, Some(noise));
-            let Latents { mean, variance } = self.latents_given(theta, train, &z, at)?;
-            let mut z = vec![0.0; at.len() * latent];
-            noise.normal(NEW, latent, &mut z);
-            for ((z, mean), i) in z.iter_mut().zip(mean.values.iter()).zip(0..) {
-                *z = mean + variance[i / latent].sqrt() * *z;
-            }
-            let z = z.into_iter().map(F::from_f64).collect();
-            let images = self.decode_rows(theta, &Matrix::new(at.len(), latent, z));
-            for (i, y) in images.values.iter().enumerate() {
-                let y = y.to_f64();
-                sums[0][i] += y;
-                sums[1][i] += y * y;
+            let images = self.sample_images(theta, train, at, Noise::new(seed, draw as u64))?;
+            for ((mean, square), y) in mean.iter_mut().zip(&mut variance).zip(images.values.iter()) {
+                *mean += y.to_f64();
+                *square += y.to_f64().powi(2);
             }
         }
         let (count, noise) = (draws as f64, self.sigma_y(theta).powi(2));
-        let [mut mean, mut variance] = sums;
         for (mean, square) in mean.iter_mut().zip(&mut variance) {
             *mean /= count;
             *square = (*square / count - *mean * *mean).max(0.0) * count / (count - 1.0).max(1.0) + noise;
         }
-        let matrix = |values| Matrix::new(at.len(), pixels, values);
-        Ok(Predictive { mean: matrix(mean), variance: matrix(variance) })
+        let [mean, variance] = [mean, variance].map(|values| Matrix::new(at.len(), self.pixels(), values));
+        Ok(Prediction { mean, variance })
+    }
+
+    /// g(z⋆) of one draw of Z and of z⋆ given Z.
+    fn sample_images<F: Real>(
+        &self,
+        theta: &Arc<Vec<F>>,
+        train: &Samples<F>,
+        at: &Places,
+        noise: Noise,
+    ) -> Result<Matrix<F>, GpVaeError> {
+        let latent = self.latent();
+        let z = self.sample_latents(theta, train, noise);
+        let LatentPrediction { mean, variance } = self.predict_latents_given(theta, train, &z, at)?;
+        let mut z = vec![0.0; at.len() * latent];
+        noise.normal(NEW, latent, &mut z);
+        for ((z, mean), i) in z.iter_mut().zip(mean.values.iter()).zip(0..) {
+            *z = mean + variance[i / latent].sqrt() * *z;
+        }
+        let z = z.into_iter().map(F::from_f64).collect();
+        Ok(self.decode_rows(theta, &Matrix::new(at.len(), latent, z)))
     }
 }

@@ -1,95 +1,60 @@
 //! Lecture 003, figure 2.
 
-use gpvae::Views;
+use gpvae::data::Views;
 use nn::data::Matrix;
 use nn::picture::{Figure, ImageGrid, Panels, PictureError};
-use nn::run::RunFolder;
+use nn::run::Run;
 
-use super::methods::Outcome;
+use super::report::Outcome;
 
-/// Objects that are shown: more would be no more to see.
+/// The number of predicted objects, and of objects whose covariances are shown.
 const SHOWN: usize = 10;
 const COVARYING: usize = 60;
 
 /// Draws (a) errors, (b) and (c) densities of codes to `codes.png`, (d) predictions to `predictions.png`, (e) and (f)
 /// covariances to `covariances.png`, and the bound of every epoch to `learning.png`.
-pub(crate) fn draw(folder: &RunFolder, views: &Views, outcomes: &[Outcome]) -> Result<(), PictureError> {
-    let mut errors = Figure::new("Test error").axes("method, as in the legend", "squared error of a pixel");
+pub(crate) fn draw(run: &Run<'_>, views: &Views, outcomes: &[Outcome]) -> Result<(), PictureError> {
+    Panels::new("A digit at an angle that was not seen", 3)
+        .figure(errors(outcomes))
+        .figure(density("Means of q(z|y)", "μ, all dimensions", outcomes, |outcome| {
+            outcome.codes.mu.values.iter().map(|&mu| f64::from(mu)).collect()
+        }))
+        .figure(density("Log variances of q(z|y)", "ln σ², all dimensions", outcomes, |outcome| {
+            outcome.codes.log_sigma.values.iter().map(|&s| 2.0 * f64::from(s)).collect()
+        }))
+        .save(&run.file("codes.png"))?;
+    predictions(views, outcomes).save(&run.file("predictions.png"))?;
+    let learning = Figure::new("Learning").axes("epoch", "bound, nats per image").log_x();
+    outcomes
+        .iter()
+        .fold(learning, |figure, outcome| figure.line(outcome.method.title(), outcome.bound.iter().copied()))
+        .save(&run.file("learning.png"))?;
+    match covariances(outcomes) {
+        Some(panels) => panels.save(&run.file("covariances.png")),
+        None => Ok(()),
+    }
+}
+
+fn errors(outcomes: &[Outcome]) -> Figure {
+    let mut figure = Figure::new("Test error").axes("method, as in the legend", "squared error of a pixel");
     for (outcome, x) in outcomes.iter().zip(1..) {
-        let (x, error) = (f64::from(x), outcome.error());
-        let title = outcome.method.title();
-        errors = errors.bars(title, 0.7, [(x, error.mean)]);
+        let (x, error, title) = (f64::from(x), outcome.error(), outcome.method.title());
+        figure = figure.bars(title, 0.7, [(x, error.mean)]);
         if error.se.is_finite() {
-            errors = errors.line(title, [(x, error.mean - error.se), (x, error.mean + error.se)]);
+            figure = figure.line(title, [(x, error.mean - error.se), (x, error.mean + error.se)]);
         }
     }
-    let mut means = Figure::new("Means of q(z|y)").axes("μ, all dimensions", "density");
-    let mut variances = Figure::new("Log variances of q(z|y)").axes("ln σ², all dimensions", "density");
-    let mu = |outcome: &Outcome| outcome.mu.values.iter().map(|&mu| f64::from(mu)).collect();
-    let log_variance =
-        |outcome: &Outcome| outcome.log_sigma.values.iter().map(|&s| 2.0 * f64::from(s)).collect();
-    for (outcome, (mu, log_variance)) in outcomes.iter().zip(
-        densities(outcomes.iter().map(mu).collect())
-            .into_iter()
-            .zip(densities(outcomes.iter().map(log_variance).collect())),
-    ) {
-        means = means.line(outcome.method.title(), mu);
-        variances = variances.line(outcome.method.title(), log_variance);
-    }
-    Panels::new("A digit at an angle that was not seen", 3)
-        .figure(errors)
-        .figure(means)
-        .figure(variances)
-        .save(&folder.file("codes.png"))?;
-
-    // Spread over the objects.
-    let count = views.test.len().min(SHOWN);
-    let shown: Vec<usize> = (0..count).map(|i| i * views.test.len() / count).collect();
-    let truth: Vec<usize> = shown.iter().map(|&i| views.test[i]).collect();
-    let degrees = views.angles_of(&truth).first().copied().unwrap_or(0.0).to_degrees();
-    let mut grid = ImageGrid::new(
-        &format!("Predicted at {degrees}°, where nothing was seen"),
-        views.height,
-        views.width,
-    )
-    .row("truth", &views.images.select(&truth).values);
-    for outcome in outcomes {
-        grid = grid.row(outcome.method.title(), &outcome.predicted.select(&shown).values);
-    }
-    grid.save(&folder.file("predictions.png"))?;
-
-    let mut learning = Figure::new("Learning").axes("epoch", "bound, nats per image").log_x();
-    for outcome in outcomes {
-        learning = learning.line(outcome.method.title(), outcome.bound.iter().copied());
-    }
-    learning.save(&folder.file("learning.png"))?;
-
-    let Some((outcome, [objects, angles])) =
-        outcomes.iter().find_map(|outcome| Some((outcome, outcome.covariances.as_ref()?)))
-    else {
-        return Ok(());
-    };
-    let side = objects.rows.min(COVARYING);
-    let some: Vec<usize> = (0..side).collect();
-    let objects = objects.select(&some).columns(&some);
-    let degrees = 360.0 / angles.rows as f64;
-    Panels::new(&format!("Learned covariances: {}", outcome.method.title()), 2)
-        .figure(map("Objects", "object", &objects, -0.5, 1.0))
-        .figure(map("Views", "view, degrees", angles, -0.5 * degrees, degrees))
-        .save(&folder.file("covariances.png"))
+    figure
 }
 
-fn map(title: &str, axis: &str, values: &Matrix<f64>, first: f64, step: f64) -> Figure {
-    let range = first..first + step * values.rows as f64;
-    Figure::new(title).axes(axis, axis).heat_map(
-        "covariance",
-        (range.clone(), range),
-        values.cols,
-        values.values.iter().copied(),
-    )
+/// A line for each method: the density of some numbers of its codes.
+fn density(title: &str, axis: &str, outcomes: &[Outcome], of: impl Fn(&Outcome) -> Vec<f64>) -> Figure {
+    let lines = outcomes.iter().zip(densities(outcomes.iter().map(of).collect()));
+    let figure = Figure::new(title).axes(axis, "density");
+    lines.fold(figure, |figure, (outcome, line)| figure.line(outcome.method.title(), line))
 }
 
-/// Histograms of several samples over one range, which leaves out a hundredth of the most remote, as lines.
+/// Histograms of several samples, as lines over one range that leaves out the outermost hundredth.
 fn densities(mut samples: Vec<Vec<f64>>) -> Vec<Vec<(f64, f64)>> {
     const BINS: usize = 60;
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -111,4 +76,41 @@ fn densities(mut samples: Vec<Vec<f64>>) -> Vec<Vec<(f64, f64)>> {
         points.map(|(x, count)| (x, count / (sample.len() as f64 * width))).collect()
     };
     samples.into_iter().map(density).collect()
+}
+
+/// A row of true images, and one of the predictions of each method, of objects spread over the test.
+fn predictions(views: &Views, outcomes: &[Outcome]) -> ImageGrid {
+    let count = views.test.len().min(SHOWN);
+    let shown: Vec<usize> = (0..count).map(|i| i * views.test.len() / count).collect();
+    let truth: Vec<usize> = shown.iter().map(|&i| views.test[i]).collect();
+    let degrees = views.angles_of(&truth).first().copied().unwrap_or(0.0).to_degrees();
+    let title = format!("Predicted at {degrees}°, where nothing was seen");
+    let grid =
+        ImageGrid::new(&title, views.height, views.width).row("truth", &views.images.select(&truth).values);
+    outcomes.iter().fold(grid, |grid, outcome| {
+        grid.row(outcome.method.title(), &outcome.predicted.select(&shown).values)
+    })
+}
+
+/// The covariances of the first method that learned any.
+fn covariances(outcomes: &[Outcome]) -> Option<Panels> {
+    let (outcome, learned) =
+        outcomes.iter().find_map(|outcome| Some((outcome, outcome.learned.as_ref()?)))?;
+    let some: Vec<usize> = (0..learned.objects.rows.min(COVARYING)).collect();
+    let objects = learned.objects.select(&some).columns(&some);
+    let degrees = 360.0 / learned.views.rows as f64;
+    let panels = Panels::new(&format!("Learned covariances: {}", outcome.method.title()), 2)
+        .figure(map("Objects", "object", &objects, -0.5, 1.0))
+        .figure(map("Views", "view, degrees", &learned.views, -0.5 * degrees, degrees));
+    Some(panels)
+}
+
+fn map(title: &str, axis: &str, values: &Matrix<f64>, first: f64, step: f64) -> Figure {
+    let range = first..first + step * values.rows as f64;
+    Figure::new(title).axes(axis, axis).heat_map(
+        "covariance",
+        (range.clone(), range),
+        values.cols,
+        values.values.iter().copied(),
+    )
 }

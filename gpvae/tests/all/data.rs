@@ -3,9 +3,9 @@
 use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 
-use gpvae::data::{Rotations, Views, ViewsError};
-use nn::Estimate;
-use nn::data::{Matrix, embedded};
+use gpvae::data::{Places, Rotations, Samples, Views, ViewsError, principal_features};
+use nn::data::{Matrix, digits};
+use nn::stats::Estimate;
 
 const HEADER: &str = "digit_id,role,train_views_bitstring,in_test\n";
 
@@ -60,7 +60,7 @@ fn what_does_not_fit_is_said_before_training() {
     for (split, says) in [
         (HEADER.to_owned() + &good[..3].join("\n"), "3 objects"),
         (with(3, "3,train/test,0000,1"), "object 3 is to be predicted"),
-        (with(3, "3,train/test,0011,1"), "no training image has, but these have none: []"),
+        (with(3, "3,train/test,0011,1"), "which no training image has, but these have none: []"),
         (with(1, "1,train/test,0000,0").replace("1101", "1001"), "but these have none: [1, 2]"),
         (with(1, "1,train/test,010,0"), "line 3: \"010\" is not a 0 or 1 for each of the 4 views"),
         (with(1, "1,train/test,01x0,0"), "01x0"),
@@ -114,7 +114,8 @@ fn neighbours_lie_on_either_side_around_the_circle() {
     let split = format!("{HEADER}0,train/test,1101,1\n1,train/test,0100,0\n2,val,-,0\n3,train/test,0001,1\n");
     let set = read(&images(), &split).unwrap();
     let near = |row| {
-        let mut pairs = set.neighbours(row, &set.train);
+        let mut pairs: Vec<(usize, f64)> =
+            set.neighbours(row, &set.train).iter().map(|near| (near.row, near.weight)).collect();
         pairs.sort_by_key(|pair| pair.0);
         pairs
     };
@@ -124,9 +125,10 @@ fn neighbours_lie_on_either_side_around_the_circle() {
     // From view 0 of object 1, which shows view 1 alone; from view 2, views 3 and 0 if 1 is not known.
     assert_eq!(near(4), [(5, 1.0)]);
     let mut far = set.neighbours(2, &[0, 3]);
-    far.sort_by_key(|pair| pair.0);
+    far.sort_by_key(|near| near.row);
     let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
-    assert!(far[0].0 == 0 && close(far[0].1, 1.0 / 3.0) && far[1].0 == 3 && close(far[1].1, 2.0 / 3.0));
+    assert!(far[0].row == 0 && close(far[0].weight, 1.0 / 3.0));
+    assert!(far[1].row == 3 && close(far[1].weight, 2.0 / 3.0));
     assert!(set.neighbours(2, &[5]).is_empty());
 }
 
@@ -134,7 +136,7 @@ fn neighbours_lie_on_either_side_around_the_circle() {
 fn images_turned_by_quarters_keep_their_pixels_and_smooth_ones_turn_as_formulas_do() {
     let rotations = Rotations { views: 4, held_out: 1, margin: 0, shown: 1.0, validation: 0, seed: 1 };
     let image = Matrix::new(1, 9, (0..9).map(|i| i as f32).collect());
-    let turned = rotations.of(&image, 3, 3).unwrap();
+    let turned = rotations.turn(&image, 3, 3).unwrap();
     let near = |row: usize, expected: [f32; 9]| {
         let difference = turned.images.row(row).iter().zip(expected).map(|(a, b)| (a - b).abs());
         assert!(difference.fold(0.0, f32::max) < 1e-5, "{:?}", turned.images.row(row));
@@ -147,7 +149,7 @@ fn images_turned_by_quarters_keep_their_pixels_and_smooth_ones_turn_as_formulas_
     let bump = |x: f64, y: f64| (-((x - 3.0).powi(2) + (y - 1.0).powi(2)) / 18.0).exp();
     let at = |i: usize| ((i % 25) as f64 - 12.0, 12.0 - (i / 25) as f64);
     let image = Matrix::new(1, 625, (0..625).map(|i| bump(at(i).0, at(i).1) as f32).collect());
-    let turned = Rotations { views: 16, ..rotations }.of(&image, 25, 25).unwrap();
+    let turned = Rotations { views: 16, ..rotations }.turn(&image, 25, 25).unwrap();
     for q in 0..16 {
         let (sin, cos) = (TAU * q as f64 / 16.0).sin_cos();
         for i in 0..625 {
@@ -163,16 +165,16 @@ fn images_turned_by_quarters_keep_their_pixels_and_smooth_ones_turn_as_formulas_
 
 #[test]
 fn turned_digits_hold_a_view_out_and_keep_some_objects_apart() {
-    let digits = embedded::digits();
+    let digits = digits();
     let threes: Vec<_> = (0..digits.len()).filter(|&i| digits.labels[i] == 3).take(20).collect();
     let rotations = Rotations { views: 8, held_out: 5, margin: 2, shown: 0.75, validation: 4, seed: 3 };
-    let set = rotations.of(&digits.select(&threes).images, 8, 8).unwrap();
+    let set = rotations.turn(&digits.select(&threes).images, 8, 8).unwrap();
     assert_eq!((set.height, set.width, set.images.rows, set.objects), (12, 12, 160, 20));
     assert_eq!((set.train.len(), set.test.len(), set.validation.len()), (16 * 5, 16, 4 * 8));
     assert!(set.train.iter().all(|&row| set.view[row] != 5));
     assert!(set.test.iter().all(|&row| set.view[row] == 5));
-    assert_eq!(set, rotations.of(&digits.select(&threes).images, 8, 8).unwrap());
-    let few = rotations.of(&digits.select(&threes[..4]).images, 8, 8).unwrap_err();
+    assert_eq!(set, rotations.turn(&digits.select(&threes).images, 8, 8).unwrap());
+    let few = rotations.turn(&digits.select(&threes[..4]).images, 8, 8).unwrap_err();
     assert!(few.to_string().contains("4 images are too few"), "{few}");
 }
 
@@ -214,10 +216,37 @@ fn the_rotated_threes_are_as_published() {
     let rows: Vec<usize> = set.validation.iter().copied().filter(|&row| set.view[row] == 7).collect();
     let between = |row: usize| {
         let near = set.neighbours(row, &[row - 1, row + 1]);
-        let pixel = |k| near.iter().map(|&(row, share)| share * f64::from(set.images.row(row)[k])).sum();
+        let pixel = |k| near.iter().map(|near| near.weight * f64::from(set.images.row(near.row)[k])).sum();
         (0..784).map(pixel).collect::<Vec<f64>>()
     };
     let average = Matrix::new(rows.len(), 784, rows.iter().flat_map(|&row| between(row)).collect());
     let average = Estimate::of(&set.errors(&rows, &average));
     assert_eq!((average.mean * 1e4).round(), 490.0, "{average:?}");
+}
+
+#[test]
+fn initial_features_are_principal_directions() {
+    // Every object has one image, of two traits: two features span them, and the third direction of three pixels is empty.
+    let traits: Vec<[f64; 2]> =
+        (0..20).map(|p| [(p as f64 * 1.1).sin() * 3.0, (p as f64 * 0.7).cos()]).collect();
+    let pixels = traits.iter().flat_map(|[a, b]| [*a, *b, a + 2.0 * b]).collect();
+    let views = Matrix::new(20, 1, vec![0.0; 20]);
+    let samples =
+        Samples::new(Matrix::new(20, 3, pixels), Places::new(views, (0..20).collect()).unwrap()).unwrap();
+    let x = principal_features(&samples, [20, 2]).unwrap();
+    for i in 0..2 {
+        for j in 0..2 {
+            let dot: f64 = (0..20).map(|p| x.row(p)[i] * x.row(p)[j]).sum::<f64>() / 20.0;
+            assert!((dot - if i == j { 0.5 } else { 0.0 }).abs() < 1e-9, "{i} {j}: {dot}");
+        }
+    }
+    // Both traits are linear in the features: projecting them onto the two columns leaves them unchanged.
+    for trait_ in 0..2 {
+        let coefficients: Vec<f64> =
+            (0..2).map(|j| (0..20).map(|p| traits[p][trait_] * x.row(p)[j]).sum::<f64>() / 10.0).collect();
+        for (p, traits) in traits.iter().enumerate() {
+            let projected: f64 = coefficients.iter().zip(x.row(p)).map(|(c, x)| c * x).sum();
+            assert!((projected - traits[trait_]).abs() < 1e-8, "{projected}");
+        }
+    }
 }

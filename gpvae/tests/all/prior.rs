@@ -2,13 +2,17 @@
 
 use std::f64::consts::TAU;
 
-use autograd::gradcheck::{Sample, check};
-use autograd::{NotPositiveDefinite, Tape, Var};
+use autograd::check::{Sample, check};
+use autograd::ops::NotPositiveDefinite;
+use autograd::{Tape, Var};
 use gpvae::kernel::{Constant, Kernel, Linear, Periodic, SquaredExponential};
-use gpvae::prior::{ByRows, Dense, Features, Inducing, LowRank, Prior, ViewObject, Weights, row_terms};
-use nn::Layout;
+use gpvae::prior::{
+    Dense, Features, Inducing, LatentPrior, LowRank, RowwisePrior, ViewObject, WeightPosterior, row_terms,
+};
 use nn::data::Matrix;
-use nn::density::DiagNormal;
+use nn::model::Layout;
+use nn::model::density::DiagNormal;
+use rand::{SeedableRng, rngs::StdRng};
 
 const L: usize = 2;
 const M: usize = 3;
@@ -44,24 +48,24 @@ fn product(layout: &mut Layout) -> impl Kernel + use<> {
 }
 
 fn rotation(layout: &mut Layout) -> impl Kernel + use<> {
-    Constant::new(layout, "beta", 0.8).times(Periodic::new(layout, "nu", TAU, 0.9))
+    Constant::new(layout, "beta", 0.8).times(Periodic::new(layout, "nu", 0.9))
 }
 
-fn dense(layout: &mut Layout) -> impl Prior + use<> {
+fn dense(layout: &mut Layout) -> impl LatentPrior + use<> {
     let kernel = product(layout);
-    Dense::new(layout, kernel, ALPHA, 0.0)
+    Dense::new(kernel).with_noise(layout, ALPHA)
 }
 
 fn low_rank(layout: &mut Layout) -> LowRank<impl Features + use<>> {
     let view = rotation(layout);
-    LowRank::new(layout, ViewObject::new(view, views(), M, 0.0), ALPHA)
+    LowRank::new(layout, ViewObject::new(view, views(), M), ALPHA)
 }
 
 /// With as many inducing points as rows, all at one place each: K(S, S) of these has full rank with a little jitter.
 fn inducing(layout: &mut Layout, points: &[f64], jitter: f64) -> LowRank<impl Features + use<>> {
     let kernel = rotation(layout).on(0..1).times(SquaredExponential::new(layout, "length", 1.1).on(1..1 + M));
     let points = Matrix::new(points.len() / (1 + M), 1 + M, points.to_vec());
-    let features = Inducing::new(layout, kernel, &points, jitter);
+    let features = Inducing::new(layout, kernel, &points).with_jitter(jitter);
     LowRank::new(layout, features, ALPHA)
 }
 
@@ -71,7 +75,7 @@ fn with<P, R>(
 ) -> R {
     let mut layout = Layout::new();
     let prior = make(&mut layout);
-    let theta = layout.init::<f64>(&mut rand::rng());
+    let theta = layout.init::<f64>(&mut StdRng::seed_from_u64(0));
     let tape = Tape::new();
     let theta = tape.parameter(&theta, [theta.len()]);
     let (x, z) = (tape.parameter(&rows(), [N, 1 + M]), tape.parameter(&latents(), [N, L]));
@@ -79,7 +83,7 @@ fn with<P, R>(
 }
 
 /// The density, and its gradients in Z and in the rows.
-fn density_and_slopes<P: Prior>(make: impl FnOnce(&mut Layout) -> P) -> (f64, Vec<f64>, Vec<f64>) {
+fn density_and_slopes<P: LatentPrior>(make: impl FnOnce(&mut Layout) -> P) -> (f64, Vec<f64>, Vec<f64>) {
     with(make, |prior, tape, theta, x, z| {
         let log_prob = prior.log_prob(theta, x, z).unwrap();
         let gradients = tape.backward(log_prob);
@@ -155,9 +159,9 @@ fn the_low_rank_form_is_the_dense_one() {
 }
 
 /// The kernel of `inducing`, dense.
-fn dense_of_inducing(layout: &mut Layout) -> impl Prior + use<> {
+fn dense_of_inducing(layout: &mut Layout) -> impl LatentPrior + use<> {
     let kernel = rotation(layout).on(0..1).times(SquaredExponential::new(layout, "length", 1.1).on(1..1 + M));
-    Dense::new(layout, kernel, ALPHA, 0.0)
+    Dense::new(kernel).with_noise(layout, ALPHA)
 }
 
 #[test]
@@ -183,7 +187,7 @@ fn new_rows() -> Vec<f64> {
     [row(1, angle(1)), row(0, angle(1)), row(2, 2.7)].concat()
 }
 
-fn posterior<P: Prior>(make: impl FnOnce(&mut Layout) -> P) -> (Vec<f64>, Vec<f64>) {
+fn posterior<P: LatentPrior>(make: impl FnOnce(&mut Layout) -> P) -> (Vec<f64>, Vec<f64>) {
     with(make, |prior, tape, theta, x, z| {
         let posterior = prior.posterior(theta, x, z, tape.constant(&new_rows(), [3, 1 + M])).unwrap();
         (posterior.mean.to_vec(), posterior.variance.to_vec())
@@ -218,7 +222,7 @@ fn by_rows<'t, V: Features>(
     theta: Var<'t, f64>,
     x: Var<'t, f64>,
     z: Var<'t, f64>,
-    weights: Weights<'t, f64>,
+    weights: WeightPosterior<'t, f64>,
 ) -> Var<'t, f64> {
     let certain = z.tape().constant(&vec![-40.0; z.size()], z.shape());
     let f = prior.given(theta, x, weights).unwrap();
@@ -227,9 +231,9 @@ fn by_rows<'t, V: Features>(
 }
 
 /// The weights as numbers that the gradient does not pass.
-fn held<'t>(weights: Weights<'t, f64>) -> Weights<'t, f64> {
+fn held<'t>(weights: WeightPosterior<'t, f64>) -> WeightPosterior<'t, f64> {
     let constant = |x: Var<'t, f64>| x.tape().constant(&x.to_vec(), x.shape());
-    Weights { mean: constant(weights.mean), factor: constant(weights.factor) }
+    WeightPosterior { mean: constant(weights.mean), factor: constant(weights.factor) }
 }
 
 #[test]
@@ -260,9 +264,9 @@ fn other_weights_give_a_lower_bound() {
         let best = prior.weights(theta, x, z, N).unwrap();
         let moved: Vec<f64> =
             best.mean.to_vec().iter().enumerate().map(|(i, m)| m + 0.1 * (i as f64).sin()).collect();
-        let other = Weights { mean: tape.constant(&moved, best.mean.shape()), ..best };
+        let other = WeightPosterior { mean: tape.constant(&moved, best.mean.shape()), ..best };
         assert!(by_rows(prior, theta, x, z, other).item() < whole - 1e-3);
-        let wider = Weights { factor: best.factor * 0.9, ..best };
+        let wider = WeightPosterior { factor: best.factor * 0.9, ..best };
         assert!(by_rows(prior, theta, x, z, wider).item() < whole - 1e-3);
     });
 }
@@ -345,7 +349,7 @@ fn gradients() {
             Sample::any([2, 1 + M]),
         ]
     };
-    fn both<P: Prior>(name: &str, inputs: &[Sample], prior: &P) {
+    fn both<P: LatentPrior>(name: &str, inputs: &[Sample], prior: &P) {
         check(name, &inputs[..3], |_, x| prior.log_prob(x[0], x[1], x[2]).unwrap()).unwrap();
         check(name, inputs, |_, x| prior.posterior(x[0], x[1], x[2], x[3]).unwrap().mean).unwrap();
         check(name, inputs, |_, x| prior.posterior(x[0], x[1], x[2], x[3]).unwrap().variance).unwrap();
@@ -384,9 +388,9 @@ fn what_has_no_factor_is_an_error_with_its_pivot() {
     let mut layout = Layout::new();
     let kernel = SquaredExponential::new(&mut layout, "length", 1.0);
     let points = Matrix::new(3, 1, vec![0.0, 1.0, 1.0]);
-    let features = Inducing::new(&mut layout, kernel, &points, 0.0);
+    let features = Inducing::new(&mut layout, kernel, &points);
     let sparse = LowRank::new(&mut layout, features, 1.0);
-    let theta = layout.init::<f64>(&mut rand::rng());
+    let theta = layout.init::<f64>(&mut StdRng::seed_from_u64(0));
     let tape = Tape::new();
     let theta = tape.constant(&theta, [theta.len()]);
     let (x, z) = (tape.constant(&[0.5, 0.7], [2, 1]), tape.constant(&[0.1, 0.2], [2, 1]));

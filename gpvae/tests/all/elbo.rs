@@ -3,43 +3,47 @@
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-use autograd::Tape;
-use autograd::gradcheck::check_theta;
-use gpvae::prior::Prior;
-use gpvae::{Bound, GpVae, Observed, Samples};
+use autograd::check::check_theta;
+use autograd::{Tape, Var};
+use gpvae::data::{ImageRows, Samples};
+use gpvae::kernel::Kernel;
+use gpvae::prior::{Dense, LatentPrior};
+use gpvae::{ElboGradient, GpVae};
 use nn::data::Matrix;
-use nn::noise::Noise;
+use nn::train::Noise;
 
-use crate::{PIXELS, dense, low_rank, samples, theta};
+use crate::common::{PIXELS, dense, low_rank, samples, theta};
 
 /// Bound and gradient on one tape.
-fn one_tape<P: Prior>(
+fn one_tape<P: LatentPrior>(
     model: &GpVae<P>,
     theta: &Arc<Vec<f64>>,
     samples: &Samples<f64>,
     lambda: f64,
-) -> (Bound<f64>, Vec<f64>) {
+) -> ElboGradient<f64> {
     let tape = Tape::new();
     let theta = tape.shared_parameter(theta, [theta.len()]);
-    let shape = [samples.len(), model.networks.latent()];
-    let eps = tape.constant_with(shape, |eps| Noise::new(5, 2).normal(0, shape[1], eps));
-    let bound = model.bound(theta, samples, eps).unwrap();
-    let gradient = tape.backward(bound.value(lambda)).wrt(theta).to_vec();
-    let Bound { log_likelihood, log_prior, entropy } = bound;
-    let [log_likelihood, log_prior, entropy] = [log_likelihood, log_prior, entropy].map(|part| part.item());
-    (Bound { log_likelihood, log_prior, entropy }, gradient)
+    let elbo = model.elbo(theta, samples, noise(model, &tape, samples)).unwrap();
+    let gradient = tape.backward(elbo.value(lambda)).wrt(theta).to_vec();
+    ElboGradient { elbo: elbo.items(), gradient }
+}
+
+/// The noise of all samples, (N, L).
+fn noise<'t, P: LatentPrior>(model: &GpVae<P>, tape: &'t Tape<f64>, samples: &Samples<f64>) -> Var<'t, f64> {
+    let shape = [samples.len(), model.latent()];
+    tape.constant_with(shape, |eps| Noise::new(5, 2).normal(0, shape[1], eps))
 }
 
 /// More rows than a chunk holds, and than all chunks that are computed together.
-fn in_chunks_as_on_one_tape<P: Prior>(model: &GpVae<P>, samples: &Samples<f64>) {
+fn in_chunks_as_on_one_tape<P: LatentPrior>(model: &GpVae<P>, samples: &Samples<f64>) {
     let theta = Arc::new(theta(model.layout()));
     for lambda in [1.0, 0.3] {
-        let (bound, gradient) = one_tape(model, &theta, samples, lambda);
-        let (chunked, chunked_gradient) =
-            model.bound_and_grad(&theta, samples, Noise::new(5, 2), lambda).unwrap();
-        assert!((bound.value(lambda) - chunked.value(lambda)).abs() < 1e-10 * bound.value(lambda).abs());
-        let largest = gradient.iter().fold(0.0, |max: f64, g| max.max(g.abs()));
-        for (i, (a, b)) in chunked_gradient.iter().zip(&gradient).enumerate() {
+        let whole = one_tape(model, &theta, samples, lambda);
+        let chunked = model.elbo_and_grad(&theta, samples, Noise::new(5, 2), lambda).unwrap();
+        let [value, in_chunks] = [&whole, &chunked].map(|found| found.elbo.value(lambda));
+        assert!((value - in_chunks).abs() < 1e-10 * value.abs());
+        let largest = whole.gradient.iter().fold(0.0, |max: f64, g| max.max(g.abs()));
+        for (i, (a, b)) in chunked.gradient.iter().zip(&whole.gradient).enumerate() {
             assert!((a - b).abs() < 1e-10 * largest, "element {i}: {a}, not {b}");
         }
     }
@@ -57,21 +61,19 @@ fn the_gradient_has_the_same_bits_on_any_number_of_threads() {
     let theta = Arc::new(theta(model.layout()));
     let [one, four] = [1, 4].map(|threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| model.bound_and_grad(&theta, &samples, Noise::new(5, 2), 1.0).unwrap())
+        pool.install(|| model.elbo_and_grad(&theta, &samples, Noise::new(5, 2), 1.0).unwrap())
     });
     assert!(one == four);
 }
 
 #[test]
 fn every_part_of_the_bound_has_the_gradient_of_its_value() {
-    fn check<P: Prior>(model: &GpVae<P>, samples: &Samples<f64>) {
+    fn check<P: LatentPrior>(model: &GpVae<P>, samples: &Samples<f64>) {
         let start = theta(model.layout());
         for part in 0..4 {
             check_theta("bound", &start, 5, |tape, theta| {
-                let shape = [samples.len(), model.networks.latent()];
-                let eps = tape.constant_with(shape, |eps| Noise::new(5, 2).normal(0, shape[1], eps));
-                let bound = model.bound(theta, samples, eps).unwrap();
-                [bound.log_likelihood, bound.log_prior, bound.entropy, bound.value(0.7)][part]
+                let elbo = model.elbo(theta, samples, noise(model, tape, samples)).unwrap();
+                [elbo.log_likelihood, elbo.log_prior, elbo.entropy, elbo.value(0.7)][part]
             })
             .unwrap();
         }
@@ -88,7 +90,7 @@ fn the_bound_of_an_encoder_that_observes_the_process() {
     let rows = [0, 3, 4, 7, 9, 11];
     check_theta("amortised bound", &start, 5, |tape, theta| {
         let eps = tape.constant_with([rows.len(), 2], |eps| Noise::new(5, 2).normal(0, 2, eps));
-        model.amortised_bound(theta, &samples, &rows, eps).unwrap().value(1.0)
+        model.amortised_elbo(theta, &samples, &rows, eps).unwrap().value(1.0)
     })
     .unwrap();
 }
@@ -107,9 +109,9 @@ fn what_is_missing_counts_for_nothing() {
     let tape = Tape::new();
     let (on, n) = (tape.shared_constant(&theta, [theta.len()]), whole.len());
     let z = tape.constant(&vec![0.3; 2 * n], [n, 2]);
-    let decoded = model.networks.decode(on, z).to_vec();
+    let decoded = model.decode(on, z).to_vec();
     let rows: Vec<usize> = (0..n).collect();
-    let found = model.log_likelihood(on, Observed::on(on, &gaps, &rows), z).sum().item();
+    let found = model.log_likelihood(on, gaps.rows_on(&tape, &rows), z).sum().item();
     let sigma = model.sigma_y(&theta);
     let term = |i: usize| {
         -0.5 * ((whole.images.values[i] - decoded[i]) / sigma).powi(2) - sigma.ln() - 0.5 * TAU.ln()
@@ -117,8 +119,8 @@ fn what_is_missing_counts_for_nothing() {
     let wanted: f64 = (0..n * PIXELS).filter(|i| i % 5 != 2).map(term).sum();
     assert!((found - wanted).abs() < 1e-10 * wanted.abs(), "{found}, not {wanted}");
     // And where nothing is missing, both ways of writing it agree.
-    let plain = Observed::on(on, &whole, &rows);
-    let masked = Observed { observed: Some(tape.constant(&vec![1.0; n * PIXELS], [n, PIXELS])), ..plain };
+    let plain = whole.rows_on(&tape, &rows);
+    let masked = ImageRows { observed: Some(tape.constant(&vec![1.0; n * PIXELS], [n, PIXELS])), ..plain };
     let [plain, masked] = [plain, masked].map(|seen| model.log_likelihood(on, seen, z).sum().item());
     assert!((plain - masked).abs() < 1e-10 * plain.abs());
 }
@@ -159,17 +161,17 @@ fn with_a_linear_decoder_the_bound_lacks_the_divergence_from_the_exact_posterior
     let d = n * L;
     let tape = Tape::new();
     let on = tape.shared_constant(&theta, [theta.len()]);
-    let decode = |z: [f64; L]| model.networks.decode(on, tape.constant(&z, [1, L])).to_vec();
+    let decode = |z: [f64; L]| model.decode(on, tape.constant(&z, [1, L])).to_vec();
     let b = decode([0.0; L]);
     let w: Vec<Vec<f64>> = (0..L)
         .map(|l| {
             decode(std::array::from_fn(|i| f64::from(i == l))).iter().zip(&b).map(|(w, b)| w - b).collect()
         })
         .collect();
-    let x = model.objects.rows(on, &samples.places);
+    let x = model.place_rows(on, &samples.places);
     let gram = gram(&model, on, x);
     let c = |i: usize, j: usize| {
-        gram[i * n + j] + if i == j { model.prior.alpha().unwrap().value(&theta) } else { 0.0 }
+        gram[i * n + j] + if i == j { model.prior().alpha().unwrap().value(&theta) } else { 0.0 }
     };
 
     // log p(Y)
@@ -208,7 +210,7 @@ fn with_a_linear_decoder_the_bound_lacks_the_divergence_from_the_exact_posterior
     let m: Vec<f64> = s.iter().map(|row| row.iter().zip(&linear).map(|(s, b)| s * b).sum()).collect();
 
     // KL(q ‖ p(Z|Y)) = ½ (tr(S⁻¹ Σ) + (m − μ)ᵀ S⁻¹ (m − μ) − d + ln det S − ln det Σ)
-    let q = model.networks.encode(on, tape.constant(&samples.images.values, [n, k]));
+    let q = model.encode(on, tape.constant(&samples.images.values, [n, k]));
     let (mu, log_sigma) = (q.mu().to_vec(), q.log_sigma().to_vec());
     let offset: Vec<f64> = m.iter().zip(&mu).map(|(m, mu)| m - mu).collect();
     let mut kl = -(d as f64) - minus_log_det_s;
@@ -223,7 +225,7 @@ fn with_a_linear_decoder_the_bound_lacks_the_divergence_from_the_exact_posterior
     for (i, sign) in (0..d).flat_map(|i| [(i, 1.0), (i, -1.0)]) {
         let mut eps = vec![0.0; d];
         eps[i] = sign * (d as f64).sqrt();
-        let value = model.bound(on, &samples, tape.constant(&eps, [n, L])).unwrap().value(1.0);
+        let value = model.elbo(on, &samples, tape.constant(&eps, [n, L])).unwrap().value(1.0);
         bound += value.item() / (2 * d) as f64;
     }
     assert!(kl > 1.0, "{kl}");
@@ -233,10 +235,6 @@ fn with_a_linear_decoder_the_bound_lacks_the_divergence_from_the_exact_posterior
     );
 }
 
-fn gram<K: gpvae::kernel::Kernel>(
-    model: &GpVae<gpvae::prior::Dense<K>>,
-    theta: autograd::Var<'_, f64>,
-    x: autograd::Var<'_, f64>,
-) -> Vec<f64> {
-    model.prior.kernel.gram(theta, x).to_vec()
+fn gram<K: Kernel>(model: &GpVae<Dense<K>>, theta: Var<'_, f64>, x: Var<'_, f64>) -> Vec<f64> {
+    model.prior().kernel.gram(theta, x).to_vec()
 }

@@ -1,12 +1,17 @@
 //! Bad input is refused before training starts.
 
-use gpvae::{GpVaeError, Places, Samples, Training};
-use nn::data::Matrix;
+use std::sync::Arc;
 
-use crate::{PIXELS, dense, low_rank, samples, theta};
+use gpvae::data::{Places, Samples};
+use gpvae::{ExactObjective, GpVae, GpVaeConfig, GpVaeError, GpVaeObjective, Part, PixelNoise};
+use nn::data::Matrix;
+use nn::train::{Fit, Place, Rule, StepError, TrainError, Trainer};
+
+use crate::common::{PIXELS, dense, low_rank, pace, samples, theta};
 
 fn places(views: &[f64], objects: &[usize]) -> Result<Places, GpVaeError> {
-    Places::new(Matrix::new(views.len(), 1, views.to_vec()), objects.to_vec())
+    let views = Matrix::new(views.len(), 1, views.to_vec());
+    if objects.is_empty() { Places::of_views(views) } else { Places::new(views, objects.to_vec()) }
 }
 
 fn says(error: &GpVaeError, words: &[&str]) {
@@ -49,16 +54,16 @@ fn objects_that_are_unknown_or_were_not_seen() {
     wrong.places.objects[4] = 8;
     let error = model.check(&wrong).unwrap_err();
     assert_eq!(error, GpVaeError::UnknownObject { row: 4, object: 8, objects: 8 });
-    assert!(Training::new(&model, &wrong, theta(model.layout()), 0).is_err());
+    assert_eq!(GpVaeObjective::new(&model, &wrong, Part::All).err(), Some(error));
 
     let five = (0..train.len()).filter(|&n| train.places.objects[n] == 5).collect::<Vec<_>>();
     let others = (0..train.len()).filter(|&n| train.places.objects[n] != 5).collect::<Vec<_>>();
     let test = train.places.select(&five);
     let train = Samples::new(train.images.select(&others), train.places.select(&others)).unwrap();
-    let error = test.seen_in(&train.places).unwrap_err();
+    let error = test.check_seen_in(&train.places).unwrap_err();
     assert_eq!(error, GpVaeError::UnseenObject { row: 0, object: 5 });
     says(&error, &["object 5", "training"]);
-    let theta = std::sync::Arc::new(theta(model.layout()));
+    let theta = Arc::new(theta(model.layout()));
     assert_eq!(model.predict(&theta, &train, &test).unwrap_err(), error);
 }
 
@@ -75,7 +80,7 @@ fn duplicates_without_noise() {
     assert_eq!(dense(8, 0.1, &[5], 2).check(&twice), Ok(()));
     assert_eq!(dense(8, 0.0, &[5], 2).check(&samples(8)), Ok(()));
     let model = dense(8, 0.0, &[5], 2);
-    assert!(Training::new(&model, &twice, theta(model.layout()), 0).is_err());
+    assert_eq!(ExactObjective::new(&model, &twice, Part::All).err(), Some(error));
 }
 
 #[test]
@@ -84,20 +89,64 @@ fn a_bound_that_is_not_finite_stops_training_and_leaves_theta() {
     let mut start = theta(model.layout());
     start[0] = 1e200;
     start[PIXELS * 5] = -1e200;
-    let mut training = Training::new(&model, &samples, start.clone(), 0).unwrap();
-    let phases = [gpvae::Phase::new(gpvae::Part::Vae, 1)];
-    let error = training.fit(&phases, |_, _| std::ops::ControlFlow::Continue(())).unwrap_err();
-    assert_eq!(error, GpVaeError::NonFinite { phase: 0, epoch: 1 });
-    assert_eq!(**training.theta(), start);
+    let mut trainer = Trainer::new(model.layout(), start.clone(), Rule::ADAM, 0);
+    let mut objective = GpVaeObjective::new(&model, &samples, Part::Vae).unwrap();
+    let fit = objective.fit(&pace(1), Fit::default());
+    let error = trainer.fit(&mut objective, None, &fit, &mut ()).unwrap_err();
+    let TrainError::Step { epoch: 1, step: 1, source: StepError::NonFinite(Place::Tape(place)) } = &error
+    else {
+        panic!("{error:?}");
+    };
+    assert!(error.to_string().contains("the loss is not finite"), "{error} {place}");
+    assert_eq!(**trainer.theta(), start);
 }
 
 #[test]
-fn misuse_panics_at_the_caller() {
+fn a_covariance_without_a_factor_stops_training_and_leaves_theta() {
+    let (model, samples) = (low_rank(8, &[5], 2), samples(8));
+    // The view kernel is 1 everywhere: its factor has a second pivot of 0.
+    let mut start = theta(model.layout());
+    let nu = model.layout().slots().iter().find(|slot| slot.name() == "log_nu").unwrap();
+    start[nu.range().start] = 100.0;
+    let mut objective = GpVaeObjective::new(&model, &samples, Part::All).unwrap();
+    let fit = objective.fit(&pace(1), Fit::default());
+    let mut trainer = Trainer::new(model.layout(), start.clone(), Rule::ADAM, 0);
+    let error = trainer.fit(&mut objective, None, &fit, &mut ()).unwrap_err();
+    let TrainError::Prepare { epoch: 1, source } = error else { panic!("{error:?}") };
+    assert_eq!((source.pivot, source.size), (1, 5));
+    says(&GpVaeError::Factor(source), &["Gaussian process", "jitter"]);
+    assert_eq!(**trainer.theta(), start);
+}
+
+#[test]
+fn samples_of_another_kind_than_the_models() {
     let model = low_rank(8, &[5], 2);
     let wide = Samples::new(Matrix::new(1, 7, vec![0.0; 7]), places(&[0.0], &[0]).unwrap()).unwrap();
+    assert_eq!(model.check(&wide), Err(GpVaeError::Pixels { expected: PIXELS, found: 7 }));
     let unnamed =
         Samples::new(Matrix::new(1, PIXELS, vec![0.0; PIXELS]), places(&[0.0], &[]).unwrap()).unwrap();
-    for wrong in [wide, unnamed] {
-        assert!(std::panic::catch_unwind(|| model.check(&wrong)).is_err());
+    let error = model.check(&unnamed).unwrap_err();
+    assert_eq!(error, GpVaeError::Objects { known: 8, named: 0 });
+    says(&error, &["one of 8 objects", "found 0"]);
+}
+
+#[test]
+fn configurations_that_make_no_sense() {
+    let build = |config: &GpVaeConfig| {
+        let model = GpVae::new(config, |_| gpvae::prior::Dense::new(gpvae::kernel::Linear));
+        model.map(|model| model.latent())
+    };
+    let good = GpVaeConfig::new(PIXELS, &[5], 2);
+    assert_eq!(build(&good), Ok(2));
+    for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        for pixel_noise in [PixelNoise::Fixed { sigma: wrong }, PixelNoise::Learned { start: wrong }] {
+            let error = build(&GpVaeConfig { pixel_noise, ..good.clone() }).unwrap_err();
+            says(&error, &["σ_y", "expected a positive number"]);
+        }
+    }
+    for config in
+        [GpVaeConfig::new(PIXELS, &[0], 2), GpVaeConfig::new(PIXELS, &[5], 0), GpVaeConfig::new(0, &[5], 2)]
+    {
+        assert!(matches!(build(&config), Err(GpVaeError::Networks(_))), "{config:?}");
     }
 }

@@ -1,0 +1,133 @@
+//! What the methods came to: a table, the lecture's figure, and the result line.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use autograd::Tape;
+use gpvae::GpVae;
+use gpvae::data::Views;
+use gpvae::kernel::{Kernel, Periodic};
+use gpvae::prior::{LatentPrior, LowRank, ViewObject};
+use nn::data::Matrix;
+use nn::run::{Run, TextTable};
+use nn::stats::Estimate;
+use vae::Codes;
+
+use super::figure;
+use super::flags::Method;
+
+/// What a method came to.
+pub(crate) struct Outcome {
+    pub(crate) method: Method,
+    /// Squared error of a pixel, for every test image
+    pub(crate) errors: Vec<f64>,
+    /// The same with a draw of z⋆ instead of its mean
+    pub(crate) sampled: Option<Estimate>,
+    /// (test images, K)
+    pub(crate) predicted: Matrix<f32>,
+    /// q(z|y) of the training images
+    pub(crate) codes: Codes<f32>,
+    pub(crate) learned: Option<Learned>,
+    /// (epoch, nats per image)
+    pub(crate) bound: Vec<(f64, f64)>,
+    /// Of training
+    pub(crate) seconds: f64,
+}
+
+impl Outcome {
+    pub(crate) fn error(&self) -> Estimate {
+        Estimate::of(&self.errors)
+    }
+
+    /// How much larger this method's error is than another's, image by image.
+    fn excess(&self, over: &Self) -> Estimate {
+        let differences = self.errors.iter().zip(&over.errors).map(|(a, b)| a - b);
+        Estimate::of(&differences.collect::<Vec<_>>())
+    }
+}
+
+/// What the prior learned.
+pub(crate) struct Learned {
+    text: String,
+    /// X Xᵀ, (P, P)
+    pub(crate) objects: Matrix<f64>,
+    /// The view kernel, (Q, Q)
+    pub(crate) views: Matrix<f64>,
+}
+
+impl Learned {
+    pub(crate) fn of(
+        model: &GpVae<LowRank<ViewObject<Periodic>>>,
+        theta: &Arc<Vec<f32>>,
+        views: &Views,
+    ) -> Self {
+        let view = &model.prior().features.view;
+        let alpha = model.prior().alpha().map_or(0.0, |alpha| alpha.value(theta));
+        let text =
+            format!("σ_y = {:.3}, α = {alpha:.2e}, ν = {:.3}", model.sigma_y(theta), view.nu.value(theta));
+        let tape = Tape::<f64>::new();
+        let theta: Vec<f64> = theta.iter().map(|&x| f64::from(x)).collect();
+        let theta = tape.constant(&theta, [theta.len()]);
+        let x = model.object_features(theta).expect("there are objects");
+        let w = tape.constant(&views.angles, [views.angles.len(), 1]);
+        let square = |k: autograd::Var<'_, f64>| Matrix::new(k.shape()[0], k.shape()[1], k.to_vec());
+        Self { text, objects: square(x.matmul_t(x)), views: square(view.gram(theta, w)) }
+    }
+}
+
+/// Prints the errors, draws the figures, and ends the run.
+pub(crate) fn report(run: &Run<'_>, views: &Views, outcomes: &[Outcome]) -> anyhow::Result<()> {
+    print_errors(views, outcomes);
+    if let Some((first, others)) = outcomes.split_first().filter(|(_, others)| !others.is_empty()) {
+        println!("larger than with {}, image by image", first.method.title());
+        let mut table = TextTable::new();
+        for other in others {
+            table.row([other.method.title().to_owned(), in_digits(other.excess(first))]);
+        }
+        print!("{table}");
+    }
+    figure::draw(run, views, outcomes).context("the pictures could not be drawn")?;
+    let mut results = Vec::new();
+    for outcome in outcomes {
+        let name = outcome.method.name();
+        results.push((format!("{name}_mse"), outcome.error().mean));
+        results.push((format!("{name}_se"), outcome.error().se));
+        results.extend(outcome.sampled.map(|error| (format!("{name}_sampled_mse"), error.mean)));
+    }
+    run.finish(&results);
+    Ok(())
+}
+
+fn print_errors(views: &Views, outcomes: &[Outcome]) {
+    println!("mean squared error of a pixel, ± standard error over images");
+    let mut table = TextTable::new().header(["", "error", "sampled z", "seconds"]);
+    for outcome in outcomes {
+        let sampled = outcome.sampled.map_or("-".to_owned(), |error| format!("{:.4}", error.mean));
+        let (title, seconds) = (outcome.method.title().to_owned(), format!("{:.0}", outcome.seconds));
+        table.row([title, in_digits(outcome.error()), sampled, seconds]);
+    }
+    table.row(["the neighbouring views, blended".to_owned(), in_digits(blended(views))]);
+    print!("{table}");
+    for outcome in outcomes {
+        if let Some(learned) = &outcome.learned {
+            println!("{}: {}", outcome.method.title(), learned.text);
+        }
+    }
+}
+
+fn in_digits(estimate: Estimate) -> String {
+    format!("{:.4} ± {:.4}", estimate.mean, estimate.se)
+}
+
+/// The error of a prediction without a model: the two views next to the one to predict, blended pixel by pixel.
+fn blended(views: &Views) -> Estimate {
+    let pixels = views.images.cols;
+    let mut blended = vec![0.0; views.test.len() * pixels];
+    for (&row, out) in views.test.iter().zip(blended.chunks_exact_mut(pixels)) {
+        for near in views.neighbours(row, &views.train) {
+            let image = views.images.row(near.row);
+            out.iter_mut().zip(image).for_each(|(out, &y)| *out += near.weight * f64::from(y));
+        }
+    }
+    Estimate::of(&views.errors(&views.test, &Matrix::new(views.test.len(), pixels, blended)))
+}

@@ -1,0 +1,9 @@
+//! The parts of the example: the series, its score, its table and its picture.
+
+mod data;
+mod output;
+mod score;
+
+pub(crate) use data::Series;
+pub(crate) use output::{draw, write};
+pub(crate) use score::{Filled, Score};

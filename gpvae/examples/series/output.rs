@@ -1,0 +1,54 @@
+//! The table and the picture.
+
+use std::iter::once;
+use std::path::Path;
+
+use nn::picture::{Figure, Panels, PictureError};
+use nn::run::{Csv, RunError};
+
+use super::{Filled, Series};
+
+/// Writes the time, and for every channel what was measured, whether the model saw it, mean and standard deviation.
+pub(crate) fn write(path: &Path, series: &Series, filled: &Filled) -> Result<(), RunError> {
+    let columns = series
+        .names
+        .iter()
+        .flat_map(|name| ["measured", "seen", "mean", "sd"].map(|what| format!("{name} {what}")));
+    let mut csv = Csv::new(once("time".to_owned()).chain(columns));
+    let k = series.values.cols;
+    for (row, time) in series.time.iter().enumerate() {
+        let cells = (row * k..(row + 1) * k).flat_map(|i| {
+            let y = series.values.values[i];
+            let measured = if y.is_nan() { String::new() } else { y.to_string() };
+            let seen = u8::from(!y.is_nan() && !series.hidden[i]).to_string();
+            [measured, seen, filled.mean.values[i].to_string(), filled.sd.values[i].to_string()]
+        });
+        csv.row(once(time.to_string()).chain(cells));
+    }
+    csv.save(path)
+}
+
+/// Draws the first channels.
+pub(crate) fn draw(path: &Path, series: &Series, filled: &Filled) -> Result<(), PictureError> {
+    const MOST: usize = 6;
+    let k = series.values.cols;
+    let mut panels = Panels::new("Measured, and filled in", 2);
+    for (j, name) in series.names.iter().enumerate().take(MOST) {
+        let cells = || series.time.iter().enumerate().map(|(row, &time)| (row * k + j, time));
+        let interval = cells().map(|(i, time)| {
+            let (mean, sd) = (filled.mean.values[i], filled.sd.values[i]);
+            (time, mean - 2.0 * sd, mean + 2.0 * sd)
+        });
+        let measured = cells().filter(|&(i, _)| !series.values.values[i].is_nan());
+        let points =
+            measured.map(|(i, time)| ((time, series.values.values[i]), usize::from(series.hidden[i])));
+        panels = panels.figure(
+            Figure::new(name)
+                .axes("time", "value")
+                .band("± 2 sd", interval)
+                .line("mean", cells().map(|(i, time)| (time, filled.mean.values[i])))
+                .classes(["seen", "hidden"], points),
+        );
+    }
+    panels.save(path)
+}
