@@ -9,11 +9,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use autograd::{Nonlinearity, Tape};
-use nn::noise::Noise;
-use nn::optim::{Optimizer, Rule};
+use autograd::Tape;
+use nn::model::{Layout, Mlp, Nonlinearity};
 use nn::picture::Figure;
-use nn::{Layout, Mlp};
+use nn::train::{Noise, Optimizer, Rule};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tests::measure::{memory, seconds, secs, wanted};
@@ -59,12 +58,12 @@ impl Step {
 
     fn run(&mut self) {
         let Self { tape, network, theta, optimizer, x, batch } = self;
-        tape.value_and_grad(theta, |tape, theta| {
+        let (_, gradient) = tape.value_and_grad(theta, |tape, theta| {
             let x = tape.shared_constant(x, [*batch, x.len() / *batch]);
             network.apply(theta, x).square().mean()
         });
         let theta = Arc::get_mut(theta).expect("θ is not shared between steps");
-        optimizer.step(1e-3, theta, tape.gradient());
+        optimizer.step(1e-3, theta, &gradient);
     }
 }
 

@@ -10,11 +10,10 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use autograd::kernels::normal::fill_standard_normal;
-use autograd::kernels::{Vectors, elementary};
-use autograd::{Mat, MatMut, Nonlinearity, Real, Tape, kernel};
-use nn::noise::Noise;
-use nn::optim::{Optimizer, Rule};
+use autograd::numerics::{Mat, MatMut, Vectors, elementary};
+use autograd::{Real, Tape, kernel};
+use nn::model::Nonlinearity;
+use nn::train::{Noise, Optimizer, Rates, Rule, ShardSum};
 use tests::measure::{seconds, secs, wanted};
 use tests::workloads::VaeStep;
 
@@ -27,17 +26,17 @@ fn main() {
         let vectors = Vectors::in_use();
         println!("peak: {single:.1} GFLOP/s in f32, {double:.1} in f64, on one thread, with {vectors:?}");
         if wanted("products") {
-            println!("W1, 64 rows: C = A B, and the products of the backward pass");
-            products(time, single, &W1, 64);
-            println!("W2, 50 rows");
-            products(time, single, &W2, 50);
+            println!("vae_mnist, 64 rows: C = A B, and the products of the backward pass");
+            products(time, single, &ONE_LAYER, 64);
+            println!("vae_mnist_two_layers, 50 rows");
+            products(time, single, &TWO_LAYERS, 50);
         }
         if wanted("functions") {
             functions(time);
         }
         if wanted("normals") {
             let mut out = vec![0f32; 4096];
-            let (median, _) = seconds(time, || fill_standard_normal(1, 2, 0, 4096, &mut out));
+            let (median, _) = seconds(time, || Noise::new(1, 2).normal(0, 4096, &mut out));
             println!("normal f32 {:>8.2} ns", median * 1e9 / 4096.0);
         }
         if wanted("adam") {
@@ -47,14 +46,16 @@ fn main() {
             scalars(time);
         }
         if wanted("step") {
-            let mut w1 = VaeStep::w1(Nonlinearity::Relu, 128);
+            let mut vae = VaeStep::one_layer(Nonlinearity::Relu, 128);
             let (step, _) = seconds(5.0 * time, || {
-                w1.step();
+                vae.step();
             });
-            let alone =
-                2.0 * sizes(&W1, 64).map(|(m, k, n, a, b)| product::<f32>(time, m, k, n, a, b)).sum::<f64>();
+            let alone = 2.0
+                * sizes(&ONE_LAYER, 64)
+                    .map(|(m, k, n, a, b)| product::<f32>(time, m, k, n, a, b))
+                    .sum::<f64>();
             println!(
-                "step of W1, 128 rows, one thread: {:.2} ms, its products alone {:.2} ms, {:.0} %",
+                "step of vae_mnist_batch128, one thread: {:.2} ms, its products alone {:.2} ms, {:.0} %",
                 step * 1e3,
                 alone * 1e3,
                 100.0 * alone / step
@@ -70,8 +71,9 @@ fn main() {
 
 /// Widths (in, out) of the dense layers, and whether the layer's input needs an adjoint.
 type Layers = [(usize, usize, bool)];
-const W1: [(usize, usize, bool); 4] = [(784, 400, false), (400, 40, true), (20, 400, true), (400, 784, true)];
-const W2: [(usize, usize, bool); 6] =
+const ONE_LAYER: [(usize, usize, bool); 4] =
+    [(784, 400, false), (400, 40, true), (20, 400, true), (400, 784, true)];
+const TWO_LAYERS: [(usize, usize, bool); 6] =
     [(784, 512, false), (512, 256, true), (256, 4, true), (2, 64, true), (64, 256, true), (256, 784, true)];
 
 /// Y = X W, W̄ = Xᵀ Ȳ, X̄ = Ȳ Wᵀ of every layer: m, k, n and which factor is transposed.
@@ -144,7 +146,10 @@ fn adam(time: f64) {
     let (mut theta, gradient) = (vec![1.0; N], vec![0.5; N]);
     for shards in [1, 2] {
         let gradients = vec![&gradient[..]; shards];
-        let (median, _) = seconds(3.0 * time, || optimizer.step_sum(1e-3, &mut theta, &gradients, 0.5));
+        let rates = Rates { rate: 1e-3, groups: &[], factor: 1.0 };
+        let (median, _) = seconds(3.0 * time, || {
+            optimizer.step_sum(rates, &mut theta, ShardSum { shards: &gradients, scale: 0.5 });
+        });
         // θ, m and v are read and written, the gradients read.
         let bytes = (4 * N * (6 + shards)) as f64;
         let (ns, rate) = (median * 1e9 / N as f64, bytes * 1e-9 / median);

@@ -1,8 +1,8 @@
 //! One line for every workload, at 1 and at 2 threads: the time of a training step.
 //!
-//!     cargo bench -p tests --bench steps [-- W1 W6fb ...]
+//!     cargo bench -p tests --bench steps [-- vae_mnist_batch128 W6fb ...]
 //!
-//! prints all of them, or those named. `SECS` is the measuring time of a line in seconds (0.8). A line says `med_us`, `min_us` and `p90_us` of a step,
+//! prints all of them, or those named, by name or by code. `SECS` is the measuring time of a line in seconds (0.8). A line says `med_us`, `min_us` and `p90_us` of a step,
 //! steps measured, seconds from the start of the process to the end of the line's first step, resident memory before the
 //! workload and at the peak (of the whole process, so the first line's says most), the loss of the first step and of the last,
 //! and heap allocations a step.
@@ -10,7 +10,7 @@
 use std::alloc::System;
 use std::time::{Duration, Instant};
 
-use autograd::Nonlinearity;
+use nn::model::Nonlinearity;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tests::measure::{memory, secs, wanted};
 use tests::workloads::{BayesMlpStep, BayesStep, GaussianProcessStep, TinyStep, VaeStep};
@@ -26,47 +26,51 @@ fn main() {
         pool.install(|| {
             let bench = Bench { started, threads, time: Duration::from_secs_f64(secs) };
             for batch in [32, 128, 512] {
-                bench.run("W1", batch, "", || {
-                    let mut w1 = VaeStep::w1(Nonlinearity::Relu, batch);
-                    move || w1.step()
+                bench.run(&format!("vae_mnist_batch{batch}"), "W1", "", || {
+                    let mut vae = VaeStep::one_layer(Nonlinearity::Relu, batch);
+                    move || vae.step()
                 });
             }
-            bench.run("W1t", 128, "", || {
-                let mut w1t = VaeStep::w1(Nonlinearity::Tanh, 128);
-                move || w1t.step()
+            bench.run("vae_mnist_tanh_batch128", "W1t", "", || {
+                let mut vae = VaeStep::one_layer(Nonlinearity::Tanh, 128);
+                move || vae.step()
             });
-            bench.run("W2", 100, "", || {
-                let mut w2 = VaeStep::w2(100);
-                move || w2.step()
+            bench.run("vae_mnist_two_layers_batch100", "W2", "", || {
+                let mut vae = VaeStep::two_layers(100);
+                move || vae.step()
             });
             for batch in [32, 455] {
-                bench.run("W3", batch, "", || {
-                    let mut w3 = BayesStep::w3(batch);
-                    move || w3.step()
+                bench.run(&format!("bayes_by_backprop_batch{batch}"), "W3", "", || {
+                    let mut bayes = BayesStep::new(batch);
+                    move || bayes.step()
                 });
             }
             for batch in [32, 455] {
-                bench.run("W3m", batch, "", || {
-                    let mut w3 = BayesMlpStep::w3(batch);
-                    move || w3.step()
+                bench.run(&format!("bayes_mlp_batch{batch}"), "W3m", "", || {
+                    let mut bayes = BayesMlpStep::new(batch);
+                    move || bayes.step()
                 });
             }
-            for (rows, name, fused) in
-                [(500, "W4", false), (2000, "W4", false), (500, "W4h", true), (2000, "W4h", true)]
-            {
-                bench.run(name, rows, "", || {
-                    let mut w4 = GaussianProcessStep::w4(rows, fused);
-                    move || w4.step()
+            for rows in [500, 2000] {
+                bench.run(&format!("gaussian_process_rows{rows}"), "W4", "", || {
+                    let mut process = GaussianProcessStep::by_factor(rows);
+                    move || process.step()
+                });
+            }
+            for rows in [500, 2000] {
+                bench.run(&format!("gaussian_process_fused_rows{rows}"), "W4h", "", || {
+                    let mut process = GaussianProcessStep::fused(rows);
+                    move || process.step()
                 });
             }
             let operations = format!(" fwd_ops={}", TinyStep::OPERATIONS);
-            bench.run("W6", 1, &operations, || {
-                let mut w6 = TinyStep::w6();
-                move || w6.step()
+            bench.run("tiny_network_step", "W6", &operations, || {
+                let mut tiny = TinyStep::new();
+                move || tiny.step()
             });
-            bench.run("W6fb", 1, &operations, || {
-                let mut w6 = TinyStep::w6();
-                move || w6.forward_backward()
+            bench.run("tiny_network_gradient", "W6fb", &operations, || {
+                let mut tiny = TinyStep::new();
+                move || tiny.forward_backward()
             });
         });
     }
@@ -79,8 +83,8 @@ struct Bench {
 }
 
 impl Bench {
-    fn run<S: FnMut() -> f64>(&self, name: &str, batch: usize, more: &str, workload: impl FnOnce() -> S) {
-        if !wanted(name) {
+    fn run<S: FnMut() -> f64>(&self, name: &str, code: &str, more: &str, workload: impl FnOnce() -> S) {
+        if !wanted(name) && !wanted(code) {
             return;
         }
         let resident = memory("VmRSS");
@@ -108,7 +112,7 @@ impl Bench {
         times.sort_by(f64::total_cmp);
         let quantile = |q: f64| times[((times.len() - 1) as f64 * q) as usize];
         println!(
-            "RES {name} B={batch} fw=ours th={} med_us={:.3} min_us={:.3} p90_us={:.3} n={} first_s={first:.2} \
+            "RES {name} code={code} fw=ours th={} med_us={:.3} min_us={:.3} p90_us={:.3} n={} first_s={first:.2} \
              rss_import_mb={resident:.0} rss_peak_mb={:.0} loss0={first_loss:.2} loss={loss:.2} allocs={allocations}{more}",
             self.threads,
             quantile(0.5),

@@ -1,18 +1,18 @@
-//! The workloads of the benchmarks: one training step each, on data of the right shape.
+//! The workloads of the benchmarks: one training step each, on data of the right shape. The codes W1 to W6 are those under which
+//! other frameworks are measured on the same work.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use autograd::{Nonlinearity, Tape, Var};
-use bayes_nn::{BayesMlp, Likelihood, MlpConfig, Regression, Sampling};
+use autograd::ops::TriangularSystem;
+use autograd::{Tape, Var};
+use bayes_nn::{BayesMlp, BayesMlpConfig, BayesMlpObjective, Likelihood, Sampling};
 use nn::data::Matrix;
-use nn::noise::Noise;
-use nn::optim::{Optimizer, Rule};
-use nn::train::Trainer;
-use nn::{Init, Layout, Mlp};
+use nn::model::{Init, Layout, Mlp, Nonlinearity};
+use nn::train::{Noise, Optimizer, Rule, Trainer};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use vae::{Config, Images, Vae};
+use vae::{NetworkConfig, Vae, VaeConfig, VaeObjective};
 
 /// Training a VAE on binary images of 784 pixels.
 pub struct VaeStep {
@@ -24,25 +24,25 @@ pub struct VaeStep {
 }
 
 impl VaeStep {
-    /// W1: 784-400-(20, 20), 20-400-784.
-    pub fn w1(phi: Nonlinearity, batch: usize) -> Self {
+    /// One hidden layer: 784-400-(20, 20), 20-400-784 (W1).
+    pub fn one_layer(phi: Nonlinearity, batch: usize) -> Self {
         Self::new(&[400], 20, &[400], phi, batch)
     }
 
-    /// W2: 784-512-256-(2, 2), 2-64-256-784, ReLU.
-    pub fn w2(batch: usize) -> Self {
+    /// Two hidden layers: 784-512-256-(2, 2), 2-64-256-784, ReLU (W2).
+    pub fn two_layers(batch: usize) -> Self {
         Self::new(&[512, 256], 2, &[64, 256], Nonlinearity::Relu, batch)
     }
 
     fn new(encoder: &[usize], latent: usize, decoder: &[usize], phi: Nonlinearity, batch: usize) -> Self {
         let mut rng = StdRng::seed_from_u64(0);
-        let config = Config { decoder: decoder.to_vec(), phi, ..Config::new(784, encoder, latent) };
-        let vae = Vae::with_init(&config, framework_init);
+        let config =
+            VaeConfig { decoder: NetworkConfig::mlp(decoder), ..VaeConfig::new(784, encoder, latent) };
+        let vae = Vae::with_init(&config.with_phi(phi), framework_init).expect("the configuration is valid");
         let rows = (batch * 8).max(4096);
         let pixels = (0..rows * 784).map(|_| if rng.random_bool(0.3) { 1.0 } else { 0.0 }).collect();
         let theta: Vec<f32> = vae.layout().init(&mut rng);
-        let optimizer = Optimizer::new(Rule::ADAM, theta.len());
-        let trainer = Trainer::new(theta, optimizer, 0);
+        let trainer = Trainer::new(vae.layout(), theta, Rule::ADAM, 0);
         Self { vae, data: Matrix::new(rows, 784, pixels), trainer, rows: (0..batch).collect(), step: 0 }
     }
 
@@ -52,12 +52,12 @@ impl VaeStep {
         let first = self.step % batches * batch;
         self.rows.iter_mut().enumerate().for_each(|(i, row)| *row = first + i);
         self.step += 1;
-        let objective = Images::new(&self.vae, &self.data);
-        self.trainer.step(&objective, &self.rows, 0, 1e-3).expect("the loss is finite").total
+        let objective = VaeObjective::new(&self.vae, &self.data);
+        self.trainer.step(&objective, &self.rows, 1e-3).expect("the loss is finite").total
     }
 }
 
-/// W3, Bayes by backprop: 13-50-1, ReLU, mean-field q over all 751 weights, σ = softplus(ρ), one draw a step, closed-form
+/// Bayes by backprop (W3): 13-50-1, ReLU, mean-field q over all 751 weights, σ = softplus(ρ), one draw a step, closed-form
 /// KL to N(0, I) scaled by B/455, Gaussian likelihood with σ = 0.1.
 pub struct BayesStep {
     tape: Tape<f32>,
@@ -72,8 +72,8 @@ pub struct BayesStep {
 impl BayesStep {
     const ROWS: usize = 455;
 
-    /// W3.
-    pub fn w3(batch: usize) -> Self {
+    /// With this many rows a step.
+    pub fn new(batch: usize) -> Self {
         let mut layout = Layout::new();
         let network =
             Mlp::new(&mut layout, "theta", &[13, 50, 1], Nonlinearity::Relu, Nonlinearity::Identity);
@@ -91,11 +91,11 @@ impl BayesStep {
 
     /// Draws noise, computes bound and gradient, updates by Adam; the loss.
     pub fn step(&mut self) -> f64 {
-        let Self { tape, network, eta, data, batch, step, .. } = self;
+        let Self { tape, network, eta, optimizer, data, batch, step } = self;
         let (batch, d) = (*batch, eta.len() / 2);
         let first = *step % (Self::ROWS / batch) * batch;
         let noise = Noise::new(0, *step as u64);
-        let (loss, _) = tape.value_and_grad(eta, |tape, eta| {
+        let (loss, gradient) = tape.value_and_grad(eta, |tape, eta| {
             let columns = |columns: Range<usize>, to: &mut [f32]| {
                 for (to, row) in to.chunks_exact_mut(columns.len()).zip(first..) {
                     to.copy_from_slice(&data.row(row)[columns.clone()]);
@@ -109,14 +109,13 @@ impl BayesStep {
             let kl = (mu.square() + sigma.square()).sum() * 0.5 - sigma.ln().sum() - 0.5 * d as f32;
             kl * (batch as f32 / Self::ROWS as f32) + error.square().sum() * (0.5 / 0.01)
         });
-        let eta = Arc::get_mut(&mut self.eta).expect("η is not shared between steps");
-        self.optimizer.step(1e-3, eta, self.tape.gradient());
-        self.step += 1;
+        optimizer.step(1e-3, Arc::get_mut(eta).expect("η is not shared between steps"), &gradient);
+        *step += 1;
         f64::from(loss)
     }
 }
 
-/// W3 as `bayes-nn` trains it: [`BayesMlp`], its objective and the trainer.
+/// The same workload as `bayes-nn` trains it (W3m): [`BayesMlp`], its objective and the trainer.
 pub struct BayesMlpStep {
     model: BayesMlp,
     x: Matrix<f32>,
@@ -127,19 +126,19 @@ pub struct BayesMlpStep {
 }
 
 impl BayesMlpStep {
-    /// W3.
-    pub fn w3(batch: usize) -> Self {
+    /// With this many rows a step.
+    pub fn new(batch: usize) -> Self {
         let likelihood = Likelihood::Normal { sigma: 0.1 };
-        let config = MlpConfig { likelihood, ..MlpConfig::new(13, &[50]) };
-        let model = BayesMlp::new(&config);
+        let config = BayesMlpConfig { likelihood, ..BayesMlpConfig::new(13, &[50]) };
+        let model = BayesMlp::new(&config).expect("the configuration is valid");
         let eta: Vec<f32> = model.layout().init(&mut StdRng::seed_from_u64(0));
         let (rows, noise) = (BayesStep::ROWS, Noise::new(0, 0));
         let (mut x, mut y) = (vec![0.0; rows * 13], vec![0.0; rows]);
         noise.normal(0, 13, &mut x);
         noise.normal(1, 1, &mut y);
         let (x, y) = (Matrix::new(rows, 13, x), Matrix::new(rows, 1, y));
-        let optimizer = Optimizer::new(Rule::ADAM, eta.len());
-        Self { model, x, y, trainer: Trainer::new(eta, optimizer, 0), rows: vec![0; batch], step: 0 }
+        let trainer = Trainer::new(model.layout(), eta, Rule::ADAM, 0);
+        Self { model, x, y, trainer, rows: vec![0; batch], step: 0 }
     }
 
     /// Draws noise, computes bound and gradient, updates by Adam; the loss.
@@ -148,13 +147,13 @@ impl BayesMlpStep {
         let first = self.step % (self.x.rows / batch) * batch;
         self.rows.iter_mut().enumerate().for_each(|(i, row)| *row = first + i);
         self.step += 1;
-        let objective =
-            Regression { sampling: Sampling::Weights, ..Regression::new(&self.model, &self.x, &self.y) };
-        self.trainer.step(&objective, &self.rows, 0, 1e-3).expect("the loss is finite").total
+        let new = BayesMlpObjective::new(&self.model, &self.x, &self.y);
+        let objective = BayesMlpObjective { sampling: Sampling::Weights { samples: 1 }, ..new };
+        self.trainer.step(&objective, &self.rows, 1e-3).expect("the loss is finite").total
     }
 }
 
-/// W4: the negative log-density of L = 16 latent columns Z under a Gaussian process over views w and objects x, in f64, and
+/// The negative log-density of L = 16 latent columns Z under a Gaussian process over views w and objects x, in f64, and
 /// its gradient in Z, X, log β, log ν and log α:
 ///
 /// −log p(Z | X, w),   K = β exp(−2 sin²(w − w')/ν²) ⊙ X Xᵀ + α I
@@ -173,8 +172,17 @@ impl GaussianProcessStep {
     const LATENTS: usize = 16;
     const FEATURES: usize = 8;
 
-    /// W4, through a Cholesky factor and a triangular solve; W4h if `fused`, the log-density as one operation.
-    pub fn w4(rows: usize, fused: bool) -> Self {
+    /// Through a Cholesky factor and a triangular solve (W4).
+    pub fn by_factor(rows: usize) -> Self {
+        Self::new(rows, false)
+    }
+
+    /// The log-density as one operation (W4h).
+    pub fn fused(rows: usize) -> Self {
+        Self::new(rows, true)
+    }
+
+    fn new(rows: usize, fused: bool) -> Self {
         let mut rng = StdRng::seed_from_u64(0);
         let (z, x) = (rows * Self::LATENTS, rows * Self::FEATURES);
         let mut theta = vec![0.0; z + x + 3];
@@ -190,9 +198,9 @@ impl GaussianProcessStep {
 
     /// The loss and its gradient, and an update by Adam; the loss.
     pub fn step(&mut self) -> f64 {
-        let Self { tape, theta, squares, rows: n, fused, .. } = self;
+        let Self { tape, theta, squares, optimizer, rows: n, fused } = self;
         let (n, z_size, x_size) = (*n, *n * Self::LATENTS, *n * Self::FEATURES);
-        let (loss, _) = tape.value_and_grad(theta, |tape, theta| {
+        let (loss, gradient) = tape.value_and_grad(theta, |tape, theta| {
             let z = theta.view(0, [n, Self::LATENTS]);
             let x = theta.view(z_size, [n, Self::FEATURES]);
             let scalar = |i: usize| theta.view(z_size + x_size + i, [1]);
@@ -205,12 +213,12 @@ impl GaussianProcessStep {
                 return -z.multivariate_normal_log_prob(k).expect(DEFINITE).sum();
             }
             let l = k.cholesky().expect(DEFINITE);
-            let whitened = l.solve_triangular(z);
+            let whitened = l.solve_triangular(z, TriangularSystem::LX);
             let constant = 0.5 * (2.0 * std::f64::consts::PI).ln() * z_size as f64;
             whitened.square().sum() * 0.5 + l.log_det_from_factor() * (0.5 * Self::LATENTS as f64) + constant
         });
-        let theta = Arc::get_mut(&mut self.theta).expect("θ is not shared between steps");
-        self.optimizer.step(1e-3, theta, self.tape.gradient());
+        let theta = Arc::get_mut(theta).expect("θ is not shared between steps");
+        optimizer.step(1e-3, theta, &gradient);
         loss
     }
 }
@@ -228,8 +236,9 @@ impl TinyStep {
     /// The operations recorded forward.
     pub const OPERATIONS: usize = 11;
 
-    /// W6.
-    pub fn w6() -> Self {
+    /// The workload with θ at random.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
         let mut layout = Layout::new();
         let (phi, psi) = (Nonlinearity::Tanh, Nonlinearity::Identity);
         let network = Mlp::with_init(&mut layout, "f", &[2, 16, 16, 1], phi, psi, framework_init);
@@ -246,10 +255,10 @@ impl TinyStep {
 
     /// Forward, backward and update (W6); the loss.
     pub fn step(&mut self) -> f64 {
-        let loss = self.forward_backward();
-        let theta = Arc::get_mut(&mut self.theta).expect("θ is not shared between steps");
-        self.optimizer.step(1e-3, theta, self.tape.gradient());
-        loss
+        let Self { tape, network, theta, optimizer } = self;
+        let (loss, gradient) = tape.value_and_grad(theta, |tape, theta| tiny_loss(tape, network, theta));
+        optimizer.step(1e-3, Arc::get_mut(theta).expect("θ is not shared between steps"), &gradient);
+        f64::from(loss)
     }
 }
 
@@ -266,7 +275,7 @@ fn tiny_loss<'t>(tape: &'t Tape<f32>, network: &Mlp, theta: Var<'t, f32>) -> Var
 }
 
 /// Weights and biases uniform in ±1/√inputs, as the frameworks begin.
-fn framework_init(inputs: usize, _: usize, _: Nonlinearity) -> (Init, Init) {
+fn framework_init([inputs, _]: [usize; 2], _: Nonlinearity) -> (Init, Init) {
     let bound = (inputs as f64).sqrt().recip();
     (Init::Uniform(bound), Init::Uniform(bound))
 }

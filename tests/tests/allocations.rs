@@ -4,8 +4,8 @@
 
 use std::alloc::System;
 
-use autograd::Nonlinearity;
-use autograd::kernels::Vectors;
+use autograd::numerics::Vectors;
+use nn::model::Nonlinearity;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tests::workloads::{TinyStep, VaeStep};
 
@@ -28,10 +28,10 @@ fn from_the_third_step_on_a_step_allocates_packing_buffers_and_attributes_only()
     // images); where the processor has the vectors of the product's own tiles, these read their factors where they lie.
     let buffers = if Vectors::in_use() == Vectors::Baseline { 4 + 4 + 3 } else { 0 };
     // Attributes: the bound of log σ.
-    let mut w1 = VaeStep::w1(Nonlinearity::Relu, 32);
+    let mut w1 = VaeStep::one_layer(Nonlinearity::Relu, 32);
     assert_eq!(allocations(|| w1.step()), buffers + 1);
 
     // Products with a side of 1 need no packing, and nothing has attributes.
-    let mut w6 = TinyStep::w6();
+    let mut w6 = TinyStep::new();
     assert_eq!(allocations(|| w6.step()), 0);
 }

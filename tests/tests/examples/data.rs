@@ -18,23 +18,23 @@ fn tables_and_faces_that_cannot_be_used_are_refused_with_the_reason() {
     for (flags, wanted) in [
         (&["--csv", "none.csv"][..], "none.csv"),
         (&["--csv", "words.csv"], "\"four\""),
-        (&["--csv", "short.csv"], "2 rows are too few"),
-        (&["--csv", "empty.csv"], "column b: all of it is missing"),
-        (&["--csv", "negative.csv", "--counts"], "column b: -2: not a count"),
-        (&["--csv", "large.csv", "--counts"], "column b: 1000001: counts above 1000000"),
-        (&["--csv", "lone.csv"], "no column has more than one known cell"),
+        (&["--csv", "short.csv"], "expected at least 10 rows to learn from, found 2"),
+        (&["--csv", "empty.csv"], "column b: expected known cells, found none"),
+        (&["--csv", "negative.csv", "--counts"], "column b: expected counts, found -2"),
+        (&["--csv", "large.csv", "--counts"], "column b: expected counts up to 1000000, found 1000001"),
+        (&["--csv", "lone.csv"], "expected a column with more than one known cell, found none"),
         (&["--csv", "kinds.csv"], "\"red\""),
         (&["--csv", "kinds.csv", "--colour", "a"], "\"red\""),
         (&["--csv", "counts.csv", "--colour", "size"], "size"),
-        (&["--clusters", "1000"], "--clusters 1000"),
+        (&["--clusters", "1000"], "--clusters: expected at most 442, the number of rows, found 1000"),
     ] {
         let error = error("table", &[flags, &["--dry-run"]].concat(), dir.path());
         assert!(error.contains(wanted), "{flags:?}: {error}");
     }
     for (flags, wanted) in [
-        (&[][..], "--data DIR is wanted"),
+        (&[][..], "expected --data DIR"),
         (&["--data", "mnist"], "no frey-faces-idx3-ubyte"),
-        (&["--data", "frey", "--latent", "1"], "--latent must be at least 2"),
+        (&["--data", "frey", "--latent", "1"], "--latent: expected 2 or more, found 1"),
     ] {
         let error = error("faces", &[flags, &["--dry-run"]].concat(), dir.path());
         assert!(error.contains(wanted), "{flags:?}: {error}");
@@ -117,8 +117,8 @@ fn mnist_without_or_with_the_wrong_folder_says_what_is_wanted_and_points_to_the_
         (&["--protocol", "lecture", "--k", "2"][..], "--k and --full are for --protocol iwae"),
         (&["--protocol", "iwae", "--latent", "2,5"], "a protocol takes a single --latent"),
         (&["--latent", "2,5", "--importance-samples", "9"], "--importance-samples is for a single --latent"),
-        (&["--latent", "2,5", "--resume"], "--resume: a run of several trainings keeps no checkpoint"),
-        (&["--decoder", "--save", "theta"], "--save: a run of several trainings keeps no checkpoint"),
+        (&["--latent", "2,5", "--resume"], "--resume: a run of several trainings has no checkpoint"),
+        (&["--decoder", "--save", "theta"], "--save: a run of several trainings has no checkpoint"),
         (&["--decoder", "--latent", "1"], "--decoder takes a single --latent from 2 on"),
         (&["--decoder", "64-none"], "--decoder 64-none"),
     ] {

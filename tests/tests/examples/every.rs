@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{folder, result, root, run, text};
+use tests::programs::root;
+
+use crate::{folder, result, run, text};
 
 /// An example with flags that make it run on little data, in a folder with a small MNIST and a small regression set.
 const SMOKE: &[(&str, &str, &[&str])] = &[
@@ -45,6 +47,7 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--importance-samples", "2", "--protocol", "lecture"]),
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--latent", "2,5"]),
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--decoder"]),
+    ("vae", "mnist", &["--dry-run", "--data", "mnist", "--importance-samples", "2", "--conv"]),
     ("vae", "noise_level", &["--dry-run", "--data", "mnist"]),
     ("vae", "pca_vs_autoencoder", &["--dry-run"]),
     ("vae", "pca_vs_autoencoder", &["--dry-run", "--data", "mnist", "--latent", "3"]),
@@ -64,12 +67,14 @@ fn examples() -> Vec<(String, String, String)> {
     let mut examples = Vec::new();
     for member in fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path()) {
         let Ok(files) = fs::read_dir(member.join("examples")) else { continue };
-        for file in files
-            .map(|entry| entry.unwrap().path())
-            .filter(|file| file.extension().is_some_and(|e| e == "rs"))
-        {
+        for path in files.map(|entry| entry.unwrap().path()) {
+            // NAME.rs, or NAME/main.rs
+            let source = if path.is_dir() { path.join("main.rs") } else { path.clone() };
+            if !source.is_file() {
+                continue;
+            }
             let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
-            examples.push((name(&member), name(&file), fs::read_to_string(&file).unwrap()));
+            examples.push((name(&member), name(&path), fs::read_to_string(source).unwrap()));
         }
     }
     examples.sort();
@@ -109,6 +114,8 @@ fn every_example_runs_and_ends_with_finite_results() {
         let output = run(name, flags, dir.path());
         assert!(output.status.success(), "{package}/{name}: {}", text(&output.stderr));
         let results = result(&output);
+        let promised = text(&output.stdout).contains("the files of this run");
+        assert!(!promised, "{package}/{name}: a dry run keeps no files");
         assert!(results.iter().any(|(name, _)| name == "seconds"), "{package}/{name}: {results:?}");
         assert!(results.iter().all(|(_, value)| value.is_finite()), "{package}/{name}: {results:?}");
         let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();

@@ -1,33 +1,15 @@
-//! Every example runs, says how it is run, and tells clearly what is wrong with its flags and files.
+//! Every example runs, says how it is run, and tells clearly what is wrong with its flags and files; texts about them are true.
 
 mod data;
 mod every;
 mod runs;
+mod texts;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::Once;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_path_buf()
-}
-
-/// The program of an example, built as this test was.
-fn program(name: &str) -> PathBuf {
-    // All at once and for the whole workspace, as `cargo test --workspace` did: then nothing is left to do.
-    static BUILT: Once = Once::new();
-    BUILT.call_once(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(root()).args(["build", "--quiet", "--workspace", "--examples"]);
-        if !cfg!(debug_assertions) {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().unwrap().success(), "the examples do not build");
-    });
-    let here = std::env::current_exe().unwrap();
-    here.parent().unwrap().parent().unwrap().join("examples").join(name)
-}
+use tests::programs::program;
 
 fn run(name: &str, flags: &[&str], dir: &Path) -> Output {
     Command::new(program(name)).args(flags).current_dir(dir).output().unwrap()

@@ -1,0 +1,102 @@
+//! The Markdown files quote only code that exists, and name and link only to files that exist.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tests::programs::root;
+
+/// The files below a folder with this extension; build outputs and hidden folders are left out.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = path.file_name().unwrap().to_string_lossy();
+        if path.is_dir() && !name.starts_with('.') && !["target", "out"].contains(&&*name) {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|end| end == extension) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The Markdown files of the repository with their texts.
+fn texts() -> Vec<(PathBuf, String)> {
+    let texts =
+        files(&root(), "md").into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap()));
+    texts.collect()
+}
+
+#[test]
+fn quoted_code_exists() {
+    let lines: std::collections::HashSet<String> = files(&root(), "rs")
+        .iter()
+        .flat_map(|path| {
+            let source = fs::read_to_string(path).unwrap();
+            source.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+        })
+        .collect();
+    let mut quoted = 0;
+    for (path, text) in texts() {
+        let mut inside = false;
+        for line in text.lines().map(str::trim) {
+            if line.starts_with("```") {
+                inside = line == "```rust";
+            } else if inside && !line.is_empty() {
+                quoted += 1;
+                assert!(lines.contains(line), "{}: no source has the line {line}", path.display());
+            }
+        }
+    }
+    assert!(quoted > 10, "only {quoted} lines of code in READMEs");
+}
+
+#[test]
+fn links_lead_to_files() {
+    let mut links = 0;
+    for (path, text) in texts() {
+        // The guide is a page of rustdoc: its links are checked there.
+        if path.ends_with("autograd/src/guide.md") {
+            continue;
+        }
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            let file = link.split('#').next().unwrap();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            links += 1;
+            let target = path.parent().unwrap().join(file);
+            assert!(target.exists(), "{}: there is no {link}", path.display());
+        }
+    }
+    assert!(links > 10, "only {links} links");
+}
+
+/// The folder of the crate that a file belongs to: the nearest one above it with a `Cargo.toml`.
+fn crate_of(path: &Path) -> &Path {
+    path.ancestors().find(|folder| folder.join("Cargo.toml").is_file()).unwrap()
+}
+
+#[test]
+fn source_files_that_are_named_exist() {
+    let mut named = 0;
+    for (path, text) in texts() {
+        // The changelog names files of earlier versions.
+        if path.ends_with("CHANGELOG.md") {
+            continue;
+        }
+        for line in text.lines() {
+            for file in line.split('`').skip(1).step_by(2) {
+                // Capitals stand for any name, as in CRATE/src/lib.rs.
+                let is_path = file.ends_with(".rs") && file.contains('/') && !file.contains(' ');
+                if !is_path || file.contains(char::is_uppercase) {
+                    continue;
+                }
+                named += 1;
+                let folders = [path.parent().unwrap(), crate_of(&path), &root()];
+                let exists = folders.iter().any(|folder| folder.join(file).is_file());
+                assert!(exists, "{}: there is no {file}", path.display());
+            }
+        }
+    }
+    assert!(named > 10, "only {named} source files are named");
+}

@@ -1,0 +1,14 @@
+//! Tests that take long by nature:
+//!
+//!     cargo test --release -p tests --features thorough --test thorough
+
+mod kills;
+mod soak;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One test at a time: they measure time and memory of the process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
