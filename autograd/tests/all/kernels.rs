@@ -5,32 +5,7 @@ use std::f32::consts::{FRAC_PI_2, LN_2, PI, SQRT_2};
 use autograd::kernel;
 use autograd::numerics::elementary;
 
-/// One unit in the last place of `y`, for a format of so many bits whose least exponent is `min_exp`.
-fn ulp(y: f64, digits: i32, min_exp: i32) -> f64 {
-    let exponent = ((y.to_bits() >> 52) & 0x7ff) as i32 - 1023;
-    2.0_f64.powi(exponent.max(min_exp - 1) + 1 - digits)
-}
-
-/// How far `y` is from what it should be, in units in the last place of an `f32`.
-fn error_f32(y: f32, expected: f64) -> f64 {
-    if expected.is_nan() || (expected as f32).is_infinite() {
-        let same = y == expected as f32 || y.is_nan() && expected.is_nan();
-        return if same { 0.0 } else { f64::INFINITY };
-    }
-    let error = (f64::from(y) - expected).abs() / ulp(expected, f32::MANTISSA_DIGITS as i32, f32::MIN_EXP);
-    if error.is_nan() { f64::INFINITY } else { error }
-}
-
-/// The same of an `f64`.
-fn error_f64(y: f64, expected: f64) -> f64 {
-    if y.to_bits() == expected.to_bits() || y.is_nan() && expected.is_nan() {
-        return 0.0;
-    }
-    // 2⁻¹⁰⁷⁴ is divided by in two steps, since its reciprocal is not finite.
-    let ulp = ulp(expected, f64::MANTISSA_DIGITS as i32 - 52, f64::MIN_EXP);
-    let error = (y - expected).abs() / ulp * 2.0_f64.powi(52);
-    if error.is_nan() { f64::INFINITY } else { error }
-}
+use crate::ulp::{error_f32, error_f64};
 
 /// Every 1009th number, and those next to a point where something changes.
 fn arguments_f32() -> impl Iterator<Item = f32> {

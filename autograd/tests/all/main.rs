@@ -17,4 +17,5 @@ mod shapes;
 mod single_precision;
 mod special;
 mod tape;
+mod ulp;
 mod views;

@@ -11,3 +11,5 @@ mod picture;
 mod run;
 mod stats;
 mod train;
+#[path = "../../../autograd/tests/all/ulp.rs"]
+mod ulp;
