@@ -260,12 +260,35 @@ kernel! {
     }
 }
 
+/// The transpose of the square at the beginning of a matrix.
+#[inline(always)]
+fn transposed_tile<F: Real>(a: &[F], stride: usize) -> [[F; TILE]; TILE] {
+    let mut tile = [[F::ZERO; TILE]; TILE];
+    for i in 0..TILE {
+        let row = &a[i * stride..i * stride + TILE];
+        for j in 0..TILE {
+            tile[j][i] = row[j];
+        }
+    }
+    tile
+}
+
 kernel! {
     /// The lower triangle of ½ (A + Aᵀ)
     fn symmetric_part<F: Real>(a: &[F], n: usize, l: &mut [F]) {
         let half = F::from_f64(0.5);
         for row in (0..n).step_by(TILE) {
             for column in (0..=row).step_by(TILE) {
+                if column < row && row + TILE <= n {
+                    let above = transposed_tile(&a[column * n + row..], n);
+                    for (i, above) in (row..row + TILE).zip(&above) {
+                        let at = i * n + column..i * n + column + TILE;
+                        for ((l, &a), &above) in l[at.clone()].iter_mut().zip(&a[at]).zip(above) {
+                            *l = half * (a + above);
+                        }
+                    }
+                    continue;
+                }
                 for i in row..n.min(row + TILE) {
                     for j in column..(i + 1).min(column + TILE) {
                         l[i * n + j] = half * (a[i * n + j] + a[j * n + i]);
@@ -281,6 +304,13 @@ kernel! {
     pub(crate) fn transpose<F: Real>(a: &[F], m: usize, n: usize, a_stride: usize, b: &mut [F], b_stride: usize) {
         for row in (0..m).step_by(TILE) {
             for column in (0..n).step_by(TILE) {
+                if row + TILE <= m && column + TILE <= n {
+                    let tile = transposed_tile(&a[row * a_stride + column..], a_stride);
+                    for (j, tile) in (column..column + TILE).zip(&tile) {
+                        b[j * b_stride + row..][..TILE].copy_from_slice(tile);
+                    }
+                    continue;
+                }
                 for j in column..n.min(column + TILE) {
                     for i in row..m.min(row + TILE) {
                         b[j * b_stride + i] = a[i * a_stride + j];

@@ -77,7 +77,7 @@ pub trait Kernel<Args> {
 
 /// Runs `K` with the vector instructions [in use](Vectors::in_use).
 #[doc(hidden)]
-#[inline]
+#[inline(always)]
 pub fn dispatch<K: Kernel<Args>, Args>(args: Args) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
@@ -204,11 +204,17 @@ macro_rules! lane_sum {
                 lanes[lane] += $term;
             }
         }
-        for i in n - n % 16..n {
-            let $first = $first[i];
-            $(let $x = $x[i];)*
-            $($(let $m = &mut $m[i];)*)?
-            lanes[i % 16] += $term;
+        let (start, rest) = (n - n % 16, n % 16);
+        let $first = &$first[start..start + rest];
+        $(let $x = &$x[start..start + rest];)*
+        $($(let $m = &mut $m[start..start + rest];)*)?
+        for lane in 0..16 {
+            if lane < rest {
+                let $first = $first[lane];
+                $(let $x = $x[lane];)*
+                $($(let $m = &mut $m[lane];)*)?
+                lanes[lane] += $term;
+            }
         }
         $crate::numerics::fold_lanes(lanes)
     }};

@@ -84,6 +84,13 @@ impl Walk {
         Self { x: self.y, y: self.x, ..self }
     }
 
+    /// The walk with an innermost loop of `len` elements.
+    #[inline]
+    pub(crate) fn shortened(self, len: usize) -> Self {
+        let [a, b, c, _] = self.sizes;
+        Self { sizes: [a, b, c, len], ..self }
+    }
+
     /// How many elements the innermost loop goes through.
     #[inline(always)]
     pub(crate) fn run_len(&self) -> usize {

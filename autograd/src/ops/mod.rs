@@ -7,6 +7,7 @@ use crate::check::Catalogued;
 use crate::{Op, Real, Tape, Var};
 
 pub(crate) mod broadcast;
+mod parts;
 mod fused {
     //! Operations that could be composed of others.
 
@@ -42,6 +43,7 @@ mod primitive {
 }
 
 pub use fused::*;
+pub use parts::Part;
 pub use primitive::binary::*;
 pub use primitive::elementwise::*;
 pub use primitive::linalg::*;

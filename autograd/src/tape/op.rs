@@ -116,6 +116,13 @@ impl<F: Real> InputAdjoints<'_, F> {
         Some(self.sums.get(range))
     }
 
+    /// The adjoint of the i-th input, and whether it is fresh: see [`Sums::claim`].
+    #[inline]
+    pub(crate) fn claim(&mut self, i: usize) -> Option<(&mut [F], bool)> {
+        let range = self.x.node(i).adjoint_range()?;
+        Some(self.sums.claim(range))
+    }
+
     /// X̄ᵢ += α A B, where the i-th input is a matrix of the product's size; nothing if it depends on no parameter.
     ///
     /// # Panics
@@ -140,9 +147,8 @@ impl<F: Real> InputAdjoints<'_, F> {
         alpha: F,
         factors: impl Fn(usize) -> (Mat<'m, F>, Mat<'m, F>),
     ) {
-        let Some(range) = self.x.node(i).adjoint_range() else { return };
         // A product can write instead of adding: weights need not be zeroed first.
-        let (sum, fresh) = self.sums.claim(range);
+        let Some((sum, fresh)) = self.claim(i) else { return };
         let beta = if fresh { F::ZERO } else { F::ONE };
         let size = sum.len() / count.max(1);
         assert!(

@@ -8,6 +8,7 @@ mod diagnose;
 mod fused;
 mod kernels;
 mod linalg;
+mod long_arrays;
 mod own_operation;
 mod profile;
 mod random_graphs;

@@ -95,20 +95,41 @@ impl<F: Real> Checked<F> for NormalLogProb {
     }
 }
 
+/// 1/σ as the square of a number that is finite where 1/σ is not: e^(−½ log σ).
+///
+/// (x − μ)/σ is a product with one factor after the other: 0 where x = μ, for any σ > 0 that the type can hold.
+#[inline(always)]
+pub(super) fn root_of_inverse<F: Real>(log_sigma: F) -> F {
+    (log_sigma * F::from_f64(-0.5)).exp()
+}
+
 kernel! {
     fn normal<F: Real>(layout: Layout, x: &[F], mu: &[F], log_sigma: &[F], y: &mut [F]) {
         let (half, constant) = (F::from_f64(0.5), F::from_f64(HALF_LN_2PI));
-        let precision_of = |log_sigma: F| (log_sigma * F::from_f64(-2.0)).exp();
-        let first = if log_sigma.len() == 1 { precision_of(log_sigma[0]) } else { F::ZERO };
+        let (n, one_sigma) = (F::from_f64(layout.n as f64), log_sigma.len() == 1);
+        if one_sigma && layout.n == 1 && x.len() == y.len() && mu.len() == y.len() {
+            // Rows of one number: one long row, whose terms are not summed.
+            let (s, root) = (log_sigma[0], root_of_inverse(log_sigma[0]));
+            for ((y, &x), &mu) in y.iter_mut().zip(x).zip(mu) {
+                let r = (x - mu) * root * root;
+                *y = -half * (r * r) - (s + constant);
+            }
+            return;
+        }
+        let first = if one_sigma { root_of_inverse(log_sigma[0]) } else { F::ZERO };
         for (i, y) in y.iter_mut().enumerate() {
             let (x, mu, s) = (layout.row(0, x, i), layout.row(1, mu, i), layout.log_sigma(log_sigma, i));
             *y = if let &[s] = s {
-                let precision = if log_sigma.len() == 1 { first } else { precision_of(s) };
-                let squares = lane_sum!(F, [x, mu] => (x - mu) * (x - mu));
-                -half * precision * squares - F::from_f64(layout.n as f64) * (s + constant)
+                let root = if one_sigma { first } else { root_of_inverse(s) };
+                let squares = lane_sum!(F, [x, mu] => {
+                    let r = (x - mu) * root * root;
+                    r * r
+                });
+                -half * squares - n * (s + constant)
             } else {
                 -lane_sum!(F, [x, mu, s] => {
-                    let r = (x - mu) * (-s).exp();
+                    let root = root_of_inverse(s);
+                    let r = (x - mu) * root * root;
                     half * r * r + s + constant
                 })
             };
@@ -121,18 +142,27 @@ kernel! {
     fn add_differences<F: Real>(
         layout: Layout, a_array: usize, b_array: usize, a: &[F], b: &[F], log_sigma: &[F], dy: &[F], db: &mut [F],
     ) {
+        let one_sigma = log_sigma.len() == 1;
+        let first = if one_sigma { root_of_inverse(log_sigma[0]) } else { F::ZERO };
+        if one_sigma && layout.n == 1 && a.len() == dy.len() && b.len() == dy.len() {
+            for (((db, &a), &b), &dy) in db.iter_mut().zip(a).zip(b).zip(dy) {
+                *db += (a - b) * first * first * first * first * dy;
+            }
+            return;
+        }
         for (i, &dy) in dy.iter().enumerate() {
             let start = layout.rows.of(b_array, i) * layout.n;
             let (a, b, db) = (layout.row(a_array, a, i), &b[start..][..layout.n], &mut db[start..][..layout.n]);
             let s = layout.log_sigma(log_sigma, i);
             if let &[s] = s {
-                let precision = (s * F::from_f64(-2.0)).exp();
+                let root = if one_sigma { first } else { root_of_inverse(s) };
                 for ((db, &a), &b) in db.iter_mut().zip(a).zip(b) {
-                    *db += precision * (a - b) * dy;
+                    *db += (a - b) * root * root * root * root * dy;
                 }
             } else {
                 for (((db, &a), &b), &s) in db.iter_mut().zip(a).zip(b).zip(s) {
-                    *db += (a - b) * (s * F::from_f64(-2.0)).exp() * dy;
+                    let root = root_of_inverse(s);
+                    *db += (a - b) * root * root * root * root * dy;
                 }
             }
         }
@@ -153,7 +183,8 @@ kernel! {
             } else {
                 let (x, mu) = (layout.row(0, x, i), layout.row(1, mu, i));
                 for (((ds, &x), &mu), &s) in ds.iter_mut().zip(x).zip(mu).zip(s) {
-                    let r = (x - mu) * (-s).exp();
+                    let root = root_of_inverse(s);
+                    let r = (x - mu) * root * root;
                     *ds += (r * r - F::ONE) * dy;
                 }
             }

@@ -4,6 +4,7 @@ use std::ops::{self, Range};
 
 use super::elementwise::power_slope;
 use crate::check::{Case, Checked, Example, Sample};
+use crate::ops::Part;
 use crate::ops::broadcast::Walk;
 use crate::{InputAdjoints, Inputs, Op, Real, Shape, Var};
 
@@ -48,12 +49,8 @@ impl<F: Real, B: Binary<F>> Op<F> for Broadcast<B> {
     fn backward(&self, x: &Inputs<'_, F>, z: &[F], _: &[F], dz: &[F], dx: &mut InputAdjoints<'_, F>) {
         let walk = Walk::new(x.shape(0), x.shape(1), z.len());
         let (xs, ys) = (x.get(0), x.get(1));
-        if let Some(dx) = dx.get(0) {
-            backward(&self.0, &walk, xs, ys, z, dz, dx);
-        }
-        if let Some(dy) = dx.get(1) {
-            backward(&Swapped(self.0.clone()), &walk.swapped(), ys, xs, z, dz, dy);
-        }
+        add_adjoint(&self.0, walk, xs, ys, z, dz, dx, 0);
+        add_adjoint(&Swapped(self.0.clone()), walk.swapped(), ys, xs, z, dz, dx, 1);
     }
 }
 
@@ -99,6 +96,32 @@ fn forward_run<F: Real, B: Binary<F>, const X: usize, const Y: usize>(b: &B, x: 
     let (x, y) = (&x[..=last * X], &y[..=last * Y]);
     for (i, z) in z.iter_mut().enumerate() {
         *z = b.f(x[i * X], y[i * Y]);
+    }
+}
+
+/// Adds to the adjoint of x, the `i`-th input.
+#[allow(clippy::too_many_arguments)]
+#[inline(always)]
+fn add_adjoint<F: Real, B: Binary<F>>(
+    b: &B,
+    walk: Walk,
+    x: &[F],
+    y: &[F],
+    z: &[F],
+    dz: &[F],
+    dx: &mut InputAdjoints<'_, F>,
+    i: usize,
+) {
+    match (walk.runs(), walk.inner_steps()) {
+        (1, (1, y_step)) if z.len() > Part::LEN => dx.each_part(i, |part, dx| {
+            let y = if y_step == 1 { part.of(y) } else { y };
+            backward(b, &walk.shortened(dx.len()), part.of(x), y, part.of(z), part.of(dz), dx);
+        }),
+        _ => {
+            if let Some(dx) = dx.get(i) {
+                backward(b, &walk, x, y, z, dz, dx);
+            }
+        }
     }
 }
 

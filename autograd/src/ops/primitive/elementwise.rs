@@ -49,9 +49,8 @@ impl<F: Real, U: Elementwise<F>> Op<F> for Map<U> {
     }
 
     fn backward(&self, x: &Inputs<'_, F>, y: &[F], _: &[F], dy: &[F], dx: &mut InputAdjoints<'_, F>) {
-        if let Some(dx) = dx.get(0) {
-            map_backward(&self.0, &x[0], y, dy, dx);
-        }
+        let x = &x[0];
+        dx.each_part(0, |part, dx| map_backward(&self.0, part.of(x), part.of(y), part.of(dy), dx));
     }
 }
 

@@ -63,12 +63,11 @@ impl<F: Real> Op<F> for Cholesky {
 
     fn backward(&self, x: &Inputs<'_, F>, l: &[F], _: &[F], dl: &[F], dx: &mut InputAdjoints<'_, F>) {
         let n = x.shape(0)[0];
-        let Some(da) = dx.get(0) else { return };
         x.with_scratch(n * n + n * n / 4, |buffer| {
             let (w, scratch) = buffer.split_at_mut(n * n);
             w.copy_from_slice(dl);
             factor_backward(Lower::new(l, n), w, n, scratch);
-            da.iter_mut().zip(w).for_each(|(da, &mut w)| *da += w);
+            dx.each_part(0, |part, da| da.iter_mut().zip(part.of(w)).for_each(|(da, &w)| *da += w));
         });
     }
 }
