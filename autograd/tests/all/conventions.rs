@@ -341,3 +341,107 @@ fn a_leaky_relu_that_folds_back_is_refused_since_its_slope_could_not_be_read_off
     let tape = Tape::new();
     let _ = tape.parameter(&[1.0], []).leaky_relu(-0.1);
 }
+
+#[test]
+fn sine_and_cosine_hold_for_numbers_of_every_size_beside_each_other() {
+    fn check<F: Real>(tolerance: f64) {
+        let x: Vec<f64> = vec![0.5, 1e7, -2e7, 1.7e9, 3.0, 1e22, -1e30, 0.0];
+        let x: Vec<F> = x.into_iter().map(F::from_f64).collect();
+        let tape = Tape::new();
+        let on_tape = tape.parameter(&x, [x.len()]);
+        for (y, value, slope) in [
+            (on_tape.sin(), f64::sin as fn(f64) -> f64, f64::cos as fn(f64) -> f64),
+            (on_tape.cos(), f64::cos, |x| -x.sin()),
+        ] {
+            let gradient = tape.backward(y.sum());
+            for ((x, y), dy) in x.iter().zip(y.to_vec()).zip(gradient.wrt(on_tape)) {
+                let x = x.to_f64();
+                assert!((y.to_f64() - value(x)).abs() <= tolerance, "at {x}: {y}");
+                assert!((dy.to_f64() - slope(x)).abs() <= tolerance, "slope at {x}: {dy}");
+            }
+        }
+    }
+    check::<f32>(1.2e-7);
+    check::<f64>(2.3e-16);
+    let far = Dual::new(1e9_f64, 2.0);
+    assert!((far.sin().tangent - 2.0 * 1e9_f64.cos()).abs() < 1e-15);
+    assert!((far.cos().tangent + 2.0 * 1e9_f64.sin()).abs() < 1e-15);
+}
+
+#[test]
+fn a_normal_density_at_its_mean_is_finite_for_every_sigma_that_can_be_written() {
+    fn check<F: Real>(log_sigma: f64) {
+        let tape = Tape::new();
+        let n = 2.0;
+        let expected = -n * (log_sigma + 0.5 * (2.0 * std::f64::consts::PI).ln());
+        let close =
+            |found: F| assert!((found.to_f64() / expected - 1.0).abs() < 1e-6, "{found} not {expected}");
+        let zeros = |gradient: &[F]| assert!(gradient.iter().all(|g| g.is_zero()), "{gradient:?}");
+        let mu = tape.parameter(&[F::from_f64(0.3); 2], [2]);
+        let x = tape.parameter(&[F::from_f64(0.3); 2], [2]);
+
+        for sizes in [1, 2] {
+            let s = tape.parameter(&vec![F::from_f64(log_sigma); sizes], [sizes]);
+            let y = x.normal_log_prob(mu, s);
+            close(y.item());
+            let gradient = tape.backward(y);
+            zeros(gradient.wrt(x));
+            zeros(gradient.wrt(mu));
+            assert!(gradient.wrt(s).iter().all(|&g| (g.to_f64() + n / sizes as f64).abs() < 1e-4));
+        }
+        // Rows of one number
+        let (x1, mu1) = (x.reshape([2, 1]), mu.reshape([2, 1]));
+        let y = x1.normal_log_prob(mu1, tape.constant(&[F::from_f64(log_sigma)], [])).sum();
+        close(y.item());
+        zeros(tape.backward(y).wrt(x));
+
+        let q: Vec<F> = [0.3, 0.3, log_sigma, log_sigma].map(F::from_f64).into();
+        let q = tape.parameter(&q, [4]);
+        let y = x.diag_normal_log_prob(q);
+        close(y.item());
+        let gradient = tape.backward(y);
+        zeros(gradient.wrt(x));
+        assert!(gradient.wrt(q).iter().zip([0.0, 0.0, -1.0, -1.0]).all(|(g, e)| g.to_f64() == e));
+        let kl = q.diag_normal_kl(q);
+        assert_eq!(kl.item().to_f64(), 0.0);
+        zeros(tape.backward(kl).wrt(q));
+    }
+    // The smallest σ above 0 of each type has log σ = −103.28 and −744.44.
+    for log_sigma in [-100.0, -103.0, -50.0] {
+        check::<f32>(log_sigma);
+    }
+    for log_sigma in [-700.0, -744.0] {
+        check::<f64>(log_sigma);
+    }
+}
+
+#[test]
+fn a_certain_bernoulli_variable_has_log_probability_zero_or_minus_infinity() {
+    let tape = Tape::new();
+    for (x, logit, expected, slope) in [
+        (1.0, INF, 0.0, 0.0),
+        (0.0, INF, -INF, -1.0),
+        (0.25, INF, -INF, -0.75),
+        (0.0, -INF, 0.0, 0.0),
+        (1.0, -INF, -INF, 1.0),
+        (0.25, -INF, -INF, 0.25),
+    ] {
+        let logits = tape.parameter(&[logit, logit], [2]);
+        let y = tape.constant(&[x, x], [2]).bernoulli_log_prob(logits);
+        assert_eq!(y.item(), expected, "x = {x}, logit {logit}");
+        assert_eq!(tape.backward(y).wrt(logits), [slope; 2], "x = {x}, logit {logit}");
+    }
+    let y = tape.constant(&[1.0], [1]).bernoulli_log_prob(tape.constant(&[NAN], [1]));
+    assert!(y.item().is_nan());
+}
+
+#[test]
+fn the_slope_of_a_sample_in_log_sigma_is_that_of_its_noise() {
+    // σ is far below the spacing of numbers beside μ: z is μ.
+    let tape = Tape::<f32>::new();
+    let q = tape.parameter(&[1.0, -20.0], [2]);
+    let z = q.diag_normal_sample(tape.constant(&[1.5], [1]));
+    assert_eq!(z.item(), 1.0);
+    let slope = tape.backward(z.sum()).wrt(q)[1];
+    assert!((slope / (1.5 * (-20.0_f32).exp()) - 1.0).abs() < 1e-6, "{slope}");
+}

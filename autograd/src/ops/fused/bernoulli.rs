@@ -8,6 +8,9 @@ use crate::{InputAdjoints, Inputs, Op, Real, Shape, Var};
 ///
 /// y = Σᵢ xᵢ lᵢ − softplus(lᵢ),   l̄ᵢ += (xᵢ − σ(lᵢ)) ȳ,   x̄ᵢ += lᵢ ȳ
 ///
+/// It is computed as −|l| (1 − x) − ln(1 + e^−|l|) for l ≥ 0, with x instead of 1 − x for l < 0: a logit of ±∞ gives 0 for the x
+/// that is certain, and −∞ for any other.
+///
 /// x and logits l, each (…, n) with leading axes that are broadcast, to (…). x lies in [0, 1], grey values included. It is
 /// the composition of `mul`, `softplus`, `sub` and `sum_axis`. The residuals x − σ(l) are kept, so that value and gradient are
 /// one pass over the data.
@@ -64,11 +67,15 @@ kernel! {
             let x = &x[rows.of(0, i) * n..][..n];
             let (logits, residuals) = (&logits[rows.of(1, i) * n..][..n], &mut residuals[i * n..][..n]);
             *y = lane_sum!(F, [logits, x] mut [residuals] => {
-                // softplus and σ share e^−|l|; not by abs(), which at 0 has no slope.
-                let (l, e) = (logits, (if logits < F::ZERO { logits } else { -logits }).exp());
-                let (numerator, positive) = if l < F::ZERO { (e, F::ZERO) } else { (F::ONE, l) };
+                // −|l|, not by abs(), which at 0 has no slope.
+                let (minus_abs, wrong) = if logits < F::ZERO { (logits, x) } else { (-logits, F::ONE - x) };
+                // softplus and σ share e^−|l|.
+                let e = minus_abs.exp();
+                let numerator = if logits < F::ZERO { e } else { F::ONE };
                 *residuals = x - numerator / (F::ONE + e);
-                x * l - positive - e.ln_1p()
+                // 0 · ∞ is 0 here.
+                let certain = wrong == F::ZERO && minus_abs == F::from_f64(f64::NEG_INFINITY);
+                (if certain { F::ZERO } else { wrong * minus_abs }) - e.ln_1p()
             });
         }
     }

@@ -3,6 +3,7 @@
 //! The parameters come as *packed rows*, (…, 2n): n means, then n logarithms of standard deviations, as one product
 //! computes them. Leading axes are broadcast.
 
+use super::normal::{over_sigma, root_of_inverse};
 use crate::check::{Case, Checked, Sample};
 use crate::numerics::HALF_LN_2PI;
 use crate::ops::broadcast::{Rows, rows};
@@ -99,7 +100,7 @@ kernel! {
         for (i, y) in y.iter_mut().enumerate() {
             let (x, (mu, log_sigma)) = (row(x, rows.of(0, i), n), packed_row(q, rows.of(1, i), n));
             *y = -lane_sum!(F, [x, mu, log_sigma] => {
-                let r = (x - mu) * (-log_sigma).exp();
+                let r = over_sigma(x - mu, root_of_inverse(log_sigma));
                 half * r * r + log_sigma + constant
             });
         }
@@ -112,7 +113,8 @@ kernel! {
             let (x, (mu, log_sigma)) = (row(x, rows.of(0, i), n), packed_row(q, rows.of(1, i), n));
             let dx = &mut dx[rows.of(0, i) * n..][..n];
             for (((dx, &x), &mu), &s) in dx.iter_mut().zip(x).zip(mu).zip(log_sigma) {
-                *dx -= (x - mu) * (s * F::from_f64(-2.0)).exp() * dy;
+                let root = root_of_inverse(s);
+                *dx -= over_sigma(over_sigma(x - mu, root), root) * dy;
             }
         }
     }
@@ -124,9 +126,9 @@ kernel! {
             let (x, (mu, log_sigma)) = (row(x, rows.of(0, i), n), packed_row(q, rows.of(1, i), n));
             let (dmu, ds) = packed_row_mut(dq, rows.of(1, i), n);
             for ((((dmu, ds), &x), &mu), &s) in dmu.iter_mut().zip(ds).zip(x).zip(mu).zip(log_sigma) {
-                let inverse = (-s).exp();
-                let r = (x - mu) * inverse;
-                *dmu += r * inverse * dy;
+                let root = root_of_inverse(s);
+                let r = over_sigma(x - mu, root);
+                *dmu += over_sigma(r, root) * dy;
                 *ds += (r * r - F::ONE) * dy;
             }
         }
@@ -135,7 +137,7 @@ kernel! {
 
 /// A sample of packed rows (μ | log σ) by reparameterisation (lecture 001, "Factorized Gaussian Posterior"):
 ///
-/// zᵢ = μᵢ + σᵢ εᵢ,   μ̄ᵢ += z̄ᵢ,   log σ̄ᵢ += (zᵢ − μᵢ) z̄ᵢ,   ε̄ᵢ += σᵢ z̄ᵢ
+/// zᵢ = μᵢ + σᵢ εᵢ,   μ̄ᵢ += z̄ᵢ,   log σ̄ᵢ += σᵢ εᵢ z̄ᵢ,   ε̄ᵢ += σᵢ z̄ᵢ
 ///
 /// Parameters (…, 2n) and noise (…, n) to (…, n); leading axes are broadcast. It is the composition of `columns`, `exp`, `mul`
 /// and `add`.
@@ -158,10 +160,10 @@ impl<F: Real> Op<F> for DiagNormalSample {
         sample(Rows::new([x.shape(0), x.shape(1)]), &x[0], &x[1], x.shape(0).last() / 2, z);
     }
 
-    fn backward(&self, x: &Inputs<'_, F>, z: &[F], _: &[F], dz: &[F], dx: &mut InputAdjoints<'_, F>) {
+    fn backward(&self, x: &Inputs<'_, F>, _: &[F], _: &[F], dz: &[F], dx: &mut InputAdjoints<'_, F>) {
         let (rows, n) = (Rows::new([x.shape(0), x.shape(1)]), x.shape(0).last() / 2);
         if let Some(dq) = dx.get(0) {
-            sample_dq(rows, &x[0], z, n, dz, dq);
+            sample_dq(rows, &x[0], &x[1], n, dz, dq);
         }
         if let Some(dnoise) = dx.get(1) {
             sample_dnoise(rows, &x[0], n, dz, dnoise);
@@ -204,13 +206,14 @@ kernel! {
 }
 
 kernel! {
-    fn sample_dq<F: Real>(rows: Rows<2>, q: &[F], z: &[F], n: usize, dz: &[F], dq: &mut [F]) {
-        for (i, (z, dz)) in z.chunks_exact(n.max(1)).zip(dz.chunks_exact(n.max(1))).enumerate() {
-            let (mu, _) = packed_row(q, rows.of(0, i), n);
+    fn sample_dq<F: Real>(rows: Rows<2>, q: &[F], noise: &[F], n: usize, dz: &[F], dq: &mut [F]) {
+        for (i, dz) in dz.chunks_exact(n.max(1)).enumerate() {
+            let (noise, (_, log_sigma)) = (row(noise, rows.of(1, i), n), packed_row(q, rows.of(0, i), n));
             let (dmu, ds) = packed_row_mut(dq, rows.of(0, i), n);
-            for ((((dmu, ds), &z), &mu), &dz) in dmu.iter_mut().zip(ds).zip(z).zip(mu).zip(dz) {
+            for ((((dmu, ds), &noise), &s), &dz) in dmu.iter_mut().zip(ds).zip(noise).zip(log_sigma).zip(dz) {
                 *dmu += dz;
-                *ds += (z - mu) * dz;
+                // Not z − μ, of which nothing is left where σ is small.
+                *ds += s.exp() * noise * dz;
             }
         }
     }
@@ -273,7 +276,7 @@ kernel! {
             let ((mu_q, s_q), (mu_p, s_p)) = (packed_row(q, rows.of(0, i), n), packed_row(p, rows.of(1, i), n));
             *y = lane_sum!(F, [mu_q, s_q, mu_p, s_p] => {
                 let log_ratio = s_q - s_p;
-                let d = (mu_q - mu_p) * (-s_p).exp();
+                let d = over_sigma(mu_q - mu_p, root_of_inverse(s_p));
                 half * ((log_ratio + log_ratio).exp_m1() + d * d) - log_ratio
             });
         }
@@ -286,9 +289,9 @@ kernel! {
             let ((mu_q, s_q), (mu_p, s_p)) = (packed_row(q, rows.of(0, i), n), packed_row(p, rows.of(1, i), n));
             let (dmu, ds) = packed_row_mut(dq, rows.of(0, i), n);
             for j in 0..n {
-                let (log_ratio, inverse) = (s_q[j] - s_p[j], (-s_p[j]).exp());
-                let d = (mu_q[j] - mu_p[j]) * inverse;
-                dmu[j] += d * inverse * dy;
+                let (log_ratio, root) = (s_q[j] - s_p[j], root_of_inverse(s_p[j]));
+                let d = over_sigma(mu_q[j] - mu_p[j], root);
+                dmu[j] += over_sigma(d, root) * dy;
                 ds[j] += (log_ratio + log_ratio).exp_m1() * dy;
             }
         }
@@ -301,9 +304,9 @@ kernel! {
             let ((mu_q, s_q), (mu_p, s_p)) = (packed_row(q, rows.of(0, i), n), packed_row(p, rows.of(1, i), n));
             let (dmu, ds) = packed_row_mut(dp, rows.of(1, i), n);
             for j in 0..n {
-                let (log_ratio, inverse) = (s_q[j] - s_p[j], (-s_p[j]).exp());
-                let d = (mu_q[j] - mu_p[j]) * inverse;
-                dmu[j] -= d * inverse * dy;
+                let (log_ratio, root) = (s_q[j] - s_p[j], root_of_inverse(s_p[j]));
+                let d = over_sigma(mu_q[j] - mu_p[j], root);
+                dmu[j] -= over_sigma(d, root) * dy;
                 ds[j] -= ((log_ratio + log_ratio).exp_m1() + d * d) * dy;
             }
         }

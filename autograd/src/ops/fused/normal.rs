@@ -95,12 +95,16 @@ impl<F: Real> Checked<F> for NormalLogProb {
     }
 }
 
-/// 1/σ as the square of a number that is finite where 1/σ is not: e^(−½ log σ).
-///
-/// (x − μ)/σ is a product with one factor after the other: 0 where x = μ, for any σ > 0 that the type can hold.
+/// 1/√σ = e^(−½ log σ), which is finite for every σ > 0 that the type can hold; 1/σ is not.
 #[inline(always)]
 pub(super) fn root_of_inverse<F: Real>(log_sigma: F) -> F {
     (log_sigma * F::from_f64(-0.5)).exp()
+}
+
+/// d/σ, with the root of 1/σ: 0 for d = 0, however small σ is.
+#[inline(always)]
+pub(super) fn over_sigma<F: Real>(d: F, root: F) -> F {
+    d * root * root
 }
 
 kernel! {
@@ -111,7 +115,7 @@ kernel! {
             // Rows of one number: one long row, whose terms are not summed.
             let (s, root) = (log_sigma[0], root_of_inverse(log_sigma[0]));
             for ((y, &x), &mu) in y.iter_mut().zip(x).zip(mu) {
-                let r = (x - mu) * root * root;
+                let r = over_sigma(x - mu, root);
                 *y = -half * (r * r) - (s + constant);
             }
             return;
@@ -122,14 +126,14 @@ kernel! {
             *y = if let &[s] = s {
                 let root = if one_sigma { first } else { root_of_inverse(s) };
                 let squares = lane_sum!(F, [x, mu] => {
-                    let r = (x - mu) * root * root;
+                    let r = over_sigma(x - mu, root);
                     r * r
                 });
                 -half * squares - n * (s + constant)
             } else {
                 -lane_sum!(F, [x, mu, s] => {
                     let root = root_of_inverse(s);
-                    let r = (x - mu) * root * root;
+                    let r = over_sigma(x - mu, root);
                     half * r * r + s + constant
                 })
             };
@@ -146,7 +150,7 @@ kernel! {
         let first = if one_sigma { root_of_inverse(log_sigma[0]) } else { F::ZERO };
         if one_sigma && layout.n == 1 && a.len() == dy.len() && b.len() == dy.len() {
             for (((db, &a), &b), &dy) in db.iter_mut().zip(a).zip(b).zip(dy) {
-                *db += (a - b) * first * first * first * first * dy;
+                *db += over_sigma(over_sigma(a - b, first), first) * dy;
             }
             return;
         }
@@ -157,12 +161,12 @@ kernel! {
             if let &[s] = s {
                 let root = if one_sigma { first } else { root_of_inverse(s) };
                 for ((db, &a), &b) in db.iter_mut().zip(a).zip(b) {
-                    *db += (a - b) * root * root * root * root * dy;
+                    *db += over_sigma(over_sigma(a - b, root), root) * dy;
                 }
             } else {
                 for (((db, &a), &b), &s) in db.iter_mut().zip(a).zip(b).zip(s) {
                     let root = root_of_inverse(s);
-                    *db += (a - b) * root * root * root * root * dy;
+                    *db += over_sigma(over_sigma(a - b, root), root) * dy;
                 }
             }
         }
@@ -184,7 +188,7 @@ kernel! {
                 let (x, mu) = (layout.row(0, x, i), layout.row(1, mu, i));
                 for (((ds, &x), &mu), &s) in ds.iter_mut().zip(x).zip(mu).zip(s) {
                     let root = root_of_inverse(s);
-                    let r = (x - mu) * root * root;
+                    let r = over_sigma(x - mu, root);
                     *ds += (r * r - F::ONE) * dy;
                 }
             }
