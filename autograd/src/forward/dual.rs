@@ -197,14 +197,24 @@ impl<F: Real> Real for Dual<F> {
         exp_m1 ExpM1;
         ln Ln;
         ln_1p Ln1p;
-        sin Sin;
-        cos Cos;
+        sin_near Sin;
+        cos_near Cos;
         tanh Tanh;
         sigmoid Sigmoid;
         softplus Softplus;
         erf Erf;
         lgamma Lgamma;
         digamma Digamma;
+    }
+
+    fn sin(self) -> Self {
+        let (value, slope) = Sin.far(self.value);
+        Self::new(value, times(slope, self.tangent))
+    }
+
+    fn cos(self) -> Self {
+        let (value, slope) = Cos.far(self.value);
+        Self::new(value, times(slope, self.tangent))
     }
 
     fn gemm(alpha: Self, a: Mat<'_, Self>, b: Mat<'_, Self>, beta: Self, c: MatMut<'_, Self>) {

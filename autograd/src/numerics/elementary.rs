@@ -213,26 +213,138 @@ macro_rules! elementary {
             F::from_bits(y.to_bits() ^ (n & 2) << (U::BITS - 2))
         }
 
-        /// sin x, within 1.6 ulp for |x| <= [`CIRCULAR_RANGE`], NaN beyond; the sign of 0 is kept.
+        /// sin(n π/2 + h) with the sign of x.
         #[inline(always)]
-        pub fn sin(x: F) -> F {
-            let (n, h) = quadrant(x.abs());
+        fn odd((n, h): (U, F), x: F) -> F {
             F::from_bits(circular(n, h).to_bits() ^ (x.to_bits() & SIGN))
         }
 
-        /// cos x, within 1.6 ulp for |x| <= [`CIRCULAR_RANGE`], NaN beyond.
+        /// sin x for |x| <= [`NEAR`](super::NEAR), NaN beyond, within 1.6 ulp; the sign of 0 is kept. In a loop it becomes
+        /// vector code.
         #[inline(always)]
-        pub fn cos(x: F) -> F {
+        pub fn sin_near(x: F) -> F {
+            odd(quadrant(x.abs()), x)
+        }
+
+        /// cos x for |x| <= [`NEAR`](super::NEAR), NaN beyond, within 1.6 ulp. In a loop it becomes vector code.
+        #[inline(always)]
+        pub fn cos_near(x: F) -> F {
             let (n, h) = quadrant(x.abs());
             circular(n + 1, h)
         }
+
+        /// sin x, within 1.6 ulp, NaN where x is infinite; the sign of 0 is kept.
+        #[inline]
+        pub fn sin(x: F) -> F {
+            if is_far(x.into()) { odd(far_quadrant(x.abs()), x) } else { sin_near(x) }
+        }
+
+        /// cos x, within 1.6 ulp, NaN where x is infinite.
+        #[inline]
+        pub fn cos(x: F) -> F {
+            if !is_far(x.into()) {
+                return cos_near(x);
+            }
+            let (n, h) = far_quadrant(x.abs());
+            circular(n + 1, h)
+        }
+
+        /// x = n π/2 + h for a finite x beyond [`NEAR`](super::NEAR), of n the lowest two bits.
+        #[cold]
+        #[inline(never)]
+        fn far_quadrant(x: F) -> (U, F) {
+            let (n, h) = payne_hanek(x.into());
+            (n as U, h as F)
+        }
     };
+}
+
+/// Up to this |x|, 2²⁴, the sine and the cosine are computed without a branch: n times a piece of π/2 is exact so far.
+pub const NEAR: f64 = 16_777_216.0;
+
+/// Whether x is finite and beyond [`NEAR`].
+#[inline(always)]
+fn is_far(x: f64) -> bool {
+    x.abs() > NEAR && x.abs() < f64::INFINITY
+}
+
+/// 2/π, the bits behind the point.
+const TWO_OVER_PI: [u64; 20] = [
+    0xa2f9836e4e441529,
+    0xfc2757d1f534ddc0,
+    0xdb6295993c439041,
+    0xfe5163abdebbc561,
+    0xb7246e3a424dd2e0,
+    0x06492eea09d1921c,
+    0xfe1deb1cb129a73e,
+    0xe88235f52ebb4484,
+    0xe99c7026b45f7e41,
+    0x3991d639835339f4,
+    0x9c845f8bbdf9283b,
+    0x1ff897ffde05980f,
+    0xef2f118b5a0a6d1f,
+    0x6d367ecf27cb09b7,
+    0x4f463f669e5fea2d,
+    0x7527bac7ebe5f17b,
+    0x3d0739f78a5292ea,
+    0x6bfb5fb11f8d5d08,
+    0x56033046fc7b6bab,
+    0xf0cfbc209af4361d,
+];
+
+/// x = n π/2 + h for a finite x beyond [`NEAR`], of n the lowest two bits, and h within 0.6 ulp (Payne and Hanek 1983).
+///
+/// x = m 2ᵉ with an m of 53 bits. Of the product of m and 2/π only the bits with weights from 2 down to 2⁻¹²⁸ matter: those
+/// above are whole turns. So m is multiplied by the 192 bits of 2/π that give them.
+fn payne_hanek(x: f64) -> (u64, f64) {
+    const FRACTION: u32 = f64::MANTISSA_DIGITS - 1;
+    let m = u128::from(x.to_bits() & ((1 << FRACTION) - 1) | 1 << FRACTION);
+    let e = (x.to_bits() >> FRACTION) as i32 - (f64::MAX_EXP - 1 + FRACTION as i32);
+    // The first bit of 2/π in use, counted from 0: its weight in the product with 2ᵉ is at most 2.
+    let first = (e - 2).max(0) as usize;
+    let word = |i: usize| {
+        let (word, bit) = (first / 64 + i, first % 64);
+        let both = u128::from(TWO_OVER_PI[word]) << 64 | u128::from(TWO_OVER_PI[word + 1]);
+        (both << bit >> 64) as u64
+    };
+    // m times three words, in four words from the highest on.
+    let mut product = [0; 4];
+    let mut carry = 0;
+    for i in (0..3).rev() {
+        let sum = m * u128::from(word(i)) + carry;
+        product[i + 1] = sum as u64;
+        carry = sum >> 64;
+    }
+    product[0] = carry as u64;
+    // The point is this many bits from the right end; from it on 128 bits of the fraction.
+    let point = 192 + first as i32 - e;
+    let from = |bit: i32| {
+        // 128 bits of the product, the lowest of them with this number from the right.
+        let high = u128::from(product[0]) << 64 | u128::from(product[1]);
+        let low = u128::from(product[2]) << 64 | u128::from(product[3]);
+        match bit {
+            0 => low,
+            1..128 => high << (128 - bit) | low >> bit,
+            _ => high >> (bit - 128),
+        }
+    };
+    let (whole, fraction) = (from(point) as u64, from(point - 128) as i128);
+    // A fraction of one half or more has its highest bit set, and as a signed number is that less 1.
+    let n = whole.wrapping_add(u64::from(fraction < 0));
+    let high = fraction as f64;
+    let low = (fraction - high as i128) as f64;
+    let (pi_high, pi_low) = (std::f64::consts::FRAC_PI_2, 6.123233995736766e-17);
+    let h = high * pi_high;
+    let rest = high.mul_add(pi_high, -h) + (high * pi_low + low * pi_high);
+    (n & 3, (h + rest) * 2.0_f64.powi(-128))
 }
 
 /// In single precision.
 pub mod f32 {
     elementary! {
         use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
+
+        use super::{NEAR, is_far, payne_hanek};
 
         type F = f32;
         type U = u32;
@@ -250,16 +362,13 @@ pub mod f32 {
         const SIN: [F; 3] = [-0.16666655, 0.008332176, -0.00019516978];
         /// (cos r − 1 + r²/2) / r⁴ in r²
         const COS: [F; 3] = [0.041666646, -0.0013887364, 2.4438092e-5];
-        /// The largest |x| whose sine and cosine are computed, 2²⁷: there, the next number is a period away.
-        pub const CIRCULAR_RANGE: F = 134_217_728.0;
-
         /// x = n π/2 + h by the reduction of Cody and Waite, in double precision.
         #[inline(always)]
         fn quadrant(x: F) -> (U, F) {
             const ROUND: f64 = 1.5 * (1_u64 << 52) as f64;
             const HIGH: f64 = 1.5707963109016418;
             const LOW: f64 = 1.5893254773528196e-8;
-            let x = if x <= CIRCULAR_RANGE { x as f64 } else { f64::NAN };
+            let x = if x <= NEAR as F { x as f64 } else { f64::NAN };
             let shifted = x * std::f64::consts::FRAC_2_PI + ROUND;
             let n = shifted - ROUND;
             (shifted.to_bits() as U, (x - n * HIGH - n * LOW) as F)
@@ -271,6 +380,8 @@ pub mod f32 {
 pub mod f64 {
     elementary! {
         use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI, LOG2_E};
+
+        use super::{NEAR, is_far, payne_hanek};
 
         type F = f64;
         type U = u64;
@@ -321,16 +432,13 @@ pub mod f64 {
             2.0875721642970186e-9,
             -1.1359560240058234e-11,
         ];
-        /// The largest |x| whose sine and cosine are computed, 2²⁴: n times a piece of π/2 is exact so far.
-        pub const CIRCULAR_RANGE: F = 16_777_216.0;
-
         /// x = n π/2 + h by the reduction of Cody and Waite, π/2 in pieces of 29 bits: their products with n are
         /// exact, and what the differences round away is added at the end.
         #[inline(always)]
         fn quadrant(x: F) -> (U, F) {
             const FRAC_PI_2: [F; 4] =
                 [1.570796325802803, 9.920935774287987e-10, 2.2517417706346578e-18, 3.5215598651832e-27];
-            let x = if x <= CIRCULAR_RANGE { x } else { F::NAN };
+            let x = if x <= NEAR { x } else { F::NAN };
             let shifted = x * FRAC_2_PI + ROUND;
             let n = shifted - ROUND;
             let [a, b, c, d] = [n * FRAC_PI_2[0], n * FRAC_PI_2[1], n * FRAC_PI_2[2], n * FRAC_PI_2[3]];

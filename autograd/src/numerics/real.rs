@@ -63,10 +63,14 @@ pub trait Real:
     fn ln(self) -> Self;
     /// ln(1 + x), without cancellation near 0
     fn ln_1p(self) -> Self;
-    /// sin x; NaN where |x| is beyond 2²⁷, in double precision 2²⁴
+    /// sin x; with a branch for |x| > 2²⁴, which keeps a loop from becoming vector code
     fn sin(self) -> Self;
-    /// cos x; NaN where |x| is beyond 2²⁷, in double precision 2²⁴
+    /// cos x; with a branch for |x| > 2²⁴, which keeps a loop from becoming vector code
     fn cos(self) -> Self;
+    /// sin x for |x| ≤ 2²⁴, NaN beyond
+    fn sin_near(self) -> Self;
+    /// cos x for |x| ≤ 2²⁴, NaN beyond
+    fn cos_near(self) -> Self;
     /// tanh x
     fn tanh(self) -> Self;
     /// σ(x) = 1 / (1 + e⁻ˣ)
@@ -142,7 +146,7 @@ macro_rules! float {
                 let exponent = c * Real::ln(self);
                 if c == 0.0 && !exponent.is_finite() { 1.0 } else { Real::exp(exponent) }
             }
-            float!(@inline elementary $t: exp exp_m1 ln ln_1p sin cos tanh sigmoid softplus);
+            float!(@inline elementary $t: exp exp_m1 ln ln_1p sin cos sin_near cos_near tanh sigmoid softplus);
             float!(@inline special $t: erf);
 
             fn lgamma(self) -> Self {

@@ -214,7 +214,7 @@ pub fn digamma(x: f64) -> f64 {
 pub fn trigamma<F: Real>(x: F) -> F {
     if x < F::ZERO {
         let r = x - F::from_f64(x.to_f64().round());
-        let sine = if r == F::ZERO { F::from_f64(f64::NAN) } else { (F::from_f64(PI) * r).sin() };
+        let sine = if r == F::ZERO { F::from_f64(f64::NAN) } else { (F::from_f64(PI) * r).sin_near() };
         let csc = F::from_f64(PI) / sine;
         return csc * csc - trigamma(F::ONE - x);
     }

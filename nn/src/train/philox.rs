@@ -147,7 +147,7 @@ fn normals<G: Real>(seed: u64, step: u64, row: &[u32; LANES], block: &[u32; LANE
             u *= G::from_f64(UNIT);
             a *= G::from_f64(std::f64::consts::TAU * UNIT);
             let radius = (G::from_f64(-2.0) * u.ln()).sqrt();
-            (z[lane][i], z[lane][i + 1]) = (radius * a.cos(), radius * a.sin());
+            (z[lane][i], z[lane][i + 1]) = (radius * a.cos_near(), radius * a.sin_near());
         }
     }
     z

@@ -4,6 +4,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 use std::ops::Range;
 
 use crate::check::{Case, Checked, Example, Sample};
+use crate::numerics::elementary::NEAR;
 use crate::numerics::special::trigamma;
 use crate::{InputAdjoints, Inputs, Op, Real, Shape, Var};
 
@@ -20,6 +21,20 @@ pub trait Elementwise<F: Real>: Clone + Send + 'static {
 
     /// dy/dx, from x and y = f(x)
     fn df(&self, x: F, y: F) -> F;
+
+    /// Whether x is so far from 0 that `f` and `df`, which stand in loops without a branch, do not hold: [`far`](Self::far) does.
+    /// Never, unless a function says otherwise.
+    #[inline(always)]
+    fn is_far(&self, x: F) -> bool {
+        let _ = x;
+        false
+    }
+
+    /// f(x) and dy/dx, for every x.
+    fn far(&self, x: F) -> (F, F) {
+        let y = self.f(x);
+        (y, self.df(x, y))
+    }
 }
 
 /// A function whose derivative can be written in y alone: a layer that ends with it need not keep x.
@@ -65,11 +80,28 @@ kernel! {
         for (y, &x) in y.iter_mut().zip(x) {
             *y = u.f(x);
         }
+        if any_far(u, x) {
+            for (y, &x) in y.iter_mut().zip(x).filter(|(_, x)| u.is_far(**x)) {
+                *y = u.far(x).0;
+            }
+        }
     }
+}
+
+/// Whether one of the elements is far from 0; without a branch, as loops are.
+#[inline(always)]
+fn any_far<F: Real, U: Elementwise<F>>(u: &U, x: &[F]) -> bool {
+    x.iter().fold(false, |far, &x| far | u.is_far(x))
 }
 
 kernel! {
     fn map_backward<F: Real, U: Elementwise<F>>(u: &U, x: &[F], y: &[F], dy: &[F], dx: &mut [F]) {
+        if any_far(u, x) {
+            for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
+                *dx += u.far(x).1 * dy;
+            }
+            return;
+        }
         for (((dx, &x), &y), &dy) in dx.iter_mut().zip(x).zip(y).zip(dy) {
             *dx += u.df(x, y) * dy;
         }
@@ -78,7 +110,8 @@ kernel! {
 
 /// One line a function: type, method, domain of the check, y = f(x), and dy/dx from x and y. Attributes come with the values
 /// under which they are checked, and with a condition if not every value is allowed, which the method's documentation states
-/// under "Panics"; `|_, y|` marks an [`Activation`].
+/// under "Panics"; `|_, y|` marks an [`Activation`]; behind `far` stand value and slope for numbers beyond 2²⁴, where those of
+/// the loop do not hold.
 ///
 /// The line `Exp exp on -2.0..2.0, |x| x.exp(), |_, y| y;` with its doc comment becomes
 ///
@@ -108,7 +141,8 @@ macro_rules! elementwise {
         $name:ident $(<$generic:ident>)? $method:ident $(($($attr:ident: $type:ty = $example:expr),+))?
         $(if $valid:expr, $expected:literal, $found:expr;)?
         on $domain:expr,
-        |$x:ident| $f:expr, |$dx:tt, $dy:tt| $df:expr;
+        |$x:ident| $f:expr, |$dx:tt, $dy:tt| $df:expr
+        $(, far |$far:ident| $far_f:expr, $far_df:expr)?;
     )*) => {
         $(
             $(#[$meta])*
@@ -129,6 +163,17 @@ macro_rules! elementwise {
                     $(let Self($($attr),+) = *self; $(let _ = $attr;)+)?
                     $df
                 }
+
+                $(
+                    #[inline(always)]
+                    fn is_far(&self, x: F) -> bool {
+                        x.abs() > F::from_f64(NEAR)
+                    }
+
+                    fn far(&self, $far: F) -> (F, F) {
+                        ($far_f, $far_df)
+                    }
+                )?
             }
 
             impl $(<$generic: Real>)? Example for $name $(<$generic>)? {
@@ -212,11 +257,11 @@ elementwise! {
     /// y = ln(1 + x) without cancellation near 0,   dy/dx = 1/(1 + x);   x > −1 (−∞ at −1, NaN below)
     Ln1p ln_1p on -0.8..3.0, |x| x.ln_1p(), |x, _| F::ONE / (F::ONE + x);
 
-    /// y = sin x,   dy/dx = cos x;   NaN where |x| is beyond 2²⁷ in single and 2²⁴ in double precision
-    Sin sin on -4.0..4.0, |x| x.sin(), |x, _| x.cos();
+    /// y = sin x,   dy/dx = cos x;   NaN where x is infinite
+    Sin sin on -4.0..4.0, |x| x.sin_near(), |x, _| x.cos_near(), far |x| x.sin(), x.cos();
 
-    /// y = cos x,   dy/dx = −sin x;   NaN where |x| is beyond 2²⁷ in single and 2²⁴ in double precision
-    Cos cos on -4.0..4.0, |x| x.cos(), |x, _| -x.sin();
+    /// y = cos x,   dy/dx = −sin x;   NaN where x is infinite
+    Cos cos on -4.0..4.0, |x| x.cos_near(), |x, _| -x.sin_near(), far |x| x.cos(), -x.sin();
 
     /// y = tanh x,   dy/dx = 1 − y²
     Tanh tanh on -2.0..2.0, |x| x.tanh(), |_, y| F::ONE - y * y;
