@@ -51,6 +51,13 @@ pub enum GpVaeError {
     #[error("the view of row {row} has the number {value}; replace what is not finite")]
     View { row: usize, value: f64 },
 
+    /// Views are too far from 0 to be told apart in the type of the images.
+    #[error(
+        "views, column {column}: expected steps that the type of the images can hold, found steps of {step:e}, and rounding \
+         moves a view by {rounding:e}; subtract an origin (Places::relative_to), or use f64"
+    )]
+    Precision { column: usize, step: f64, rounding: f64 },
+
     /// An object has no features.
     #[error(
         "row {row} is of object {object}, where there are {objects} objects; do images and split belong together?"

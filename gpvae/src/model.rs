@@ -175,8 +175,8 @@ impl<P: LatentPrior> GpVae<P> {
             None => theta.tape().constant(&[F::from_f64(self.config.pixel_noise.sigma().ln())], []),
         };
         let Some(observed) = observed else { return Normal { mu, log_sigma }.log_prob(y) };
-        let precision = (log_sigma * F::from_f64(-2.0)).exp();
-        let squares = ((y - mu) * observed).square().sum_axis(1) * precision;
+        let root = (log_sigma * F::from_f64(-0.5)).exp();
+        let squares = ((y - mu) * observed * root * root).square().sum_axis(1);
         let constant = (log_sigma * F::from_f64(2.0) + F::from_f64(LN_2PI)) * observed.sum_axis(1);
         (squares + constant) * F::from_f64(-0.5)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use autograd::Real;
 use nn::data::Matrix;
 
 use crate::GpVaeError;
@@ -38,6 +39,41 @@ impl Places {
             Some(at) => Err(GpVaeError::View { row: at / views.cols.max(1), value: views.values[at] }),
             None => Ok(Self { views, objects: Vec::new() }),
         }
+    }
+
+    /// The places with views w − w₀, R numbers as w₀, subtracted in double precision. Kernels that depend on differences alone
+    /// are the same for them, and single precision keeps the differences of numbers that are far from 0, as epoch seconds are.
+    /// All places that one model sees need the same origin w₀.
+    ///
+    /// # Panics
+    /// If the origin has not as many numbers as a view.
+    #[track_caller]
+    pub fn relative_to(&self, origin: &[f64]) -> Self {
+        let (expected, found) = (self.views.cols, origin.len());
+        assert!(expected == found, "relative_to: expected an origin of {expected} numbers, found {found}");
+        let numbers = self.views.values.chunks_exact(expected.max(1));
+        let shifted =
+            numbers.flat_map(|view| view.iter().zip(origin).map(|(w, origin)| w - origin)).collect();
+        Self { views: Matrix::new(self.len(), expected, shifted), objects: self.objects.clone() }
+    }
+
+    /// Checks that the numbers of type `F` tell views apart: in each column, rounding moves none by more than a hundredth of the
+    /// median step from one distinct number to the next.
+    pub(crate) fn check_precision<F: Real>(&self) -> Result<(), GpVaeError> {
+        for column in 0..self.views.cols {
+            let mut values: Vec<f64> = self.views.columns(&[column]).values.to_vec();
+            let rounding = values.iter().map(|&w| (F::from_f64(w).to_f64() - w).abs()).fold(0.0, f64::max);
+            values.sort_by(f64::total_cmp);
+            let mut steps: Vec<f64> =
+                values.windows(2).map(|w| w[1] - w[0]).filter(|&step| step > 0.0).collect();
+            steps.sort_by(f64::total_cmp);
+            if let Some(&step) = steps.get(steps.len() / 2)
+                && rounding > 0.01 * step
+            {
+                return Err(GpVaeError::Precision { column, step, rounding });
+            }
+        }
+        Ok(())
     }
 
     /// N

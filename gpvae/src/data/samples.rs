@@ -31,7 +31,8 @@ impl<F: Real> Samples<F> {
     ///
     /// # Errors
     /// [`GpVaeError::Sizes`] if there are more or fewer images than places, [`GpVaeError::Empty`] if there are no images,
-    /// [`GpVaeError::Pixel`] if a pixel is not finite.
+    /// [`GpVaeError::Pixel`] if a pixel is not finite, [`GpVaeError::Precision`] if views are so far from 0 that `F` does not
+    /// tell them apart.
     pub fn new(images: Matrix<F>, places: Places) -> Result<Self, GpVaeError> {
         if images.rows != places.len() {
             let objects = if places.objects.is_empty() { places.len() } else { places.objects.len() };
@@ -44,6 +45,7 @@ impl<F: Real> Samples<F> {
             let (row, column) = (at / images.cols, at % images.cols);
             return Err(GpVaeError::Pixel { row, column, value: images.values[at].to_f64() });
         }
+        places.check_precision::<F>()?;
         Ok(Self { images, observed: None, places })
     }
 

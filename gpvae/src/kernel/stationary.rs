@@ -134,13 +134,17 @@ impl Periodic {
 
 impl Kernel for Periodic {
     /// 2 sin²(½ δ) = 1 − cos δ, and cos δ is the inner product of two points of the unit circle. This takes one sine and one
-    /// cosine for each row, and none for each pair of rows.
+    /// cosine for each row, and none for each pair of rows. Angles count from the first row of A: those of places that are far
+    /// from 0 and near each other are small, and exact.
     fn cross<'t, F: Real>(&self, theta: Var<'t, F>, a: Var<'t, F>, b: Var<'t, F>) -> Var<'t, F> {
         let dimensions = same_row_length(a, b);
         let nu = self.nu.of(theta);
         let frequency = F::from_f64(TAU / self.period);
+        let mut origin = a.with(|a| a.iter().copied().take(dimensions).collect::<Vec<F>>());
+        origin.resize(dimensions, F::ZERO);
+        let origin = theta.tape().constant(&origin, [dimensions]);
         let circle = |x: Var<'t, F>| {
-            let turn = x * frequency;
+            let turn = (x - origin) * frequency;
             Var::concatenate(&[turn.cos(), turn.sin()], 1) / nu
         };
         (circle(a).matmul_t(circle(b)) - nu.square().recip() * F::from_f64(dimensions as f64)).exp()

@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
+use autograd::{Real, Tape};
 use gpvae::data::{Places, Samples};
+use gpvae::kernel::Matern32;
+use gpvae::prior::{Dense, LatentPrior};
 use gpvae::{ExactObjective, GpVae, GpVaeConfig, GpVaeError, GpVaeObjective, Part, PixelNoise};
 use nn::data::Matrix;
+use nn::model::Layout;
 use nn::train::{Fit, Place, Rule, StepError, TrainError, Trainer};
+
+use rand::{SeedableRng, rngs::StdRng};
 
 use crate::common::{PIXELS, dense, low_rank, pace, samples, theta};
 
@@ -149,4 +155,42 @@ fn configurations_that_make_no_sense() {
     {
         assert!(matches!(build(&config), Err(GpVaeError::Networks(_))), "{config:?}");
     }
+}
+
+#[test]
+fn views_too_far_from_zero_for_single_precision_need_an_origin() {
+    let seconds: Vec<f64> = (0..20).map(|i| 60.0 * f64::from(i)).collect();
+    for start in [1.7e9, 1e13] {
+        let far = places(&seconds.iter().map(|s| start + s).collect::<Vec<_>>(), &[]).unwrap();
+        let error = Samples::<f32>::new(Matrix::new(20, 1, vec![0.0; 20]), far.clone()).unwrap_err();
+        assert!(matches!(error, GpVaeError::Precision { column: 0, step: 60.0, .. }), "{error:?}");
+        says(&error, &["column 0", "6e1", "relative_to"]);
+        Samples::<f64>::new(Matrix::new(20, 1, vec![0.0; 20]), far.clone()).unwrap();
+
+        let near = far.relative_to(&[start]);
+        assert_eq!(near.views.values[..], seconds);
+        Samples::<f32>::new(Matrix::new(20, 1, vec![0.0; 20]), near.clone()).unwrap();
+        let (wide, narrow) = (log_prior::<f64>(&far), log_prior::<f32>(&near));
+        assert!((wide - narrow).abs() < 2e-4, "{start}: {wide} and {narrow}");
+    }
+    // Whole numbers that single precision can hold, and steps of which one is short by chance
+    for views in [&[16_000_000.0, 16_000_001.0, 16_000_002.0][..], &[0.0, 0.1, 0.1 + 1e-9, 0.2, 0.3]] {
+        let n = views.len();
+        Samples::<f32>::new(Matrix::new(n, 1, vec![0.0; n]), places(views, &[]).unwrap()).unwrap();
+    }
+}
+
+/// log p of a wave at these places, by a Matérn 3/2 kernel of length 180 with noise.
+fn log_prior<F: Real>(places: &Places) -> f64 {
+    let mut layout = Layout::new();
+    let kernel = Matern32::new(&mut layout, "length", 180.0);
+    let prior = Dense::new(kernel).with_noise(&mut layout, 0.1);
+    let theta: Vec<F> = layout.init(&mut StdRng::seed_from_u64(0));
+    let tape = Tape::new();
+    let narrow = |x: &[f64]| x.iter().map(|&x| F::from_f64(x)).collect::<Vec<_>>();
+    let n = places.len();
+    let z: Vec<f64> = (0..n).map(|i| (0.7 * i as f64).sin()).collect();
+    let (theta, w) =
+        (tape.constant(&theta, [theta.len()]), tape.constant(&narrow(&places.views.values), [n, 1]));
+    prior.log_prob(theta, w, tape.constant(&narrow(&z), [n, 1])).unwrap().item().to_f64()
 }

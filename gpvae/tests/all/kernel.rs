@@ -157,3 +157,24 @@ fn a_positive_number_stays_positive_and_one_that_is_not_is_refused() {
         assert!(refused.is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn a_period_is_found_again_after_years_of_seconds() {
+    let mut layout = Layout::new();
+    let kernel = Periodic::new(&mut layout, "nu", 0.8).with_period(60.0);
+    let (start, seconds) = (1.7e9, [0.0, 7.0, 15.0, 61.0, 119.5]);
+    let tape = Tape::new();
+    let theta = tape.constant(&[0.8_f64.ln()], [1]);
+    let places = tape.constant(&seconds.map(|s| start + s), [5, 1]);
+    let gram = kernel.gram(theta, places).to_vec();
+    for (i, a) in seconds.iter().enumerate() {
+        for (j, b) in seconds.iter().enumerate() {
+            let expected = (-2.0 * (PI * (a - b) / 60.0).sin().powi(2) / 0.64).exp();
+            assert!(
+                (gram[5 * i + j] - expected).abs() < 1e-12,
+                "{a} and {b}: {} not {expected}",
+                gram[5 * i + j]
+            );
+        }
+    }
+}
