@@ -80,7 +80,7 @@ impl Frames {
         };
         anyhow::ensure!(n >= 10, "{}: expected 10 frames or more, found {n}", file.display());
         // Bytes come as x / 255.
-        let pixels = images.into_matrix().map(|x| (x * 255.0 + 0.5) / 256.0);
+        let pixels = images.into_images(&file.display().to_string())?.map(|x| (x * 255.0 + 0.5) / 256.0);
         let held = 200.min(n / 5);
         let parts = split(n, [n - 2 * held, held, held], args.run.seed);
         let [train, validation, test] = parts.map(|rows| pixels.select(&rows));

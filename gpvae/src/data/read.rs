@@ -26,7 +26,7 @@ impl Views {
             let expected = "images (objects, views, height, width)";
             return Err(DataError::NotThese { file: images_file, shape: images.shape, expected }.into());
         };
-        let pixels = images.into_matrix().values;
+        let pixels = images.into_images(&images_file)?.values;
         let images = Matrix::new(objects * views, height * width, pixels.to_vec());
 
         let roles = read_split(split.as_ref(), &split_file, views)?;

@@ -9,13 +9,13 @@ use nn::stats::Estimate;
 
 const HEADER: &str = "digit_id,role,train_views_bitstring,in_test\n";
 
-/// 4 objects, 4 views, 2 x 2 pixels: pixel k of view q of object p is p + q/10 + k/100.
+/// 4 objects, 4 views, 2 x 2 pixels: pixel k of view q of object p is (p + q/10 + k/100) / 10.
 fn images() -> Vec<u8> {
     let mut bytes = vec![0, 0, 0x0d, 4];
     bytes.extend([4u32, 4, 2, 2].map(u32::to_be_bytes).concat());
     for i in 0..64 {
         let value = (i / 16) as f32 + (i / 4 % 4) as f32 / 10.0 + (i % 4) as f32 / 100.0;
-        bytes.extend(value.to_be_bytes());
+        bytes.extend((value / 10.0).to_be_bytes());
     }
     bytes
 }
@@ -42,10 +42,27 @@ fn the_split_says_what_images_are_for() {
     assert_eq!(set.test, [2, 14]);
     assert_eq!(set.validation, [8, 9, 10, 11]);
     assert_eq!((set.object[14], set.view[14], set.objects), (3, 2, 4));
-    assert_eq!(set.images.row(14)[1], 3.0 + 2.0 / 10.0 + 1.0 / 100.0);
+    assert_eq!(set.images.row(14)[1], (3.0 + 2.0 / 10.0 + 1.0 / 100.0) / 10.0);
     assert_eq!(set.angles_of(&[14, 3]), [TAU / 2.0, 0.75 * TAU]);
     let c = set.conditions(&[1]);
     assert!(c.values[0].abs() < 1e-6 && c.values[1] == 1.0, "{c:?}");
+}
+
+#[test]
+fn pixels_from_0_to_255_are_refused_and_overshoot_of_interpolation_is_not() {
+    let split = format!("{HEADER}0,train/test,1101,1\n1,train/test,0100,0\n2,val,-,0\n3,train/test,0001,1\n");
+    let with = |pixel: f32| {
+        let mut bytes = images();
+        let end = bytes.len();
+        bytes[end - 8..end - 4].copy_from_slice(&pixel.to_be_bytes());
+        bytes
+    };
+    let error = read(&with(255.0), &split).unwrap_err().to_string();
+    assert!(
+        ["image 3, pixel 14", "found 255", "divide"].iter().all(|words| error.contains(words)),
+        "{error}"
+    );
+    assert!(read(&with(-0.26), &split).is_ok() && read(&with(1.25), &split).is_ok());
 }
 
 #[test]

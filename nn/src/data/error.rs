@@ -73,6 +73,13 @@ pub enum DataError {
     #[error("{file}: row {row}: expected a label below {classes}, found {label}; is it the right file?")]
     Label { file: String, row: usize, label: u8, classes: u8 },
 
+    /// A pixel is far from every grey value.
+    #[error(
+        "{file}: image {row}, pixel {column}: expected a grey value from 0 (black) to 1 (white), found {value}; divide all pixels \
+         by the value of white, such as 255"
+    )]
+    Grey { file: String, row: usize, column: usize, value: f32 },
+
     /// A pixel is not a probability.
     #[error(
         "row {row}, column {column}: expected a pixel in 0 to 1, found {value}; rescale or clamp the images"

@@ -56,6 +56,22 @@ impl Idx {
         };
         Matrix::new(self.shape[0], self.shape[1..].iter().product(), values)
     }
+
+    /// [`into_matrix`](Self::into_matrix) for images, read from this file: grey values from 0, black, to 1, white. They may lie
+    /// half of that beyond, as those of a rotated image do that was interpolated.
+    ///
+    /// # Errors
+    /// [`DataError::Grey`] for the first pixel beyond, as in an image of `f32` values that go up to 255.
+    pub fn into_images(self, file: &str) -> Result<Matrix<f32>, DataError> {
+        let images = self.into_matrix();
+        match images.values.iter().position(|grey| !(-0.5..=1.5).contains(grey)) {
+            Some(at) => {
+                let (row, column, value) = (at / images.cols, at % images.cols, images.values[at]);
+                Err(DataError::Grey { file: file.to_owned(), row, column, value })
+            }
+            None => Ok(images),
+        }
+    }
 }
 
 fn decode(mut source: Source<'_>) -> Result<Idx, DataError> {

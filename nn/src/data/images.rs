@@ -8,7 +8,8 @@ use super::{DataError, Matrix};
 /// Images of one size, and the class of each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelledImages {
-    /// The images (n, height · width): one in each row, itself row by row, with pixels in \[0, 1\].
+    /// The images (n, height · width): one in each row, itself row by row, with grey values from 0, black, to
+    /// 1, white.
     pub images: Matrix<f32>,
     /// The class of each image, counted from 0.
     pub labels: Vec<u8>,
@@ -22,7 +23,8 @@ impl LabelledImages {
     /// Reads a pair of IDX files, images (n, height, width) and u8 labels (n), plain or gzipped.
     ///
     /// # Errors
-    /// As [`Idx::read`]; also if types or shapes are other ones, a label is not below `classes`, or there are no images.
+    /// As [`Idx::read`] and [`Idx::into_images`]; also if types or shapes are other ones, a label is not below `classes`, or
+    /// there are no images.
     pub fn read(images: impl AsRef<Path>, labels: impl AsRef<Path>, classes: u8) -> Result<Self, DataError> {
         let [images_file, labels_file] =
             [images.as_ref(), labels.as_ref()].map(|path| path.display().to_string());
@@ -43,7 +45,7 @@ impl LabelledImages {
         }
         match labels.iter().position(|&label| label >= classes) {
             Some(row) => Err(DataError::Label { file: labels_file, row, label: labels[row], classes }),
-            None => Ok(Self { images: images.into_matrix(), labels, height, width }),
+            None => Ok(Self { images: images.into_images(&images_file)?, labels, height, width }),
         }
     }
 

@@ -75,6 +75,18 @@ fn another_magic_number_is_refused() {
 }
 
 #[test]
+fn pixels_that_were_not_scaled_are_refused() {
+    let contents: Vec<u8> = [0.0_f32, 0.5, 1.2, 17.0].iter().flat_map(|x| x.to_be_bytes()).collect();
+    let images = Idx::parse(&idx_file(0x0d, &[2, 2], &contents)).unwrap();
+    let words = ["train-images: image 1, pixel 1", "found 17", "255"];
+    let error = images.into_images("train-images").unwrap_err();
+    assert!(matches!(error, DataError::Grey { row: 1, column: 1, value: 17.0, .. }), "{error:?}");
+    assert!(words.iter().all(|words| error.to_string().contains(words)), "{error}");
+    let bytes = Idx::parse(&idx_file(8, &[1, 2], &[0, 255])).unwrap().into_images("images").unwrap();
+    assert_eq!(bytes.values[..], [0.0, 1.0]);
+}
+
+#[test]
 fn f32_values_that_are_not_finite_are_refused() {
     let contents: Vec<u8> = [0.0, f32::NAN].iter().flat_map(|x| x.to_be_bytes()).collect();
     assert_fails!(Idx::parse(&idx_file(0x0d, &[2], &contents)), DataError::NotFinite { entry: 1, .. }, "NaN");
