@@ -10,8 +10,9 @@ use clap::Parser;
 use rand::{SeedableRng, rngs::StdRng};
 use serde::Serialize;
 
-use super::RunError;
 use super::print::one_line;
+use super::{RunError, stream};
+use crate::errln;
 use crate::model::{Layout, Nonlinearity};
 use crate::train::{Fit, Rule, Trainer};
 
@@ -129,9 +130,13 @@ where
         }
     };
     match body(args) {
+        Ok(()) if stream::is_lost() => {
+            errln!("error: a part of the output could not be written; the files of the run are whole");
+            ExitCode::FAILURE
+        }
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", one_line(&*error.into()));
+            errln!("error: {}", one_line(&*error.into()));
             ExitCode::FAILURE
         }
     }

@@ -28,6 +28,15 @@ pub enum RunError {
         /// Whether there is a checkpoint in it.
         resumable: bool,
     },
+    /// Another program is running in the folder.
+    #[error("{} belongs to a run that has not ended{}: wait for it or end it, or give another --out", path.display(),
+        process.map(|id| format!(" (process {id})")).unwrap_or_default())]
+    Running {
+        /// The folder.
+        path: PathBuf,
+        /// The number of its process, if it is known.
+        process: Option<u32>,
+    },
     /// A flag about checkpoints was given to a run that has none.
     #[error("{flag}: a run of several trainings has no checkpoint: leave the flag out")]
     NoCheckpoint {

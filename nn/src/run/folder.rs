@@ -1,8 +1,8 @@
 //! The folder of a run: `args.json`, `metrics.csv`, the checkpoint, pictures.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
@@ -10,11 +10,13 @@ use std::sync::Arc;
 use super::csv::Metrics;
 use super::error::io_error;
 use super::{RunArgs, RunError};
+use crate::errln;
 use crate::train::{Checkpoint, CheckpointError, write_aside};
 use serde::Serialize;
 use serde_json::Value;
 
 const ARGS: &str = "args.json";
+const LOCK: &str = ".lock";
 /// Name and extension; a part of a run puts its own name between them.
 const METRICS: (&str, &str) = ("metrics", "csv");
 const CHECKPOINT: (&str, &str) = ("checkpoint", "safetensors");
@@ -30,7 +32,16 @@ pub struct RunFolder {
     part: Option<String>,
     resume: Resume,
     save: Option<PathBuf>,
-    _temporary: Option<Arc<Temporary>>,
+    _owner: Arc<Owner>,
+}
+
+/// What makes the folder this run's own, until the last part of the run is dropped.
+#[derive(Debug)]
+enum Owner {
+    /// A folder that is removed.
+    Temporary(#[expect(dead_code, reason = "it removes the folder when it is dropped")] Temporary),
+    /// A file that is locked. The system unlocks it when the process ends, however it does.
+    Lock(#[expect(dead_code, reason = "it unlocks the file when it is dropped")] File),
 }
 
 /// Where a run goes on.
@@ -48,6 +59,7 @@ impl RunFolder {
     /// Creates the folder `--out`, or opens it again with `--resume`, and writes all flags of the example to `args.json`.
     ///
     /// # Errors
+    /// [`RunError::Running`] if a run in the folder has not ended, in this process or in another; a run that was killed has ended.
     /// [`RunError`] if the folder holds a run and neither `--resume` nor `--force` is given, if there is no checkpoint to
     /// resume, if the run was begun with other flags, or if the folder cannot be written.
     pub fn open(run: &RunArgs, all: &impl Serialize) -> Result<Self, RunError> {
@@ -67,15 +79,17 @@ impl RunFolder {
         }
         let args = serde_json::to_value(all).expect("flags are plain values");
         if run.dry_run {
-            eprintln!("dry run: one minibatch; nothing is kept in {}", run.out.display());
+            errln!("dry run: one minibatch; nothing is kept in {}", run.out.display());
             let temporary = Temporary::new()?;
             let path = temporary.0.clone();
-            let folder = Self { path, part: None, resume, save: None, _temporary: Some(Arc::new(temporary)) };
-            return folder.begin(&args);
+            let owner = Arc::new(Owner::Temporary(temporary));
+            return Self { path, part: None, resume, save: None, _owner: owner }.begin(&args);
         }
         let path = run.out.clone();
         fs::create_dir_all(&path).map_err(io_error("create the folder", &path))?;
-        let taken = fs::read_dir(&path).map_err(io_error("read the folder", &path))?.next().is_some();
+        let owner = Arc::new(Owner::Lock(lock(&path)?));
+        let mut files = fs::read_dir(&path).map_err(io_error("read the folder", &path))?;
+        let taken = files.any(|entry| entry.is_ok_and(|entry| entry.file_name() != LOCK));
         if let Resume::Own(_) = resume {
             same_flags(&path.join(ARGS), &args)?;
         } else if taken && !run.force {
@@ -84,7 +98,7 @@ impl RunFolder {
         } else {
             remove_run(&path, &resume)?;
         }
-        Self { path, part: None, resume, save: run.save.clone(), _temporary: None }.begin(&args)
+        Self { path, part: None, resume, save: run.save.clone(), _owner: owner }.begin(&args)
     }
 
     fn begin(self, args: &Value) -> Result<Self, RunError> {
@@ -154,6 +168,27 @@ impl RunFolder {
     /// [`RunError`] if the file cannot be read or written, or if it has other columns.
     pub fn metrics(&self, header: &[&str], epochs: usize) -> Result<Metrics, RunError> {
         Metrics::open(self.file(&file_name(METRICS, self.part.as_deref())), header, epochs)
+    }
+}
+
+/// Locks a folder for this process: a file in it, with the number of the process as its text.
+fn lock(folder: &Path) -> Result<File, RunError> {
+    let path = folder.join(LOCK);
+    let mut options = File::options();
+    let opened = options.read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = opened.map_err(io_error("write", &path))?;
+    match file.try_lock() {
+        Ok(()) => {
+            let id = format!("{}\n", process::id());
+            let written = file.set_len(0).and_then(|()| file.write_all(id.as_bytes()));
+            written.map_err(io_error("write", &path)).map(|()| file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let _ = file.read_to_string(&mut text); // some systems let nobody read what is locked
+            Err(RunError::Running { path: folder.to_owned(), process: text.trim().parse().ok() })
+        }
+        Err(TryLockError::Error(error)) => Err(io_error("lock", &path)(error)),
     }
 }
 

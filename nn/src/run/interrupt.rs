@@ -1,15 +1,17 @@
-//! Ctrl-C: how a run is told to stop.
+//! Ctrl-C, SIGTERM and SIGHUP: how a run is told to stop.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::RunError;
+use crate::errln;
 
 /// The exit code that a shell reports of a program that Ctrl-C ended.
 const ENDED_BY_INTERRUPT: i32 = 130;
 
-/// Whether Ctrl-C was pressed. That of the default never is.
+/// Whether Ctrl-C was pressed, or the system asked the process to end (SIGTERM) or closed its terminal (SIGHUP), which is the
+/// same. That of the default never is.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
     requested: Arc<AtomicBool>,
@@ -37,7 +39,7 @@ impl Interrupt {
             if flag.requested.swap(true, Ordering::Relaxed) || flag.saved.load(Ordering::Relaxed) {
                 process::exit(ENDED_BY_INTERRUPT);
             }
-            eprintln!("\nstopping; Ctrl-C again ends at once, unsaved");
+            errln!("\nstopping; Ctrl-C again ends at once, unsaved");
         };
         let refused = |error: ctrlc::Error| RunError::System { what: "Ctrl-C", reason: error.to_string() };
         ctrlc::set_handler(handler).map_err(refused)?;

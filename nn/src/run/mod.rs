@@ -73,6 +73,7 @@ mod folder;
 mod interrupt;
 mod print;
 mod progress;
+mod stream;
 mod training;
 
 pub use self::csv::{Csv, Metrics};
@@ -84,4 +85,6 @@ pub use folder::RunFolder;
 pub use interrupt::Interrupt;
 pub use print::{TextTable, one_line, result_line};
 pub use progress::Progress;
+#[doc(hidden)]
+pub use stream::write_line;
 pub use training::Run;

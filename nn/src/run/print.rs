@@ -2,7 +2,8 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
-use std::io::{self, Write};
+
+use crate::outln;
 
 /// A table of text in aligned columns: the first from the left, the others from the right.
 ///
@@ -66,7 +67,7 @@ impl Display for TextTable {
 /// Prints the last line on standard output, for programs to read: `RESULT name=value name=value`.
 pub fn result_line<N: Display, V: Display>(results: &[(N, V)]) {
     let line: String = results.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-    let _ = writeln!(io::stdout(), "RESULT{line}"); // nobody is there to be told if the output is closed
+    outln!("RESULT{line}");
 }
 
 /// An error and its causes on one line. A cause that the line holds already is left out.

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
+use crate::errln;
+
 /// The time between two lines: short epochs have no line each.
 const BETWEEN_LINES: Duration = Duration::from_millis(500);
 
@@ -55,7 +57,7 @@ impl Progress {
         );
         if self.bar.is_hidden() {
             let left = self.started.elapsed().mul_f64(left as f64 / done as f64);
-            eprintln!("{line}  {:#} left", HumanDuration(left));
+            errln!("{line}  {:#} left", HumanDuration(left));
         } else {
             self.bar.println(line);
         }

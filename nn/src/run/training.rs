@@ -14,6 +14,7 @@ use super::{Interrupt, Progress, RunArgs, RunError, RunFolder, result_line};
 use crate::data::Minibatches;
 use crate::model::Layout;
 use crate::train::{Element, End, Fit, Objective, Observer, TrainError, Trainer};
+use crate::{errln, outln};
 
 /// A run of an example: its flags, its folder, and Ctrl-C.
 #[derive(Debug)]
@@ -131,7 +132,7 @@ impl<'a> Run<'a> {
         folder.save(&trainer.checkpoint())?;
         interrupt.set_saved(true);
         if end == End::Stopped {
-            eprintln!("stopped in epoch {} and saved; go on with --resume", trainer.epochs() + 1);
+            errln!("stopped in epoch {} and saved; go on with --resume", trainer.epochs() + 1);
         }
         Ok(end)
     }
@@ -140,7 +141,7 @@ impl<'a> Run<'a> {
     /// [result line](result_line) with the seconds at its end.
     pub fn finish<N: Display, V: Display>(&self, results: &[(N, V)]) {
         if !self.args.dry_run {
-            println!("the files of this run are in {}", self.args.out.display());
+            outln!("the files of this run are in {}", self.args.out.display());
         }
         let results = results.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         let seconds = ("seconds".to_owned(), self.seconds().to_string());

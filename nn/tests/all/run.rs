@@ -1,5 +1,7 @@
 //! What a run's folder, flags and Ctrl-C promise.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
@@ -113,12 +115,14 @@ fn an_earlier_run_is_overwritten_only_by_force() {
     folder.metrics(&["loss"], 0).unwrap().row(1, &[2.0]).unwrap();
     folder.save(&Checkpoint::new()).unwrap();
     fs::write(out.path().join("notes.txt"), "mine").unwrap();
+    let metrics_path = folder.file("metrics.csv");
+    drop(folder);
     let error = open(out.path(), "").unwrap_err();
     assert!(matches!(error, RunError::Taken { .. }));
     assert!(
         error.to_string().ends_with("go on with --resume, overwrite it with --force, or give another --out")
     );
-    assert_eq!(metrics(&folder), "epoch,loss\n1,2\n");
+    assert_eq!(fs::read_to_string(metrics_path).unwrap(), "epoch,loss\n1,2\n");
 
     let folder = open(out.path(), "--force").unwrap();
     assert!(!out.path().join("checkpoint.safetensors").exists() && !out.path().join("metrics.csv").exists());
@@ -144,6 +148,7 @@ fn force_spares_the_checkpoint_that_it_goes_on_from() {
     let folder = open(out.path(), "").unwrap();
     folder.save(&Checkpoint::new()).unwrap();
     let checkpoint = folder.file("checkpoint.safetensors");
+    drop(folder);
     let folder = open(out.path(), &format!("--force --resume {}", checkpoint.display())).unwrap();
     assert!(folder.resumed().unwrap().is_some());
 }
@@ -159,12 +164,14 @@ fn a_resumed_run_neither_loses_nor_doubles_rows() {
     folder.save(&Checkpoint::new()).unwrap();
     // The run was ended after the eleventh checkpoint, while a row was written.
     let whole = metrics(&folder);
+    drop(folder);
     for cut in ["", "1", "12", "12,0", "12,0.5,N"] {
-        fs::write(folder.file("metrics.csv"), whole.replace("12,0.5,NaN\n", cut)).unwrap();
+        fs::write(out.path().join("metrics.csv"), whole.replace("12,0.5,NaN\n", cut)).unwrap();
         let folder = open(out.path(), "--resume --epochs 50").unwrap();
         folder.metrics(&["loss", "kl"], 11).unwrap().row(12, &[0.5, f64::NAN]).unwrap();
         assert_eq!(metrics(&folder), whole, "after {cut:?}");
     }
+    let folder = open(out.path(), "--resume").unwrap();
     folder.metrics(&["loss", "kl"], 3).unwrap();
     assert_eq!(metrics(&folder), "epoch,loss,kl\n1,0.5,NaN\n2,0.5,NaN\n3,0.5,NaN\n");
     let error = folder.metrics(&["elbo"], 3).unwrap_err();
@@ -183,9 +190,10 @@ fn resuming_wants_a_checkpoint_and_the_same_flags() {
     assert!(matches!(error, RunError::NothingToResume { .. }), "{error}");
     let folder = open(out.path(), "--lr 0.25").unwrap();
     folder.save(&Checkpoint::new()).unwrap();
+    drop(folder);
     let error = open(out.path(), "--resume --latent 9").unwrap_err().to_string();
     assert!(error.contains("(latent was 2, is 9, lr was 0.25, is 0.001)"), "{error}");
-    fs::write(folder.file("args.json"), "{").unwrap();
+    fs::write(out.path().join("args.json"), "{").unwrap();
     assert!(matches!(open(out.path(), "--resume --lr 0.25"), Err(RunError::Damaged { .. })));
 }
 
@@ -206,19 +214,46 @@ fn parts_of_a_run_have_files_of_their_own_and_begin_or_go_on_by_themselves() {
     ] {
         assert!(file.is_file(), "{}", file.display());
     }
+    let saved = checkpoint_of(&joint);
+    drop((folder, joint));
     assert!(matches!(open(out.path(), ""), Err(RunError::Taken { resumable: true, .. })));
 
     let resumed = open(out.path(), "--resume").unwrap();
-    assert_eq!(resumed.part("joint").unwrap().resumed().unwrap(), Some(checkpoint_of(&joint)));
+    assert_eq!(resumed.part("joint").unwrap().resumed().unwrap(), Some(saved));
     assert!(resumed.part("alone").unwrap().resumed().unwrap().is_none());
     assert!(matches!(resumed.resumed(), Err(RunError::NothingToResume { .. })));
+    drop(resumed);
     let from = open(
         out.path(),
         &format!("--force --resume {}", save.with_file_name("theta-joint.safetensors").display()),
     );
     assert!(matches!(from.unwrap().part("joint"), Err(RunError::SeveralModels { .. })));
     // The files of parts are overwritten with the run.
-    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1);
+    let names: BTreeSet<_> =
+        fs::read_dir(out.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(names, [".lock", "args.json"].map(OsString::from).into());
+}
+
+#[test]
+fn a_folder_belongs_to_one_run_until_that_ends() {
+    let out = tempdir().unwrap();
+    let folder = open(out.path(), "").unwrap();
+    let part = folder.part("joint").unwrap();
+    folder.save(&Checkpoint::new()).unwrap();
+    drop(folder);
+    for more in ["", "--force", "--resume"] {
+        let error = open(out.path(), more).unwrap_err();
+        assert!(matches!(error, RunError::Running { .. }), "{error}");
+        let id = format!("(process {})", std::process::id());
+        assert!(!cfg!(unix) || error.to_string().contains(&id), "{error}");
+    }
+    // What the run has written is there yet.
+    part.save(&Checkpoint::new()).unwrap();
+    drop(part);
+    open(out.path(), "--resume").unwrap();
+    // A file that a killed process left is no obstacle.
+    fs::write(out.path().join(".lock"), "1\n").unwrap();
+    open(out.path(), "--force").unwrap();
 }
 
 fn checkpoint_of(folder: &RunFolder) -> Checkpoint {
@@ -293,10 +328,10 @@ fn an_error_and_its_causes_are_one_line() {
     assert_eq!(one_line(&*Box::<dyn std::error::Error>::from(error)), "epoch 3: cannot write x: disk full");
 }
 
-/// Runs itself as another process, which waits for the signals.
+/// Runs itself as another process, which waits for the signals: Ctrl-C, a request to end, a terminal that was closed.
 #[cfg(unix)]
 #[test]
-fn a_first_ctrl_c_asks_and_a_second_ends_at_once() {
+fn a_first_signal_asks_and_a_second_ends_at_once() {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
     use std::time::Duration;
@@ -312,20 +347,22 @@ fn a_first_ctrl_c_asks_and_a_second_ends_at_once() {
         std::thread::sleep(Duration::from_secs(60));
         return;
     }
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "run::a_first_ctrl_c_asks_and_a_second_ends_at_once", "--nocapture"])
-        .env(CHILD, "1")
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let id = child.id().to_string();
-    let signal = || assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    assert!(lines.any(|line| line == "ready"));
-    signal();
-    assert!(lines.any(|line| line.starts_with("stopping")));
-    signal();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    for name in ["-INT", "-TERM", "-HUP"] {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "run::a_first_signal_asks_and_a_second_ends_at_once", "--nocapture"])
+            .env(CHILD, "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let id = child.id().to_string();
+        let signal = || assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line == "ready"));
+        signal();
+        assert!(lines.any(|line| line.starts_with("stopping")));
+        signal();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{name}");
+    }
     assert!(!Interrupt::default().requested());
 }

@@ -40,6 +40,7 @@ fn a_run_keeps_flags_metrics_checkpoint_and_pictures_and_is_not_overwritten() {
         fs::read_dir(&run_dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     files.sort();
     let expected = [
+        ".lock",
         "args.json",
         "checkpoint.safetensors",
         "latent.png",
