@@ -6,12 +6,14 @@
 
 mod conv;
 pub mod density;
+mod file;
 mod layers;
 mod layout;
 mod rows;
 
 pub use autograd::ops::Nonlinearity;
 pub use conv::{Conv2d, ConvTranspose2d, Window};
+pub use file::{ModelFile, ModelFileError, NonlinearityText};
 pub use layers::{Linear, Mlp, init_for};
 pub use layout::{Init, Layout, Slot};
 pub use rows::{map_row_numbers, map_rows};

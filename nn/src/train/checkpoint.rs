@@ -40,6 +40,13 @@ impl Numbers {
         }
     }
 
+    fn type_name(&self) -> &'static str {
+        match self {
+            Numbers::F32(_) => f32::NAME,
+            Numbers::F64(_) => f64::NAME,
+        }
+    }
+
     fn to_bytes(&self) -> Vec<u8> {
         match self {
             Numbers::F32(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
@@ -133,7 +140,7 @@ pub struct Checkpoint {
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The file cannot be opened or read.
-    #[error("cannot read the checkpoint {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -141,7 +148,7 @@ pub enum CheckpointError {
         source: io::Error,
     },
     /// The file cannot be written.
-    #[error("cannot write the checkpoint {}: {source}", path.display())]
+    #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -149,7 +156,7 @@ pub enum CheckpointError {
         source: io::Error,
     },
     /// The file is truncated, altered, or not a checkpoint of this crate.
-    #[error("the checkpoint {} is damaged, or was not written by this crate: {reason}", path.display())]
+    #[error("{} is damaged, or was not written by this crate: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -157,7 +164,7 @@ pub enum CheckpointError {
         reason: String,
     },
     /// The file is sound, but of another model or run: a tensor or an entry is missing, left over or of another kind.
-    #[error("the checkpoint {} does not fit: {reason}", path.display())]
+    #[error("{} does not fit: {reason}", path.display())]
     Mismatch {
         /// The file.
         path: PathBuf,
@@ -281,9 +288,24 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError::Read`] if the file cannot be read, or [`CheckpointError::Damaged`] if anything in it was altered.
     pub fn load(path: &Path) -> Result<Self, CheckpointError> {
+        let (checkpoint, is_checked) = Self::load_any(path)?;
+        if is_checked {
+            return Ok(checkpoint);
+        }
+        Err(CheckpointError::Damaged { path: path.into(), reason: "it has no checksum".into() })
+    }
+
+    /// Reads a safetensors file that any program has written, and says whether it had a checksum; a wrong one is an error.
+    pub(crate) fn load_any(path: &Path) -> Result<(Self, bool), CheckpointError> {
         let bytes = fs::read(path).map_err(|source| CheckpointError::Read { path: path.into(), source })?;
         let damaged = |reason| CheckpointError::Damaged { path: path.into(), reason };
-        Ok(Self { path: path.into(), ..Self::from_bytes(&bytes).map_err(damaged)? })
+        let (checkpoint, is_checked) = Self::from_bytes(&bytes).map_err(damaged)?;
+        Ok((Self { path: path.into(), ..checkpoint }, is_checked))
+    }
+
+    /// The file that this was loaded from; empty for a new one.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The format safetensors: the length of the header, the header in JSON, then the numbers. The crate `safetensors`
@@ -308,7 +330,8 @@ impl Checkpoint {
         [&(header.len() as u64).to_le_bytes()[..], &header, &numbers].concat()
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+    /// The contents, and whether they had a checksum.
+    fn from_bytes(bytes: &[u8]) -> Result<(Self, bool), String> {
         let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
         let metadata = header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
@@ -318,21 +341,34 @@ impl Checkpoint {
                 .ok_or_else(|| format!("tensor {name}: expected F32 or F64, found {}", view.dtype()))?;
             checkpoint.tensors.insert(name.to_owned(), Tensor { shape: view.shape().to_vec(), data });
         }
-        let claimed = checkpoint.metadata.remove(CHECKSUM).ok_or("it has no checksum")?;
+        let Some(claimed) = checkpoint.metadata.remove(CHECKSUM) else { return Ok((checkpoint, false)) };
         let found = checkpoint.checksum();
         if claimed == found {
-            Ok(checkpoint)
+            Ok((checkpoint, true))
         } else {
             Err(format!("expected the checksum {claimed}, found {found}"))
         }
     }
 
-    /// CRC-32 of the whole contents, in the order of the names.
+    /// CRC-32 of the contents in the order of the names, as eight hexadecimal digits. Of each entry of the metadata: its key and
+    /// its value, each with its length in bytes before it; of each tensor: its name, its type ("F32" or "F64"), both in the same
+    /// way, the number of its axes, their sizes, and its numbers. All lengths and sizes are u64, all numbers little-endian.
     fn checksum(&self) -> String {
         let mut crc = Crc::new();
-        crc.update(format!("{:?}", self.metadata).as_bytes());
+        let text = |crc: &mut Crc, text: &str| {
+            crc.update(&(text.len() as u64).to_le_bytes());
+            crc.update(text.as_bytes());
+        };
+        for (key, value) in &self.metadata {
+            text(&mut crc, key);
+            text(&mut crc, value);
+        }
         for (name, Tensor { shape, data }) in &self.tensors {
-            crc.update(format!("{name:?} {} {shape:?}", data.dtype()).as_bytes());
+            text(&mut crc, name);
+            text(&mut crc, data.type_name());
+            for size in [&[shape.len()], &shape[..]].concat() {
+                crc.update(&(size as u64).to_le_bytes());
+            }
             crc.update(&data.to_bytes());
         }
         format!("{:08x}", crc.sum())

@@ -101,7 +101,7 @@ fn a_save_that_fails_leaves_the_old_file_and_says_where() {
 fn a_missing_file_is_named() {
     let error = Checkpoint::load(Path::new("no/such.safetensors")).unwrap_err();
     assert!(matches!(error, CheckpointError::Read { .. }));
-    assert!(error.to_string().starts_with("cannot read the checkpoint no/such.safetensors: "), "{error}");
+    assert!(error.to_string().starts_with("cannot read no/such.safetensors: "), "{error}");
 }
 
 #[test]

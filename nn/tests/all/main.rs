@@ -5,6 +5,7 @@ mod conv;
 mod data;
 mod density;
 mod layers;
+mod model_file;
 mod multivariate_normal;
 mod optimizer;
 mod picture;
