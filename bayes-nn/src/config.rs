@@ -1,18 +1,20 @@
 //! What a Bayesian neural network consists of.
 
-use nn::model::Nonlinearity;
+use nn::model::{Nonlinearity, NonlinearityText};
+use serde::{Deserialize, Serialize};
 
 use crate::error::positive;
 use crate::{BayesMlpError, Likelihood, WeightPrior};
 
 /// The configuration of a [`BayesMlp`](crate::BayesMlp): network, prior, likelihood, and where q begins.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BayesMlpConfig {
     /// The number of inputs.
     pub inputs: usize,
     /// The widths of the hidden layers.
     pub hidden: Vec<usize>,
     /// The activation of the hidden layers.
+    #[serde(with = "NonlinearityText")]
     pub phi: Nonlinearity,
     /// π(θ), the prior of weights and biases.
     pub prior: WeightPrior,

@@ -4,12 +4,14 @@ use autograd::{Real, Tape, Var};
 use nn::model::density::{DiagNormal, Normal};
 use nn::model::{Init, Layout, Slot};
 use nn::train::Noise;
+use serde::{Deserialize, Serialize};
 
 use crate::BayesMlpError;
 use crate::error::{finite, positive};
 
 /// The distribution of an observation y around the output f of the network.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Likelihood {
     /// N(f, σ²) with a known σ (lecture 000, "More details for the regression case").
     Normal {

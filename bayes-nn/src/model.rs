@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use autograd::{Real, Var};
-use nn::model::{Init, Layout, Linear, Mlp, Nonlinearity};
+use nn::model::{Init, Layout, Linear, Mlp, Model, Nonlinearity};
 use nn::train::Noise;
 
 use crate::likelihood::LikelihoodLayer;
@@ -60,6 +60,24 @@ impl<'t, F: Real> WeightDensity<'t, F> {
     fn part(self, range: &Range<usize>) -> Self {
         let [mu, sigma] = [self.mu, self.sigma].map(|x| x.view(range.start, [range.len()]));
         Self { mu, sigma }
+    }
+}
+
+impl Model for BayesMlp {
+    const KIND: &'static str = "bayes_nn.BayesMlp";
+    type Config = BayesMlpConfig;
+    type Error = BayesMlpError;
+
+    fn from_config(config: &BayesMlpConfig) -> Result<Self, BayesMlpError> {
+        Self::new(config)
+    }
+
+    fn config(&self) -> &BayesMlpConfig {
+        &self.config
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
     }
 }
 

@@ -2,13 +2,15 @@
 
 use autograd::numerics::HALF_LN_2PI;
 use autograd::{Real, Var};
+use serde::{Deserialize, Serialize};
 
 use crate::BayesMlpError;
 use crate::error::positive;
 use crate::model::{WeightDensity, mean};
 
 /// The prior of a network's weights and biases, all of them independent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WeightPrior {
     /// N(0, s²) (lecture 000, "More details for the regression case", with s = 1).
     Normal {

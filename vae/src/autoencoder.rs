@@ -6,7 +6,7 @@ use autograd::ops::NotPositiveDefinite;
 use autograd::{Real, Var};
 use nn::data::Matrix;
 use nn::model::density::squared_error;
-use nn::model::{Layout, map_rows};
+use nn::model::{Layout, Model, map_rows};
 use nn::train::{Batch, Objective, Parts};
 
 use crate::{AutoencoderConfig, Networks, Sizes, VaeError};
@@ -20,6 +20,24 @@ pub struct Autoencoder {
     config: AutoencoderConfig,
     layout: Layout,
     networks: Networks,
+}
+
+impl Model for Autoencoder {
+    const KIND: &'static str = "vae.Autoencoder";
+    type Config = AutoencoderConfig;
+    type Error = VaeError;
+
+    fn from_config(config: &AutoencoderConfig) -> Result<Self, VaeError> {
+        Self::new(config)
+    }
+
+    fn config(&self) -> &AutoencoderConfig {
+        &self.config
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
 }
 
 impl Autoencoder {

@@ -1,11 +1,13 @@
 //! What models consist of.
 
-use nn::model::Nonlinearity;
+use nn::model::{Nonlinearity, NonlinearityText};
+use serde::{Deserialize, Serialize};
 
 use crate::{Covariance, Likelihood, VaeError};
 
 /// The layers of an encoder or of a decoder.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Layers {
     /// Dense hidden layers of these widths, and a linear one behind them.
     Dense(Vec<usize>),
@@ -21,13 +23,15 @@ pub enum Layers {
 }
 
 /// An encoder or a decoder: its layers, in the order in which they compute, and its activations.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NetworkConfig {
     /// The layers.
     pub layers: Layers,
     /// φ, the activation of hidden layers.
+    #[serde(with = "NonlinearityText")]
     pub phi: Nonlinearity,
     /// ψ, the activation behind the last layer.
+    #[serde(with = "NonlinearityText")]
     pub psi: Nonlinearity,
 }
 
@@ -71,7 +75,7 @@ impl NetworkConfig {
 }
 
 /// What a [`Vae`](crate::Vae) consists of: independent choices, of which [`VaeConfig::new`] makes the usual ones.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VaeConfig {
     /// D, the number of observed variables.
     pub inputs: usize,
@@ -130,7 +134,7 @@ impl VaeConfig {
 }
 
 /// What an [`Autoencoder`](crate::Autoencoder) consists of; [`AutoencoderConfig::new`] makes the usual choices.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AutoencoderConfig {
     /// D, the number of observed variables.
     pub inputs: usize,

@@ -6,6 +6,7 @@ use nn::model::density::{Bernoulli, Categorical, DiagNormal, Normal};
 use nn::model::{Init, Layout, Slot};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Gamma, Poisson, StandardNormal};
+use serde::{Deserialize, Serialize};
 
 use crate::VaeError;
 use crate::posterior::LOG_SIGMA_BOUND;
@@ -14,7 +15,8 @@ use crate::posterior::LOG_SIGMA_BOUND;
 const LOG_RATE_BOUND: f64 = 15.0;
 
 /// The decoder's distribution p(x|z): given z, the variables are independent.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Likelihood {
     /// Bernoulli variables; the decoder computes logits (lecture 002, "The Variational Auto Encoder (VAE)").
     Bernoulli,

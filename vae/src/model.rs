@@ -1,7 +1,7 @@
 //! The model and its bound.
 
 use autograd::{Real, Var};
-use nn::model::{Init, Layout, Nonlinearity, Slot};
+use nn::model::{Init, Layout, Model, Nonlinearity, Slot};
 
 use crate::rows::{Rows, beside};
 use crate::{Networks, Observation, Posterior, Sizes, VaeConfig, VaeError};
@@ -18,6 +18,24 @@ pub struct Vae {
     networks: Networks,
     /// What the likelihood learns besides the decoder: log σ or ln r.
     scale: Option<Slot>,
+}
+
+impl Model for Vae {
+    const KIND: &'static str = "vae.Vae";
+    type Config = VaeConfig;
+    type Error = VaeError;
+
+    fn from_config(config: &VaeConfig) -> Result<Self, VaeError> {
+        Self::new(config)
+    }
+
+    fn config(&self) -> &VaeConfig {
+        &self.config
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
 }
 
 impl Vae {

@@ -2,6 +2,7 @@
 
 use autograd::{Real, Shape, Var};
 use nn::model::density::DiagNormal;
+use serde::{Deserialize, Serialize};
 
 use crate::bounds::prior;
 
@@ -10,7 +11,8 @@ pub(crate) const LOG_SIGMA_BOUND: f64 = 8.0;
 
 /// The covariance of q(z|x). The parameters λ of a posterior are a row of numbers: the encoder computes it, or each datum has
 /// its own ([`LocalPosteriors`](crate::LocalPosteriors)).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Covariance {
     /// N(μ, diag σ²): rows (μ, log σ) (lecture 001, "Factorized Gaussian Posterior").
     #[default]

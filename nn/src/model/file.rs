@@ -1,6 +1,8 @@
 //! A trained model as one file.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use autograd::ops::Nonlinearity;
 use serde::de::DeserializeOwned;
@@ -32,7 +34,8 @@ use crate::train::{Checkpoint, CheckpointError, Element};
 /// file.set("columns", &["height", "weight"]);
 /// file.save(&path)?;
 ///
-/// let file = ModelFile::load(&path)?.of_kind("example.Line")?;
+/// let file = ModelFile::load(&path)?;
+/// file.check_kind("example.Line")?;
 /// assert_eq!(file.get::<[usize; 1]>("config")?, [2]);
 /// assert_eq!(file.get::<[String; 2]>("columns")?, ["height", "weight"]);
 /// assert_eq!(file.theta::<f32>(&layout)?, [0.5, -1.0]);
@@ -148,14 +151,14 @@ impl ModelFile {
         self.contents.value(KIND).map_err(missing)
     }
 
-    /// This file, if it is of this kind.
+    /// Checks that the file is of this kind.
     ///
     /// # Errors
     /// [`ModelFileError::Kind`] if it is of another kind.
-    pub fn of_kind(self, expected: &str) -> Result<Self, ModelFileError> {
+    pub fn check_kind(&self, expected: &str) -> Result<(), ModelFileError> {
         let found = self.kind()?;
         if found == expected {
-            return Ok(self);
+            return Ok(());
         }
         Err(ModelFileError::Kind { path: self.path(), expected: expected.to_owned(), found })
     }
@@ -230,6 +233,60 @@ impl ModelFile {
 
     fn path(&self) -> PathBuf {
         self.contents.path().to_owned()
+    }
+}
+
+/// A model that its configuration describes, so that it can be kept in a [`ModelFile`] and built again from it.
+pub trait Model: Sized {
+    /// What model it is, `crate.Type`.
+    const KIND: &'static str;
+    /// What it consists of.
+    type Config: Serialize + DeserializeOwned;
+    /// Why there is no model of a configuration.
+    type Error: Error;
+
+    /// The model of this configuration.
+    ///
+    /// # Errors
+    /// If there is no such model.
+    fn from_config(config: &Self::Config) -> Result<Self, Self::Error>;
+
+    /// What the model consists of.
+    fn config(&self) -> &Self::Config;
+
+    /// The slots of θ.
+    fn layout(&self) -> &Layout;
+
+    /// The file of this model and this θ. Add to it what else using the model takes, such as how data are scaled.
+    ///
+    /// # Panics
+    /// If θ is not as long as the layout.
+    #[track_caller]
+    fn to_file<F: Element>(&self, theta: &[F]) -> ModelFile {
+        let mut file = ModelFile::new(Self::KIND, self.config());
+        file.insert_theta(self.layout(), theta);
+        file
+    }
+
+    /// The model and θ of a file.
+    ///
+    /// # Errors
+    /// [`ModelFileError`] if the file is of another kind of model, its configuration makes no sense, or θ is not that of such a
+    /// model, in numbers of type `F`.
+    fn from_file<F: Element>(file: &ModelFile) -> Result<(Self, Arc<Vec<F>>), ModelFileError> {
+        file.check_kind(Self::KIND)?;
+        let model = Self::from_config(&file.config()?);
+        let model = model.map_err(|error| file.fault(CONFIG, &error.to_string()))?;
+        let theta = file.theta(model.layout())?;
+        Ok((model, Arc::new(theta)))
+    }
+
+    /// [`from_file`](Self::from_file) of a path: a file, or the folder of a run.
+    ///
+    /// # Errors
+    /// As [`ModelFile::load`] and [`from_file`](Self::from_file).
+    fn load<F: Element>(path: impl AsRef<Path>) -> Result<(Self, Arc<Vec<F>>), ModelFileError> {
+        Self::from_file(&ModelFile::load(path)?)
     }
 }
 

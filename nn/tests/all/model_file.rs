@@ -45,7 +45,8 @@ fn what_is_saved_comes_back() {
     example().save(&path).unwrap();
     // A folder stands for the file in it.
     for path in [&path, folder.path()] {
-        let file = ModelFile::load(path).unwrap().of_kind("example.Net").unwrap();
+        let file = ModelFile::load(path).unwrap();
+        file.check_kind("example.Net").unwrap();
         let config: Config = file.config().unwrap();
         assert_eq!((config.widths, config.phi), (vec![2, 2], Nonlinearity::LeakyRelu(0.1)));
         assert_eq!(file.theta::<f32>(&layout()).unwrap().map_bits(), THETA.to_vec().map_bits());
@@ -100,7 +101,7 @@ fn what_is_no_such_model_is_refused_with_both_sides() {
     );
     let error = sound.theta::<f32>(&layout()).unwrap_err().to_string();
     assert!(error.contains("expected a tensor theta.w"), "{error}");
-    let error = sound.of_kind("example.Net").unwrap_err().to_string();
+    let error = sound.check_kind("example.Net").unwrap_err().to_string();
     assert!(error.ends_with("expected a model of kind example.Net, found vae.Vae"), "{error}");
     let error = ModelFile::load(folder.path().join("none")).unwrap_err().to_string();
     assert!(error.starts_with("cannot read"), "{error}");

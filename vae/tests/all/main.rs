@@ -12,3 +12,4 @@ mod missing;
 mod model;
 mod network;
 mod objective;
+mod saved;

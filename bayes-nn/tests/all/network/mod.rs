@@ -4,6 +4,7 @@ mod objective;
 mod optimum;
 mod posterior;
 mod prediction;
+mod saved;
 mod scaling;
 mod terms;
 

@@ -1,0 +1,28 @@
+//! A network that was saved and loaded is the same one.
+
+use bayes_nn::{BayesMlp, BayesMlpConfig, Likelihood, WeightPrior};
+use nn::model::{Model, ModelFile, Nonlinearity};
+use rand::{SeedableRng, rngs::StdRng};
+
+#[test]
+fn every_kind_of_network_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let usual = BayesMlpConfig::new(3, &[4]);
+    let mixture = WeightPrior::Mixture { share: 0.3, first: 1.0, second: 0.01 };
+    for config in [
+        usual.clone(),
+        BayesMlpConfig { modes: 3, phi: Nonlinearity::Tanh, ..usual.clone() },
+        BayesMlpConfig {
+            prior: WeightPrior::Learned,
+            likelihood: Likelihood::Normal { sigma: 0.1 },
+            ..usual.clone()
+        },
+        BayesMlpConfig { prior: mixture, phi: Nonlinearity::LeakyRelu(0.2), ..usual },
+    ] {
+        let model = BayesMlp::new(&config).unwrap();
+        let eta: Vec<f32> = model.layout().init(&mut StdRng::seed_from_u64(1));
+        model.to_file(&eta).save(folder.path().join(ModelFile::NAME)).unwrap();
+        let (loaded, loaded_eta) = BayesMlp::load::<f32>(folder.path()).unwrap();
+        assert_eq!((loaded.config(), &loaded_eta[..]), (&config, &eta[..]));
+    }
+}

@@ -1,0 +1,60 @@
+//! A model that was saved and loaded is the same model.
+
+use std::sync::Arc;
+
+use nn::model::{Model, ModelFile, ModelFileError};
+use vae::{Autoencoder, AutoencoderConfig, Covariance, NetworkConfig, Vae, VaeConfig};
+
+use crate::common::{likelihoods, theta_of};
+
+/// The configuration and the bits of θ come back.
+fn check<M: Model>(model: &M, theta: &Arc<Vec<f32>>)
+where
+    M::Config: PartialEq + std::fmt::Debug,
+{
+    let folder = tempfile::tempdir().unwrap();
+    model.to_file(theta).save(folder.path().join(ModelFile::NAME)).unwrap();
+    let (loaded, loaded_theta) = M::load::<f32>(folder.path()).unwrap();
+    assert_eq!(loaded.config(), model.config());
+    assert_eq!(
+        loaded_theta.iter().map(|x| x.to_bits()).collect::<Vec<_>>(),
+        theta.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn every_kind_of_model_comes_back() {
+    for likelihood in likelihoods(5) {
+        for covariance in [Covariance::Diagonal, Covariance::Full] {
+            let encoder = NetworkConfig::mlp(&[7, 3]);
+            let vae = Vae::new(&VaeConfig { likelihood, covariance, encoder, ..VaeConfig::new(5, &[4], 2) })
+                .unwrap();
+            check(&vae, &theta_of(&vae));
+        }
+    }
+    let vae = Vae::new(&VaeConfig::convolutional(8, 2)).unwrap();
+    check(&vae, &theta_of(&vae));
+    let autoencoder = Autoencoder::new(&AutoencoderConfig::new(6, &[4], 2)).unwrap();
+    check(&autoencoder, &Arc::new(vec![0.1; autoencoder.layout().size()]));
+}
+
+#[test]
+fn a_file_of_another_kind_or_with_an_impossible_configuration_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(ModelFile::NAME);
+    let autoencoder = Autoencoder::new(&AutoencoderConfig::new(6, &[4], 2)).unwrap();
+    autoencoder.to_file(&vec![0.1_f32; autoencoder.layout().size()]).save(&path).unwrap();
+    let error = Vae::load::<f32>(&path).unwrap_err();
+    assert!(
+        error.to_string().ends_with("expected a model of kind vae.Vae, found vae.Autoencoder"),
+        "{error}"
+    );
+    assert!(matches!(Autoencoder::load::<f64>(&path).unwrap_err(), ModelFileError::Contents(_)));
+
+    ModelFile::new(Vae::KIND, &VaeConfig::new(0, &[4], 2)).save(&path).unwrap();
+    let error = Vae::load::<f32>(&path).unwrap_err();
+    assert!(
+        error.to_string().ends_with("expected at least one observed variable, found inputs = 0"),
+        "{error}"
+    );
+}
