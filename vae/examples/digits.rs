@@ -3,7 +3,8 @@
 //!     cargo run --release -p vae --example digits
 //!
 //! Trains with two latent dimensions, so that the latent space can be drawn, and writes to `out/vae-digits/`:
-//! reconstructions, samples from the prior, latent means by class, the decoded manifold and the loss curve.
+//! the trained model, reconstructions, samples from the prior, latent means by class, the decoded manifold and the loss
+//! curve. `digits.py` beside this file reads the model in Python.
 
 mod common {
     pub(crate) mod codes;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 
 use common::report::Trained;
 use nn::data::{self, split};
+use nn::model::Model;
 use nn::run::{Defaults, Run, RunArgs, whole};
 use nn::stats::{adjusted_rand_index, k_means};
 use nn::train::{End, Fit, Schedule};
@@ -55,6 +57,10 @@ fn digits(args: &Args) -> anyhow::Result<()> {
     if run.train(&mut trainer, &mut training, Some(&mut validating), &fit)? == End::Stopped {
         return Ok(());
     }
+
+    let mut file = vae.to_file(trainer.theta());
+    file.set("training", &format!("{} of the embedded 8 x 8 digits, grey values from 0 to 1", train.len()));
+    run.keep_model(file)?;
 
     // Clusters in the latent space, which are found without the labels, and the labels.
     let codes = vae.encode_rows(trainer.theta(), &test.images).mu;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::model::ModelFileError;
 use crate::train::{CheckpointError, TrainError};
 
 /// Why a run could not begin or go on.
@@ -85,6 +86,9 @@ pub enum RunError {
     /// A checkpoint cannot be read, used or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The trained model cannot be written.
+    #[error(transparent)]
+    Model(#[from] ModelFileError),
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),

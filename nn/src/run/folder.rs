@@ -11,9 +11,10 @@ use super::csv::Metrics;
 use super::error::io_error;
 use super::{RunArgs, RunError};
 use crate::errln;
+use crate::model::ModelFile;
 use crate::train::{Checkpoint, CheckpointError, write_aside};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const ARGS: &str = "args.json";
 const LOCK: &str = ".lock";
@@ -32,6 +33,8 @@ pub struct RunFolder {
     part: Option<String>,
     resume: Resume,
     save: Option<PathBuf>,
+    /// What the run is, for the files that it leaves.
+    origin: Value,
     _owner: Arc<Owner>,
 }
 
@@ -83,7 +86,8 @@ impl RunFolder {
             let temporary = Temporary::new()?;
             let path = temporary.0.clone();
             let owner = Arc::new(Owner::Temporary(temporary));
-            return Self { path, part: None, resume, save: None, _owner: owner }.begin(&args);
+            let origin = origin(&args);
+            return Self { path, part: None, resume, save: None, origin, _owner: owner }.begin(&args);
         }
         let path = run.out.clone();
         fs::create_dir_all(&path).map_err(io_error("create the folder", &path))?;
@@ -98,7 +102,8 @@ impl RunFolder {
         } else {
             remove_run(&path, &resume)?;
         }
-        Self { path, part: None, resume, save: run.save.clone(), _owner: owner }.begin(&args)
+        let origin = origin(&args);
+        Self { path, part: None, resume, save: run.save.clone(), origin, _owner: owner }.begin(&args)
     }
 
     fn begin(self, args: &Value) -> Result<Self, RunError> {
@@ -117,6 +122,11 @@ impl RunFolder {
             Resume::From(path) => Err(RunError::SeveralModels { path: path.clone() }),
             _ => Ok(Self { part: Some(name.to_owned()), ..self.clone() }),
         }
+    }
+
+    /// The program, its version, and its flags but for paths.
+    pub(super) fn origin(&self) -> &Value {
+        &self.origin
     }
 
     /// The path of the folder.
@@ -169,6 +179,18 @@ impl RunFolder {
     pub fn metrics(&self, header: &[&str], epochs: usize) -> Result<Metrics, RunError> {
         Metrics::open(self.file(&file_name(METRICS, self.part.as_deref())), header, epochs)
     }
+}
+
+/// The program, its version, and its flags but for those that may change when a run goes on.
+fn origin(args: &Value) -> Value {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let program = Path::new(&program).file_stem().unwrap_or_default().to_string_lossy();
+    let flags = args.as_object().into_iter().flatten();
+    let flags: serde_json::Map<_, _> = flags
+        .filter(|(flag, _)| *flag == "epochs" || !FREE.contains(&flag.as_str()))
+        .map(|(flag, value)| (flag.clone(), value.clone()))
+        .collect();
+    json!({ "program": program, "version": env!("CARGO_PKG_VERSION"), "flags": flags })
 }
 
 /// Locks a folder for this process: a file in it, with the number of the process as its text.
@@ -241,7 +263,9 @@ fn files_of(folder: &Path) -> impl Iterator<Item = String> {
 /// Removes the files of an earlier run. What another program put into the folder stays, and so does the checkpoint to go
 /// on from.
 fn remove_run(folder: &Path, resume: &Resume) -> Result<(), RunError> {
-    let old = files_of(folder).filter(|name| name == ARGS || is(name, METRICS) || is(name, CHECKPOINT));
+    let whole = [ARGS, ModelFile::NAME];
+    let old = files_of(folder)
+        .filter(|name| whole.contains(&name.as_str()) || is(name, METRICS) || is(name, CHECKPOINT));
     for path in old.map(|name| folder.join(name)).collect::<Vec<_>>() {
         if !matches!(resume, Resume::From(file) if *file == path) {
             fs::remove_file(&path).or_else(|error| match error.kind() {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::csv::Metrics;
 use super::{Interrupt, Progress, RunArgs, RunError, RunFolder, result_line};
 use crate::data::Minibatches;
-use crate::model::Layout;
+use crate::model::{Layout, ModelFile};
 use crate::train::{Element, End, Fit, Objective, Observer, TrainError, Trainer};
 use crate::{errln, outln};
 
@@ -135,6 +135,16 @@ impl<'a> Run<'a> {
             errln!("stopped in epoch {} and saved; go on with --resume", trainer.epochs() + 1);
         }
         Ok(end)
+    }
+
+    /// Writes the trained model to `model.safetensors` in the folder, with an entry `run` about the run: the program, its version,
+    /// and its flags but for paths.
+    ///
+    /// # Errors
+    /// [`RunError::Model`] if it cannot be written.
+    pub fn keep_model(&self, mut model: ModelFile) -> Result<(), RunError> {
+        model.set("run", &self.folder.origin());
+        Ok(model.save(self.file(ModelFile::NAME))?)
     }
 
     /// Prints where the files of the run are, unless it is a dry run, which keeps none. Then prints the

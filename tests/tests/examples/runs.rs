@@ -47,6 +47,7 @@ fn a_run_keeps_flags_metrics_checkpoint_and_pictures_and_is_not_overwritten() {
         "loss.png",
         "manifold.png",
         "metrics.csv",
+        "model.safetensors",
         "reconstructions.png",
         "samples.png",
     ];

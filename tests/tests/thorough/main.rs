@@ -3,6 +3,7 @@
 //!     cargo test --release -p tests --features thorough --test thorough
 
 mod kills;
+mod python;
 mod soak;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
