@@ -2,6 +2,8 @@
 
 use nn::data::Matrix;
 
+use super::ranks::{folded, normal_scores, quantile};
+
 /// Draws of θ ∈ Rᵈ by several Markov chains of equal length.
 ///
 /// Every chain is cut into two halves, so that a chain that drifts disagrees with itself (Gelman et al. 2013, section 11.4).
@@ -49,12 +51,40 @@ impl Chains {
         self.of_each(|halves| Spread::of(halves).whole)
     }
 
-    /// R̂ = √(V/W) of each θᵢ, (d): 1 where the chains agree, NaN where nothing varies. Draws are usually trusted if it is
-    /// below 1.01 (Vehtari et al. 2021).
+    /// R̂ of each θᵢ, (d): 1 where the chains agree, NaN where nothing varies. Draws are usually trusted if it is below 1.01.
+    ///
+    /// It is the larger one of two √(V/W): of the draws' normal scores (their ranks among all draws, as quantiles of a normal
+    /// distribution), which exists also where θᵢ has no variance; and of the scores of |θᵢ − median|, which sees chains with
+    /// one mean and different widths (Vehtari et al. 2021, "Rank-normalization, folding, and localization", section 4.1).
     pub fn r_hat(&self) -> Vec<f64> {
-        self.of_each(|halves| {
-            let Spread { within, whole } = Spread::of(halves);
+        let r_hat = |halves: &[Vec<f64>]| {
+            let Spread { within, whole } = Spread::of(&normal_scores(halves));
             (whole / within).sqrt()
+        };
+        self.of_each(|halves| {
+            let (bulk, tails) = (r_hat(halves), r_hat(&folded(halves)));
+            // A number with two values varies, and its distances from the median may not.
+            if tails.is_nan() { bulk } else { tails.max(bulk) }
+        })
+    }
+
+    /// The effective sample size in the bulk of the distribution of each θᵢ, (d): that of the mean of the draws' normal scores,
+    /// which exists also where θᵢ has no variance (Vehtari et al. 2021, section 4.2). NaN where nothing varies. Below about
+    /// 100 for each chain, neither it nor R̂ can be trusted.
+    pub fn bulk_ess(&self) -> Vec<f64> {
+        self.of_each(|halves| effective_sample_size(&normal_scores(halves)))
+    }
+
+    /// The effective sample size in the tails of the distribution of each θᵢ, (d): the smaller one of those of the shares of
+    /// draws up to the 5 % and the 95 % quantile (Vehtari et al. 2021, section 4.3). NaN where nothing varies.
+    pub fn tail_ess(&self) -> Vec<f64> {
+        self.of_each(|halves| {
+            let up_to = |p| {
+                let limit = quantile(halves, p);
+                let below = |half: &Vec<f64>| half.iter().map(|x| f64::from(*x <= limit)).collect();
+                effective_sample_size(&halves.iter().map(below).collect::<Vec<_>>())
+            };
+            up_to(0.05).min(up_to(0.95))
         })
     }
 
@@ -63,8 +93,8 @@ impl Chains {
     ///
     /// ESS = m n / τ,   τ = −1 + 2 Σₖ (ρ₂ₖ + ρ₂ₖ₊₁),   ρₜ = 1 − (W − average autocovariance at lag t)/V
     ///
-    /// The sum ends before the first pair ρ₂ₖ + ρ₂ₖ₊₁ that is not positive, and no pair counts for more than the one before it
-    /// (Geyer 1992; Vehtari et al. 2021, equations 10 to 13). ESS is at most m n log₁₀(m n).
+    /// The sum ends before the first pair ρ₂ₖ + ρ₂ₖ₊₁ that is not positive, of which a positive ρ₂ₖ is added once. No pair counts
+    /// for more than the one before it (Geyer 1992; Vehtari et al. 2021, equations 10 to 13). ESS is at most m n log₁₀(m n).
     pub fn ess(&self) -> Vec<f64> {
         self.of_each(effective_sample_size)
     }
@@ -108,11 +138,14 @@ fn effective_sample_size(halves: &[Vec<f64>]) -> f64 {
     let (mut sum, mut last) = (0.0, f64::INFINITY);
     for lag in (0..n.saturating_sub(1)).step_by(2) {
         // ρ₀ is 1 by definition; the estimate of it is slightly off.
-        let pair = if lag == 0 { 1.0 } else { rho(lag) } + rho(lag + 1);
+        let even = if lag == 0 { 1.0 } else { rho(lag) };
+        let pair = even + rho(lag + 1);
         if pair.is_nan() {
             return f64::NAN;
         }
         if pair <= 0.0 {
+            // Where neighbouring draws are on opposite sides, ρ₂ₖ is what the sum would otherwise miss.
+            sum += 0.5 * even.max(0.0);
             break;
         }
         last = last.min(pair);

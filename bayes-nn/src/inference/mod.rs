@@ -61,6 +61,7 @@ mod log_density;
 mod low_rank_normal;
 mod mean_field;
 mod normal_prior;
+mod ranks;
 mod transform;
 
 pub use chains::Chains;
