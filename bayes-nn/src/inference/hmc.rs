@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::adaptation::{DualAveraging, Moments, windows};
 use super::leapfrog::{State, Target, Trajectory};
+use super::no_u_turn::NoUTurn;
 use super::{Chains, LogDensity};
 
 /// Hamiltonian Monte Carlo (Duane et al. 1987; Neal 2011) with a diagonal mass matrix M, for any log p(Y, θ) on the tape.
@@ -16,9 +17,12 @@ use super::{Chains, LogDensity};
 ///
 /// p ← p + ½ε ∇log p(Y, θ),   θ ← θ + ε M⁻¹ p,   p ← p + ½ε ∇log p(Y, θ)
 ///
-/// The end of the trajectory is accepted with probability min(1, exp(−ΔH)). Draws of the warm-up are not kept. It finds ε by
-/// dual averaging (Hoffman & Gelman 2014, section 3.2), and M⁻¹ as the variances of the draws in windows of growing length,
-/// as Stan does.
+/// [`Trajectories`] says how far, and which point becomes the next draw. Draws of the warm-up are not kept. It finds ε by dual
+/// averaging (Hoffman & Gelman 2014, section 3.2), and M⁻¹ as the variances of the draws in windows of growing length, as Stan
+/// does.
+///
+/// A trajectory is rejected where it leads to a θ at which log p(Y, θ) is −∞ or NaN: so a density says that θ is impossible.
+/// See [`fallible`](super::fallible).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hmc {
     /// The iterations of each chain that adapt ε and M and are not kept.
@@ -27,20 +31,36 @@ pub struct Hmc {
     pub draws: usize,
     /// The average acceptance probability that the warm-up aims at, between 0 and 1.
     pub acceptance: f64,
-    /// The average length of a trajectory in units of time, in one of which θ moves by about one standard deviation. The
-    /// length of each trajectory is drawn between half and one and a half of this: a trajectory of fixed length can return to
-    /// where it began, again and again.
+    /// Where a trajectory ends.
+    pub trajectories: Trajectories,
+    /// The average length of a trajectory that does not look where it goes ([`Trajectories::OfPath`]) in units of time, in one
+    /// of which θ moves by about one standard deviation. The length of each trajectory is drawn between half and one and a half
+    /// of this: a trajectory of fixed length can return to where it began, again and again.
     pub path: f64,
-    /// The largest number of leapfrog steps of a trajectory.
+    /// The largest number of leapfrog steps of a trajectory. Those that would take more are cut, and counted
+    /// ([`ChainReport::cut`]).
     pub max_steps: usize,
 }
 
+/// Where a trajectory ends, and which of its points is the next draw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trajectories {
+    /// After a length drawn around [`Hmc::path`]. The end is accepted with probability min(1, exp(−ΔH)).
+    OfPath,
+    /// Where it would turn back: the No-U-Turn sampler (Hoffman & Gelman 2014), with a draw from all points of the trajectory in
+    /// the place of an acceptance, and the criterion of Betancourt (2017, "A conceptual introduction to Hamiltonian Monte
+    /// Carlo", appendix A), as in Stan. It needs no `path`: use it where the posterior is far from a normal distribution, or its
+    /// parameters depend on one another.
+    #[default]
+    NoUTurn,
+}
+
 impl Default for Hmc {
-    /// 1,000 iterations of warm-up, 1,000 draws, an acceptance of 0.8, trajectories of a quarter of an oscillation, π/2, with
-    /// at most 1,000 steps.
+    /// 1,000 iterations of warm-up, 1,000 draws, an acceptance of 0.8, No-U-Turn trajectories of at most 1,023 steps (ten
+    /// doublings). The path, if that is chosen, is a quarter of an oscillation, π/2.
     fn default() -> Self {
-        let path = std::f64::consts::FRAC_PI_2;
-        Self { warmup: 1000, draws: 1000, acceptance: 0.8, path, max_steps: 1000 }
+        let (path, trajectories) = (std::f64::consts::FRAC_PI_2, Trajectories::default());
+        Self { warmup: 1000, draws: 1000, acceptance: 0.8, trajectories, path, max_steps: 1023 }
     }
 }
 
@@ -74,11 +94,18 @@ pub enum HmcError {
 pub struct ChainReport {
     /// ε, the step size of the draws kept.
     pub step_size: f64,
-    /// The average acceptance probability of the draws kept.
+    /// The average acceptance probability of the draws kept; of No-U-Turn trajectories, over all their points.
     pub acceptance: f64,
     /// The number of kept draws whose trajectory changed its energy by more than 1,000, or to no finite number. There the
     /// steps are too long for the density, and the draws may miss a part of it.
     pub divergent: usize,
+    /// How many of the divergent trajectories came to a point at which log p(Y, θ) or its gradient was not finite.
+    pub impossible: usize,
+    /// The number of kept draws whose trajectory was cut at [`Hmc::max_steps`]: it went less far than it should, and the draws
+    /// depend more on each other.
+    pub cut: usize,
+    /// The average number of leapfrog steps of a kept draw, each of which is a gradient.
+    pub steps: f64,
     /// The diagonal of M⁻¹, about the variances of the posterior.
     pub inverse_mass: Vec<f64>,
 }
@@ -90,6 +117,28 @@ pub struct HmcRun {
     pub chains: Chains,
     /// A report for each chain.
     pub reports: Vec<ChainReport>,
+}
+
+impl HmcRun {
+    /// The average acceptance probability of all chains.
+    pub fn acceptance(&self) -> f64 {
+        self.reports.iter().map(|report| report.acceptance).sum::<f64>() / self.reports.len() as f64
+    }
+
+    /// The number of divergent trajectories of all chains ([`ChainReport::divergent`]).
+    pub fn divergent(&self) -> usize {
+        self.reports.iter().map(|report| report.divergent).sum()
+    }
+
+    /// The number of trajectories of all chains that came to an impossible θ ([`ChainReport::impossible`]).
+    pub fn impossible(&self) -> usize {
+        self.reports.iter().map(|report| report.impossible).sum()
+    }
+
+    /// The number of trajectories of all chains that were cut ([`ChainReport::cut`]).
+    pub fn cut(&self) -> usize {
+        self.reports.iter().map(|report| report.cut).sum()
+    }
 }
 
 impl Hmc {
@@ -146,9 +195,22 @@ struct Chain<'a, P> {
 }
 
 /// What an iteration tells the adaptation and the report.
-struct Iteration {
-    acceptance: f64,
-    divergent: bool,
+#[derive(Clone, Copy, Default)]
+pub(super) struct Iteration {
+    pub(super) acceptance: f64,
+    pub(super) divergent: bool,
+    pub(super) impossible: bool,
+    pub(super) cut: bool,
+    pub(super) steps: usize,
+}
+
+impl Iteration {
+    /// Adds the acceptance probability of a point with the energy H₀ + `change`, which is NaN where log p is not finite.
+    pub(super) fn add(&mut self, change: f64) {
+        self.impossible |= !change.is_finite();
+        self.divergent |= !change.is_finite() || change > 1000.0;
+        self.acceptance += if change.is_finite() { (-change).exp().min(1.0) } else { 0.0 };
+    }
 }
 
 impl<'a, P: LogDensity<f64>> Chain<'a, P> {
@@ -190,19 +252,34 @@ impl<'a, P: LogDensity<f64>> Chain<'a, P> {
         Ok(())
     }
 
-    /// Moves along one trajectory, or stays if its end is not accepted.
+    /// Moves along one trajectory to the next draw.
     fn iterate(&mut self, iteration: usize) -> Iteration {
         let p = self.momentum(iteration + 1);
+        match self.hmc.trajectories {
+            Trajectories::OfPath => self.follow(p),
+            Trajectories::NoUTurn => {
+                let Self { target, rng, inverse_mass, step, hmc, .. } = self;
+                let walk = NoUTurn { target, rng, inverse_mass, step: *step, max_steps: hmc.max_steps };
+                let (draw, report) = walk.walk(&self.state, p);
+                self.state = draw;
+                report
+            }
+        }
+    }
+
+    /// Moves to the end of a trajectory of random length, or stays if the end is not accepted.
+    fn follow(&mut self, p: Vec<f64>) -> Iteration {
         let path = self.hmc.path * self.rng.random_range(0.5..1.5);
-        let steps = ((path / self.step).round() as usize).clamp(1, self.hmc.max_steps);
-        let Trajectory { end, energy_change } =
+        let wanted = ((path / self.step).round() as usize).max(1);
+        let steps = wanted.min(self.hmc.max_steps);
+        let Trajectory { end, energy_change, steps } =
             self.target.trajectory(&self.state, p, &self.inverse_mass, self.step, steps);
-        let finite = energy_change.is_finite();
-        let acceptance = if finite { (-energy_change).exp().min(1.0) } else { 0.0 };
-        if self.rng.random::<f64>() < acceptance {
+        let mut report = Iteration { cut: wanted > self.hmc.max_steps, steps, ..Iteration::default() };
+        report.add(energy_change);
+        if self.rng.random::<f64>() < report.acceptance {
             self.state = end;
         }
-        Iteration { acceptance, divergent: !finite || energy_change > 1000.0 }
+        report
     }
 
     /// Finds ε and M.
@@ -233,15 +310,21 @@ impl<'a, P: LogDensity<f64>> Chain<'a, P> {
         let Hmc { warmup, draws, .. } = *self.hmc;
         let d = self.inverse_mass.len();
         let mut kept = Vec::with_capacity(draws * d);
-        let (mut sum, mut divergent) = (0.0, 0);
+        let mut all = Vec::with_capacity(draws);
         for iteration in warmup..warmup + draws {
-            let one = self.iterate(iteration);
+            all.push(self.iterate(iteration));
             kept.extend_from_slice(&self.state.theta);
-            sum += one.acceptance;
-            divergent += usize::from(one.divergent);
         }
-        let (step_size, acceptance) = (self.step, sum / draws as f64);
-        let report = ChainReport { step_size, acceptance, divergent, inverse_mass: self.inverse_mass };
+        let count = |of: fn(&Iteration) -> bool| all.iter().filter(|one| of(one)).count();
+        let report = ChainReport {
+            step_size: self.step,
+            acceptance: all.iter().map(|one| one.acceptance).sum::<f64>() / draws as f64,
+            divergent: count(|one| one.divergent),
+            impossible: count(|one| one.impossible),
+            cut: count(|one| one.cut),
+            steps: all.iter().map(|one| one.steps as f64).sum::<f64>() / draws as f64,
+            inverse_mass: self.inverse_mass,
+        };
         (Matrix::new(draws, d, kept), report)
     }
 }

@@ -1,8 +1,9 @@
 //! The Laplace approximation: a normal distribution at a mode of the posterior.
 
 use autograd::forward::{Dual, hessian, hvp, jacobian};
+use autograd::look::NonFinite;
 use autograd::ops::{NotPositiveDefinite, TriangularSystem};
-use autograd::{Tape, Var};
+use autograd::{Real, Tape, Var};
 use nn::data::Matrix;
 use nn::train::Noise;
 
@@ -27,13 +28,13 @@ pub struct Laplace {
 }
 
 /// Why there is no Laplace approximation.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LaplaceError {
-    /// log p or its gradient is infinite or NaN at the start.
+    /// log p or its gradient is infinite or NaN at the start, and where it stops being finite.
     #[error(
-        "expected a finite log p(Y, θ) with a finite gradient at the start; begin elsewhere, or correct the density"
+        "expected a finite log p(Y, θ) with a finite gradient at the start: {0}; begin elsewhere, or correct the density"
     )]
-    NotFinite,
+    NotFinite(NonFinite),
     /// No mode was reached.
     #[error(
         "no mode was found in {steps} Newton steps: the largest element of the gradient is still {gradient:e}; \
@@ -72,6 +73,15 @@ impl Point {
         let gradient = self.gradient.iter().fold(0.0, |largest: f64, g| largest.max(g.abs()));
         LaplaceError::NoMode { steps, gradient }
     }
+}
+
+/// Where log p or its gradient, which is not finite at θ, stops being so.
+fn first_non_finite(theta: &[f64], log_joint: &impl LogDensity<Dual<f64>>) -> NonFinite {
+    let tape = Tape::new();
+    let theta: Vec<_> = theta.iter().map(|&theta| Dual::from_f64(theta)).collect();
+    let log_p = log_joint(&tape, tape.parameter(&theta, [theta.len()]));
+    let found = tape.first_non_finite().or_else(|| tape.backward(log_p).first_non_finite());
+    found.expect("a number that is not finite")
 }
 
 /// The Newton step δ = (H + λ I)⁻¹ g.
@@ -116,7 +126,7 @@ impl Laplace {
         let d = start.len();
         let mut here = Point::at(start, &log_joint);
         if !here.log_joint.is_finite() || !here.has_finite_gradient() {
-            return Err(LaplaceError::NotFinite);
+            return Err(LaplaceError::NotFinite(first_non_finite(&here.theta, &log_joint)));
         }
         let mut damping = 0.0;
         for taken in 0..steps {

@@ -18,6 +18,11 @@ impl State {
     pub(super) fn is_finite(&self) -> bool {
         self.log_p.is_finite() && self.gradient.iter().all(|g| g.is_finite())
     }
+
+    /// H(θ, p) = −log p(Y, θ) + ½ pᵀ M⁻¹ p
+    pub(super) fn energy(&self, p: &[f64], inverse_mass: &[f64]) -> f64 {
+        0.5 * p.iter().zip(inverse_mass).map(|(p, v)| v * p * p).sum::<f64>() - self.log_p
+    }
 }
 
 /// Where a trajectory ended.
@@ -25,6 +30,8 @@ pub(super) struct Trajectory {
     pub(super) end: State,
     /// ΔH, the energy at the end minus the energy at the start; NaN where the density was not finite on the way.
     pub(super) energy_change: f64,
+    /// The number of leapfrog steps taken.
+    pub(super) steps: usize,
 }
 
 /// A density to move on, with the tape on which it is computed.
@@ -52,6 +59,19 @@ impl<'a, P: LogDensity<f64>> Target<'a, P> {
         state.log_p = log_p;
     }
 
+    /// A leapfrog step of size ε = `step`, which goes back in time if it is negative. False where it leads to a point at which
+    /// log p or its gradient is not finite; p is then half a step behind.
+    pub(super) fn leap(&mut self, state: &mut State, p: &mut [f64], inverse_mass: &[f64], step: f64) -> bool {
+        p.iter_mut().zip(&state.gradient).for_each(|(p, g)| *p += 0.5 * step * g);
+        let theta = Arc::make_mut(&mut state.theta);
+        for ((theta, p), v) in theta.iter_mut().zip(&*p).zip(inverse_mass) {
+            *theta += step * v * p;
+        }
+        self.evaluate(state);
+        p.iter_mut().zip(&state.gradient).for_each(|(p, g)| *p += 0.5 * step * g);
+        state.is_finite()
+    }
+
     /// `steps` leapfrog steps of size ε = `step` from (θ, p). The trajectory ends early where log p or its gradient is not
     /// finite.
     pub(super) fn trajectory(
@@ -62,23 +82,15 @@ impl<'a, P: LogDensity<f64>> Target<'a, P> {
         step: f64,
         steps: usize,
     ) -> Trajectory {
-        let kinetic = |p: &[f64]| 0.5 * p.iter().zip(inverse_mass).map(|(p, v)| v * p * p).sum::<f64>();
-        let before = kinetic(&p) - from.log_p;
+        let before = from.energy(&p, inverse_mass);
         let mut state = from.clone();
-        for _ in 0..steps {
-            p.iter_mut().zip(&state.gradient).for_each(|(p, g)| *p += 0.5 * step * g);
-            let theta = Arc::make_mut(&mut state.theta);
-            for ((theta, p), v) in theta.iter_mut().zip(&p).zip(inverse_mass) {
-                *theta += step * v * p;
+        for taken in 1..=steps {
+            if !self.leap(&mut state, &mut p, inverse_mass, step) {
+                return Trajectory { end: state, energy_change: f64::NAN, steps: taken };
             }
-            self.evaluate(&mut state);
-            if !state.is_finite() {
-                return Trajectory { end: state, energy_change: f64::NAN };
-            }
-            p.iter_mut().zip(&state.gradient).for_each(|(p, g)| *p += 0.5 * step * g);
         }
-        let energy_change = kinetic(&p) - state.log_p - before;
-        Trajectory { end: state, energy_change }
+        let energy_change = state.energy(&p, inverse_mass) - before;
+        Trajectory { end: state, energy_change, steps }
     }
 
     /// A power of two times `step` at which a single leapfrog step is accepted with a probability of about ½ (Hoffman &
@@ -128,7 +140,7 @@ mod tests {
         let start = target.at(&from[..2]);
         let mut after = |steps| target.trajectory(&start, from[2..].to_vec(), &INVERSE_MASS, step, steps);
         // A trajectory does not return its momentum, but the momentum is what leads from its end to the next place.
-        let Trajectory { end, energy_change } = after(steps);
+        let Trajectory { end, energy_change, .. } = after(steps);
         let next = after(steps + 1).end;
         let p = |i: usize| {
             (next.theta[i] - end.theta[i]) / (step * INVERSE_MASS[i]) - 0.5 * step * end.gradient[i]

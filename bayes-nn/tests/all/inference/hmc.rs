@@ -1,12 +1,13 @@
 //! Draws by Hamiltonian Monte Carlo against exact posteriors.
 
-use bayes_nn::inference::{Hmc, HmcError, HmcRun};
+use autograd::{Tape, Var};
+use bayes_nn::inference::{Hmc, HmcError, HmcRun, Trajectories};
 
 use super::{Linear, coin};
 
 /// Every mean is the expected one to within four standard errors, and the chains agree.
 #[track_caller]
-fn agrees(run: &HmcRun, mean: &[f64], variance: &[f64]) {
+pub(super) fn agrees(run: &HmcRun, mean: &[f64], variance: &[f64]) {
     let chains = &run.chains;
     let squares = chains.map(|theta| theta.iter().zip(mean).map(|(t, m)| (t - m).powi(2)).collect());
     let sd: Vec<f64> = variance.iter().map(|v| v.sqrt()).collect();
@@ -25,12 +26,16 @@ fn agrees(run: &HmcRun, mean: &[f64], variance: &[f64]) {
 fn moments_are_those_of_a_conjugate_posterior() {
     let linear = Linear::new();
     let starts = [vec![0.0; 2], vec![2.0, -2.0], vec![-1.0, 1.0], vec![0.5; 2]];
-    let run = Hmc::default().sample(|tape, w| linear.log_joint(tape, w), &starts, 1).unwrap();
-    agrees(&run, &linear.mean, &[linear.covariance[0][0], linear.covariance[1][1]]);
-    let [a, b] = linear.mean;
-    let product = run.chains.map(|w| vec![(w[0] - a) * (w[1] - b)]);
-    let (found, se) = (product.mean()[0], product.standard_error()[0]);
-    assert!((found - linear.covariance[0][1]).abs() < 4.0 * se, "{found} ± {se}");
+    for trajectories in [Trajectories::OfPath, Trajectories::NoUTurn] {
+        let hmc = Hmc { trajectories, ..Hmc::default() };
+        let run = hmc.sample(|tape, w| linear.log_joint(tape, w), &starts, 1).unwrap();
+        agrees(&run, &linear.mean, &[linear.covariance[0][0], linear.covariance[1][1]]);
+        let [a, b] = linear.mean;
+        let product = run.chains.map(|w| vec![(w[0] - a) * (w[1] - b)]);
+        let (found, se) = (product.mean()[0], product.standard_error()[0]);
+        assert!((found - linear.covariance[0][1]).abs() < 4.0 * se, "{found} ± {se}");
+        assert_eq!((run.divergent(), run.impossible(), run.cut()), (0, 0, 0));
+    }
 }
 
 #[test]
@@ -67,8 +72,9 @@ fn scales_that_differ_by_ten_thousand_are_found_in_the_warm_up() {
 
 #[test]
 fn the_step_size_reaches_the_acceptance_that_it_aims_at() {
-    for acceptance in [0.6, 0.8, 0.95] {
-        let hmc = Hmc { acceptance, ..Hmc::default() };
+    let kinds = [Trajectories::OfPath, Trajectories::NoUTurn];
+    for (acceptance, trajectories) in [0.6, 0.8, 0.95].into_iter().flat_map(|a| kinds.map(|kind| (a, kind))) {
+        let hmc = Hmc { acceptance, trajectories, ..Hmc::default() };
         let starts = vec![vec![1.0; 20]; 4];
         let run = hmc.sample(|_, theta| theta.square().sum() * -0.5, &starts, 4).unwrap();
         let found = run.reports.iter().map(|report| report.acceptance).sum::<f64>() / 4.0;
@@ -79,32 +85,52 @@ fn the_step_size_reaches_the_acceptance_that_it_aims_at() {
 
 #[test]
 fn the_same_seed_draws_the_same_on_any_number_of_threads() {
-    let hmc = Hmc { warmup: 100, draws: 50, ..Hmc::default() };
-    let run = |threads: usize, seed| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| hmc.sample(coin, &vec![vec![0.3]; 4], seed).unwrap())
-    };
-    assert_eq!(run(1, 5), run(4, 5));
-    assert_ne!(run(1, 5), run(1, 6));
-    // Chains from one place go their own ways.
-    let chains = run(1, 5).chains.draws;
-    assert!((1..4).all(|c| chains[c] != chains[0]));
+    for trajectories in [Trajectories::OfPath, Trajectories::NoUTurn] {
+        let hmc = Hmc { warmup: 100, draws: 50, trajectories, ..Hmc::default() };
+        let run = |threads: usize, seed| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| hmc.sample(coin, &vec![vec![0.3]; 4], seed).unwrap())
+        };
+        assert_eq!(run(1, 5), run(4, 5));
+        assert_ne!(run(1, 5), run(1, 6));
+        // Chains from one place go their own ways.
+        let chains = run(1, 5).chains.draws;
+        assert!((1..4).all(|c| chains[c] != chains[0]));
+    }
+}
+
+/// Neal's funnel: v ~ N(0, 3²), xᵢ ~ N(0, eᵛ). No step size suits both its mouth and its neck.
+pub(super) fn funnel<'t>(_: &'t Tape<f64>, theta: Var<'t, f64>) -> Var<'t, f64> {
+    let (v, x) = (theta.view(0, [1]), theta.view(1, [9]));
+    (v / 3.0).square().sum() * -0.5 - (x.square().sum() * v.neg().exp() * 0.5 + v * 4.5).sum()
 }
 
 #[test]
 fn divergent_trajectories_are_counted() {
-    // Neal's funnel: no step size suits both its mouth and its neck.
-    let run = Hmc { warmup: 300, draws: 500, acceptance: 0.6, ..Hmc::default() }
-        .sample(
-            |_, theta| {
-                let (v, x) = (theta.view(0, [1]), theta.view(1, [9]));
-                (v / 3.0).square().sum() * -0.5 - (x.square().sum() * v.neg().exp() * 0.5 + v * 4.5).sum()
-            },
-            &[vec![0.0; 10], vec![0.5; 10]],
-            1,
-        )
-        .unwrap();
-    assert!(run.reports.iter().map(|report| report.divergent).sum::<usize>() > 0);
+    for trajectories in [Trajectories::OfPath, Trajectories::NoUTurn] {
+        let hmc = Hmc { warmup: 300, draws: 500, acceptance: 0.6, trajectories, ..Hmc::default() };
+        let run = hmc.sample(funnel, &[vec![0.0; 10], vec![0.5; 10]], 1).unwrap();
+        assert_eq!(run.divergent(), run.reports.iter().map(|report| report.divergent).sum::<usize>());
+        assert!(run.divergent() > 0 && run.impossible() == 0, "{trajectories:?}");
+    }
+}
+
+#[test]
+fn trajectories_that_are_cut_are_counted() {
+    for (trajectories, most) in [(Trajectories::OfPath, 2), (Trajectories::NoUTurn, 1)] {
+        let hmc = |max_steps| Hmc {
+            warmup: 200,
+            draws: 100,
+            acceptance: 0.99,
+            trajectories,
+            max_steps,
+            ..Hmc::default()
+        };
+        let run = |max_steps| hmc(max_steps).sample(coin, &[vec![0.0]], 1).unwrap();
+        let (cut, free) = (run(most), run(1000));
+        assert!(cut.cut() > 20 && cut.reports[0].steps <= most as f64, "{:?}", cut.reports);
+        assert!(free.cut() == 0 && free.reports[0].steps > cut.reports[0].steps, "{:?}", free.reports);
+    }
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn a_density_without_a_mode_or_a_value_is_an_error() {
     );
     assert!(matches!(kink, Err(LaplaceError::NoMode { .. })), "{kink:?}");
     let undefined = Laplace::fit(|_, theta| theta.ln().sum(), vec![-1.0], 20);
-    assert_eq!(undefined, Err(LaplaceError::NotFinite));
+    assert!(matches!(undefined, Err(LaplaceError::NotFinite(place)) if place.operation == "ln"));
 }
 
 #[test]

@@ -7,7 +7,9 @@ mod families;
 mod free_energy;
 mod gaussian;
 mod hmc;
+mod impossible;
 mod laplace;
+mod posteriors;
 mod transforms;
 
 use autograd::{Real, Tape, Var};
