@@ -12,6 +12,7 @@
 //! | [`BayesMlpObjective`], [`Sampling`] | F as a training objective |
 //! | [`Draws`], [`Predictive`] | draws of θ, and what they say of new rows |
 //! | [`Scores`] | how good predictions are |
+//! | [`LinearBaseline`] | what a network must be better than |
 //! | [`Scaling`] | the way from the units of a table to those of a network, and back |
 //! | [`inference`] | the half of the crate that knows no network: families, free energy, Monte Carlo, Laplace |
 //!
@@ -42,6 +43,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod baselines;
 mod config;
 mod draws;
 mod error;
@@ -54,6 +56,7 @@ mod predict;
 mod scaling;
 mod weight_prior;
 
+pub use baselines::LinearBaseline;
 pub use config::BayesMlpConfig;
 pub use draws::Draws;
 pub use error::{BayesMlpError, ScalingError};

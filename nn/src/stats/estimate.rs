@@ -32,4 +32,28 @@ impl Estimate {
         let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
         Self { mean, se: (variance / n).sqrt() }
     }
+
+    /// The mean of the scores of n random splits of the same rows into `train` rows to train on and `test` rows to test on.
+    ///
+    /// The splits share most of their rows, so that their scores depend on each other, and s / √n is too small: as n grows it
+    /// goes to 0, while what one set of rows can tell does not. The standard error is √(1/n + test/train) s with the scores'
+    /// standard deviation s (Nadeau & Bengio 2003, "Inference for the generalization error", section 3), and NaN for a single
+    /// split.
+    ///
+    /// ```
+    /// # use nn::stats::Estimate;
+    /// let scores = [1.0, 2.0, 3.0, 4.0];
+    /// let [plain, corrected] = [Estimate::of(&scores), Estimate::over_splits(&scores, 90, 10)];
+    /// assert_eq!(corrected.mean, plain.mean);
+    /// assert!((corrected.se / plain.se - (1.0_f64 + 4.0 * 10.0 / 90.0).sqrt()).abs() < 1e-12);
+    /// ```
+    ///
+    /// # Panics
+    /// If there are no scores, or no rows to train on.
+    #[track_caller]
+    pub fn over_splits(scores: &[f64], train: usize, test: usize) -> Self {
+        assert!(train > 0, "Estimate::over_splits: expected at least one row to train on");
+        let Self { mean, se } = Self::of(scores);
+        Self { mean, se: se * (1.0 + scores.len() as f64 * test as f64 / train as f64).sqrt() }
+    }
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use nn::data::Matrix;
 use nn::stats::{
-    Eigen, StatsError, adjusted_rand_index, area_under_roc, k_means, leading_eigen, orthonormal_rows,
-    symmetric_eigen,
+    Eigen, Estimate, StatsError, adjusted_rand_index, area_under_roc, k_means, leading_eigen,
+    orthonormal_rows, symmetric_eigen,
 };
 use nn::train::Noise;
 
@@ -140,4 +140,28 @@ fn a_basis_spans_the_rows_and_dependent_rows_are_refused() {
 #[should_panic(expected = "symmetric_eigen: expected a square matrix, found [2, 3]")]
 fn a_matrix_that_is_not_square_has_no_eigenvectors() {
     symmetric_eigen(&Matrix::new(2, 3, vec![0.0; 6]));
+}
+
+#[test]
+fn the_error_over_random_splits_is_that_of_new_rows() {
+    // Rows are N(0, 1), the prediction is the mean of the rows to train on, the score the squared error on the others.
+    let (rows, train, splits, sets) = (50, 40, 20, 400);
+    let estimate = |set: u64| {
+        let mut y = vec![0.0; rows];
+        Noise::new(set, 0).normal(0, 1, &mut y);
+        let score = |seed: u64| {
+            let [fit, rest] = nn::data::split(rows, [train, rows - train], seed);
+            let mean = fit.iter().map(|&i| y[i]).sum::<f64>() / train as f64;
+            rest.iter().map(|&i| (y[i] - mean).powi(2)).sum::<f64>() / rest.len() as f64
+        };
+        let scores: Vec<f64> = (0..splits).map(|split| score(1000 * set + split)).collect();
+        (Estimate::of(&scores).se, Estimate::over_splits(&scores, train, rows - train))
+    };
+    let all: Vec<_> = (0..sets).map(estimate).collect();
+    let spread = Estimate::of(&all.iter().map(|(_, corrected)| corrected.mean).collect::<Vec<_>>()).se
+        * (sets as f64).sqrt();
+    let average = |of: &dyn Fn(&(f64, Estimate)) -> f64| all.iter().map(of).sum::<f64>() / sets as f64;
+    let (plain, corrected) = (average(&|(se, _)| *se), average(&|(_, corrected)| corrected.se));
+    assert!(plain < 0.6 * spread, "{plain} against {spread}");
+    assert!((corrected / spread - 1.0).abs() < 0.3, "{corrected} against {spread}");
 }

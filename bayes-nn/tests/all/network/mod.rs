@@ -1,5 +1,6 @@
 //! Networks with a posterior: the ELBO and its gradient, predictions, scores, scaling.
 
+mod baselines;
 mod objective;
 mod optimum;
 mod posterior;
