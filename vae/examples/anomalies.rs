@@ -118,8 +118,8 @@ fn leave_out(args: &Args, sets: &[LabelledImages; 2], digit: u8) -> anyhow::Resu
     vae_trainer.fit(&mut VaeObjective::new(&vae, &known), None, &fit, &mut ())?;
     let by_vae = |x: &Matrix<f32>| vae.reconstruct(vae_trainer.theta(), x);
     let surprise = |x: &Matrix<f32>| -> Vec<f64> {
-        let log_p = vae.log_evidence_of_rows(vae_trainer.theta(), x, args.samples, args.run.seed);
-        log_p.into_iter().map(|log_p| -log_p.mean).collect()
+        let log_p = vae.k_sample_bound_of_rows(vae_trainer.theta(), x, args.samples, args.run.seed);
+        log_p.into_iter().map(|log_p| -log_p.value).collect()
     };
 
     let both = [&usual, &unknown];

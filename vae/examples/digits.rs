@@ -7,6 +7,7 @@
 //! curve. `digits.py` beside this file reads the model in Python.
 
 mod common {
+    pub(crate) mod bound;
     pub(crate) mod codes;
     pub(crate) mod manifold;
     pub(crate) mod report;
@@ -31,7 +32,7 @@ struct Args {
     /// Dimensions of the latent space; beyond two, the pictures show the first two
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole)]
     latent: usize,
-    /// Draws of z for each image in the importance-sampled log-likelihood
+    /// K, the draws of z for each image in the K-sample bound of log p(x)
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = whole)]
     importance_samples: usize,
 }

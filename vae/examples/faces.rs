@@ -9,6 +9,7 @@
 //! `out/vae-faces/`; `learning.png` is of the model with two dimensions as it learns.
 
 mod common {
+    pub(crate) mod bound;
     pub(crate) mod manifold;
 }
 
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use common::bound;
 use common::manifold::manifold;
 use nn::data::{Idx, Matrix, split};
 use nn::model::Nonlinearity;
@@ -117,17 +119,18 @@ fn faces(args: &Args) -> anyhow::Result<()> {
 
     let elbo = trainer.evaluate(&mut VaeObjective::new(&vae, &frames.test))?;
     let samples = if args.run.dry_run { 2 } else { 500 };
-    let estimate = vae.log_evidence(trainer.theta(), &frames.test, samples, args.run.seed);
+    let sampled = vae.k_sample_bound(trainer.theta(), &frames.test, samples, args.run.seed);
     let [bound, log_likelihood, kl] = ["elbo", "log_likelihood", "kl"].map(|part| elbo.part(part));
     println!("{} test frames, nats per frame", frames.test.rows);
     println!("  ELBO {bound:.1} = E_q[log p(x|z)] {log_likelihood:.1} − KL {kl:.1}");
-    println!("  log p(x), {samples} samples {:.1} ± {:.1}", estimate.mean, estimate.se);
+    bound::print(&sampled);
 
     let model = Model { vae: &vae, theta: trainer.theta(), components };
     let mut results = fill_in(&run, args, &frames, &model)?;
     draw_samples(&run, &frames, &model)?;
     draw_walks(&run, &frames, &model)?;
-    results.extend([("test_elbo".to_owned(), bound), ("log_likelihood".to_owned(), estimate.mean)]);
+    results.push(("test_elbo".to_owned(), bound));
+    results.extend(bound::results(&sampled).into_iter().map(|(name, value)| (name.to_owned(), value)));
     run.finish(&results);
     Ok(())
 }

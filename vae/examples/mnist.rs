@@ -16,6 +16,7 @@
 //!     cargo run --release -p vae --example mnist -- --data DIR --decoder
 
 mod common {
+    pub(crate) mod bound;
     pub(crate) mod codes;
     pub(crate) mod manifold;
     pub(crate) mod report;
@@ -65,7 +66,7 @@ struct Args {
     /// Convolutional networks: three layers of eight channels
     #[arg(long, conflicts_with_all = ["protocol", "decoder"])]
     conv: bool,
-    /// Draws of z for each image in the importance-sampled log-likelihood of a single model [default: 100, of the protocol
+    /// K, the draws of z for each image in the K-sample bound of log p(x) of a single model [default: 100, of the protocol
     /// iwae 5000]
     #[arg(long, value_name = "N", value_parser = whole, conflicts_with = "decoder")]
     importance_samples: Option<usize>,
@@ -109,7 +110,7 @@ impl Args {
         }
     }
 
-    /// Draws of z for each image in the importance-sampled log-likelihood.
+    /// K, the draws of z for each image in the K-sample bound.
     fn draws(&self) -> usize {
         let default = if self.protocol == Some(Protocol::Iwae) { 5000 } else { 100 };
         self.importance_samples.unwrap_or(default)

@@ -1,64 +1,68 @@
-//! How likely rows of data are under a trained model: importance-sampled likelihoods.
+//! How likely rows of data are under a trained model: the K-sample bound of log p(x), and whether it has converged.
 
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
 use autograd::{Real, Tape};
 use nn::data::Matrix;
-use nn::stats::Estimate;
+use nn::stats::{Estimate, ImportanceWeights, largest_reliable_k};
 use nn::train::Noise;
 use rayon::prelude::*;
 
 use crate::Vae;
 use crate::bounds::noise_on;
 
+/// The shares of rows whose k̂ may be too large in a bound that counts as converged: k̂ is itself an estimate, and exceeds its
+/// limit by chance. The first is for a bound that still rises.
+const TOLERATED: [f64; 2] = [0.05, 0.5];
+
 impl Vae {
-    /// log p(x), averaged over the rows x (N, D + C), by importance sampling with q(z|x) and K = `samples` draws for each row
-    /// (Burda et al. 2016; Rezende et al. 2014, appendix E):
+    /// The K-sample bound of log p(x), averaged over the rows x (N, D + C), by importance sampling with q(z|x) and K =
+    /// `samples` draws for each row (Burda et al. 2016; Rezende et al. 2014, appendix E):
     ///
-    /// log p(x) ≈ log 1/K Σₖ p(x, zₖ) / q(zₖ|x),   zₖ ~ q(z|x)
+    /// log 1/K Σₖ p(x, zₖ) / q(zₖ|x),   zₖ ~ q(z|x)
     ///
-    /// The standard error is that of the draws for these rows (delta method). It is NaN for a single draw, and too small where
-    /// a few weights dominate the sum. On average the estimate of a row is too low by half its variance. The average over N
-    /// rows is then too low by ½ N se², which for many rows is more than se; it falls with 1/K. Memory does not grow with K.
+    /// Its expectation is a lower bound of log p(x), which grows with K and reaches log p(x) as K goes to infinity. How far it
+    /// still is from there its standard error does not say: [`KSampleBound`] has numbers that do. Memory grows with √K.
     ///
     /// # Panics
     /// If there are no rows, if `samples` is 0 or more than 2²⁴, or as [`encode_rows`](Self::encode_rows).
     #[track_caller]
-    pub fn log_evidence<F: Real>(
+    pub fn k_sample_bound<F: Real>(
         &self,
         theta: &Arc<Vec<F>>,
         x: &Matrix<F>,
         samples: usize,
         seed: u64,
-    ) -> Estimate {
-        assert!(x.rows > 0, "log_evidence: expected one or more rows, found none");
-        let rows = self.log_evidence_of_rows(theta, x, samples, seed);
-        let n = rows.len() as f64;
-        let (sum, variance) = rows.iter().fold((0.0, 0.0), |(a, b), row| (a + row.mean, b + row.se.powi(2)));
-        Estimate { mean: sum / n, se: variance.sqrt() / n }
+    ) -> KSampleBound {
+        assert!(x.rows > 0, "k_sample_bound: expected one or more rows, found none");
+        KSampleBound::of_rows(&self.k_sample_bound_of_rows(theta, x, samples, seed))
     }
 
-    /// log p(x) of each row x (N, D + C), by importance sampling as in [`log_evidence`](Self::log_evidence). The lower it
+    /// The K-sample bound of log p(x) for each row x (N, D + C), as in [`k_sample_bound`](Self::k_sample_bound). The lower it
     /// is, the more unusual is the row.
     ///
     /// # Panics
     /// If `samples` is 0 or more than 2²⁴, or as [`encode_rows`](Self::encode_rows).
     #[track_caller]
-    pub fn log_evidence_of_rows<F: Real>(
+    pub fn k_sample_bound_of_rows<F: Real>(
         &self,
         theta: &Arc<Vec<F>>,
         x: &Matrix<F>,
         samples: usize,
         seed: u64,
-    ) -> Vec<Estimate> {
-        self.check("log_evidence", theta, x, self.inputs() + self.conditions());
-        assert!((1..=1 << 24).contains(&samples), "log_evidence: expected 1 to 2²⁴ samples, found {samples}");
+    ) -> Vec<RowBound> {
+        self.check("k_sample_bound", theta, x, self.inputs() + self.conditions());
+        assert!(
+            (1..=1 << 24).contains(&samples),
+            "k_sample_bound: expected 1 to 2²⁴ samples, found {samples}"
+        );
         const CHUNK: usize = 16;
         let at_once = samples.min(64);
         let chunks = (0..x.rows.div_ceil(CHUNK)).into_par_iter().map_init(Tape::new, |tape, chunk| {
             let rows = chunk * CHUNK..x.rows.min((chunk + 1) * CHUNK);
             let noise = Noise::evaluation(seed).skip(rows.start);
-            let mut weights = vec![Weights::default(); rows.len()];
+            let mut weights = vec![RowWeights::new(samples); rows.len()];
             for first in (0..samples).step_by(at_once) {
                 let count = at_once.min(samples - first);
                 tape.clear();
@@ -67,52 +71,144 @@ impl Vae {
                     tape.constant(&x.values[rows.start * x.cols..rows.end * x.cols], [rows.len(), x.cols]);
                 let eps = noise_on(tape, noise, first..first + count, [rows.len(), self.latent()]);
                 self.log_weight(theta, data, eps).with(|log_weights| {
-                    for log_weights in log_weights.chunks_exact(rows.len()) {
-                        weights.iter_mut().zip(log_weights).for_each(|(sum, w)| sum.add(w.to_f64()));
+                    for (sample, log_weights) in (first..).zip(log_weights.chunks_exact(rows.len())) {
+                        weights.iter_mut().zip(log_weights).for_each(|(row, w)| row.add(sample, w.to_f64()));
                     }
                 });
                 tape.clear();
             }
-            weights.into_iter().map(move |weights| weights.log_mean(samples as f64)).collect::<Vec<_>>()
+            weights.into_iter().map(|weights| weights.bound()).collect::<Vec<_>>()
         });
         chunks.flatten_iter().collect()
     }
 }
 
-/// Σ w and Σ w² of weights that are given by their logarithms, in units of the largest weight so far.
-#[derive(Clone, Copy)]
-struct Weights {
-    /// The logarithm of the largest weight.
-    max: f64,
-    sum: f64,
-    squares: f64,
+/// log 1/K Σₖ p(x, zₖ) / q(zₖ|x) of a row: a lower bound of log p(x) in expectation, in nats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RowBound {
+    /// The bound.
+    pub value: f64,
+    /// The standard error of the draws for this row (delta method). It is NaN for K = 1, and too small where a few weights
+    /// dominate the sum.
+    pub se: f64,
+    /// K
+    pub samples: usize,
+    /// How much the bound is above that of half as many draws, the mean over both halves: 0 or more, and NaN for K = 1.
+    /// Where the weights have a variance, the distance to log p(x) falls with 1/K, and this is an estimate of it; else the
+    /// distance is larger.
+    pub rise: f64,
+    /// The effective size of the sample of weights, between 1 and K ([`ImportanceWeights::effective_size`]).
+    pub effective_samples: f64,
+    /// Pareto k̂ of the weights ([`ImportanceWeights::pareto_k`]).
+    pub pareto_k: f64,
 }
 
-impl Default for Weights {
-    fn default() -> Self {
-        Self { max: f64::NEG_INFINITY, sum: 0.0, squares: 0.0 }
+impl RowBound {
+    /// Whether k̂ says that the weights' mean is reliable ([`largest_reliable_k`]). It is false for K < 21: k̂ is ∞.
+    pub fn is_reliable(&self) -> bool {
+        self.pareto_k <= largest_reliable_k(self.samples)
     }
 }
 
-impl Weights {
-    fn add(&mut self, log_weight: f64) {
-        if log_weight == f64::NEG_INFINITY {
-            return;
+/// A K-sample bound of log p(x), averaged over rows, in nats per row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KSampleBound {
+    /// The bound.
+    pub mean: f64,
+    /// The standard error of the draws for these rows. It is not the distance to log p(x).
+    pub se: f64,
+    /// K
+    pub samples: usize,
+    /// The mean of [`RowBound::rise`]: at least so much is about missing to log p(x).
+    pub rise: f64,
+    /// The median of the rows' effective sample sizes.
+    pub effective_samples: f64,
+    /// The share of rows whose k̂ is too large for K ([`RowBound::is_reliable`]).
+    pub unreliable: f64,
+}
+
+impl KSampleBound {
+    /// The average over rows.
+    ///
+    /// # Panics
+    /// If there are no rows.
+    #[track_caller]
+    pub fn of_rows(rows: &[RowBound]) -> Self {
+        assert!(!rows.is_empty(), "KSampleBound: expected one or more rows, found none");
+        let n = rows.len() as f64;
+        let mean = |of: &dyn Fn(&RowBound) -> f64| rows.iter().map(of).sum::<f64>() / n;
+        let mut sizes: Vec<f64> = rows.iter().map(|row| row.effective_samples).collect();
+        sizes.sort_by(f64::total_cmp);
+        Self {
+            mean: mean(&|row| row.value),
+            se: (mean(&|row| row.se.powi(2)) / n).sqrt(),
+            samples: rows[0].samples,
+            rise: mean(&|row| row.rise),
+            effective_samples: sizes[sizes.len() / 2],
+            unreliable: mean(&|row| f64::from(u8::from(!row.is_reliable()))),
         }
-        if log_weight > self.max {
-            let shrink = (self.max - log_weight).exp();
-            (self.sum, self.squares) = (self.sum * shrink, self.squares * shrink * shrink);
-            self.max = log_weight;
-        }
-        let weight = (log_weight - self.max).exp();
-        self.sum += weight;
-        self.squares += weight * weight;
     }
 
-    /// The logarithm of the mean of n weights; its variance is Var(w) / (n w̄²).
-    fn log_mean(&self, n: f64) -> Estimate {
-        let mean = self.sum / n;
-        let variance = (self.squares / n - mean * mean).max(0.0) / (n - 1.0);
-        Estimate { mean: self.max + mean.ln(), se: variance.sqrt() / mean }
+    /// Whether the bound may be taken for log p(x): k̂ is too large in no more than a twentieth of the rows, or in no more than
+    /// half of them while the bound rises by less than its standard error when K is doubled.
+    pub fn is_converged(&self) -> bool {
+        self.unreliable <= TOLERATED[usize::from(self.rise < self.se)]
+    }
+
+    /// What there is to say to those who would take the bound for log p(x), if it has not converged.
+    pub fn warning(&self) -> Option<String> {
+        let Self { samples, rise, unreliable, .. } = self;
+        let most = largest_reliable_k(*samples);
+        (!self.is_converged()).then(|| {
+            format!(
+                "the bound of K = {samples} draws has not converged: log p(x) is above it by {rise:.3} nats or more (Pareto k̂ \
+                 is above {most:.2} in {:.0} % of the rows); more draws raise it",
+                100.0 * unreliable
+            )
+        })
+    }
+}
+
+/// The bound and its standard error.
+impl Display for KSampleBound {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} ± {:.3}", self.mean, self.se)
+    }
+}
+
+/// The weights of a row's draws.
+#[derive(Clone)]
+struct RowWeights {
+    samples: usize,
+    all: ImportanceWeights,
+    /// The logarithms of the sums of the first ⌊K/2⌋ weights and of the others.
+    halves: [f64; 2],
+}
+
+impl RowWeights {
+    fn new(samples: usize) -> Self {
+        Self { samples, all: ImportanceWeights::new(samples), halves: [f64::NEG_INFINITY; 2] }
+    }
+
+    fn add(&mut self, sample: usize, log_weight: f64) {
+        self.all.add(log_weight);
+        let half = &mut self.halves[usize::from(sample >= self.samples / 2)];
+        let (less, more) = (half.min(log_weight), half.max(log_weight));
+        // −∞ − −∞ is not a number.
+        *half = if less == f64::NEG_INFINITY { more } else { more + (less - more).exp().ln_1p() };
+    }
+
+    fn bound(&self) -> RowBound {
+        let Estimate { mean: value, se } = self.all.log_mean();
+        let draws = [self.samples / 2, self.samples - self.samples / 2].map(|draws| draws as f64);
+        let of_halves = self.halves.iter().zip(draws).map(|(sum, n)| n * (sum - n.ln())).sum::<f64>();
+        RowBound {
+            value,
+            se,
+            samples: self.samples,
+            rise: value - of_halves / self.samples as f64,
+            effective_samples: self.all.effective_size(),
+            pareto_k: self.all.pareto_k(),
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! | | |
 //! | --- | --- |
 //! | [`Estimate`] | a mean with its standard error |
+//! | [`ImportanceWeights`], [`largest_reliable_k`], [`pareto_shape`] | importance weights, and whether their mean can be trusted |
 //! | [`area_under_roc`] | how well a score tells anomalies from usual data |
 //! | [`k_means`], [`adjusted_rand_index`] | clusters, and how far two partitions agree |
 //! | [`squared_distances`], [`nearest_rows`] | how far rows are from other rows |
@@ -13,9 +14,11 @@ mod distance;
 mod eigen;
 mod estimate;
 mod roc;
+mod weights;
 
 pub use clusters::{adjusted_rand_index, k_means};
 pub use distance::{Neighbour, nearest_rows, squared_distances};
 pub use eigen::{Eigen, StatsError, leading_eigen, orthonormal_rows, symmetric_eigen};
 pub use estimate::Estimate;
 pub use roc::area_under_roc;
+pub use weights::{ImportanceWeights, largest_reliable_k, pareto_shape};

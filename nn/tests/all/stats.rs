@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use nn::data::Matrix;
 use nn::stats::{
-    Eigen, Estimate, StatsError, adjusted_rand_index, area_under_roc, k_means, leading_eigen,
-    orthonormal_rows, symmetric_eigen,
+    Eigen, Estimate, ImportanceWeights, StatsError, adjusted_rand_index, area_under_roc, k_means,
+    largest_reliable_k, leading_eigen, orthonormal_rows, pareto_shape, symmetric_eigen,
 };
 use nn::train::Noise;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 /// Three round clouds of different sizes.
 fn clouds() -> (Matrix<f64>, Vec<usize>) {
@@ -164,4 +165,75 @@ fn the_error_over_random_splits_is_that_of_new_rows() {
     let (plain, corrected) = (average(&|(se, _)| *se), average(&|(_, corrected)| corrected.se));
     assert!(plain < 0.6 * spread, "{plain} against {spread}");
     assert!((corrected / spread - 1.0).abs() < 0.3, "{corrected} against {spread}");
+}
+
+/// n draws of a generalised Pareto distribution of this shape and scale, in no order.
+fn pareto(n: usize, shape: f64, scale: f64, seed: u64) -> Vec<f64> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let draw = |_| scale * ((1.0 - rng.random::<f64>()).powf(-shape) - 1.0) / shape;
+    (0..n).map(draw).collect()
+}
+
+#[test]
+fn the_shape_of_a_pareto_distribution_is_found_whatever_its_scale() {
+    for shape in [-0.4, 0.2, 0.7, 1.3] {
+        let mean = |scale: f64| {
+            let of_seed = |seed| {
+                let mut sample = pareto(500, shape, scale, seed);
+                sample.sort_by(f64::total_cmp);
+                pareto_shape(&sample)
+            };
+            (0..100).map(of_seed).sum::<f64>() / 100.0
+        };
+        // The maximum-likelihood estimate has a standard deviation of (1 + k) / √n.
+        let (found, tolerance) = (mean(3.0), 5.0 * (1.0 + shape.abs()) / 50_000_f64.sqrt() + 0.005);
+        assert!((found - shape).abs() < tolerance, "{found}, not {shape}");
+        assert!((mean(3e-200) - found).abs() < 1e-9 && (mean(3e200) - found).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn the_k_hat_of_weights_is_that_of_their_tail_and_does_not_depend_on_order_or_scale() {
+    for (shape, reliable) in [(0.2, true), (1.3, false)] {
+        let draws = 4000;
+        let values = pareto(draws, shape, 1.0, 1);
+        let of = |values: &[f64], log_scale: f64| {
+            let mut weights = ImportanceWeights::new(values.len());
+            values.iter().for_each(|w| weights.add(w.ln() + log_scale));
+            weights
+        };
+        let weights = of(&values, 0.0);
+        // The tail beyond the threshold is again a Pareto distribution, of the same shape.
+        let k = weights.pareto_k();
+        assert!((k - shape).abs() < 0.25, "{k}, not {shape}");
+        assert_eq!(k <= largest_reliable_k(draws), reliable);
+        let mut sorted = values.clone();
+        sorted.sort_by(f64::total_cmp);
+        let tail = (3.0 * (draws as f64).sqrt()).ceil() as usize;
+        let threshold = sorted[draws - tail - 1];
+        let above: Vec<f64> = sorted[draws - tail..].iter().map(|w| w - threshold).collect();
+        let direct = (tail as f64 * pareto_shape(&above) + 5.0) / (tail as f64 + 10.0);
+        assert!((k - direct).abs() < 1e-9, "{k}, not {direct}");
+        for other in [of(&sorted, 0.0), of(&values, -3e4), of(&values, 3e4)] {
+            assert!((other.pareto_k() - k).abs() < 1e-7);
+            assert!((other.effective_size() / weights.effective_size() - 1.0).abs() < 1e-7);
+        }
+    }
+}
+
+#[test]
+fn weights_that_are_equal_are_the_best_and_a_few_that_are_not_0_are_no_tail() {
+    let mut weights = ImportanceWeights::new(100);
+    (0..100).for_each(|_| weights.add(-7.0));
+    assert_eq!((weights.pareto_k(), weights.effective_size()), (f64::NEG_INFINITY, 100.0));
+    assert!((weights.log_mean().mean + 7.0).abs() < 1e-12 && weights.log_mean().se == 0.0);
+    let mut weights = ImportanceWeights::new(100);
+    (0..100).for_each(|i| weights.add(if i < 4 { f64::from(i) } else { f64::NEG_INFINITY }));
+    assert_eq!(weights.pareto_k(), f64::INFINITY);
+    let mut weights = ImportanceWeights::new(20);
+    (0..20).for_each(|i| weights.add(f64::from(i)));
+    assert_eq!(weights.pareto_k(), f64::INFINITY);
+    for (draws, most) in [(100, 0.5), (1000, 2.0 / 3.0), (1 << 24, 0.7)] {
+        assert!((largest_reliable_k(draws) - most).abs() < 1e-12);
+    }
 }

@@ -11,6 +11,8 @@
 //! handwritten digits, how many of 16 dots are black in each of 64 blocks. Writes to `out/vae-table/`: `rows.csv` (coordinates,
 //! cluster, score, observed cells, colour), `imputed.csv`, and pictures.
 
+#[path = "../common/bound.rs"]
+mod bound;
 mod colour;
 
 use std::path::PathBuf;
@@ -24,7 +26,7 @@ use nn::picture::Figure;
 use nn::run::{Csv, Defaults, Run, RunArgs, whole};
 use nn::stats::{adjusted_rand_index, k_means};
 use nn::train::{End, Fit, Schedule, Trainer};
-use vae::{Imputation, Likelihood, Vae, VaeConfig, VaeObjective};
+use vae::{Imputation, KSampleBound, Likelihood, Vae, VaeConfig, VaeObjective};
 
 /// Larger counts are refused: the model's rates end at e¹⁵, about 3 million.
 const LARGEST_COUNT: f64 = 1e6;
@@ -97,9 +99,9 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     let mut results = vec![
         ("rmse_hidden", errors.model),
         ("rmse_mean", errors.means),
-        ("nll", rows.scores.iter().sum::<f64>() / rows.scores.len() as f64),
         ("gaps", cells.x.values.iter().filter(|x| x.is_nan()).count() as f64),
     ];
+    results.extend(bound::results(&rows.bound));
     let classes = match &colour {
         Some(colour) => Classes::new(colour),
         None => Classes::of_clusters(&rows.clusters, args.clusters),
@@ -112,6 +114,8 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     let strange = rows.strangest();
     let first = strange.iter().take(5).map(|(row, score)| format!("{} ({score:.2})", row + 1));
     let first = first.collect::<Vec<_>>().join(", ");
+    println!("all rows, nats per row");
+    bound::print(&rows.bound);
     println!("the strangest rows, with −log p(x) per observed cell in nats: {first}");
     if args.latent > 1 {
         let heading = colour.as_ref().map_or("", |colour| &colour.name);
@@ -300,8 +304,9 @@ fn train(run: &Run<'_>, args: &Args, cells: &Cells) -> anyhow::Result<Option<(Va
 struct Rows {
     codes: Matrix<f32>,
     clusters: Vec<usize>,
-    /// −log p(x)
+    /// −log p(x), from the K-sample bound
     scores: Vec<f64>,
+    bound: KSampleBound,
     /// The number of observed cells.
     observed: Vec<usize>,
 }
@@ -309,11 +314,12 @@ struct Rows {
 impl Rows {
     fn new(args: &Args, vae: &Vae, theta: &Arc<Vec<f32>>, x: &Matrix<f32>) -> Self {
         let codes = vae.encode_rows(theta, x).mu;
-        let log_p = vae.log_evidence_of_rows(theta, x, args.samples, args.run.seed);
+        let log_p = vae.k_sample_bound_of_rows(theta, x, args.samples, args.run.seed);
         Self {
             clusters: k_means(&codes, args.clusters, 10, args.run.seed),
             codes,
-            scores: log_p.iter().map(|row| -row.mean).collect(),
+            scores: log_p.iter().map(|row| -row.value).collect(),
+            bound: KSampleBound::of_rows(&log_p),
             observed: (0..x.rows).map(|i| x.row(i).iter().filter(|x| !x.is_nan()).count()).collect(),
         }
     }

@@ -218,7 +218,7 @@ fn the_importance_weighted_bound_grows_with_the_samples_and_begins_at_the_elbo()
     elbo.to_vec().iter().zip(&last).for_each(|(a, b)| assert!((a - b).abs() < 1e-12, "{a} and {b}"));
 
     // In expectation, over many draws, towards log p(x).
-    let limit = vae.log_evidence(&theta, &x, 100_000, 1).mean;
+    let limit = vae.k_sample_bound(&theta, &x, 100_000, 1).mean;
     let expected = |k: usize| {
         let eps = tape.constant(&noise(8, k * 3000, 4), [k, 3000 * 4, 3]);
         let data = tape.constant(&x.values.repeat(3000), [12_000, 5]);
@@ -263,7 +263,7 @@ fn a_condition_is_told_to_encoder_and_decoder() {
         vae.decode_rows(&theta, &vae.with_conditions_of(&codes, &one)),
         vae.decode_rows(&theta, &vae.with_conditions_of(&codes, &other))
     );
-    let estimate = |x: &Matrix<f64>| vae.log_evidence(&theta, x, 5000, 0).mean;
+    let estimate = |x: &Matrix<f64>| vae.k_sample_bound(&theta, x, 5000, 0).mean;
     assert!((estimate(&one) - estimate(&other)).abs() > 0.05);
 }
 
@@ -276,8 +276,8 @@ fn probabilities_by_importance_sampling_sum_to_one_under_every_condition() {
         let all =
             (0..16).flat_map(|bits: usize| (0..4).map(move |i| (bits >> i & 1) as f64).chain([condition]));
         let x = Matrix::new(16, 5, all.collect());
-        let rows = vae.log_evidence_of_rows(&mild_theta_of(&vae), &x, 20_000, 0);
-        let total: f64 = rows.iter().map(|row| row.mean.exp()).sum();
+        let rows = vae.k_sample_bound_of_rows(&mild_theta_of(&vae), &x, 20_000, 0);
+        let total: f64 = rows.iter().map(|row| row.value.exp()).sum();
         assert!((total - 1.0).abs() < 0.02, "{covariance:?}: {total}");
     }
 }

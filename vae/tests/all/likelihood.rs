@@ -126,7 +126,7 @@ fn with_the_exact_posterior_every_weight_is_the_likelihood_and_the_bound_is_tigh
             assert!((bound - exact(x.row(row))).abs() < 5.0 * 2.0 / 20_000_f64.sqrt(), "{likelihood:?}");
         }
         for samples in [2, 100] {
-            let estimate = vae.log_evidence(&theta, &x, samples, 0);
+            let estimate = vae.k_sample_bound(&theta, &x, samples, 0);
             assert!((estimate.mean - exact_average(&x)).abs() < 1e-12, "{likelihood:?}: {estimate:?}");
             assert!(estimate.se < 1e-7);
         }
@@ -139,7 +139,7 @@ fn with_another_posterior_the_estimate_meets_the_likelihood_and_the_bound_stays_
         let vae = linear(likelihood, L);
         let ((a, s), x) = (rough_encoder(), data(20));
         let theta = theta(&vae, a, s);
-        let estimate = vae.log_evidence(&theta, &x, 20_000, 0);
+        let estimate = vae.k_sample_bound(&theta, &x, 20_000, 0);
         let error = (estimate.mean - exact_average(&x)).abs();
         assert!(
             error < 5.0 * estimate.se && estimate.se < 0.01,
@@ -173,7 +173,7 @@ fn the_estimate_is_the_logarithm_of_the_mean_weight_whatever_the_chunks_and_thre
         let mean = (log_weights.logsumexp_axis(0) - (samples as f64).ln()).mean().item();
         let on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| vae.log_evidence(&theta, &x, samples, 6))
+            pool.install(|| vae.k_sample_bound(&theta, &x, samples, 6))
         };
         let one = on(1);
         assert!((one.mean - mean).abs() < 1e-12, "{one:?}, not {mean}");
@@ -189,14 +189,14 @@ fn the_standard_error_shrinks_with_the_samples_and_covers_the_truth_as_often_as_
     let vae = linear(Likelihood::Normal { sigma: SIGMA }, L);
     let ((a, s), x) = (rough_encoder(), data(3));
     let theta = theta(&vae, a, s);
-    let se = |samples| vae.log_evidence(&theta, &x, samples, 0).se;
+    let se = |samples| vae.k_sample_bound(&theta, &x, samples, 0).se;
     let ratio = se(400) / se(40_000);
     assert!((7.0..14.0).contains(&ratio), "{ratio}");
 
     let (truth, repeats) = (exact_average(&x), 500);
     let scores: Vec<f64> = (0..repeats)
         .map(|seed| {
-            let estimate = vae.log_evidence(&theta, &x, 400, seed);
+            let estimate = vae.k_sample_bound(&theta, &x, 400, seed);
             ((estimate.mean - truth) / estimate.se).abs()
         })
         .collect();
@@ -207,13 +207,87 @@ fn the_standard_error_shrinks_with_the_samples_and_covers_the_truth_as_often_as_
     }
 }
 
+/// The exact means, and standard deviations of e^log_spread times the exact ones.
+fn off_by(log_spread: f64) -> ([[f64; L]; D], [f64; L]) {
+    let (a, s) = exact_encoder();
+    (a, s.map(|s| s + log_spread))
+}
+
+#[test]
+fn a_good_posterior_has_a_small_k_hat_and_the_bound_is_the_truth() {
+    let (vae, x) = (linear(Likelihood::Normal { sigma: SIGMA }, L), data(40));
+    let of = |(a, s), samples| vae.k_sample_bound(&theta(&vae, a, s), &x, samples, 0);
+    let exact_q = vae.k_sample_bound_of_rows(&theta(&vae, off_by(0.0).0, off_by(0.0).1), &x, 100, 0);
+    for row in &exact_q {
+        assert!(row.is_reliable() && row.rise.abs() < 1e-12, "{row:?}");
+        assert!((row.effective_samples - 100.0).abs() < 1e-6, "{row:?}");
+    }
+    let bound = of(off_by(0.3), 1000);
+    assert_eq!((bound.is_converged(), bound.warning(), bound.unreliable), (true, None, 0.0), "{bound:?}");
+    assert!((bound.mean - exact_average(&x)).abs() < 5.0 * bound.se && bound.se < 0.005, "{bound:?}");
+    assert!((300.0..1000.0).contains(&bound.effective_samples) && bound.rise < 2e-3, "{bound:?}");
+}
+
+#[test]
+fn a_posterior_that_is_too_narrow_is_flagged_and_its_bound_is_below_the_truth() {
+    let (vae, x) = (linear(Likelihood::Normal { sigma: SIGMA }, L), data(200));
+    // The weights have 1/k moments, with k = 1 − σ_q² / σ² = 0.95.
+    let (a, s) = off_by(-1.5);
+    let (theta, truth) = (theta(&vae, a, s), exact_average(&x));
+    let mut last = f64::INFINITY;
+    for samples in [100, 1000, 10_000] {
+        let bound = vae.k_sample_bound(&theta, &x, samples, 0);
+        let missing = truth - bound.mean;
+        // What is missing is many standard errors, and more than half of it is not told by the rise.
+        assert!(missing > 5.0 * bound.se && missing > 0.1, "{bound:?}, {missing} missing");
+        assert!(missing > bound.rise && bound.rise > 0.02, "{bound:?}, {missing} missing");
+        assert!(bound.unreliable > 0.5 && !bound.is_converged(), "{bound:?}");
+        let warning = bound.warning().unwrap();
+        let told =
+            format!("K = {samples} draws has not converged: log p(x) is above it by {:.3}", bound.rise);
+        assert!(warning.contains(&told), "{warning}");
+        assert!(missing < last, "{samples}: {missing} missing, {last} with fewer draws");
+        last = missing;
+    }
+}
+
+#[test]
+fn the_rise_is_the_bound_above_the_mean_of_the_bounds_of_its_halves() {
+    let (vae, x) = (linear(Likelihood::Normal { sigma: SIGMA }, L), data(2));
+    let (a, s) = rough_encoder();
+    let theta = theta(&vae, a, s);
+    for samples in [2, 7, 150] {
+        let tape = Tape::new();
+        let eps = tape.constant_with([samples, 2, L], |out| {
+            for (sample, out) in out.chunks_exact_mut(2 * L).enumerate() {
+                Noise::evaluation(5).normal(sample, L, out);
+            }
+        });
+        let x_on_tape = tape.constant(&x.values, [2, D]);
+        let log_weights =
+            vae.log_weight(tape.shared_constant(&theta, [theta.len()]), x_on_tape, eps).to_vec();
+        for (row, bound) in vae.k_sample_bound_of_rows(&theta, &x, samples, 5).iter().enumerate() {
+            let weights: Vec<f64> = log_weights.iter().skip(row).step_by(2).map(|w| w.exp()).collect();
+            let mean = |w: &[f64]| (w.iter().sum::<f64>() / w.len() as f64).ln();
+            let (first, second) = weights.split_at(samples / 2);
+            let n = samples as f64;
+            let halves = (first.len() as f64 * mean(first) + second.len() as f64 * mean(second)) / n;
+            assert!((bound.rise - (mean(&weights) - halves)).abs() < 1e-12, "{samples}: {bound:?}");
+            let squares: f64 = weights.iter().map(|w| w * w).sum();
+            let size = weights.iter().sum::<f64>().powi(2) / squares;
+            assert!((bound.effective_samples - size).abs() < 1e-9, "{samples}: {bound:?}, not {size}");
+        }
+    }
+    assert!(vae.k_sample_bound(&theta, &x, 1, 5).rise.is_nan());
+}
+
 #[test]
 fn draws_do_not_repeat_when_there_are_many() {
     let vae = linear(Likelihood::Normal { sigma: SIGMA }, L);
     let ((a, s), x) = (rough_encoder(), data(1));
     let theta = theta(&vae, a, s);
     // Were the second half a copy of the first, the estimate would be the same but for rounding.
-    let [half, whole] = [1 << 16, 1 << 17].map(|samples| vae.log_evidence(&theta, &x, samples, 0).mean);
+    let [half, whole] = [1 << 16, 1 << 17].map(|samples| vae.k_sample_bound(&theta, &x, samples, 0).mean);
     assert!((half - whole).abs() > 1e-8, "{half} and {whole}");
 }
 

@@ -1,0 +1,33 @@
+//! A K-sample bound as programs print it.
+
+use vae::KSampleBound;
+
+/// Prints a bound with what tells how far below log p(x) it is, and a warning if it has not converged.
+pub(crate) fn print(bound: &KSampleBound) {
+    let KSampleBound { samples, rise, effective_samples, unreliable, .. } = bound;
+    println!("  K-sample bound, K = {samples:<6} {:9.2} ± {:.3}", bound.mean, bound.se);
+    println!("    above that of K/2 draws  {rise:9.2}");
+    println!("    effective draws, median  {effective_samples:9.1}");
+    println!("    k̂ too large, of the rows {:8.0} %", 100.0 * unreliable);
+    warn("log p(x)", bound);
+}
+
+/// Prints a warning if the bound has not converged.
+pub(crate) fn warn(what: &str, bound: &KSampleBound) {
+    if let Some(warning) = bound.warning() {
+        eprintln!("{what}: {warning}");
+    }
+}
+
+/// The bound and its diagnostics by name. A single draw has no error and no half.
+pub(crate) fn results(bound: &KSampleBound) -> Vec<(&'static str, f64)> {
+    let all = [
+        ("draws", bound.samples as f64),
+        ("k_sample_bound", bound.mean),
+        ("k_sample_bound_se", bound.se),
+        ("k_sample_rise", bound.rise),
+        ("effective_draws", bound.effective_samples),
+        ("k_hat_too_large", bound.unreliable),
+    ];
+    all.into_iter().filter(|(_, value)| value.is_finite()).collect()
+}
