@@ -43,6 +43,12 @@ pub enum LinearError {
         /// Counted from 0.
         column: usize,
     },
+    /// Nothing is known of a variable.
+    #[error("column {column}: expected known numbers, found none; leave the column out")]
+    EmptyColumn {
+        /// Counted from 0.
+        column: usize,
+    },
     /// The components explain all of the variance: none is left for the noise, and the likelihood has no maximum.
     #[error("expected variance outside of {components} components, found none; take fewer components")]
     NoNoise {
