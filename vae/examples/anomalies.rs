@@ -4,10 +4,11 @@
 //!
 //!     cargo run --release -p vae --example anomalies
 //!
-//! Four scores: the reconstruction errors ‖x − x̂‖² of PCA, of an autoencoder and of a VAE with a normal decoder, and the VAE's
-//! −log p(x) by importance sampling. Each is judged by the probability that it ranks an image of the unknown digit above a test
-//! image of a known one (the area under the ROC curve: a half for a coin, 1 without mistakes). Writes these to
-//! `out/vae-anomalies/` as a picture, with the scores and reconstructions of the digits that are told most and least easily.
+//! Five scores: the distance to the nearest training image; the reconstruction errors ‖x − x̂‖² of PCA, of an autoencoder and
+//! of a VAE with a normal decoder; and minus the VAE's K-sample bound of log p(x). Each is judged by the probability that it
+//! ranks an image of the unknown digit above a test image of a known one (the area under the ROC curve: a half for a coin, 1
+//! without mistakes), models that are trained by its mean over seeds. Writes these to `out/vae-anomalies/` as a picture, with
+//! the scores and reconstructions of the digits that are told most and least easily.
 
 mod common {
     pub(crate) mod sets;
@@ -20,11 +21,14 @@ use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::picture::{Figure, ImageGrid, Panels};
 use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
-use nn::stats::{Estimate, area_under_roc, squared_distances};
+use nn::stats::{Estimate, area_under_roc, nearest_rows, squared_distances};
 use nn::train::{Fit, Schedule};
 use rayon::prelude::*;
 use vae::linear::Pca;
-use vae::{Autoencoder, AutoencoderConfig, AutoencoderObjective, Likelihood, Vae, VaeConfig, VaeObjective};
+use vae::{
+    Autoencoder, AutoencoderConfig, AutoencoderObjective, KSampleBound, Likelihood, Vae, VaeConfig,
+    VaeObjective,
+};
 
 /// Finds images of a digit that was not learned
 #[derive(clap::Parser, serde::Serialize)]
@@ -38,24 +42,28 @@ struct Args {
     /// Hidden layers of the encoders, and of the decoders in reverse
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = whole)]
     hidden: Vec<usize>,
-    /// Draws of z for each image in log p(x)
+    /// K, the draws of z for each image in the bound of log p(x)
     #[arg(long, value_name = "N", default_value_t = 100,
         default_value_if("dry_run", "true", "2"), value_parser = whole)]
     samples: usize,
+    /// How many seeds, from --seed on
+    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"))]
+    seeds: u64,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     images: usize,
 }
 
-const METHODS: [(&str, &str); 4] = [
+const METHODS: [(&str, &str); 5] = [
+    ("nearest image", "nearest"),
     ("PCA, error", "pca"),
     ("autoencoder, error", "autoencoder"),
     ("VAE, error", "vae_error"),
     ("VAE, −log p(x)", "vae"),
 ];
-/// The places among them of −log p(x), and of the method with which all are compared.
-const SURPRISE: usize = 3;
-const REFERENCE: usize = 1;
+/// The places among them of the method with which all are compared, and of −log p(x).
+const REFERENCE: usize = 0;
+const SURPRISE: usize = 4;
 
 /// Where the σ of the VAE's pixels begins: from 1 the codes would first become the prior's, and some of them stay so.
 const START: f64 = 0.1;
@@ -65,15 +73,35 @@ fn main() -> ExitCode {
     nn::run::main(defaults, |args: Args| args.run.in_pool(|| detect(&args))?)
 }
 
-/// What three models that have not seen a digit make of it.
+/// What methods that have not seen a digit make of it.
 struct Unknown {
     digit: u8,
-    /// Each method's scores of test images of known digits, and of all images of the unknown one.
-    scores: [[Vec<f64>; 2]; 4],
-    /// Each method's area under the ROC curve.
-    areas: [f64; 4],
+    /// Each method's areas under the ROC curve: one, or one for each seed.
+    areas: Vec<Vec<f64>>,
+    /// Of the first seed.
+    first: Learned,
     /// Some images of the unknown digit, and each model's reconstructions.
     shown: [Matrix<f32>; 4],
+}
+
+impl Unknown {
+    /// A method's area, the mean over seeds.
+    fn area(&self, method: usize) -> f64 {
+        Estimate::of(&self.areas[method]).mean
+    }
+}
+
+/// A method's scores of test images of known digits, and of all images of the unknown one.
+type Scores = [Vec<f64>; 2];
+
+/// What two models that were trained with a seed make of an unknown digit.
+struct Learned {
+    /// Of the methods behind PCA.
+    scores: [Scores; 3],
+    /// Of all these images.
+    bound: KSampleBound,
+    /// The reconstructions of some images of the unknown digit.
+    shown: [Matrix<f32>; 2],
 }
 
 /// Images of digits that the models know, and of the one that they do not.
@@ -98,48 +126,63 @@ impl Parts {
 }
 
 fn leave_out(args: &Args, sets: &[LabelledImages; 2], digit: u8) -> anyhow::Result<Unknown> {
-    let Parts { known, usual, unknown } = Parts::new(sets, digit);
-    let fit = Fit { schedule: Schedule::Cosine { epochs: args.run.epochs }, ..args.run.fit() };
-
+    let parts = Parts::new(sets, digit);
+    let Parts { known, usual, unknown } = &parts;
+    let both = [usual, unknown];
     let pca = Pca::fit(&known.map(f64::from), args.latent)
         .with_context(|| format!("principal components of the training images without the {digit}"))?;
     let by_pca = |x: &Matrix<f32>| pca.reconstruct(&x.map(f64::from)).map(|x| x as f32);
+    let distances = |x| nearest_rows(x, known).into_iter().map(|near| near.distance).collect();
+    let [near, by_components] = [both.map(distances), both.map(|x| squared_distances(x, &by_pca(x)))];
+
+    let some = unknown.select(&(0..unknown.rows.min(10)).collect::<Vec<_>>());
+    let seeds = args.run.seed..args.run.seed + args.seeds;
+    let learned = seeds.into_par_iter().map(|seed| learn(args, &parts, &some, seed));
+    let learned = learned.collect::<anyhow::Result<Vec<_>>>()?;
+    let finite = learned.iter().flat_map(|of| &of.scores).flatten().flatten().all(|score| score.is_finite());
+    anyhow::ensure!(finite, "without the {digit}: a score is not finite; a smaller --lr may help");
+    let area = |[usual, unknown]: &Scores| area_under_roc(usual, unknown);
+    let over_seeds = |method: usize| learned.iter().map(|of| area(&of.scores[method])).collect();
+    let areas = [vec![area(&near)], vec![area(&by_components)]].into_iter().chain((0..3).map(over_seeds));
+    let areas = areas.collect();
+    let first = learned.into_iter().next().context("--seeds: expected 2 or more")?;
+    let [of_autoencoder, of_vae] = first.shown.clone();
+    Ok(Unknown { digit, areas, shown: [some.clone(), by_pca(&some), of_autoencoder, of_vae], first })
+}
+
+/// Trains an autoencoder and a VAE on the known digits.
+fn learn(args: &Args, parts: &Parts, some: &Matrix<f32>, seed: u64) -> anyhow::Result<Learned> {
+    let Parts { known, usual, unknown } = parts;
+    let run = RunArgs { seed, ..args.run.clone() };
+    let fit = Fit { schedule: Schedule::Cosine { epochs: run.epochs }, ..run.fit() };
 
     let model = Autoencoder::new(&AutoencoderConfig::new(known.cols, &args.hidden, args.latent))?;
-    let mut trainer = args.run.trainer(model.layout());
-    let mut objective = AutoencoderObjective { model: &model, data: &known, noise: 0.0 };
+    let mut trainer = run.trainer(model.layout());
+    let mut objective = AutoencoderObjective { model: &model, data: known, noise: 0.0 };
     trainer.fit(&mut objective, None, &fit, &mut ())?;
     let by_autoencoder = |x: &Matrix<f32>| model.reconstruct(trainer.theta(), x);
 
     let likelihood = Likelihood::NormalLearned { start: START };
     let usual_config = VaeConfig::new(known.cols, &args.hidden, args.latent);
     let vae = Vae::new(&VaeConfig { likelihood, ..usual_config })?;
-    let mut vae_trainer = args.run.trainer(vae.layout());
-    vae_trainer.fit(&mut VaeObjective::new(&vae, &known), None, &fit, &mut ())?;
+    let mut vae_trainer = run.trainer(vae.layout());
+    vae_trainer.fit(&mut VaeObjective::new(&vae, known), None, &fit, &mut ())?;
     let by_vae = |x: &Matrix<f32>| vae.reconstruct(vae_trainer.theta(), x);
-    let surprise = |x: &Matrix<f32>| -> Vec<f64> {
-        let log_p = vae.k_sample_bound_of_rows(vae_trainer.theta(), x, args.samples, args.run.seed);
-        log_p.into_iter().map(|log_p| -log_p.value).collect()
-    };
 
-    let both = [&usual, &unknown];
+    let both = [usual, unknown];
+    let bounds = both.map(|x| vae.k_sample_bound_of_rows(vae_trainer.theta(), x, args.samples, seed));
     let scores = [
-        both.map(|x| squared_distances(x, &by_pca(x))),
         both.map(|x| squared_distances(x, &by_autoencoder(x))),
         both.map(|x| squared_distances(x, &by_vae(x))),
-        both.map(surprise),
+        bounds.each_ref().map(|rows| rows.iter().map(|row| -row.value).collect()),
     ];
-    let finite = scores.iter().flatten().flatten().all(|score| score.is_finite());
-    anyhow::ensure!(finite, "without the {digit}: a score is not finite; a smaller --lr may help");
-    let areas = scores.each_ref().map(|[usual, unknown]| area_under_roc(usual, unknown));
-    let some = unknown.select(&(0..unknown.rows.min(10)).collect::<Vec<_>>());
-    let shown = [by_pca(&some), by_autoencoder(&some), by_vae(&some)];
-    let [of_pca, of_autoencoder, of_vae] = shown;
-    Ok(Unknown { digit, scores, areas, shown: [some, of_pca, of_autoencoder, of_vae] })
+    let bound = KSampleBound::of_rows(&bounds.concat());
+    Ok(Learned { scores, bound, shown: [by_autoencoder(some), by_vae(some)] })
 }
 
 fn detect(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
+    anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
     let sets = sets::load(&args.run, args.images)?;
     let mut digits = sets[1].labels.clone();
     digits.sort_unstable();
@@ -158,28 +201,46 @@ fn detect(args: &Args) -> anyhow::Result<()> {
 
 /// Prints the areas, and returns their means by name.
 fn print(unknowns: &[Unknown]) -> Vec<(String, f64)> {
-    println!("area under the ROC curve of an unknown digit");
+    println!("area under the ROC curve of an unknown digit; of trained models the mean over seeds");
     let mut table = TextTable::new().header(["digit"].into_iter().chain(METHODS.map(|(name, _)| name)));
-    for Unknown { digit, areas, .. } in unknowns {
-        table.row([digit.to_string()].into_iter().chain(areas.map(|area| format!("{area:.3}"))));
+    for unknown in unknowns {
+        let areas = (0..METHODS.len()).map(|method| format!("{:.3}", unknown.area(method)));
+        table.row([unknown.digit.to_string()].into_iter().chain(areas));
     }
     print!("{table}");
-    println!("mean over digits, and paired differences with their standard error over digits");
-    let mut table = TextTable::new().header(["", "mean", &format!("below {}", METHODS[REFERENCE].0)]);
+    println!("mean over digits ± standard error over seeds, and paired differences ± over digits");
+    let mut table = TextTable::new().header(["", "area", &format!("below {}", METHODS[REFERENCE].0)]);
     let mut results = Vec::new();
     for (method, (name, key)) in METHODS.iter().enumerate() {
-        let areas: Vec<f64> = unknowns.iter().map(|unknown| unknown.areas[method]).collect();
-        let below: Vec<f64> =
-            areas.iter().zip(unknowns).map(|(area, of)| of.areas[REFERENCE] - area).collect();
-        let (Estimate { mean, .. }, below) = (Estimate::of(&areas), Estimate::of(&below));
+        let seeds = unknowns[0].areas[method].len();
+        let of_seed = |seed: usize| unknowns.iter().map(|of| of.areas[method][seed]).sum::<f64>();
+        let of_seeds: Vec<f64> = (0..seeds).map(|seed| of_seed(seed) / unknowns.len() as f64).collect();
+        let Estimate { mean, se } = Estimate::of(&of_seeds);
+        let below: Vec<f64> = unknowns.iter().map(|of| of.area(REFERENCE) - of.area(method)).collect();
+        let below = Estimate::of(&below);
+        let area = if seeds > 1 { format!("{mean:.3} ± {se:.3}") } else { format!("{mean:.3}") };
         let below = match method {
             REFERENCE => String::new(),
             _ => format!("{:.3} ± {:.3}", below.mean, below.se),
         };
-        table.row([name, &*format!("{mean:.3}"), &below]);
+        table.row([name, &*area, &below]);
         results.push((format!("{key}_area"), mean));
+        if seeds > 1 {
+            results.push((format!("{key}_area_se"), se));
+        }
     }
     print!("{table}");
+    let share = |of: &Unknown| f64::from(u8::from(!of.first.bound.is_converged()));
+    let bounds = unknowns.iter().map(share).sum::<f64>() / unknowns.len() as f64;
+    if bounds > 0.0 {
+        let Learned { bound, .. } = &unknowns[0].first;
+        eprintln!(
+            "the bound of K = {} draws has not converged in {:.0} % of the models: −log p(x) is too high, most of all for \
+             strange images",
+            bound.samples,
+            100.0 * bounds
+        );
+    }
     results
 }
 
@@ -187,18 +248,18 @@ fn areas_figure(unknowns: &[Unknown]) -> Figure {
     let figure = Figure::new("How well an unknown digit is told from the others")
         .axes("the digit that was not learned", "area under the ROC curve");
     METHODS.iter().enumerate().fold(figure, |figure, (method, (name, _))| {
-        figure.line(name, unknowns.iter().map(|of| (f64::from(of.digit), of.areas[method])))
+        figure.line(name, unknowns.iter().map(|of| (f64::from(of.digit), of.area(method))))
     })
 }
 
 /// Draws scores and reconstructions of the digits that are told most and least easily by −log p(x).
 fn draw(run: &Run<'_>, images: &LabelledImages, unknowns: &[Unknown]) -> anyhow::Result<()> {
-    let by_vae = |a: &&Unknown, b: &&Unknown| a.areas[SURPRISE].total_cmp(&b.areas[SURPRISE]);
+    let by_vae = |a: &&Unknown, b: &&Unknown| a.area(SURPRISE).total_cmp(&b.area(SURPRISE));
     let extremes = [unknowns.iter().max_by(by_vae), unknowns.iter().min_by(by_vae)];
     let mut panels = Panels::new("Scores −log p(x) of the digits that they tell most and least easily", 2);
     for (unknown, ease) in extremes.into_iter().flatten().zip(["most easily", "least easily"]) {
-        let Unknown { digit, scores, shown, .. } = unknown;
-        panels = panels.figure(histograms(*digit, &scores[SURPRISE]));
+        let Unknown { digit, first, shown, .. } = unknown;
+        panels = panels.figure(histograms(*digit, &first.scores[SURPRISE - 2]));
         let title = format!("A {digit}, {ease} told by −log p(x), and what models without it make of it");
         let labels = ["data", "PCA", "autoencoder", "VAE"];
         let grid = ImageGrid::new(&title, images.height, images.width);

@@ -8,7 +8,6 @@
 //! that stand for them.
 
 mod common {
-    pub(crate) mod bound;
     pub(crate) mod sets;
 }
 
@@ -16,7 +15,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use autograd::Tape;
-use common::{bound, sets};
+use common::sets;
 use nn::data::LabelledImages;
 use nn::picture::{Figure, Panels};
 use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
@@ -124,7 +123,9 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         posteriors(&trained[..2], &sets[1]).save(&run.file("posteriors.png"))?;
     }
     for (model, (name, _)) in trained.iter().zip(COVARIANCES.iter().cycle()) {
-        bound::warn(&format!("{name}, log p(x)"), &model.bound);
+        if let Some(warning) = model.bound.warning() {
+            eprintln!("{name}: {warning}");
+        }
     }
     let over = |value: fn(&Trained) -> f64, covariance| {
         trained.iter().skip(covariance).step_by(2).map(value).sum::<f64>() / differences.len() as f64

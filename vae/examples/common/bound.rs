@@ -9,13 +9,8 @@ pub(crate) fn print(bound: &KSampleBound) {
     println!("    above that of K/2 draws  {rise:9.2}");
     println!("    effective draws, median  {effective_samples:9.1}");
     println!("    k̂ too large, of the rows {:8.0} %", 100.0 * unreliable);
-    warn("log p(x)", bound);
-}
-
-/// Prints a warning if the bound has not converged.
-pub(crate) fn warn(what: &str, bound: &KSampleBound) {
     if let Some(warning) = bound.warning() {
-        eprintln!("{what}: {warning}");
+        eprintln!("{warning}");
     }
 }
 
