@@ -29,6 +29,7 @@
 mod autoencoder;
 mod bounds;
 mod config;
+mod counts;
 mod error;
 mod evaluate;
 mod impute;

@@ -9,6 +9,7 @@ use rand_distr::{Distribution, Gamma, Poisson, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use crate::VaeError;
+use crate::counts::{negative_binomial_log_prob, poisson_log_prob};
 use crate::posterior::LOG_SIGMA_BOUND;
 
 /// The logarithm of a rate is bounded smoothly to ±15: rates are below 3 million.
@@ -176,7 +177,6 @@ impl<'t, F: Real> Observation<'t, F> {
             let r = (x - mu) * log_sigma.neg().exp();
             r.square() * F::from_f64(-0.5) - log_sigma - F::from_f64(HALF_LN_2PI)
         };
-        let log_factorial = || (x + F::ONE).lgamma();
         match self {
             Self::Bernoulli(p) => x * p.logits - p.logits.softplus(),
             Self::Normal(p) => normal(p.mu, p.log_sigma),
@@ -185,11 +185,9 @@ impl<'t, F: Real> Observation<'t, F> {
                 let log_p = p.logits.log_softmax_axis(p.logits.shape().rank() - 1);
                 x * flat(log_p, x.shape().last())
             }
-            Self::Poisson { log_rate } => x * log_rate - log_rate.exp() - log_factorial(),
+            Self::Poisson { log_rate } => poisson_log_prob(x, log_rate),
             Self::NegativeBinomial { log_mean, log_dispersion } => {
-                let (r, odds) = (log_dispersion.exp(), log_mean - log_dispersion);
-                let ways = (x + r).lgamma() - r.lgamma() - log_factorial();
-                ways + r * odds.neg().log_sigmoid() + x * odds.log_sigmoid()
+                negative_binomial_log_prob(x, log_mean, log_dispersion)
             }
         }
     }

@@ -4,6 +4,7 @@ mod autoencoder;
 mod bounds;
 mod common;
 mod config;
+mod counts;
 mod latent;
 mod likelihood;
 mod linear;
