@@ -11,6 +11,9 @@ use crate::{Covariance, Likelihood, VaeError};
 pub enum Layers {
     /// Dense hidden layers of these widths, and a linear one behind them.
     Dense(Vec<usize>),
+    /// Dense hidden layers of these widths, and behind them a linear one that also takes the inputs: a linear path beside the
+    /// hidden layers. Networks of this kind contain the linear ones, and a VAE of them factor analysis.
+    WithLinearPath(Vec<usize>),
     /// Convolutions with 3 x 3 kernels, for grey images of `side` x `side` pixels. An encoder halves the images once in each
     /// of its hidden layers, and a linear layer follows. A decoder begins with the linear layer, and doubles the images as
     /// often. Conditions join what the linear layer takes.
@@ -42,6 +45,14 @@ impl NetworkConfig {
         Self { layers: Layers::Dense(hidden.to_vec()), phi, psi }
     }
 
+    /// This network with a linear path beside its hidden layers, if they are dense.
+    pub fn with_linear_path(mut self) -> Self {
+        if let Layers::Dense(hidden) = self.layers {
+            self.layers = Layers::WithLinearPath(hidden);
+        }
+        self
+    }
+
     /// Three convolutions with eight channels for images of `side` x `side` pixels; φ is ELU, ψ the identity (Casale et al.
     /// 2018, supplement, figure 4, where ψ of the decoder is ELU, too).
     pub fn convolutional(side: usize) -> Self {
@@ -52,14 +63,14 @@ impl NetworkConfig {
     /// Whether the network can be built between `inputs` observed variables and a latent space.
     pub(crate) fn validate(&self, network: &'static str, inputs: usize) -> Result<(), VaeError> {
         let hidden = match &self.layers {
-            Layers::Dense(widths) => widths,
+            Layers::Dense(widths) | Layers::WithLinearPath(widths) => widths,
             Layers::Convolutional { channels, .. } => channels,
         };
         if hidden.contains(&0) {
             return Err(VaeError::Hidden { network, hidden: hidden.clone() });
         }
         match self.layers {
-            Layers::Dense(_) => Ok(()),
+            Layers::Dense(_) | Layers::WithLinearPath(_) => Ok(()),
             Layers::Convolutional { .. } if hidden.is_empty() => {
                 Err(VaeError::Hidden { network, hidden: Vec::new() })
             }

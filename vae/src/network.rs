@@ -92,6 +92,11 @@ pub struct Network {
 #[derive(Clone, Debug, PartialEq)]
 enum Built {
     Dense(Mlp),
+    /// Hidden layers, and a linear layer of what they compute and of the inputs.
+    WithLinearPath {
+        hidden: Mlp,
+        linear: Linear,
+    },
     /// Convolutions, and a linear layer of their features and of the conditions.
     Halving {
         side: usize,
@@ -121,7 +126,7 @@ impl Network {
     pub fn last_weight(&self) -> &Slot {
         match &self.layers {
             Built::Dense(mlp) => mlp.layers()[mlp.layers().len() - 1].weight(),
-            Built::Halving { linear, .. } => linear.weight(),
+            Built::WithLinearPath { linear, .. } | Built::Halving { linear, .. } => linear.weight(),
             Built::Doubling { convolutions, .. } => convolutions[convolutions.len() - 1].weight(),
         }
     }
@@ -130,7 +135,7 @@ impl Network {
     pub fn last_bias(&self) -> &Slot {
         match &self.layers {
             Built::Dense(mlp) => mlp.layers()[mlp.layers().len() - 1].bias(),
-            Built::Halving { linear, .. } => linear.bias(),
+            Built::WithLinearPath { linear, .. } | Built::Halving { linear, .. } => linear.bias(),
             Built::Doubling { convolutions, .. } => convolutions[convolutions.len() - 1].bias(),
         }
     }
@@ -146,6 +151,9 @@ impl Network {
         let rows = shape.size() / inputs;
         match &self.layers {
             Built::Dense(mlp) => mlp.apply(theta, x),
+            Built::WithLinearPath { hidden, linear } => {
+                linear.apply(theta, beside(hidden.apply(theta, x), Some(x)), psi)
+            }
             &Built::Halving { side, ref convolutions, ref linear } => {
                 let (x, pixels) = (x.reshape([rows, inputs]), side * side);
                 let (image, conditions) = match inputs - pixels {
@@ -220,6 +228,9 @@ impl<I: Fn([usize; 2], Nonlinearity) -> (Init, Init)> Builder<'_, I> {
     ) -> Network {
         let layers = match &config.layers {
             Layers::Dense(hidden) => Built::Dense(self.mlp("encoder", config, inputs, hidden, outputs)),
+            Layers::WithLinearPath(hidden) => {
+                self.with_linear_path("encoder", config, inputs, hidden, outputs)
+            }
             Layers::Convolutional { side, channels } => {
                 let narrow = sides(*side, channels.len())[channels.len()];
                 let features = narrow * narrow * channels[channels.len() - 1];
@@ -240,6 +251,9 @@ impl<I: Fn([usize; 2], Nonlinearity) -> (Init, Init)> Builder<'_, I> {
     ) -> Network {
         let layers = match &config.layers {
             Layers::Dense(hidden) => Built::Dense(self.mlp("decoder", config, inputs, hidden, outputs)),
+            Layers::WithLinearPath(hidden) => {
+                self.with_linear_path("decoder", config, inputs, hidden, outputs)
+            }
             Layers::Convolutional { side, channels } => {
                 let narrow = sides(*side, channels.len())[channels.len()];
                 let linear = self.linear("decoder.0", inputs, narrow * narrow * channels[0], Identity);
@@ -259,6 +273,23 @@ impl<I: Fn([usize; 2], Nonlinearity) -> (Init, Init)> Builder<'_, I> {
     ) -> Mlp {
         let widths = [&[inputs], hidden, &[outputs]].concat();
         Mlp::with_init(self.layout, name, &widths, config.phi, config.psi, &self.init)
+    }
+
+    fn with_linear_path(
+        &mut self,
+        name: &str,
+        config: &NetworkConfig,
+        inputs: usize,
+        hidden: &[usize],
+        outputs: usize,
+    ) -> Built {
+        let Some(&width) = hidden.last() else {
+            return Built::Dense(self.mlp(name, config, inputs, hidden, outputs));
+        };
+        let widths = [&[inputs], hidden].concat();
+        let layers = Mlp::with_init(self.layout, name, &widths, config.phi, config.phi, &self.init);
+        let linear = self.linear(&format!("{name}.{}", hidden.len()), width + inputs, outputs, config.psi);
+        Built::WithLinearPath { hidden: layers, linear }
     }
 
     fn linear(&mut self, name: &str, inputs: usize, outputs: usize, phi: Nonlinearity) -> Linear {

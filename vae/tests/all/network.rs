@@ -50,11 +50,16 @@ impl Form {
     }
 }
 
-fn forms(conditions: usize) -> [Form; 2] {
+fn forms(conditions: usize) -> [Form; 3] {
     let mlp = [[5, 4], [4, 5]].map(|hidden| NetworkConfig { phi: Elu, ..NetworkConfig::mlp(&hidden) });
     let encoder = NetworkConfig::convolutional(28);
     let convolutional = [encoder.clone(), NetworkConfig { psi: Elu, ..encoder }];
-    [Form::new("dense", mlp, 6, conditions), Form::new("convolutional", convolutional, 784, conditions)]
+    let linear_path = mlp.clone().map(NetworkConfig::with_linear_path);
+    [
+        Form::new("dense", mlp, 6, conditions),
+        Form::new("with a linear path", linear_path, 6, conditions),
+        Form::new("convolutional", convolutional, 784, conditions),
+    ]
 }
 
 fn numbers<F: Real>(tape: &Tape<F>, rows: usize, cols: usize) -> Var<'_, F> {
@@ -158,8 +163,45 @@ fn every_number_of_theta_and_of_the_conditions_has_an_effect() {
 #[test]
 #[should_panic(expected = "Network: expected rows of 8 numbers, found [2, 7]")]
 fn rows_without_their_conditions_are_refused() {
-    let [form, _] = forms(2);
+    let [form, ..] = forms(2);
     let tape = Tape::new();
     let theta = tape.parameter(&form.theta(), [form.layout.size()]);
     form.networks.encoder.apply(theta, numbers(&tape, 2, 7));
+}
+
+#[test]
+fn a_linear_path_adds_a_linear_function_and_contains_the_linear_networks() {
+    let config = NetworkConfig::mlp(&[5, 4]);
+    let sizes = Sizes { inputs: 6, conditions: 1, parameters: 2 * L, latent: L, heads: 1 };
+    let build = |config: &NetworkConfig| {
+        let mut layout = Layout::new();
+        let networks = Networks::new(&mut layout, config, config, sizes).unwrap();
+        (networks.encoder, layout)
+    };
+    let ((plain, plain_layout), (with_path, layout)) =
+        (build(&config), build(&config.clone().with_linear_path()));
+    let weight = with_path.last_weight();
+    assert_eq!((weight.shape(), with_path.last_bias().shape()), ([4 + 7, 2 * L].into(), [2 * L].into()));
+    // The rows of the last weights that belong to the hidden layer, and to the inputs.
+    let theta = layout.init::<f64>(&mut StdRng::seed_from_u64(1));
+    let mut without = plain_layout.init::<f64>(&mut StdRng::seed_from_u64(1));
+    for slot in layout.slots() {
+        let to = plain_layout.slots().iter().find(|to| to.name() == slot.name()).unwrap();
+        let size = to.range().len();
+        without[to.range()].copy_from_slice(&theta[slot.range()][..size]);
+    }
+    let tape = Tape::new();
+    let x = numbers(&tape, 3, 7);
+    let on_tape = tape.constant(&theta, [theta.len()]);
+    let hidden = plain.apply(tape.constant(&without, [without.len()]), x);
+    let linear = x.matmul(tape.constant(&theta[weight.range()][4 * 2 * L..], [7, 2 * L]));
+    let difference = with_path.apply(on_tape, x) - hidden - linear;
+    assert!(difference.to_vec().iter().all(|d| d.abs() < 1e-12), "{:?}", difference.to_vec());
+    assert!(linear.to_vec().iter().all(|x| x.abs() > 1e-6));
+    // Without hidden layers there is but the linear one.
+    let (only, layout) = build(&NetworkConfig::mlp(&[]).with_linear_path());
+    assert_eq!(
+        (only.last_weight().shape(), layout.size()),
+        ([7, 2 * L].into(), (7 + 1) * 2 * L + (L + 1 + 1) * 6)
+    );
 }
