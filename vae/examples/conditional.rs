@@ -4,13 +4,13 @@
 //!
 //!     cargo run --release -p vae --example conditional
 //!
-//! Says how much the bound gains, which class the model takes test images for by Bayes' rule, and how many of its images are of
-//! the class that was asked for. Draws all classes from the same z, test images written again as the other digits, and both
+//! Says, as means over seeds, how much the bound gains, which class the model takes test images for by Bayes' rule, and how many of its images are of
+//! the class that was asked for. Draws, of the first seed, all classes from the same z, test images written again as the other digits, and both
 //! latent spaces.
 
 mod common {
-    pub(crate) mod bound;
     pub(crate) mod codes;
+    pub(crate) mod seeds;
     pub(crate) mod sets;
 }
 
@@ -18,13 +18,16 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use common::{bound, codes::codes_figure, sets};
+use common::codes::codes_figure;
+use common::seeds::{OverSeeds, Results};
+use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::picture::{ImageGrid, Panels};
 use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
 use nn::stats::{adjusted_rand_index, k_means, nearest_rows};
 use nn::train::{Fit, Loss, Noise, Schedule};
-use vae::{Vae, VaeConfig, VaeObjective};
+use rayon::prelude::*;
+use vae::{KSampleBound, Vae, VaeConfig, VaeObjective};
 
 /// Compares a conditional VAE, which is told the digit, with one that is not
 #[derive(clap::Parser, serde::Serialize)]
@@ -38,10 +41,13 @@ struct Args {
     /// Hidden layers of the encoder, and of the decoder in reverse
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = whole)]
     hidden: Vec<usize>,
-    /// Draws of z for each test image in log p(x)
+    /// K, the draws of z for each test image in the bound of log p(x)
     #[arg(long, value_name = "N", default_value_t = 500,
         default_value_if("dry_run", "true", "2"), value_parser = whole)]
     samples: usize,
+    /// How many seeds, from --seed on
+    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"))]
+    seeds: u64,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     images: usize,
@@ -80,89 +86,142 @@ fn told(rows: &Matrix<f32>, classes: &[usize]) -> Matrix<f32> {
     Matrix::new(rows.rows, rows.cols + CLASSES, told.collect())
 }
 
-/// A trained model, and the rows of test images that it takes.
+/// A trained model, and what it makes of test images.
 struct Trained {
     vae: Vae,
     theta: Arc<Vec<f32>>,
+    /// The rows that the model takes.
     test: Matrix<f32>,
-    /// Of the test images.
     loss: Loss,
+    bound: KSampleBound,
+    /// The means of q(z|x).
+    codes: Matrix<f32>,
+    /// How far clusters of codes agree with the classes.
+    agreement: f64,
 }
 
-fn train(args: &Args, config: &VaeConfig, [train, test]: [Matrix<f32>; 2]) -> anyhow::Result<Trained> {
-    let vae = Vae::new(config)?;
-    let mut trainer = args.run.trainer(vae.layout());
-    let fit = Fit { schedule: Schedule::Cosine { epochs: args.run.epochs }, ..args.run.fit() };
-    trainer.fit(&mut VaeObjective::new(&vae, &train), None, &fit, &mut ())?;
-    let loss = trainer.evaluate(&mut VaeObjective::new(&vae, &test))?;
-    let theta = trainer.theta().clone();
-    Ok(Trained { vae, theta, test, loss })
+impl Trained {
+    /// Of a model that was trained on some rows, with these test rows.
+    fn new(
+        args: &Args,
+        config: &VaeConfig,
+        [train, test]: [Matrix<f32>; 2],
+        data: &Data,
+        seed: u64,
+    ) -> anyhow::Result<Self> {
+        let vae = Vae::new(config)?;
+        let run = RunArgs { seed, ..args.run.clone() };
+        let mut trainer = run.trainer(vae.layout());
+        let fit = Fit { schedule: Schedule::Cosine { epochs: run.epochs }, ..run.fit() };
+        trainer.fit(&mut VaeObjective::new(&vae, &train), None, &fit, &mut ())?;
+        let loss = trainer.evaluate(&mut VaeObjective::new(&vae, &test))?;
+        let theta = trainer.theta().clone();
+        let bound = vae.k_sample_bound(&theta, &test, args.samples, seed);
+        let codes = vae.encode_rows(&theta, &test).mu;
+        let clusters = k_means(&codes, data.classes.len().min(codes.rows), 10, seed);
+        let agreement = adjusted_rand_index(&clusters, &data.labels[1]);
+        Ok(Self { vae, theta, test, loss, bound, codes, agreement })
+    }
+
+    fn results(&self, key: &str) -> Results {
+        let [elbo, log_likelihood, kl] = ["elbo", "log_likelihood", "kl"].map(|part| self.loss.part(part));
+        let named = [
+            ("elbo", elbo),
+            ("log_likelihood", log_likelihood),
+            ("kl", kl),
+            ("k_sample_bound", self.bound.mean),
+            ("adjusted_rand_index", self.agreement),
+        ];
+        named.map(|(of, value)| (format!("{key}_{of}"), value)).into()
+    }
+}
+
+/// The two models of a seed, and their results.
+struct Pair {
+    plain: Trained,
+    conditional: Trained,
+    results: Results,
+}
+
+impl Pair {
+    fn train(args: &Args, data: &Data, seed: u64) -> anyhow::Result<Self> {
+        let usual = VaeConfig::new(data.sets[0].images.cols, &args.hidden, args.latent);
+        let images = data.sets.each_ref().map(|set| set.images.clone());
+        let plain = Trained::new(args, &usual, images, data, seed)?;
+        let with_class = VaeConfig { conditions: CLASSES, ..usual };
+        let told = [0, 1].map(|i| told(&data.sets[i].images, &data.labels[i]));
+        let conditional = Trained::new(args, &with_class, told, data, seed)?;
+        let mut results = [plain.results("vae"), conditional.results("conditional")].concat();
+        by_bayes(args, data, &conditional, seed, &mut results);
+        classes_of_samples(args, data, &conditional, seed, &mut results);
+        let worth = conditional.bound.mean - plain.bound.mean;
+        results.push(("worth_of_the_class".into(), worth));
+        Ok(Self { plain, conditional, results })
+    }
 }
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
     anyhow::ensure!(args.latent > 1, "--latent: expected 2 or more, found {}", args.latent);
+    anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
     let data = Data::load(args)?;
     let run = Run::open(&args.run, args)?;
-    let usual = VaeConfig::new(data.sets[0].images.cols, &args.hidden, args.latent);
-    let plain = train(args, &usual, data.sets.each_ref().map(|set| set.images.clone()))?;
-    let with_class = VaeConfig { conditions: CLASSES, ..usual };
-    let told = [0, 1].map(|i| told(&data.sets[i].images, &data.labels[i]));
-    let conditional = train(args, &with_class, told)?;
-
-    let mut results = Vec::new();
-    print_bounds(&run, args, &data, [&plain, &conditional], &mut results)?;
-    by_bayes(args, &data, &conditional, &mut results);
-    classes_of_samples(args, &data, &conditional, &mut results);
-    draw(&run, &data, &conditional)?;
-    run.finish(&results);
+    let seeds = args.run.seed..args.run.seed + args.seeds;
+    let pairs = seeds.into_par_iter().map(|seed| Pair::train(args, &data, seed));
+    let pairs = pairs.collect::<anyhow::Result<Vec<_>>>()?;
+    let over = OverSeeds::of(&pairs.iter().map(|pair| pair.results.clone()).collect::<Vec<_>>());
+    print(args, &data, &over);
+    for (name, trained) in
+        pairs.iter().flat_map(|pair| [("VAE", &pair.plain), ("conditional", &pair.conditional)])
+    {
+        if let Some(warning) = trained.bound.warning() {
+            eprintln!("{name}: {warning}");
+        }
+    }
+    draw(&run, &data, &pairs[0])?;
+    run.finish(&over.results());
     Ok(())
 }
 
-type Results = Vec<(String, f64)>;
-
-/// The bounds, and whether z knows the class: clusters of codes, compared with the classes.
-fn print_bounds(
-    run: &Run<'_>,
-    args: &Args,
-    data: &Data,
-    models: [&Trained; 2],
-    results: &mut Results,
-) -> anyhow::Result<()> {
-    let log_p = format!("bound of K = {} draws", args.samples);
-    let header = ["nats per test image", "ELBO", "E_q[log p(x|z)]", "KL", &log_p, "Rand index of clusters"];
+fn print(args: &Args, data: &Data, over: &OverSeeds) {
+    println!("{} test images, means over {} seeds ± standard error", data.sets[1].len(), args.seeds);
+    let header = ["nats per image", "VAE", "conditional VAE"];
     let mut table = TextTable::new().header(header);
-    let mut panels = Panels::new("Latent spaces: means of q(z|x) of test images", 2);
-    for (model, (name, key)) in models.into_iter().zip([("VAE", "vae"), ("conditional VAE", "conditional")]) {
-        let Trained { vae, theta, test, loss } = model;
-        let [elbo, log_likelihood, kl] = ["elbo", "log_likelihood", "kl"].map(|part| loss.part(part));
-        let sampled = vae.k_sample_bound(theta, test, args.samples, args.run.seed);
-        bound::warn(name, &sampled);
-        let codes = vae.encode_rows(theta, test).mu;
-        let clusters = k_means(&codes, data.classes.len().min(codes.rows), 10, args.run.seed);
-        let agreement = adjusted_rand_index(&clusters, &data.labels[1]);
-        let numbers = [elbo, log_likelihood, kl, sampled.mean].map(|number| format!("{number:.2}"));
-        table.row([name.to_owned()].into_iter().chain(numbers).chain([format!("{agreement:.3}")]));
-        let named = [
-            ("elbo", elbo),
-            ("kl", kl),
-            ("k_sample_bound", sampled.mean),
-            ("adjusted_rand_index", agreement),
-        ];
-        results.extend(named.map(|(of, value)| (format!("{key}_{of}"), value)));
-        panels = panels.figure(codes_figure(name, &codes, &data.sets[1].labels));
+    let bound = format!("bound of K = {} draws", args.samples);
+    let rows = [
+        ("ELBO", "elbo", 2),
+        ("  E_q[log p(x|z)]", "log_likelihood", 2),
+        ("  KL", "kl", 2),
+        (&bound, "k_sample_bound", 2),
+        ("Rand index of clusters", "adjusted_rand_index", 3),
+    ];
+    for (name, of, decimals) in rows {
+        let cells = ["vae", "conditional"].map(|key| over.cell(&format!("{key}_{of}"), decimals));
+        table.row([name, &*cells[0], &cells[1]]);
     }
     print!("{table}");
-    panels.save(&run.file("latent.png"))?;
-    Ok(())
+    let percent = |name: &str| 100.0 * over.mean(name);
+    println!("to be told the class is worth {} nats", over.cell("worth_of_the_class", 2));
+    println!(
+        "without it, log 1/{} Σ p(x|y)  {}",
+        data.classes.len(),
+        over.cell("conditional_marginal_bound", 2)
+    );
+    println!("argmax p(x|y) is the digit of {:.1} % of the images", percent("conditional_accuracy"));
+    println!("the nearest training image is of the same class:");
+    println!(
+        "  of samples, the class that was asked for, {:.1} %",
+        percent("conditional_nearest_accuracy_samples")
+    );
+    println!("  of the test images {:.1} %", percent("nearest_accuracy_test"));
 }
 
 /// Bayes' rule with equal prior probabilities of K classes: p(y|x) ∝ p(x|y), p(x) = 1/K Σ p(x|y).
-fn by_bayes(args: &Args, data: &Data, model: &Trained, results: &mut Results) {
+fn by_bayes(args: &Args, data: &Data, model: &Trained, seed: u64, results: &mut Results) {
     let test = &data.sets[1];
     let of_class = |&class: &usize| {
         let as_if = told(&test.images, &vec![class; test.len()]);
-        model.vae.k_sample_bound_of_rows(&model.theta, &as_if, args.samples, args.run.seed)
+        model.vae.k_sample_bound_of_rows(&model.theta, &as_if, args.samples, seed)
     };
     let of_class: Vec<_> = data.classes.iter().map(of_class).collect();
     let (mut right, mut log_p) = (0.0, 0.0);
@@ -173,17 +232,14 @@ fn by_bayes(args: &Args, data: &Data, model: &Trained, results: &mut Results) {
         log_p += best + (log_p_x().map(|(_, l)| (l - best).exp()).sum::<f64>() / of_class.len() as f64).ln();
     }
     let n = test.len() as f64;
-    let (accuracy, log_p) = (right / n, log_p / n);
-    println!("without the class, log p(x) = log 1/{} Σ p(x|y)  {log_p:.2}", of_class.len());
-    println!("argmax p(x|y) is the digit of {:.1} % of the test images", 100.0 * accuracy);
-    results.push(("conditional_marginal_bound".into(), log_p));
-    results.push(("conditional_accuracy".into(), accuracy));
+    results.push(("conditional_marginal_bound".into(), log_p / n));
+    results.push(("conditional_accuracy".into(), right / n));
 }
 
 /// Whether images are of the class that was asked for, by the nearest training image.
-fn classes_of_samples(args: &Args, data: &Data, model: &Trained, results: &mut Results) {
+fn classes_of_samples(args: &Args, data: &Data, model: &Trained, seed: u64, results: &mut Results) {
     let asked: Vec<usize> = data.classes.repeat(100);
-    let z = noise(asked.len(), args.latent, args.run.seed);
+    let z = noise(asked.len(), args.latent, seed);
     let drawn = model.vae.decode_rows(&model.theta, &told(&z, &asked));
     let agreeing = |images: &Matrix<f32>, classes: &[usize]| {
         let nearest = nearest_rows(images, &data.sets[0].images);
@@ -191,9 +247,6 @@ fn classes_of_samples(args: &Args, data: &Data, model: &Trained, results: &mut R
         found.zip(classes).filter(|(found, class)| found == *class).count() as f64 / classes.len() as f64
     };
     let (samples, test) = (agreeing(&drawn, &asked), agreeing(&data.sets[1].images, &data.labels[1]));
-    println!("the nearest training image is of the same class:");
-    println!("  of {} samples, the class that was asked for, {:.1} %", asked.len(), 100.0 * samples);
-    println!("  of the test images {:.1} %", 100.0 * test);
     results.push(("conditional_nearest_accuracy_samples".into(), samples));
     results.push(("nearest_accuracy_test".into(), test));
 }
@@ -205,10 +258,15 @@ fn noise(rows: usize, latent: usize, seed: u64) -> Matrix<f32> {
     Matrix::new(rows, latent, z)
 }
 
-/// Draws every z, and every code of an image, with every class.
-fn draw(run: &Run<'_>, data: &Data, model: &Trained) -> anyhow::Result<()> {
+/// Draws both latent spaces, and every z and every code of an image with every class.
+fn draw(run: &Run<'_>, data: &Data, pair: &Pair) -> anyhow::Result<()> {
     const ROWS: usize = 10;
-    let Trained { vae, theta, test: told_test, .. } = model;
+    let mut panels = Panels::new("Latent spaces: means of q(z|x) of test images", 2);
+    for (name, model) in [("VAE", &pair.plain), ("conditional VAE", &pair.conditional)] {
+        panels = panels.figure(codes_figure(name, &model.codes, &data.sets[1].labels));
+    }
+    panels.save(&run.file("latent.png"))?;
+    let Trained { vae, theta, test: told_test, .. } = &pair.conditional;
     let test = &data.sets[1];
     let (height, width, latent, count) = (test.height, test.width, vae.latent(), data.classes.len());
     let all_classes = |z: &[f32]| {

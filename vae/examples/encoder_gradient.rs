@@ -5,10 +5,11 @@
 //!     cargo run --release -p vae --example encoder_gradient
 //!
 //! All have the same mean. Draws how far each is from it by the number of samples of z, at a θ that has learned for a tenth of
-//! the epochs, and how models learn by each of them, with the same samples and from the same θ. Writes to
+//! the epochs, and how models learn by each of them, with the same samples and from the same θ; means over seeds. Writes to
 //! `out/vae-encoder_gradient/`.
 
 mod common {
+    pub(crate) mod seeds;
     pub(crate) mod sets;
 }
 
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use autograd::Tape;
+use common::seeds::{OverSeeds, Results};
 use common::sets;
 use nn::data::Matrix;
 use nn::picture::{Figure, Panels};
@@ -43,6 +45,9 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 200,
         default_value_if("dry_run", "true", "2"), value_parser = whole)]
     draws: usize,
+    /// How many seeds, from --seed on
+    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"))]
+    seeds: u64,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     images: usize,
@@ -65,81 +70,102 @@ fn main() -> ExitCode {
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
-    let [train, test] = sets::load(&args.run, args.images)?.map(|set| set.images);
+    anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
+    let sets = sets::load(&args.run, args.images)?.map(|set| set.images);
     let run = Run::open(&args.run, args)?;
-    let vae = Vae::new(&VaeConfig::new(train.cols, &args.hidden, args.latent))?;
-    let mut results = Vec::new();
-    let errors = errors(args, &vae, &train, &mut results)?;
-    let learning = learning(args, &vae, [&train, &test], &mut results)?;
+    let vae = Vae::new(&VaeConfig::new(sets[0].cols, &args.hidden, args.latent))?;
+    let seeds = args.run.seed..args.run.seed + args.seeds;
+    let of_seed = |seed| {
+        let run = RunArgs { seed, ..args.run.clone() };
+        Ok([errors(args, &run, &vae, &sets[0])?, learning(args, &run, &vae, &sets)?].concat())
+    };
+    let over = OverSeeds::of(&seeds.into_par_iter().map(of_seed).collect::<anyhow::Result<Vec<_>>>()?);
     Panels::new("The gradient for the encoder", 2)
-        .figure(errors)
-        .figure(learning)
+        .figure(print_errors(&over))
+        .figure(print_learning(args, &over))
         .save(&run.file("gradients.png"))?;
-    run.finish(&results);
+    let results = over.results().into_iter().filter(|(name, _)| !name.starts_with("epoch_"));
+    run.finish(&results.collect::<Vec<_>>());
     Ok(())
 }
 
 /// The error of each estimator, in units of the length of the gradient. It is measured early in learning: at the end the
 /// mean of the gradient is 0.
-fn errors(
-    args: &Args,
-    vae: &Vae,
-    train: &Matrix<f32>,
-    results: &mut Vec<(String, f64)>,
-) -> anyhow::Result<Figure> {
+fn errors(args: &Args, run: &RunArgs, vae: &Vae, train: &Matrix<f32>) -> anyhow::Result<Results> {
     let bound = |estimator, samples| VaeObjective { estimator, samples, ..VaeObjective::new(vae, train) };
-    let mut trainer = args.run.trainer(vae.layout());
-    let early = Fit { epochs: args.run.epochs.div_ceil(10), ..args.run.fit() };
+    let mut trainer = run.trainer(vae.layout());
+    let early = Fit { epochs: run.epochs.div_ceil(10), ..run.fit() };
     trainer.fit(&mut bound(Estimator::ClosedForm, args.samples), None, &early, &mut ())?;
     let theta = trainer.theta();
 
-    let exact = mean(&gradients(args, &bound(Estimator::ClosedForm, MOST), theta, !args.run.seed));
+    let exact = mean(&gradients(args, &bound(Estimator::ClosedForm, MOST), theta, !run.seed));
     let length = exact.iter().map(|g| g * g).sum::<f64>().sqrt();
+    let mut results = Results::new();
+    for (_, key, estimator) in ESTIMATORS {
+        for samples in SAMPLES {
+            let draws = gradients(args, &bound(estimator, samples), theta, run.seed);
+            results.push((format!("error_{key}_{samples}"), spread(&draws, &exact) / length));
+        }
+    }
+    Ok(results)
+}
+
+fn print_errors(over: &OverSeeds) -> Figure {
+    println!("root mean square error of the encoder's gradient, in units of its length");
     let mut table = TextTable::new()
         .header(["samples of z".to_owned()].into_iter().chain(SAMPLES.map(|m| m.to_string())));
     let mut figure =
         Figure::new("Error of the gradient").axes("samples of z", "error / length").log_x().log_y();
-    for (name, key, estimator) in ESTIMATORS {
-        let error = |m| spread(&gradients(args, &bound(estimator, m), theta, args.run.seed), &exact) / length;
-        let curve = SAMPLES.map(error);
-        table.row([name.to_owned()].into_iter().chain(curve.map(|error| format!("{error:.3}"))));
-        results.extend(SAMPLES.iter().zip(curve).map(|(m, error)| (format!("error_{key}_{m}"), error)));
+    for (name, key, _) in ESTIMATORS {
+        let curve = SAMPLES.map(|m| over.mean(&format!("error_{key}_{m}")));
+        table.row([name.to_owned()].into_iter().chain(curve.map(|error| format!("{error:.2}"))));
         figure = figure.line(name, SAMPLES.iter().zip(curve).map(|(&m, error)| (m as f64, error)));
     }
-    println!("root mean square error of the encoder's gradient, in units of its length");
     print!("{table}");
-    Ok(figure)
+    figure
 }
 
 /// How models learn by each estimator, from the same θ.
 fn learning(
     args: &Args,
+    run: &RunArgs,
     vae: &Vae,
-    [train, test]: [&Matrix<f32>; 2],
-    results: &mut Vec<(String, f64)>,
-) -> anyhow::Result<Figure> {
-    let samples = args.samples;
-    println!("learning with {samples} samples: bound in nats per image");
+    [train, test]: &[Matrix<f32>; 2],
+) -> anyhow::Result<Results> {
+    let mut results = Results::new();
+    for (_, key, estimator) in ESTIMATORS {
+        let mut trainer = run.trainer(vae.layout());
+        let mut objective =
+            VaeObjective { estimator, samples: args.samples, ..VaeObjective::new(vae, train) };
+        let fit = Fit { schedule: Schedule::Cosine { epochs: run.epochs }, ..run.fit() };
+        trainer.fit(&mut objective, None, &fit, &mut ())?;
+        let epochs = trainer.history().iter().zip(1..);
+        results.extend(epochs.map(|(epoch, i)| (format!("epoch_{key}_{i}"), epoch.train.part("elbo"))));
+        let trained = results.last().map_or(f64::NAN, |(_, elbo)| *elbo);
+        let mut bound = VaeObjective { samples: MOST, ..VaeObjective::new(vae, test) };
+        let tested = trainer.evaluate(&mut bound)?.part("elbo");
+        results.extend([(format!("train_elbo_{key}"), trained), (format!("test_elbo_{key}"), tested)]);
+    }
+    Ok(results)
+}
+
+fn print_learning(args: &Args, over: &OverSeeds) -> Figure {
+    let Args { samples, seeds, run, .. } = args;
+    println!(
+        "learning with {samples} samples: bound in nats per image, mean over {seeds} seeds ± standard error"
+    );
     let mut table = TextTable::new().header(["", "training", "test"]);
     let mut figure = Figure::new(&format!("Learning with {samples} samples"))
         .axes("epoch", "ELBO of training images, nats")
         .log_x();
-    for (name, key, estimator) in ESTIMATORS {
-        let mut trainer = args.run.trainer(vae.layout());
-        let mut objective = VaeObjective { estimator, samples, ..VaeObjective::new(vae, train) };
-        let fit = Fit { schedule: Schedule::Cosine { epochs: args.run.epochs }, ..args.run.fit() };
-        trainer.fit(&mut objective, None, &fit, &mut ())?;
-        let epochs = trainer.history().iter().zip(1..);
-        let curve: Vec<_> = epochs.map(|(epoch, i)| (f64::from(i), epoch.train.part("elbo"))).collect();
-        let trained = curve.last().map_or(f64::NAN, |point| point.1);
-        let mut bound = VaeObjective { samples: MOST, ..VaeObjective::new(vae, test) };
-        let tested = trainer.evaluate(&mut bound)?.part("elbo");
-        table.row([name.to_owned(), format!("{trained:.2}"), format!("{tested:.2}")]);
-        results.extend([(format!("train_elbo_{key}"), trained), (format!("test_elbo_{key}"), tested)]);
+    for (name, key, _) in ESTIMATORS {
+        let [training, test] = ["train", "test"].map(|set| over.cell(&format!("{set}_elbo_{key}"), 2));
+        table.row([name, &*training, &test]);
+        let curve = (1..=run.epochs).map(|i| (i as f64, over.mean(&format!("epoch_{key}_{i}"))));
         figure = figure.line(name, curve);
     }
     print!("{table}");
-    Ok(figure)
+    figure
 }
 
 /// Draws of the gradient of a minibatch for the encoder's part of θ.

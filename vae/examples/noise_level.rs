@@ -3,16 +3,18 @@
 //!
 //!     cargo run --release -p vae --example noise_level
 //!
-//! Trains a VAE for each σ² and one that learns it, and draws both parts of the bound of test images over σ², with
-//! reconstructions and samples. With a small σ² the codes say much and leave the prior; with a large one they say nothing.
+//! Trains a VAE for each σ² and one that learns it, and draws both parts of the bound of test images over σ², means over seeds,
+//! with reconstructions and samples of the first seed. With a small σ² the codes say much and leave the prior; with a large one they say nothing.
 
 mod common {
+    pub(crate) mod seeds;
     pub(crate) mod sets;
 }
 
 use std::process::ExitCode;
 
 use autograd::Tape;
+use common::seeds::{OverSeeds, Results};
 use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::picture::{Figure, ImageGrid, Panels};
@@ -46,6 +48,9 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 50,
         default_value_if("dry_run", "true", "2"), value_parser = whole)]
     samples: usize,
+    /// How many seeds, from --seed on
+    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"))]
+    seeds: u64,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     images: usize,
@@ -63,69 +68,112 @@ fn main() -> ExitCode {
 
 fn sweep(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
+    anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
     let sets = sets::load(&args.run, args.images)?;
     let run = Run::open(&args.run, args)?;
     let mut sigmas = args.sigmas.clone();
     sigmas.sort_by(f64::total_cmp);
     let fixed = sigmas.iter().map(|&sigma| Likelihood::Normal { sigma });
     let likelihoods: Vec<_> = fixed.chain([Likelihood::NormalLearned { start: START }]).collect();
-    let trained = likelihoods.par_iter().map(|&likelihood| train(args, likelihood, &sets));
-    let mut trained = trained.collect::<anyhow::Result<Vec<_>>>()?;
-    let learned = trained.pop().expect("one more than fixed ones");
-    anyhow::ensure!(!trained.is_empty(), "--sigmas: expected one or more, found none");
+    let seeds: Vec<u64> = (args.run.seed..args.run.seed + args.seeds).collect();
+    let jobs: Vec<(Likelihood, u64)> = likelihoods
+        .iter()
+        .flat_map(|&likelihood| seeds.iter().map(move |&seed| (likelihood, seed)))
+        .collect();
+    let trained = jobs.par_iter().map(|&(likelihood, seed)| train(args, likelihood, seed, &sets));
+    let trained = trained.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut levels: Vec<Level<'_>> = trained.chunks_exact(seeds.len()).map(Level::new).collect();
+    let learned = levels.pop().expect("one more than fixed ones");
+    anyhow::ensure!(!levels.is_empty(), "--sigmas: expected one or more, found none");
 
     println!("{} test images; nats per image, squares per pixel", sets[1].len());
-    print!("{}", table(&trained, &learned));
-    draw_parts(&trained, &learned).save(&run.file("noise_level.png"))?;
-    draw_images(&run, &sets[1], &trained, &learned)?;
-    let best = trained.iter().max_by(|a, b| a.elbo.total_cmp(&b.elbo)).expect("there is one");
-    let (least, most) = (&trained[0], &trained[trained.len() - 1]);
-    run.finish(&[
-        ("learned_sigma", learned.sigma),
-        ("learned_elbo", learned.elbo),
-        ("learned_kl", learned.kl),
-        ("learned_error", learned.error),
-        ("best_sigma", best.sigma),
-        ("best_elbo", best.elbo),
-        ("smallest_sigma_kl", least.kl),
-        ("smallest_sigma_error", least.error),
-        ("largest_sigma_kl", most.kl),
-        ("largest_sigma_error", most.error),
-    ]);
+    println!("means over {} seeds ± standard error", seeds.len());
+    print!("{}", table(&levels, &learned));
+    let (sigma, square) = (learned.over.mean("sigma"), learned.over.mean("training_square"));
+    println!(
+        "the learned σ² is {:.5}, E_q ‖x − E[x|z]‖² / D of the training images {square:.5}",
+        sigma * sigma
+    );
+    draw_parts(&levels, &learned).save(&run.file("noise_level.png"))?;
+    draw_images(&run, &sets[1], &levels, &learned)?;
+    let elbo = |level: &&Level<'_>| level.over.mean("elbo");
+    let best = levels.iter().max_by(|a, b| elbo(a).total_cmp(&elbo(b))).expect("there is one");
+    let (least, most) = (&levels[0], &levels[levels.len() - 1]);
+    let mut results: Results =
+        learned.over.results().into_iter().map(|(name, value)| (format!("learned_{name}"), value)).collect();
+    let fixed = [
+        ("best_sigma", best, "sigma"),
+        ("best_elbo", best, "elbo"),
+        ("smallest_sigma_kl", least, "kl"),
+        ("smallest_sigma_error", least, "error"),
+        ("largest_sigma_kl", most, "kl"),
+        ("largest_sigma_error", most, "error"),
+    ];
+    results.extend(fixed.map(|(name, level, of)| (name.to_owned(), level.over.mean(of))));
+    run.finish(&results);
     Ok(())
 }
 
-/// A trained model: its σ, and what it says of the test images.
+/// The models of a noise level.
+struct Level<'a> {
+    over: OverSeeds,
+    first: &'a Trained,
+}
+
+impl<'a> Level<'a> {
+    fn new(seeds: &'a [Trained]) -> Self {
+        let over = OverSeeds::of(&seeds.iter().map(|trained| trained.results.clone()).collect::<Vec<_>>());
+        Self { over, first: &seeds[0] }
+    }
+
+    fn variance(&self) -> f64 {
+        self.over.mean("sigma").powi(2)
+    }
+}
+
+/// A trained model: its σ, and what it says of the images.
 struct Trained {
-    sigma: f64,
-    elbo: f64,
-    kl: f64,
-    /// ‖x − E[x|z = E_q(z|x)]‖² / D
-    error: f64,
-    active: usize,
+    /// σ, and of the test images ELBO, KL, the error ‖x − E[x|z = E_q(z|x)]‖² / D and active units; the error of the training
+    /// images; and, of these, E_q ‖x − E[x|z]‖² / D.
+    results: Results,
     reconstructions: Matrix<f32>,
     samples: Matrix<f32>,
 }
 
-fn train(args: &Args, likelihood: Likelihood, sets: &[LabelledImages; 2]) -> anyhow::Result<Trained> {
+fn train(
+    args: &Args,
+    likelihood: Likelihood,
+    seed: u64,
+    sets: &[LabelledImages; 2],
+) -> anyhow::Result<Trained> {
     let [train, test] = sets.each_ref().map(|set| &set.images);
     let usual = VaeConfig::new(train.cols, &args.hidden, args.latent);
     let vae = Vae::new(&VaeConfig { likelihood, ..usual })?;
-    let mut trainer = args.run.trainer(vae.layout());
-    let fit = Fit { schedule: Schedule::Cosine { epochs: args.run.epochs }, ..args.run.fit() };
+    let run = RunArgs { seed, ..args.run.clone() };
+    let mut trainer = run.trainer(vae.layout());
+    let fit = Fit { schedule: Schedule::Cosine { epochs: run.epochs }, ..run.fit() };
     trainer.fit(&mut VaeObjective::new(&vae, train), None, &fit, &mut ())?;
-    let mut bound = VaeObjective { samples: args.samples, ..VaeObjective::new(&vae, test) };
-    let loss = trainer.evaluate(&mut bound)?;
+    let bound = |data| VaeObjective { samples: args.samples, ..VaeObjective::new(&vae, data) };
+    let (loss, learned) = (trainer.evaluate(&mut bound(test))?, trainer.evaluate(&mut bound(train))?);
     let theta = trainer.theta();
+    let sigma = sigma(&vae, theta);
+    // E_q log p(x|z) = −D (½ ln 2πσ² + E_q ‖x − E[x|z]‖² / 2σ²D)
+    let ln_2pi = (2.0 * std::f64::consts::PI).ln();
+    let square = -2.0 * learned.part("log_likelihood") / train.cols as f64 - ln_2pi - 2.0 * sigma.ln();
     let reconstructions = vae.reconstruct(theta, test);
+    let error = Estimate::of(&squared_distances(&reconstructions, test)).mean / test.cols as f64;
+    let results = [
+        ("sigma", sigma),
+        ("elbo", loss.part("elbo")),
+        ("kl", loss.part("kl")),
+        ("error", error),
+        ("active_units", active_units(&vae.encode_rows(theta, test).mu) as f64),
+        ("training_square", square * sigma * sigma),
+    ];
     Ok(Trained {
-        sigma: sigma(&vae, theta),
-        elbo: loss.part("elbo"),
-        kl: loss.part("kl"),
-        error: Estimate::of(&squared_distances(&reconstructions, test)).mean / test.cols as f64,
-        active: active_units(&vae.encode_rows(theta, test).mu),
+        results: results.map(|(name, value)| (name.to_owned(), value)).into(),
         reconstructions,
-        samples: vae.decode_prior_samples(theta, SHOWN, args.run.seed),
+        samples: vae.decode_prior_samples(theta, SHOWN, seed),
     })
 }
 
@@ -139,54 +187,54 @@ fn sigma(vae: &Vae, theta: &[f32]) -> f64 {
     }
 }
 
-fn table(trained: &[Trained], learned: &Trained) -> TextTable {
-    let header = ["σ", "σ²", "squared error", "KL", "ELBO", "active units"];
+fn table(levels: &[Level<'_>], learned: &Level<'_>) -> TextTable {
+    let header = ["σ", "squared error", "KL", "ELBO", "active units"];
     let mut table = TextTable::new().header(header);
-    for t in trained.iter().chain([learned]) {
-        let is_learned = std::ptr::eq(t, learned);
-        let name = if is_learned { format!("{:.3}, learned", t.sigma) } else { format!("{:.3}", t.sigma) };
-        let (variance, error) = (format!("{:.5}", t.sigma * t.sigma), format!("{:.5}", t.error));
-        let [kl, elbo] = [format!("{:.3}", t.kl), format!("{:.2}", t.elbo)];
-        table.row([name, variance, error, kl, elbo, t.active.to_string()]);
+    for level in levels.iter().chain([learned]) {
+        let (over, is_learned) = (&level.over, std::ptr::eq(level, learned));
+        let sigma = over.mean("sigma");
+        let name = if is_learned { format!("{sigma:.4}, learned") } else { format!("{sigma:.3}") };
+        let [error, kl, elbo] = [("error", 5), ("kl", 2), ("elbo", 2)].map(|(of, n)| over.cell(of, n));
+        table.row([name, error, kl, elbo, format!("{:.1}", over.mean("active_units"))]);
     }
     table
 }
 
 /// The parts of the bound over σ².
-fn draw_parts(trained: &[Trained], learned: &Trained) -> Panels {
-    let figure = |title: &str, label: &str, value: &dyn Fn(&Trained) -> f64| {
+fn draw_parts(levels: &[Level<'_>], learned: &Level<'_>) -> Panels {
+    let figure = |title: &str, label: &str, of: &str| {
         Figure::new(title)
             .axes("σ²", label)
             .log_x()
-            .line("σ² fixed", trained.iter().map(|t| (t.sigma * t.sigma, value(t))))
-            .classes(["σ² learned"], [((learned.sigma * learned.sigma, value(learned)), 0)])
+            .line("σ² fixed", levels.iter().map(|level| (level.variance(), level.over.mean(of))))
+            .classes(["σ² learned"], [((learned.variance(), learned.over.mean(of)), 0)])
     };
-    let diagonal = trained.iter().map(|t| (t.sigma * t.sigma, t.sigma * t.sigma));
-    let error = figure("Reconstruction", "squared error per pixel", &|t| t.error);
+    let diagonal = levels.iter().map(|level| (level.variance(), level.variance()));
+    let error = figure("Reconstruction", "squared error per pixel", "error");
     Panels::new("The noise level balances reconstruction and regularisation", 2)
         .figure(error.log_y().line("squared error = σ²", diagonal))
-        .figure(figure("Regularisation", "KL(q(z|x) ‖ p(z)), nats", &|t| t.kl))
-        .figure(figure("Bound", "ELBO, nats", &|t| t.elbo))
-        .figure(figure("Latent dimensions in use", "active units", &|t| t.active as f64))
+        .figure(figure("Regularisation", "KL(q(z|x) ‖ p(z)), nats", "kl"))
+        .figure(figure("Bound", "ELBO, nats", "elbo"))
+        .figure(figure("Latent dimensions in use", "active units", "active_units"))
 }
 
 /// Reconstructions and samples, a row for each σ.
 fn draw_images(
     run: &Run<'_>,
     test: &LabelledImages,
-    trained: &[Trained],
-    learned: &Trained,
+    levels: &[Level<'_>],
+    learned: &Level<'_>,
 ) -> anyhow::Result<()> {
     let (height, width, size) = (test.height, test.width, test.height * test.width);
     let shown = SHOWN.min(test.len()) * size;
     let mut images = ImageGrid::new("Reconstructions of test images", height, width)
         .row("data", &test.images.values[..shown]);
     let mut samples = ImageGrid::new("Samples: E[x|z] for z ~ N(0, I)", height, width);
-    let labels = trained.iter().map(|t| format!("σ = {:.2}", t.sigma));
-    let labels = labels.chain([format!("learned, {:.2}", learned.sigma)]);
-    for (t, label) in trained.iter().chain([learned]).zip(labels) {
-        images = images.row(&label, &t.reconstructions.values[..shown]);
-        samples = samples.row(&label, &t.samples.values);
+    for level in levels.iter().chain([learned]) {
+        let name = if std::ptr::eq(level, learned) { "learned, " } else { "σ = " };
+        let label = format!("{name}{:.2}", level.over.mean("sigma"));
+        images = images.row(&label, &level.first.reconstructions.values[..shown]);
+        samples = samples.row(&label, &level.first.samples.values);
     }
     images.save(&run.file("reconstructions.png"))?;
     samples.save(&run.file("samples.png"))?;
