@@ -4,8 +4,10 @@
 //!     cargo run --release -p vae --example table -- --counts --clusters 10
 //!     cargo run --release -p vae --example table -- --csv FILE --colour COLUMN
 //!
-//! Every row gets latent coordinates and an anomaly score, −log p(x); every gap (an empty cell, NA, NaN or ?) its expectation
-//! given the rest of the row. A tenth of the known cells is hidden while it learns, to say how well that goes. The score of a
+//! Every row gets latent coordinates and an anomaly score, −log p(x) by the K-sample bound; every gap (an empty cell, NA, NaN or
+//! ?) its expectation given the rest of the row. A tenth of the known cells is hidden while it learns, to say how well that
+//! goes, beside the mean of the column and the conditional mean of one normal distribution of all columns. Of several latent
+//! dimensions the one is taken that fills cells of validation rows best. The score of a
 //! row has a term for each of its observed cells: rows are compared by the score per cell. The column that colours the picture,
 //! text or numbers, is not shown to the model. Without `--csv` the table is an embedded one: diabetes patients, or of counts the
 //! handwritten digits, how many of 16 dots are black in each of 64 blocks. Writes to `out/vae-table/`: `rows.csv` (coordinates,
@@ -23,10 +25,11 @@ use colour::{Classes, Colour};
 use nn::data::{Matrix, Standardizer, Table, TableOptions, diabetes, digits, is_missing, split};
 use nn::model::Nonlinearity;
 use nn::picture::Figure;
-use nn::run::{Csv, Defaults, Run, RunArgs, whole};
+use nn::run::{Csv, Defaults, Run, RunArgs, TextTable, whole};
 use nn::stats::{adjusted_rand_index, k_means};
 use nn::train::{End, Fit, Schedule, Trainer};
-use vae::{Imputation, KSampleBound, Likelihood, Vae, VaeConfig, VaeObjective};
+use vae::linear::{Em, NormalModel};
+use vae::{Imputation, KSampleBound, Likelihood, NetworkConfig, Vae, VaeConfig, VaeObjective};
 
 /// Larger counts are refused: the model's rates end at e¹⁵, about 3 million.
 const LARGEST_COUNT: f64 = 1e6;
@@ -47,9 +50,11 @@ struct Args {
     /// The cells are counts, up to a million: a negative binomial likelihood instead of a normal one
     #[arg(long)]
     counts: bool,
-    /// Dimensions of the latent space; the picture shows the first two
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole)]
-    latent: usize,
+    /// Dimensions of the latent space; of several the one is taken that fills cells of validation rows best. The picture shows
+    /// the two in which codes vary most
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "2,4,8,16,32",
+        default_value_if("dry_run", "true", "2,3"), value_parser = whole)]
+    latent: Vec<usize>,
     /// Width of the hidden layers
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole)]
     hidden: usize,
@@ -59,7 +64,7 @@ struct Args {
     /// Stop after so many epochs without a better bound of the validation rows
     #[arg(long, value_name = "N", default_value_t = 60)]
     patience: usize,
-    /// Draws of z for each row in imputation and score
+    /// K, the draws of z for each row in imputation and score
     #[arg(long, value_name = "N", default_value_t = 1000,
         default_value_if("dry_run", "true", "2"), value_parser = whole)]
     samples: usize,
@@ -88,7 +93,7 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     let [n, d, hidden] = [cells.x.rows, cells.x.cols, cells.hidden.len()];
     println!("{n} rows, {d} columns, {hidden} cells hidden for a test");
     println!("root mean square error of hidden cells, in standard deviations of their columns");
-    println!("  filled with the column's mean {:.3}, by the model {:.3}", errors.means, errors.model);
+    print!("{}", errors.table());
 
     let filled = vae.impute(theta, &cells.x, args.imputation(), args.run.seed).map(f64::from);
     let filled = cells.standardizer.as_ref().map_or_else(|| filled.clone(), |s| s.invert(&filled));
@@ -99,8 +104,10 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     let mut results = vec![
         ("rmse_hidden", errors.model),
         ("rmse_mean", errors.means),
+        ("latent", vae.latent() as f64),
         ("gaps", cells.x.values.iter().filter(|x| x.is_nan()).count() as f64),
     ];
+    results.extend(errors.normal.map(|normal| ("rmse_normal", normal)));
     results.extend(bound::results(&rows.bound));
     let classes = match &colour {
         Some(colour) => Classes::new(colour),
@@ -117,7 +124,7 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     println!("all rows, nats per row");
     bound::print(&rows.bound);
     println!("the strangest rows, with −log p(x) per observed cell in nats: {first}");
-    if args.latent > 1 {
+    if vae.latent() > 1 {
         let heading = colour.as_ref().map_or("", |colour| &colour.name);
         latent_figure(&rows.codes, classes, heading).save(&run.file("latent.png"))?;
     }
@@ -238,21 +245,58 @@ impl Cells {
         let Self { x, hidden, holed, standardizer, spread } = self;
         let filled = vae.impute(theta, holed, args.imputation(), args.run.seed);
         let means = column_means(holed);
+        let normal = self.by_normal(args);
         let rmse = |guess: &dyn Fn(usize) -> f32| {
             let unit = |cell: usize| standardizer.as_ref().map_or(1.0, |s| s.sd[cell % x.cols]);
             let scale = |cell: usize| spread.sd[cell % x.cols] / unit(cell);
             let square = |&cell: &usize| (f64::from(guess(cell) - x.values[cell]) / scale(cell)).powi(2);
             (hidden.iter().map(square).sum::<f64>() / hidden.len() as f64).sqrt()
         };
-        Errors { model: rmse(&|cell| filled.values[cell]), means: rmse(&|cell| means[cell % x.cols]) }
+        Errors {
+            means: rmse(&|cell| means[cell % x.cols]),
+            normal: normal.map(|normal| rmse(&|cell| normal.values[cell])),
+            model: rmse(&|cell| filled.values[cell]),
+        }
+    }
+
+    /// The cells, those that are missing filled with their conditional mean under one normal distribution.
+    fn by_normal(&self, args: &Args) -> Option<Matrix<f32>> {
+        // The covariance of more columns takes more memory and time than the rest.
+        const MOST_COLUMNS: usize = 1000;
+        if self.x.cols > MOST_COLUMNS {
+            eprintln!("no comparison with a normal distribution: it is for up to {MOST_COLUMNS} columns");
+            return None;
+        }
+        let em = Em { rounds: if args.run.dry_run { 2 } else { 1000 }, tolerance: 1e-7 };
+        let holed = self.holed.map(f64::from);
+        // A prior that counts for one row keeps the covariance positive definite whatever the table.
+        let filled = NormalModel::fit(&holed, 1.0, em).and_then(|fit| fit.model.impute(&holed));
+        filled
+            .inspect_err(|error| eprintln!("no comparison with a normal distribution: {error}"))
+            .map(|filled| filled.map(|x| x as f32))
+            .ok()
     }
 }
 
 /// Root mean square errors of filled cells, in standard deviations of their columns.
 struct Errors {
-    model: f64,
     /// Of the means of the columns.
     means: f64,
+    /// Of the conditional means of one normal distribution.
+    normal: Option<f64>,
+    model: f64,
+}
+
+impl Errors {
+    fn table(&self) -> TextTable {
+        let mut table = TextTable::new();
+        let normal = self.normal.map(|error| ("conditional mean of one normal distribution", error));
+        let rows = [("mean of the column", self.means)].into_iter().chain(normal);
+        for (name, error) in rows.chain([("the model", self.model)]) {
+            table.row([name, &format!("{error:.3}")]);
+        }
+        table
+    }
 }
 
 /// A tenth of the known cells at random; one of each column stays.
@@ -279,25 +323,70 @@ fn column_means(x: &Matrix<f32>) -> Vec<f32> {
     (0..x.cols).map(mean).collect()
 }
 
-/// The trained model; none if the user stopped training.
+/// A model with the latent dimension that fills cells of validation rows best; none if the user stopped training.
 fn train(run: &Run<'_>, args: &Args, cells: &Cells) -> anyhow::Result<Option<(Vae, Trainer<f32>)>> {
-    let rows = cells.holed.rows;
+    let (rows, cols) = (cells.holed.rows, cells.holed.cols);
     let validated = rows.div_ceil(10);
     let parts = split(rows, [rows - validated, validated], args.run.seed);
     let [learned, validated] = parts.map(|rows| cells.holed.select(&rows));
+    let mut sizes = args.latent.clone();
+    if sizes.len() > 1 {
+        // More dimensions than columns say nothing more.
+        sizes.retain(|latent| *latent <= cols);
+    }
+    anyhow::ensure!(!sizes.is_empty(), "--latent: expected one of up to {cols}, the number of columns");
+    let mut best: Option<(f64, Vae, Trainer<f32>)> = None;
+    println!("root mean square error of cells, filled from the rest of their row, in standard deviations");
+    for &latent in &sizes {
+        let part = (sizes.len() > 1).then(|| run.part(&format!("latent-{latent}"))).transpose()?;
+        let run = part.as_ref().unwrap_or(run);
+        let vae = model(args, cols, latent)?;
+        let mut trainer = run.trainer(vae.layout()).clip_norm(100.0);
+        let objective = |data| VaeObjective { samples: 4, ..VaeObjective::new(&vae, data) };
+        let (mut training, mut validating) = (objective(&learned), objective(&validated));
+        let schedule = Schedule::Cosine { epochs: args.run.epochs };
+        let fit = Fit { schedule, patience: Some(args.patience), ..run.fit() };
+        if run.train(&mut trainer, &mut training, Some(&mut validating), &fit)? == End::Stopped {
+            return Ok(None);
+        }
+        let error = validation_error(args, &vae, trainer.theta(), &validated);
+        println!("{latent:3} latent dimensions, cells of validation rows: {error:.3}");
+        if best.as_ref().is_none_or(|(least, ..)| error < *least) {
+            best = Some((error, vae, trainer));
+        }
+    }
+    Ok(best.map(|(_, vae, trainer)| (vae, trainer)))
+}
+
+/// The root mean square error of the cells of these rows, each filled from nine tenths of its row, in standard deviations of
+/// their columns.
+fn validation_error(args: &Args, vae: &Vae, theta: &Arc<Vec<f32>>, x: &Matrix<f32>) -> f64 {
+    const FOLDS: usize = 10;
+    let spread = Standardizer::fit(&x.map(f64::from), &(0..x.rows).collect::<Vec<_>>()).sd;
+    let [order] = split(x.values.len(), [x.values.len()], args.run.seed);
+    let (mut sum, mut count) = (0.0, 0.0);
+    for fold in order.chunks(x.values.len().div_ceil(FOLDS)) {
+        let mut holed = x.values.to_vec();
+        fold.iter().for_each(|&cell| holed[cell] = f32::NAN);
+        let filled = vae.impute(theta, &Matrix::new(x.rows, x.cols, holed), args.imputation(), args.run.seed);
+        for &cell in fold.iter().filter(|cell| !x.values[**cell].is_nan()) {
+            sum += (f64::from(filled.values[cell] - x.values[cell]) / spread[cell % x.cols]).powi(2);
+            count += 1.0;
+        }
+    }
+    (sum / count).sqrt()
+}
+
+/// Networks with a linear path beside the hidden layer, so that the model contains factor analysis.
+fn model(args: &Args, cols: usize, latent: usize) -> anyhow::Result<Vae> {
     let likelihood = match args.counts {
         true => Likelihood::NegativeBinomial,
-        false => Likelihood::NormalLearned { start: 1.0 },
+        false => Likelihood::NormalDiagonal { start: 1.0 },
     };
-    let usual = VaeConfig::new(learned.cols, &[args.hidden], args.latent).with_phi(Nonlinearity::Tanh);
-    let vae = Vae::new(&VaeConfig { likelihood, ..usual })?;
-    let mut trainer = run.trainer(vae.layout()).clip_norm(100.0);
-    let objective = |data| VaeObjective { samples: 4, ..VaeObjective::new(&vae, data) };
-    let (mut training, mut validating) = (objective(&learned), objective(&validated));
-    let schedule = Schedule::Cosine { epochs: args.run.epochs };
-    let fit = Fit { schedule, patience: Some(args.patience), ..run.fit() };
-    let end = run.train(&mut trainer, &mut training, Some(&mut validating), &fit)?;
-    Ok((end != End::Stopped).then_some((vae, trainer)))
+    let usual = VaeConfig::new(cols, &[args.hidden], latent).with_phi(Nonlinearity::Tanh);
+    let [encoder, decoder] =
+        [usual.encoder.clone(), usual.decoder.clone()].map(NetworkConfig::with_linear_path);
+    Ok(Vae::new(&VaeConfig { encoder, decoder, likelihood, ..usual })?)
 }
 
 /// What the model says of the rows.
@@ -366,11 +455,15 @@ fn imputed(table: &Table, filled: &Matrix<f64>, colour: Option<&Colour>) -> Csv 
     csv
 }
 
-/// The first two dimensions of the codes.
+/// The two dimensions in which the codes vary most.
 fn latent_figure(codes: &Matrix<f32>, classes: Classes, heading: &str) -> Figure {
-    let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[0]), f64::from(codes.row(i)[1])));
+    let spread = Standardizer::fit(&codes.map(f64::from), &(0..codes.rows).collect::<Vec<_>>()).sd;
+    let mut widest: Vec<usize> = (0..codes.cols).collect();
+    widest.sort_by(|&a, &b| spread[b].total_cmp(&spread[a]));
+    let [x, y] = [widest[0].min(widest[1]), widest[0].max(widest[1])];
+    let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[x]), f64::from(codes.row(i)[y])));
     Figure::new("Latent space: means of q(z|x) of the rows")
-        .axes("z₁", "z₂")
+        .axes(&format!("z{}", x + 1), &format!("z{}", y + 1))
         .legend(heading)
         .classes(classes.names, points.zip(classes.of_rows))
 }
