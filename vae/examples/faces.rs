@@ -3,10 +3,12 @@
 //!     cargo run --release -p vae --example faces -- --data DIR
 //!
 //! Pixels are (x + ½)/256, networks those of Kingma & Welling (2014): one hidden layer of 200 tanh units, normal decoder with
-//! a variance of its own for each pixel; 1,565 frames to train, 200 to validate (early stopping), 200 to test. One model has
-//! two latent dimensions, for the manifold; the other one, with `--latent` of them, generates faces and fills in the half of
-//! each test face that is hidden from it, beside the mean face and principal components of the same number. Writes to
-//! `out/vae-faces/`; `learning.png` is of the model with two dimensions as it learns.
+//! a variance of its own for each pixel. The frames are split by time, since neighbours in a video are nearly the same: of nine
+//! blocks of 200 frames, one validates (early stopping) and one is the test, `--seed` says which, and the others train.
+//! One model has two latent dimensions, for the manifold; the other one, with `--latent` of them, generates faces and fills in
+//! the half of each test face that is hidden from it. Beside it do so the mean face, principal components, and ridge regression
+//! of the hidden pixels on the others; the number of components and the penalty are those that fill validation frames best.
+//! Writes to `out/vae-faces/`; `learning.png` is of the model with two dimensions as it learns.
 
 mod common {
     pub(crate) mod bound;
@@ -20,13 +22,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use common::bound;
 use common::manifold::manifold;
-use nn::data::{Idx, Matrix, split};
+use nn::data::{Idx, Matrix};
 use nn::model::Nonlinearity;
 use nn::picture::ImageGrid;
 use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
 use nn::train::{End, Fit, Observer, Rule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
-use vae::linear::FactorModel;
+use vae::linear::{Em, FactorModel, LinearError, NormalModel, Pca};
 use vae::{Imputation, Likelihood, Vae, VaeConfig, VaeError, VaeObjective, interpolate, traverse};
 
 /// Trains variational autoencoders on Frey's face, generates faces and fills in hidden pixels
@@ -83,9 +85,7 @@ impl Frames {
         anyhow::ensure!(n >= 10, "{}: expected 10 frames or more, found {n}", file.display());
         // Bytes come as x / 255.
         let pixels = images.into_images(&file.display().to_string())?.map(|x| (x * 255.0 + 0.5) / 256.0);
-        let held = 200.min(n / 5);
-        let parts = split(n, [n - 2 * held, held, held], args.run.seed);
-        let [train, validation, test] = parts.map(|rows| pixels.select(&rows));
+        let [train, validation, test] = by_time(n, args.run.seed).map(|rows| pixels.select(&rows));
         let test = test.split_at_row(args.run.rows(test.rows)).0;
         Ok(Self { train, validation, test, height, width })
     }
@@ -100,11 +100,27 @@ impl Frames {
     }
 }
 
+/// Frames to train, to validate and to test on, of n in the order of time. The test is block `seed` of those that there are,
+/// validation the one half-way round. Some frames on both sides of a block are left out: they are too much like its own.
+fn by_time(n: usize, seed: u64) -> [Vec<usize>; 3] {
+    let held = 200.min(n / 5);
+    let (blocks, margin) = (n / held, held / 20);
+    let test = (seed % blocks as u64) as usize;
+    let [validation, test] =
+        [(test + blocks / 2) % blocks, test].map(|block| block * held..(block + 1) * held);
+    let is_near = |frame: &usize| {
+        [&validation, &test]
+            .iter()
+            .any(|block| (block.start..block.end + 2 * margin).contains(&(frame + margin)))
+    };
+    [(0..n).filter(|frame| !is_near(frame)).collect(), validation.collect(), test.collect()]
+}
+
 fn faces(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.latent > 1, "--latent: expected 2 or more, found {}", args.latent);
     let frames = Frames::read(args)?;
-    let components = FactorModel::probabilistic_pca(&frames.train.map(f64::from), args.latent)
-        .with_context(|| format!("{} training frames, --latent {}", frames.train.rows, args.latent))?;
+    let linear =
+        Linear::fit(&frames.train.map(f64::from)).context("the linear models of the training frames")?;
     let run = Run::open(&args.run, args)?;
 
     let (vae, mut trainer) = begin(args, &frames.train, args.latent)?;
@@ -125,7 +141,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     println!("  ELBO {bound:.1} = E_q[log p(x|z)] {log_likelihood:.1} − KL {kl:.1}");
     bound::print(&sampled);
 
-    let model = Model { vae: &vae, theta: trainer.theta(), components };
+    let model = Model { vae: &vae, theta: trainer.theta(), linear };
     let mut results = fill_in(&run, args, &frames, &model)?;
     draw_samples(&run, &frames, &model)?;
     draw_walks(&run, &frames, &model)?;
@@ -193,11 +209,76 @@ impl Observer<f32> for Stages<'_> {
     }
 }
 
-/// What fills in and draws: a trained VAE, and principal components of the same number.
+/// What fills in and draws: a trained VAE, and what it is compared with.
 struct Model<'a> {
     vae: &'a Vae,
     theta: &'a Arc<Vec<f32>>,
-    components: FactorModel,
+    linear: Linear,
+}
+
+/// Numbers of principal components to choose from.
+const COMPONENTS: [usize; 6] = [10, 20, 40, 80, 160, 320];
+/// Penalties of ridge regression to choose from, in frames that the variances of the pixels count for.
+const PENALTIES: [f64; 7] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
+
+/// Linear models of several sizes.
+struct Linear {
+    /// Probabilistic PCA, by the number of components.
+    components: Vec<(String, FactorModel)>,
+    /// Normal distributions whose conditional means are ridge regressions, by the penalty.
+    ridges: Vec<(String, NormalModel)>,
+}
+
+impl Linear {
+    fn fit(train: &Matrix<f64>) -> Result<Self, LinearError> {
+        let sizes: Vec<usize> = COMPONENTS.into_iter().filter(|&m| m < train.rows.min(train.cols)).collect();
+        let pca = Pca::fit(train, sizes.iter().copied().max().unwrap_or(1))?;
+        let components = |&m: &usize| Ok((format!("{m} components"), FactorModel::of_components(&pca, m)?));
+        let ridge = |kappa: f64| {
+            let fit = NormalModel::fit(train, kappa, Em { rounds: 1, tolerance: 0.0 })?;
+            Ok((format!("ridge, κ = {kappa}"), fit.model))
+        };
+        Ok(Self {
+            components: sizes.iter().map(components).collect::<Result<_, LinearError>>()?,
+            ridges: PENALTIES.into_iter().map(ridge).collect::<Result<_, LinearError>>()?,
+        })
+    }
+}
+
+/// The model that fills validation frames with the smallest error, with its name.
+fn best<'a, M>(
+    models: &'a [(String, M)],
+    validation: &Masked<'_>,
+    fill: impl Fn(&M, &Matrix<f64>) -> Result<Matrix<f64>, LinearError>,
+) -> anyhow::Result<&'a (String, M)> {
+    let error =
+        |model: &M| Ok(validation.rmse(&fill(model, &validation.holed.map(f64::from))?.map(|x| x as f32)));
+    let errors = models.iter().map(|(_, model)| error(model)).collect::<Result<Vec<_>, LinearError>>()?;
+    let pairs = models.iter().zip(errors).min_by(|a, b| a.1.total_cmp(&b.1));
+    Ok(pairs.context("there are too few frames for linear models")?.0)
+}
+
+/// Frames of which some pixels are hidden.
+struct Masked<'a> {
+    truth: &'a Matrix<f32>,
+    hidden: &'a [bool],
+    holed: Matrix<f32>,
+}
+
+impl<'a> Masked<'a> {
+    fn new(truth: &'a Matrix<f32>, hidden: &'a [bool]) -> Self {
+        let hide = |(i, x): (usize, &f32)| if hidden[i % hidden.len()] { f32::NAN } else { *x };
+        let holed = truth.values.iter().enumerate().map(hide).collect();
+        Self { truth, hidden, holed: Matrix::new(truth.rows, truth.cols, holed) }
+    }
+
+    /// The root mean square error of the hidden pixels.
+    fn rmse(&self, filled: &Matrix<f32>) -> f64 {
+        let cells = filled.values.iter().zip(&self.truth.values[..]).zip(self.hidden.iter().cycle());
+        let squares = cells.filter(|(_, hidden)| **hidden).map(|((a, b), _)| f64::from(a - b).powi(2));
+        let (count, sum) = squares.fold((0.0, 0.0), |(n, sum), square| (n + 1.0, sum + square));
+        (sum / count).sqrt()
+    }
 }
 
 /// Hides a half of each test frame, fills it in, and returns the errors by name.
@@ -211,45 +292,48 @@ fn fill_in(
     // From the middle row on, and every other block of a chessboard.
     let below: Vec<bool> = (0..height * width).map(|i| i / width >= height / 2).collect();
     let blocks: Vec<bool> = (0..height * width).map(|i| (i / width / 4 + i % width / 4) % 2 == 0).collect();
-    let components = format!("{} components", args.latent);
-    let mut table =
-        TextTable::new().header(["", "mean face", &components, "VAE, pseudo-Gibbs", "VAE, refined"]);
     let mut results = Vec::new();
     for (name, hidden) in [("lower half", below), ("blocks", blocks)] {
-        let hide = |(i, x): (usize, &f32)| if hidden[i % hidden.len()] { f32::NAN } else { *x };
-        let holed = Matrix::new(test.rows, test.cols, test.values.iter().enumerate().map(hide).collect());
+        let [validation, masked] = [&frames.validation, test].map(|frames| Masked::new(frames, &hidden));
         let (sweeps, steps) = (args.sweeps, args.steps);
         let ways = [Imputation::PseudoGibbs { sweeps }, Imputation::Refined { sweeps, steps, samples: 200 }];
-        let [by_gibbs, by_vae] = ways.map(|how| model.vae.impute(model.theta, &holed, how, args.run.seed));
-        let by_pca = model.components.impute(&holed.map(f64::from))?.map(|x| x as f32);
-        let filled = holed.values.iter().zip(mean.iter().cycle());
+        let [by_gibbs, by_vae] =
+            ways.map(|how| model.vae.impute(model.theta, &masked.holed, how, args.run.seed));
+        let holed = masked.holed.map(f64::from);
+        let (components, pca) = best(&model.linear.components, &validation, FactorModel::impute)?;
+        let (penalty, ridge) = best(&model.linear.ridges, &validation, NormalModel::impute)?;
+        let [by_pca, by_ridge] = [pca.impute(&holed)?, ridge.impute(&holed)?].map(|x| x.map(|x| x as f32));
+        let filled = masked.holed.values.iter().zip(mean.iter().cycle());
         let filled = filled.map(|(x, mean)| if x.is_nan() { *mean } else { *x }).collect();
         let by_mean = Matrix::new(test.rows, test.cols, filled);
-        let errors = [&by_mean, &by_pca, &by_gibbs, &by_vae].map(|filled| rmse(filled, test, &hidden));
-        table.row([name.to_owned()].into_iter().chain(errors.map(|error| format!("{error:.4}"))));
+
         let key = name.replace(' ', "_");
-        let of = ["mean", "pca", "gibbs", "refined"];
-        results.extend(of.iter().zip(errors).map(|(of, error)| (format!("{of}_{key}"), error)));
+        let ways = [
+            ("mean face", "mean", &by_mean),
+            (components, "pca", &by_pca),
+            (penalty, "ridge", &by_ridge),
+            ("VAE, pseudo-Gibbs", "gibbs", &by_gibbs),
+            ("VAE, refined", "refined", &by_vae),
+        ];
+        println!("root mean square error of hidden pixels: {name}");
+        let mut table = TextTable::new();
+        for (way, of, filled) in ways {
+            let error = masked.rmse(filled);
+            table.row([way, &format!("{error:.4}")]);
+            results.push((format!("{of}_{key}"), error));
+        }
+        print!("{table}");
         let first = |x: &Matrix<f32>| Frames::first(x, 10).values;
-        frames
+        let grid = frames
             .grid(&format!("Hidden pixels ({name}) of test frames, filled in"))
-            .row("seen", &first(&holed.map(|x| if x.is_nan() { 0.0 } else { x })))
-            .row("mean face", &first(&by_mean))
-            .row(&components, &first(&by_pca))
-            .row("VAE, refined", &first(&by_vae))
+            .row("seen", &first(&masked.holed.map(|x| if x.is_nan() { 0.0 } else { x })));
+        let shown = ways.into_iter().filter(|(_, of, _)| *of != "gibbs");
+        shown
+            .fold(grid, |grid, (way, _, filled)| grid.row(way, &first(filled)))
             .row("the frame", &first(test))
             .save(&run.file(&format!("imputed-{key}.png")))?;
     }
-    println!("root mean square error of hidden pixels");
-    print!("{table}");
     Ok(results)
-}
-
-fn rmse(filled: &Matrix<f32>, truth: &Matrix<f32>, hidden: &[bool]) -> f64 {
-    let cells = filled.values.iter().zip(&truth.values[..]).zip(hidden.iter().cycle());
-    let squares = cells.filter(|(_, hidden)| **hidden).map(|((a, b), _)| f64::from(a - b).powi(2));
-    let (count, sum) = squares.fold((0.0, 0.0), |(n, sum), square| (n + 1.0, sum + square));
-    (sum / count).sqrt()
 }
 
 /// Training frames on the left, and generated ones on the right.

@@ -6,7 +6,7 @@ use nn::data::Matrix;
 
 use super::factor::{LN_2PI, Terms};
 use super::moments::Moments;
-use super::{FactorModel, LinearError};
+use super::{FactorModel, LinearError, Pca};
 
 /// When EM ends: after `rounds`, or earlier if a round gains less than `tolerance`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,7 +61,8 @@ impl FactorModel {
         let sd: Vec<f64> = variances.iter().map(|v| v.sqrt()).collect();
         let cells = moments.covariance.values.iter().enumerate();
         let s = Matrix::new(d, d, cells.map(|(c, s)| s / (sd[c / d] * sd[c % d])).collect());
-        let mut model = Self::closed_form(Moments { mean: moments.mean, covariance: s.clone() }, factors)?;
+        let standardised = Moments { mean: moments.mean, covariance: s.clone() };
+        let mut model = Self::of_components(&Pca::of_moments(standardised, factors)?, factors)?;
         for (j, noise) in model.noise.iter_mut().enumerate() {
             let explained: f64 = model.loadings.values.iter().skip(j).step_by(d).map(|w| w * w).sum();
             *noise = (1.0 - explained).max(0.05);

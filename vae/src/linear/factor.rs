@@ -4,10 +4,8 @@ use autograd::numerics::HALF_LN_2PI;
 use autograd::ops::TriangularSystem::{LX, LtX, XL, XLt};
 use autograd::{Tape, Var};
 use nn::data::Matrix;
-use nn::stats::{Eigen, leading_eigen};
 
-use super::LinearError;
-use super::moments::Moments;
+use super::{LinearError, Pca};
 
 /// ln 2π
 pub(super) const LN_2PI: f64 = 2.0 * HALF_LN_2PI;
@@ -46,25 +44,34 @@ impl FactorModel {
     /// σ² = (λ_{L+1} + … + λ_D) / (D − L),   W = P (Λ − σ² I)^½
     ///
     /// # Errors
-    /// Those of [`Pca::fit`](super::Pca::fit), and [`LinearError::NoNoise`] if the other directions have no variance.
+    /// Those of [`Pca::fit`], and [`LinearError::NoNoise`] if the other directions have no variance.
     pub fn probabilistic_pca(x: &Matrix<f64>, factors: usize) -> Result<Self, LinearError> {
-        Self::closed_form(Moments::of(x, factors)?, factors)
+        Self::of_components(&Pca::fit(x, factors)?, factors)
     }
 
-    pub(super) fn closed_form(moments: Moments, factors: usize) -> Result<Self, LinearError> {
-        let (d, total) = (moments.mean.len(), moments.total());
-        let Eigen { values: lambda, vectors: p } = leading_eigen(&moments.covariance, factors)?;
-        let rest = total - lambda.iter().sum::<f64>();
-        if factors == d || rest <= 1e-12 * total {
+    /// Probabilistic PCA with L = `factors`, as [`probabilistic_pca`](Self::probabilistic_pca) would fit it, from principal
+    /// components of the same rows, of which it takes the first L: one fit of [`Pca`] serves models of several sizes.
+    ///
+    /// # Errors
+    /// [`LinearError::Components`] if there are not so many components, and [`LinearError::NoNoise`] if the other directions
+    /// have no variance.
+    pub fn of_components(pca: &Pca, factors: usize) -> Result<Self, LinearError> {
+        let (d, m) = (pca.mean.len(), pca.variances.len());
+        if factors == 0 || factors > m {
+            return Err(LinearError::Components { components: factors, dimensions: m });
+        }
+        let lambda = &pca.variances[..factors];
+        let rest = pca.total_variance - lambda.iter().sum::<f64>();
+        if factors == d || rest <= 1e-12 * pca.total_variance {
             return Err(LinearError::NoNoise { components: factors });
         }
         let sigma2 = rest / (d - factors) as f64;
-        let scaled = p.values.chunks_exact(d).zip(&lambda).flat_map(|(p, lambda)| {
+        let scaled = pca.components.values.chunks_exact(d).zip(lambda).flat_map(|(p, lambda)| {
             let scale = (lambda - sigma2).max(0.0).sqrt();
             p.iter().map(move |p| scale * p)
         });
         let loadings = Matrix::new(factors, d, scaled.collect());
-        Ok(Self { mean: moments.mean, loadings, noise: vec![sigma2; d] })
+        Ok(Self { mean: pca.mean.clone(), loadings, noise: vec![sigma2; d] })
     }
 
     /// log p(x) of every row of x (N, D), in nats: N numbers.

@@ -28,7 +28,10 @@ impl Pca {
     /// # Errors
     /// [`LinearError`] if m is not between 1 and D, there are m rows or fewer, all rows are equal, or a number is not finite.
     pub fn fit(x: &Matrix<f64>, components: usize) -> Result<Self, LinearError> {
-        let moments = Moments::of(x, components)?;
+        Self::of_moments(Moments::of(x, components)?, components)
+    }
+
+    pub(super) fn of_moments(moments: Moments, components: usize) -> Result<Self, LinearError> {
         let Eigen { values: variances, vectors: components } =
             leading_eigen(&moments.covariance, components)?;
         Ok(Self { total_variance: moments.total(), mean: moments.mean, components, variances })

@@ -453,7 +453,7 @@ fn a_normal_distribution_of_complete_data_has_their_moments_in_one_round() {
     assert!((history[2] - dense).abs() < 1e-10 && (model.log_likelihood(&x).unwrap() - dense).abs() < 1e-10);
     // κ rows of the variables' variances, without covariances.
     let prior = NormalModel::fit(&x, 30.0, Em::default()).unwrap().model;
-    let cell = |c: usize| s.values[c] * if c % 6 == 0 { 1.0 } else { 60.0 / 90.0 };
+    let cell = |c: usize| s.values[c] * if c.is_multiple_of(6) { 1.0 } else { 60.0 / 90.0 };
     close(&prior.covariance.values, &(0..25).map(cell).collect::<Vec<_>>(), 1e-12);
 }
 
@@ -544,4 +544,22 @@ fn a_normal_distribution_of_impossible_data_is_refused_and_a_prior_allows_more()
     assert!(matches!(fit(&[[1.0, 1.0], [2.0, 2.0]], 0.0), Err(LinearError::NotPositiveDefinite(_))));
     // Two rows and κ = 1: (2 · ¼ + ¼) / 3, and for the constant (0 + 1) / 3.
     close(&fit(&[[1.0, 5.0], [2.0, 5.0]], 1.0).unwrap(), &[0.25, 0.0, 0.0, 1.0 / 3.0], 1e-12);
+}
+
+#[test]
+fn principal_components_give_models_of_every_size_without_another_fit() {
+    let x = data(80, 6);
+    let pca = Pca::fit(&x, 4).unwrap();
+    for factors in [1, 3, 4] {
+        let (of_components, fitted) = (
+            FactorModel::of_components(&pca, factors).unwrap(),
+            FactorModel::probabilistic_pca(&x, factors).unwrap(),
+        );
+        close(&covariance_of(&of_components).values, &covariance_of(&fitted).values, 1e-9);
+        close(&of_components.mean, &fitted.mean, 1e-12);
+    }
+    for components in [0, 5] {
+        let error = FactorModel::of_components(&pca, components);
+        assert_eq!(error, Err(LinearError::Components { components, dimensions: 4 }));
+    }
 }
