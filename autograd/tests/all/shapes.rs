@@ -252,3 +252,18 @@ fn kernels_and_checks_refuse_what_they_cannot_do() {
     let text = "sample: no number of 0.0..0.05 is at least 0.05 away from 0";
     misuse!(Sample::uniform([1], 0.0..0.05) => text);
 }
+
+#[test]
+fn attributes_that_ask_for_more_elements_than_can_be_counted_are_refused() {
+    let tape = Tape::new();
+    let (x, w, b) = (zeros(&tape, [1, 1, 3, 3]), zeros(&tape, [1, 1, 2, 2]), zeros(&tape, [1]));
+    let (huge, phi) = (usize::MAX, Nonlinearity::Identity);
+    let wide = |stride| Convolution { stride, padding: 1 << 40 };
+    let far = Convolution { stride: huge, padding: 0 };
+    misuse!(x.conv2d(w, b, wide(1), phi) => "conv2d: [1, 1, 3, 3] x [1, 1, 2, 2] x [1]: expected fewer elements, found images of 3 x 3 and a padding of 1099511627776");
+    // Windows so far apart that there are few of them.
+    misuse!(x.conv2d(w, b, wide(1 << 40), phi) => "conv2d: [1, 1, 3, 3] x [1, 1, 2, 2] x [1]: expected fewer elements, found images of 3 x 3 and a padding of 1099511627776");
+    misuse!(x.conv_transpose2d(w, b, far, 0, phi) => "conv_transpose2d: [1, 1, 3, 3] x [1, 1, 2, 2] x [1]: expected fewer elements, found images of 18446744073709551615 x 18446744073709551615 and a padding of 0");
+    misuse!(x.conv_transpose2d(w, b, wide(huge), 0, phi) => format!("conv_transpose2d: [1, 1, 3, 3] x [1, 1, 2, 2] x [1]: expected fewer elements, found images of {0} x {0} and a padding of 1099511627776", huge - (2 << 40)));
+    misuse!(x.upsample_nearest(1 << 40) => "upsample_nearest: [1, 1, 3, 3]: expected fewer elements, found a factor of 1099511627776");
+}

@@ -4,7 +4,7 @@ mod trilinear;
 
 use super::layer::{self, Layer, slope};
 use crate::check::{Case, Checked, Example, Sample};
-use crate::numerics::im2col::Windows;
+use crate::numerics::im2col::{LANES, Windows};
 use crate::ops::{Activation, Nonlinearity};
 use crate::{InputAdjoints, Inputs, Op, Real, Shape, Var};
 use trilinear::Trilinear;
@@ -67,6 +67,7 @@ impl<A> Conv2d<A> {
         check_channels(x[0][1], biases, channels, features)?;
         let Convolution { stride, padding } = self.convolution;
         check_stride(self.convolution, kernel, 0)?;
+        check_padded(channels, size, padding)?;
         let out = |i: usize| Some((size[i] + 2 * padding).checked_sub(kernel[i])? / stride + 1);
         let (Some(rows), Some(columns)) = (out(0), out(1)) else {
             return Err(too_small(size, kernel, padding));
@@ -83,12 +84,15 @@ impl<A> ConvTranspose2d<A> {
         let Convolution { stride, padding } = self.convolution;
         check_stride(self.convolution, kernel, self.output_padding)?;
         let size = |i: usize| {
-            let full = out[i].checked_sub(1)? * stride + kernel[i] + self.output_padding;
-            full.checked_sub(2 * padding).filter(|&size| size > 0)
+            // What overflows here is too large for `check_padded`.
+            let windows = out[i].checked_sub(1)?.saturating_mul(stride);
+            let full = windows.saturating_add(kernel[i]).saturating_add(self.output_padding);
+            full.checked_sub(padding.saturating_mul(2)).filter(|&size| size > 0)
         };
         let (Some(rows), Some(columns)) = (size(0), size(1)) else {
             return Err(too_small(out, kernel, padding));
         };
+        check_padded(channels, [rows, columns], padding)?;
         let windows = Windows { channels, size: [rows, columns], kernel, out, stride, padding };
         Ok(Trilinear { windows, batch, features })
     }
@@ -138,6 +142,14 @@ fn check_stride(convolution: Convolution, kernel: [usize; 2], output_padding: us
         return Err(format!("expected an output padding below the stride {stride}, found {output_padding}"));
     }
     Ok(())
+}
+
+/// Images are computed with their margins: these elements must be countable, too.
+fn check_padded(channels: usize, [h, w]: [usize; 2], padding: usize) -> Result<(), String> {
+    let side = |size: usize| padding.checked_mul(2)?.checked_add(size);
+    let count = || side(h)?.checked_mul(side(w)?)?.checked_mul(channels.max(1))?.checked_mul(LANES);
+    let why = || format!("expected fewer elements, found images of {h} x {w} and a padding of {padding}");
+    count().map(|_| ()).ok_or_else(why)
 }
 
 fn too_small([h, w]: [usize; 2], [kh, kw]: [usize; 2], padding: usize) -> String {

@@ -22,6 +22,10 @@ impl<F: Real> Op<F> for UpsampleNearest {
             [_] if self.factor == 0 => Err("expected a factor of at least 1, found 0".into()),
             [x] if x.rank() >= 2 => {
                 let (row, column) = (x.rank() - 2, x.rank() - 1);
+                let count = || x.size().max(1).checked_mul(self.factor.checked_mul(self.factor)?);
+                if count().is_none() {
+                    return Err(format!("expected fewer elements, found a factor of {}", self.factor));
+                }
                 Ok(x.with_axis(row, self.factor * x[row]).with_axis(column, self.factor * x[column]))
             }
             _ => Err("takes an image, or a stack of them".into()),
