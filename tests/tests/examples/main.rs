@@ -2,6 +2,7 @@
 
 mod data;
 mod every;
+mod graphs;
 mod runs;
 mod texts;
 
