@@ -19,7 +19,7 @@ use bayes_nn::inference::{
 };
 use nn::model::{Init, Layout};
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs};
+use nn::run::{Defaults, Run, RunArgs, RunError};
 use nn::stats::Estimate;
 use nn::train::{Batch, End, Epoch, Fit, Objective, Parts, Schedule};
 
@@ -89,7 +89,7 @@ fn coin(args: &Args) -> anyhow::Result<()> {
         Answer::new(PRIORS[i], args, LogitNormal { mu, sigma: log_sigma.exp() }, elbo)
     });
     draw(&run, args, &answers, trainer.history())?;
-    report(&run, args, &answers);
+    report(&run, args, &answers)?;
     Ok(())
 }
 
@@ -177,7 +177,7 @@ impl Answer {
     }
 }
 
-fn report(run: &Run<'_>, args: &Args, answers: &[Answer; 2]) {
+fn report(run: &Run<'_>, args: &Args, answers: &[Answer; 2]) -> Result<(), RunError> {
     // Ten coins, one of which has two tails: P(unfair) P(tail | unfair) / P(tail).
     let posterior_unfair = 0.1 * 1.0 / (0.1 * 1.0 + 0.9 * 0.5);
     println!("one of ten coins has two tails, tail is thrown: P(unfair | tail) = {posterior_unfair:.6}");
@@ -207,7 +207,7 @@ fn report(run: &Run<'_>, args: &Args, answers: &[Answer; 2]) {
         ("advi_mean", uniform.q.mean()),
         ("elbo_uniform", uniform.elbo.mean),
         ("elbo_peaked", peaked.elbo.mean),
-    ]);
+    ])
 }
 
 /// The estimate of p with its error, and the one-sided p-value of a fair coin, which is returned.

@@ -17,7 +17,7 @@ use bayes_nn::inference::{
 };
 use nn::model::{Init, Layout};
 use nn::picture::Figure;
-use nn::run::{Defaults, Run, RunArgs, TextTable};
+use nn::run::{Defaults, Run, RunArgs, RunError, TextTable};
 use nn::train::{Batch, End, Epoch, Fit, Noise, Objective, Parts, Schedule};
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
@@ -90,7 +90,7 @@ fn gradients(args: &Args) -> anyhow::Result<()> {
     }
 
     draw(&run, args, &statistics, trainer.history())?;
-    report(&run, args, &statistics, trainer.history().last());
+    report(&run, args, &statistics, trainer.history().last())?;
     Ok(())
 }
 
@@ -208,7 +208,12 @@ fn draw(run: &Run<'_>, args: &Args, statistics: &[Statistics], history: &[Epoch]
     Ok(())
 }
 
-fn report(run: &Run<'_>, args: &Args, statistics: &[Statistics], last: Option<&Epoch>) {
+fn report(
+    run: &Run<'_>,
+    args: &Args,
+    statistics: &[Statistics],
+    last: Option<&Epoch>,
+) -> Result<(), RunError> {
     println!("variance of an element of the gradient, {} samples, {} draws", args.samples, args.draws);
     let header = ["dimension", "score function", "with control variate", "reparameterised"];
     let mut table = TextTable::new().header(header);
@@ -234,5 +239,5 @@ fn report(run: &Run<'_>, args: &Args, statistics: &[Statistics], last: Option<&E
         ("mean_error_max_se", furthest),
     ];
     results.extend(kl);
-    run.finish(&results);
+    run.finish(&results)
 }

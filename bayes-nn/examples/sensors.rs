@@ -20,7 +20,7 @@ use bayes_nn::inference::{
 };
 use nn::model::{Init, Layout};
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::run::{Defaults, Run, RunArgs, RunError, TextTable, whole};
 use nn::stats::Estimate;
 use nn::train::{Batch, End, Fit, Objective, Parts, Rule, Schedule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
@@ -87,7 +87,7 @@ fn sensors(args: &Args) -> anyhow::Result<()> {
         })
         .collect();
     draw(&run, &cases, &approximations)?;
-    report(&run, &cases, &approximations);
+    report(&run, &cases, &approximations)?;
     Ok(())
 }
 
@@ -200,7 +200,7 @@ impl Approximation {
     }
 }
 
-fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) {
+fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> Result<(), RunError> {
     println!("two Poisson processes of rates {} and {}", TRUTH[0], TRUTH[1]);
     let header = ["prior", "N", "E[λ₁]", "by q", "E[λ₂]", "by q", "log evidence", "ELBO"];
     let mut table = TextTable::new().header(header);
@@ -226,7 +226,7 @@ fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) {
     print!("{table}");
     println!("means differ by {error:.3} posterior standard deviations at most, ELBOs by {gap:.3} nats");
     results.extend([("gap_max".to_owned(), gap), ("mean_error_max_sd".to_owned(), error)]);
-    run.finish(&results);
+    run.finish(&results)
 }
 
 fn draw(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> anyhow::Result<()> {

@@ -21,7 +21,7 @@ use bayes_nn::{
     BayesMlp, BayesMlpConfig, BayesMlpObjective, Likelihood, Sampling, Scaling, Scores, WeightPrior,
 };
 use nn::data::{counts, split};
-use nn::run::{Csv, Defaults, Run, RunArgs, TextTable, whole};
+use nn::run::{Csv, Defaults, Run, RunArgs, RunError, TextTable, whole};
 use nn::stats::Estimate;
 use rayon::prelude::*;
 
@@ -87,7 +87,7 @@ fn uci(args: &Args) -> anyhow::Result<()> {
         let (done, all) = (scores.len(), set.splits.len());
         return Err(error.context(format!("{done} splits of {all} are in splits.csv")));
     }
-    report(&run, &set.name, &scores);
+    report(&run, &set.name, &scores)?;
     Ok(())
 }
 
@@ -224,7 +224,7 @@ impl<'a> Validation<'a> {
     }
 }
 
-fn report(run: &Run<'_>, set: &str, splits: &[SplitScores]) {
+fn report(run: &Run<'_>, set: &str, splits: &[SplitScores]) -> Result<(), RunError> {
     let over = |of: fn(&SplitScores) -> f64| Estimate::of(&splits.iter().map(of).collect::<Vec<_>>());
     let (rmse, ll) = (over(|split| split.scores.rmse), over(|split| split.scores.log_density));
     let mut table = TextTable::new();
@@ -250,7 +250,7 @@ fn report(run: &Run<'_>, set: &str, splits: &[SplitScores]) {
         ("ll_se", ll.se.to_string()),
     ];
     results.retain(|(name, _)| splits.len() > 1 || !name.ends_with("_se"));
-    run.finish(&results);
+    run.finish(&results)
 }
 
 fn write(run: &Run<'_>, splits: &[SplitScores]) -> anyhow::Result<()> {

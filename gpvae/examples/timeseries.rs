@@ -102,7 +102,7 @@ fn timeseries(args: &Args) -> anyhow::Result<()> {
         ("rmse_linear", score.linear),
         ("rmse_mean", score.mean),
         ("coverage_95", score.coverage),
-    ]);
+    ])?;
     Ok(())
 }
 

@@ -135,7 +135,7 @@ fn classify(args: &Args) -> anyhow::Result<()> {
         ("accuracy_se", se),
         ("cross_entropy", loss.total),
         ("epochs", trainer.epochs() as f64),
-    ]);
+    ])?;
     Ok(())
 }
 

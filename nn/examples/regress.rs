@@ -118,8 +118,7 @@ fn regress(args: &Args) -> anyhow::Result<()> {
     draw(&run, &predictions[..2], &truth).context("the predictions")?;
     run.draw_loss(&trainer, "mean squared error, standard deviations²")?;
     results.push(("epochs".to_owned(), trainer.epochs() as f64));
-    run.finish(&results);
-    Ok(())
+    Ok(run.finish(&results)?)
 }
 
 /// X⋆ β with the β that minimises ‖y − X β‖², for columns of mean 0: X′X β = X′y.

@@ -94,7 +94,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     draw(&learned, &refined).save(&run.file("amortisation.png"))?;
     results.push(("encoder_parameters".to_owned(), encoder as f64));
     results.push(("own_parameters".to_owned(), own as f64));
-    run.finish(&results);
+    run.finish(&results)?;
     Ok(())
 }
 

@@ -195,7 +195,7 @@ fn detect(args: &Args) -> anyhow::Result<()> {
     let results = print(&unknowns);
     areas_figure(&unknowns).save(&run.file("areas.png"))?;
     draw(&run, &sets[0], &unknowns)?;
-    run.finish(&results);
+    run.finish(&results)?;
     Ok(())
 }
 

@@ -192,7 +192,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         .line("VAE, evenly drawn", of_vae[0].iter().copied())
         .line("VAE, N(0, I)", of_vae[2].iter().copied())
         .save(&run.file("gaps.png"))?;
-    run.finish(&results);
+    run.finish(&results)?;
     Ok(())
 }
 

@@ -179,7 +179,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         }
     }
     draw(&run, &data, &pairs[0])?;
-    run.finish(&over.results());
+    run.finish(&over.results())?;
     Ok(())
 }
 

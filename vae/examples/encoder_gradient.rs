@@ -85,7 +85,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         .figure(print_learning(args, &over))
         .save(&run.file("gradients.png"))?;
     let results = over.results().into_iter().filter(|(name, _)| !name.starts_with("epoch_"));
-    run.finish(&results.collect::<Vec<_>>());
+    run.finish(&results.collect::<Vec<_>>())?;
     Ok(())
 }
 

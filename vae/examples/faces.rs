@@ -147,7 +147,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     draw_walks(&run, &frames, &model)?;
     results.push(("test_elbo".to_owned(), bound));
     results.extend(bound::results(&sampled).into_iter().map(|(name, value)| (name.to_owned(), value)));
-    run.finish(&results);
+    run.finish(&results)?;
     Ok(())
 }
 

@@ -122,7 +122,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     }
     print!("{table}");
     figure.save(&run.file("descent.png"))?;
-    run.finish(&results);
+    run.finish(&results)?;
     Ok(())
 }
 

@@ -110,7 +110,7 @@ fn sweep(args: &Args) -> anyhow::Result<()> {
         ("largest_sigma_error", most, "error"),
     ];
     results.extend(fixed.map(|(name, level, of)| (name.to_owned(), level.over.mean(of))));
-    run.finish(&results);
+    run.finish(&results)?;
     Ok(())
 }
 

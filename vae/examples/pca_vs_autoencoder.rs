@@ -128,7 +128,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     draw_images(&run, &sets[1], &pixels, &fitted)?;
     draw_angles(&fitted, &angles).save(&run.file("angles.png"))?;
     results.push(("vae_elbo".into(), bound));
-    run.finish(&results);
+    run.finish(&results)?;
     Ok(())
 }
 

@@ -139,7 +139,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         ("difference", mean),
         ("difference_se", se),
         ("smallest_difference", differences.iter().copied().fold(f64::INFINITY, f64::min)),
-    ]);
+    ])?;
     Ok(())
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn learn(args: &Args) -> anyhow::Result<()> {
         ("hmc_sd_ratio", ratio),
         ("r_hat", r_hat),
         ("ess", ess),
-    ]);
+    ])?;
     Ok(())
 }
 

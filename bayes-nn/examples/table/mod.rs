@@ -44,7 +44,7 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
         ("ll", scores.log_density),
         ("crps", scores.crps),
         ("coverage_90", scores.coverage(0.9)),
-    ]);
+    ])?;
     Ok(())
 }
 

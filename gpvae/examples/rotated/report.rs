@@ -94,7 +94,7 @@ pub(crate) fn report(run: &Run<'_>, views: &Views, outcomes: &[Outcome]) -> anyh
         results.push((format!("{name}_se"), outcome.error().se));
         results.extend(outcome.sampled.map(|error| (format!("{name}_sampled_mse"), error.mean)));
     }
-    run.finish(&results);
+    run.finish(&results)?;
     Ok(())
 }
 

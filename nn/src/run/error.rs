@@ -83,6 +83,12 @@ pub enum RunError {
         /// What the system says.
         reason: String,
     },
+    /// A result is infinite or not a number.
+    #[error("expected finite results, found {results}; the other files of the run may hold such numbers too")]
+    NotFinite {
+        /// The results that are not finite, as `name=value`.
+        results: String,
+    },
     /// A checkpoint cannot be read, used or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

@@ -59,8 +59,7 @@
 //!     if run.train(&mut trainer, &mut train, Some(&mut validation), &fit)? == End::Stopped {
 //!         return Ok(());
 //!     }
-//!     run.finish(&[("mean", trainer.theta()[0])]);
-//!     Ok(())
+//!     run.finish(&[("mean", trainer.theta()[0])])
 //! }
 //! ```
 

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 
+use super::RunError;
 use crate::outln;
 
 /// A table of text in aligned columns: the first from the left, the others from the right.
@@ -65,9 +66,20 @@ impl Display for TextTable {
 }
 
 /// Prints the last line on standard output, for programs to read: `RESULT name=value name=value`.
-pub fn result_line<N: Display, V: Display>(results: &[(N, V)]) {
-    let line: String = results.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+///
+/// # Errors
+/// [`RunError::NotFinite`] instead of the line if a value is infinite or not a number.
+pub fn result_line<N: Display, V: Display>(results: &[(N, V)]) -> Result<(), RunError> {
+    let results: Vec<[String; 2]> =
+        results.iter().map(|(name, value)| [name.to_string(), value.to_string()]).collect();
+    let is_bad = |[_, value]: &&[String; 2]| value.parse().is_ok_and(|x: f64| !x.is_finite());
+    let bad: Vec<String> = results.iter().filter(is_bad).map(|pair| pair.join("=")).collect();
+    if !bad.is_empty() {
+        return Err(RunError::NotFinite { results: bad.join(" ") });
+    }
+    let line: String = results.iter().map(|pair| format!(" {}", pair.join("="))).collect();
     outln!("RESULT{line}");
+    Ok(())
 }
 
 /// An error and its causes on one line. A cause that the line holds already is left out.

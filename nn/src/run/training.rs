@@ -149,13 +149,16 @@ impl<'a> Run<'a> {
 
     /// Prints where the files of the run are, unless it is a dry run, which keeps none. Then prints the
     /// [result line](result_line) with the seconds at its end.
-    pub fn finish<N: Display, V: Display>(&self, results: &[(N, V)]) {
+    ///
+    /// # Errors
+    /// [`RunError::NotFinite`] if a result is infinite or not a number.
+    pub fn finish<N: Display, V: Display>(&self, results: &[(N, V)]) -> Result<(), RunError> {
         if !self.args.dry_run {
             outln!("the files of this run are in {}", self.args.out.display());
         }
         let results = results.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         let seconds = ("seconds".to_owned(), self.seconds().to_string());
-        result_line(&results.chain([seconds]).collect::<Vec<_>>());
+        result_line(&results.chain([seconds]).collect::<Vec<_>>())
     }
 }
 

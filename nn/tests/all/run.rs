@@ -9,7 +9,7 @@ use clap::Parser;
 use nn::model::Nonlinearity;
 use nn::run::{
     Activation, Csv, Defaults, Interrupt, RunArgs, RunError, RunFolder, TextTable, one_line, parse, positive,
-    share, whole,
+    result_line, share, whole,
 };
 use nn::train::Checkpoint;
 use tempfile::tempdir;
@@ -302,6 +302,15 @@ fn flags_are_parsed_into_numbers_activations_and_a_fit() {
     assert_eq!((fit.epochs, fit.batch_size, fit.rate, fit.rows), (7, 9, 0.25, None));
     let fit = flags("--dry-run").unwrap().run.fit();
     assert_eq!((fit.epochs, fit.batch_size, fit.rows), (1, 64, Some(64)));
+}
+
+#[test]
+fn results_that_are_not_finite_are_refused() {
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let error = result_line(&[("rmse", 0.5), ("ll", bad), ("crps", 1.0)]).unwrap_err();
+        assert!(error.to_string().contains(&format!("found ll={bad};")), "{error}");
+    }
+    assert!(result_line(&[("set", "nano".to_owned()), ("rmse", "0.5".to_owned())]).is_ok());
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Trained<'_> {
             ("kl", loss.part("kl")),
             ("test_loss", loss.total),
         ];
-        run.finish(&[&results[..], &bound::results(&bound), more].concat());
+        run.finish(&[&results[..], &bound::results(&bound), more].concat())?;
         Ok(())
     }
 }

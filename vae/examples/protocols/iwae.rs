@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args, data: &Mnist) -> anyhow::Result<()> {
         ("active_units", active as f64),
         ("train_seconds", trained),
     ];
-    run.finish(&[&bound::results(&sampled)[..], &results].concat());
+    run.finish(&[&bound::results(&sampled)[..], &results].concat())?;
     Ok(())
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args, data: &Mnist) -> anyhow::Result<()> {
     println!("  ELBO {elbo:.2} = E_q[log p(x|z)] {log_likelihood:.2} − KL {kl:.2}");
     bound::print(&bound);
     let results = [("test_elbo", elbo), ("log_likelihood", log_likelihood), ("kl", kl)];
-    run.finish(&[&results[..], &bound::results(&bound)].concat());
+    run.finish(&[&results[..], &bound::results(&bound)].concat())?;
     Ok(())
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn latents(args: &Args, data: &Mnist) -> anyhow::Result<()> {
             .save(&run.file(&format!("samples-{latent}.png")))?;
         results.push((format!("loss_{latent}"), trained.test.total));
     }
-    run.finish(&results);
+    run.finish(&results)?;
     Ok(())
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn decoders(args: &Args, data: &Mnist) -> anyhow::Result<()> {
         results.push((format!("loss_{}", name.replace('-', "_")), trained.test.total));
     }
     panels.save(&run.file("latent.png"))?;
-    run.finish(&results);
+    run.finish(&results)?;
     Ok(())
 }
 

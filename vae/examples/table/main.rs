@@ -130,7 +130,7 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     }
     histogram(strange.iter().map(|(_, score)| *score)).save(&run.file("scores.png"))?;
     run.draw_loss(&trainer, "−ELBO, nats per row")?;
-    run.finish(&results);
+    run.finish(&results)?;
     Ok(())
 }
 
