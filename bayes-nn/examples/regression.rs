@@ -9,7 +9,8 @@
 //!     cargo run --release -p bayes-nn --example regression -- --table diabetes
 //!     cargo run --release -p bayes-nn --example regression -- --csv FILE --target COLUMN
 //!
-//! Then it holds out a part of the rows, scores the predictions for it, and writes those for all rows to `predictions.csv`.
+//! Then it holds out a part of the rows, scores the predictions for it, and writes those for all rows to `predictions.csv`, with
+//! rows counted from 1.
 
 mod common;
 mod curve;
@@ -20,8 +21,8 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use bayes_nn::{BayesMlp, BayesMlpConfig, BayesMlpObjective, Scaling};
-use nn::data::{Table, TableOptions, diabetes};
-use nn::run::{Defaults, Run, RunArgs, share, whole};
+use nn::data::diabetes;
+use nn::run::{Defaults, Run, RunArgs, TableArgs, share, whole};
 use nn::train::End;
 
 use common::{Fitted, Rows};
@@ -32,7 +33,10 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     run: RunArgs,
-    /// Learn this table, with or without a header
+    #[command(flatten)]
+    #[serde(flatten)]
+    format: TableArgs,
+    /// Learn this table of numbers, without gaps
     #[arg(long, value_name = "FILE", requires = "target", conflicts_with = "table")]
     csv: Option<PathBuf>,
     /// The column to predict from the others, by name or by number from 0
@@ -73,6 +77,9 @@ impl Args {
             table || self.target.is_none(),
             "--target is a column of a table: give one by --csv or --table"
         );
+        if self.csv.is_none() {
+            self.format.without_table()?;
+        }
         ensure!(draws >= modes, "--draws: expected at least {modes} as --modes, found {draws}");
         ensure!(hmc >= 8, "--hmc: expected at least 8 iterations, found {hmc}");
         Ok(())
@@ -88,7 +95,7 @@ fn regression(args: &Args) -> anyhow::Result<()> {
     args.check()?;
     match (&args.csv, &args.table) {
         (Some(path), _) => {
-            let table = Table::read(path, &TableOptions::default())?;
+            let table = args.format.read(path, false)?;
             table::learn(args, &table, args.target.as_deref().unwrap_or_default())
         }
         (_, Some(_)) => table::learn(args, &diabetes(), args.target.as_deref().unwrap_or("progression")),

@@ -21,7 +21,7 @@ use bayes_nn::{
     BayesMlp, BayesMlpConfig, BayesMlpObjective, Likelihood, Sampling, Scaling, Scores, WeightPrior,
 };
 use nn::data::{counts, split};
-use nn::run::{Csv, Defaults, Run, RunArgs, RunError, TextTable, whole};
+use nn::run::{Csv, Defaults, Run, RunArgs, RunError, TableArgs, TextTable, whole};
 use nn::stats::Estimate;
 use rayon::prelude::*;
 
@@ -34,6 +34,9 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    table: TableArgs,
     /// Rows of the set that is generated without --data
     #[arg(long, value_name = "N", default_value_t = 10_000, conflicts_with = "data")]
     rows: usize,
@@ -72,8 +75,11 @@ fn uci(args: &Args) -> anyhow::Result<()> {
     let Args { draws, modes, .. } = *args;
     ensure!(draws >= modes, "--draws: expected at least {modes} as --modes, found {draws}");
     let set = match &args.run.data {
-        Some(dir) => Set::read(dir, &args.run, args.splits.clone())?,
-        None => Set::generated(args.rows, &args.run, args.splits.clone())?,
+        Some(dir) => Set::read(dir, &args.run, &args.table, args.splits.clone())?,
+        None => {
+            args.table.without_table()?;
+            Set::generated(args.rows, &args.run, args.splits.clone())?
+        }
     };
     let run = Run::open(&args.run, args)?;
 

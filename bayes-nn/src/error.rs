@@ -1,5 +1,7 @@
 //! What can be wrong with a configuration, and with data.
 
+use nn::data::ScaleError;
+
 /// Why a [`BayesMlp`](crate::BayesMlp) cannot be built from its configuration.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum BayesMlpError {
@@ -77,31 +79,13 @@ pub enum ScalingError {
         /// The number of rows.
         rows: usize,
     },
-    /// The numbers of a column are so large that their mean or standard deviation is not finite.
-    #[error(
-        "column {column} of {what}: expected a finite mean and standard deviation, found numbers too large for it; \
-         use another unit"
-    )]
-    TooLarge {
+    /// A number is too large, or lies too far from the rows to train on.
+    #[error("{what}: {source}")]
+    Scale {
         /// "the inputs" or "the target".
         what: &'static str,
-        /// The column, counted from 0.
-        column: usize,
-    },
-    /// A number lies so far from the rows to train on that single precision cannot hold it.
-    #[error(
-        "row {row} of {what}, column {column}: expected a number near those that the network was trained on, \
-         found {value}"
-    )]
-    OutOfRange {
-        /// "the inputs" or "the target".
-        what: &'static str,
-        /// The row, counted from 0.
-        row: usize,
-        /// The column, counted from 0.
-        column: usize,
-        /// The number.
-        value: f64,
+        /// The number, and where it stands.
+        source: ScaleError,
     },
     /// A number is infinite or NaN.
     #[error(

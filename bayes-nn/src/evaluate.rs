@@ -1,5 +1,7 @@
 //! How good predictions are.
 
+use nn::stats::root_mean_square;
+
 use crate::Predictive;
 
 /// Scores of a predictive distribution on observations, in the units of y.
@@ -23,9 +25,9 @@ impl Scores {
     #[track_caller]
     pub fn of(predictive: &Predictive, y: &[f64]) -> Self {
         assert!(!y.is_empty(), "scores: y: expected at least one observation, found none");
-        let squares = predictive.mean().iter().zip(y).map(|(f, y)| (y - f).powi(2)).collect();
+        let mean_of_draws = predictive.mean();
         Self {
-            rmse: mean(squares).sqrt(),
+            rmse: root_mean_square(mean_of_draws.iter().zip(y).map(|(f, y)| y - f)),
             log_density: mean(predictive.log_density(y)),
             crps: mean(predictive.crps(y)),
             cdf: predictive.cdf(y),

@@ -3,6 +3,7 @@
 use autograd::numerics::HALF_LN_2PI;
 use autograd::{Real, Tape};
 use nn::data::Matrix;
+use nn::stats::root_mean_square;
 use rayon::prelude::*;
 
 use crate::{BayesMlp, Draws, Likelihood};
@@ -95,6 +96,29 @@ impl Predictive {
             .iter()
             .zip(self.aleatoric())
             .map(|(epistemic, aleatoric)| epistemic + aleatoric)
+            .collect()
+    }
+
+    /// The root of [`epistemic`](Self::epistemic), for targets of any magnitude: where a square is too large or too small for
+    /// double precision, its root is not.
+    pub fn epistemic_sd(&self) -> Vec<f64> {
+        let mean = self.mean();
+        let sd = |i: usize| root_mean_square(self.draws_of(i).map(|(f, _)| f - mean[i]));
+        (0..self.f.cols).map(sd).collect()
+    }
+
+    /// The root of [`aleatoric`](Self::aleatoric), for targets of any magnitude.
+    pub fn aleatoric_sd(&self) -> Vec<f64> {
+        (0..self.f.cols).map(|i| root_mean_square(self.draws_of(i).map(|(_, sigma)| sigma))).collect()
+    }
+
+    /// The root of [`variance`](Self::variance), for targets of any magnitude.
+    pub fn sd(&self) -> Vec<f64> {
+        let (epistemic, aleatoric) = (self.epistemic_sd(), self.aleatoric_sd());
+        epistemic
+            .into_iter()
+            .zip(aleatoric)
+            .map(|(epistemic, aleatoric)| epistemic.hypot(aleatoric))
             .collect()
     }
 

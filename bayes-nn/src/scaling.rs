@@ -1,6 +1,6 @@
 //! The way from the units of the data to those of a network, and back.
 
-use nn::data::{Matrix, Standardizer};
+use nn::data::{Matrix, ScaleError, Standardizer};
 
 use crate::{Predictive, ScalingError};
 
@@ -33,7 +33,8 @@ impl Scaling {
         check_finite("the inputs", x)?;
         check_finite("the target", y)?;
         let all: Vec<usize> = (0..rows).collect();
-        let (x, y) = (measure("the inputs", x, &all)?, measure("the target", y, &all)?);
+        let fit = |what, data| Standardizer::fit(data, &all).map_err(scale(what));
+        let (x, y) = (fit("the inputs", x)?, fit("the target", y)?);
         match y.constant_columns().is_empty() {
             true => Ok(Self { x, y }),
             false => Err(ScalingError::ConstantTarget { value: y.mean[0], rows }),
@@ -50,7 +51,7 @@ impl Scaling {
     #[track_caller]
     pub fn inputs(&self, x: &Matrix<f64>) -> Result<Matrix<f32>, ScalingError> {
         check_finite("the inputs", x)?;
-        narrow("the inputs", x, &self.x)
+        self.x.narrow(x).map_err(scale("the inputs"))
     }
 
     /// Standardised targets for the network.
@@ -63,7 +64,7 @@ impl Scaling {
     #[track_caller]
     pub fn targets(&self, y: &Matrix<f64>) -> Result<Matrix<f32>, ScalingError> {
         check_finite("the target", y)?;
-        narrow("the target", y, &self.y)
+        self.y.narrow(y).map_err(scale("the target"))
     }
 
     /// Predictions of standardised targets, in the units of the target.
@@ -82,32 +83,9 @@ impl Scaling {
     }
 }
 
-/// Mean and standard deviation of every column over these rows.
-fn measure(what: &'static str, data: &Matrix<f64>, rows: &[usize]) -> Result<Standardizer, ScalingError> {
-    let fitted = Standardizer::fit(data, rows);
-    let sound = |column: usize| fitted.mean[column].is_finite() && fitted.sd[column].is_finite();
-    match (0..data.cols).find(|&column| !sound(column)) {
-        Some(column) => Err(ScalingError::TooLarge { what, column }),
-        None => Ok(fitted),
-    }
-}
-
-/// The standardised numbers in single precision.
-fn narrow(
-    what: &'static str,
-    data: &Matrix<f64>,
-    scaling: &Standardizer,
-) -> Result<Matrix<f32>, ScalingError> {
-    let narrowed = scaling.apply(data).map(|x| x as f32);
-    match narrowed.values.iter().position(|x| !x.is_finite()) {
-        None => Ok(narrowed),
-        Some(at) => Err(ScalingError::OutOfRange {
-            what,
-            row: at / data.cols,
-            column: at % data.cols,
-            value: data.values[at],
-        }),
-    }
+/// Says which numbers could not be scaled.
+fn scale(what: &'static str) -> impl FnOnce(ScaleError) -> ScalingError {
+    move |source| ScalingError::Scale { what, source }
 }
 
 fn check_finite(what: &'static str, values: &Matrix<f64>) -> Result<(), ScalingError> {

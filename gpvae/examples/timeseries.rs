@@ -4,7 +4,7 @@
 //!
 //! A variational autoencoder describes the channels of one moment by a few latents, and a Gaussian process describes how the
 //! latents go on in time. Your own series, with a column of times in any order and steps, and cells that are empty or NA
-//! where nothing was measured:
+//! (or what `--missing` names) where nothing was measured:
 //!
 //!     cargo run --release -p gpvae --example timeseries -- --csv FILE --time COLUMN
 //!
@@ -22,7 +22,7 @@ use gpvae::kernel::{Constant, Kernel, Matern52};
 use gpvae::prior::{Inducing, LowRank, RowwisePrior};
 use gpvae::{GpVae, GpVaeConfig, GpVaeError, GpVaeObjective, Pace, Part, Prediction};
 use nn::data::{Matrix, Standardizer};
-use nn::run::{Defaults, Run, RunArgs, positive, share, whole};
+use nn::run::{Defaults, Run, RunArgs, TableArgs, positive, share, whole};
 use nn::train::End;
 
 use series::{Filled, Score, Series, draw, write};
@@ -33,7 +33,10 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     run: RunArgs,
-    /// Read the series from this file, with or without a header
+    #[command(flatten)]
+    #[serde(flatten)]
+    format: TableArgs,
+    /// Read the series from this table, with or without a header
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// The column of times, by name or by number from 0
@@ -68,16 +71,18 @@ fn main() -> ExitCode {
 fn timeseries(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.run.data.is_none(), "this example reads no folder: give a table by --csv");
     let series = match &args.csv {
-        Some(path) => Series::read(path, &args.time, args.hide, args.run.seed)?,
-        None => Series::generated(args.hide, args.run.seed),
+        Some(path) => Series::of(args.format.read(path, true)?, &args.time, args.hide, args.run.seed)?,
+        None => {
+            args.format.without_table()?;
+            Series::generated(args.hide, args.run.seed)?
+        }
     };
+    // What the model may see, in units of each channel's deviation.
+    let scaling = series.scaling()?;
     let run = Run::open(&args.run, args)?;
 
-    // What the model may see, in units of each channel's deviation.
-    let seen = series.seen();
-    let scaling = Standardizer::fit(&seen, &(0..seen.rows).collect::<Vec<_>>());
     let places = Places::of_views(series.unit_time())?;
-    let samples = samples(&scaling.apply(&seen), &places, args)?;
+    let samples = samples(&scaling.apply(&series.seen()), &places, args)?;
 
     let model = model(args, &samples)?;
     let mut trainer = run.trainer(model.layout());

@@ -86,8 +86,8 @@ fn regress(args: &Args) -> anyhow::Result<()> {
     let run = Run::open(&args.run, args)?;
     let (inputs, target) = data::diabetes().split_target("progression")?;
     let parts = split(target.rows, counts(target.rows, [0.6, 0.2, 0.2]), args.run.seed);
-    let to_x = Standardizer::fit(&inputs.values, &parts[0]);
-    let to_y = Standardizer::fit(&target, &parts[0]);
+    let to_x = Standardizer::fit(&inputs.values, &parts[0])?;
+    let to_y = Standardizer::fit(&target, &parts[0])?;
     let set = |rows: &[usize]| Set {
         x: to_x.apply(&inputs.values.select(rows)),
         y: to_y.apply(&target.select(rows)),

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use nn::data::{Matrix, Table, TableOptions, counts, read_indices, split};
-use nn::run::RunArgs;
+use nn::data::{Matrix, counts, read_indices, split};
+use nn::run::{RunArgs, TableArgs};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rand_distr::StandardNormal;
 
@@ -29,11 +29,16 @@ pub(crate) struct Split {
 impl Set {
     /// Reads a folder with `data.txt`, `index_features.txt`, `index_target.txt`, and for each split K `index_train_K.txt` and
     /// `index_test_K.txt`; only the splits in `numbers`, if given.
-    pub(crate) fn read(dir: &Path, run: &RunArgs, numbers: Option<Range<usize>>) -> anyhow::Result<Self> {
+    pub(crate) fn read(
+        dir: &Path,
+        run: &RunArgs,
+        table: &TableArgs,
+        numbers: Option<Range<usize>>,
+    ) -> anyhow::Result<Self> {
         let absolute =
             dir.canonicalize().with_context(|| format!("the folder {} cannot be opened", dir.display()))?;
         let name = absolute.file_name().map_or("uci".into(), |name| name.to_string_lossy().replace(' ', "_"));
-        let table = Table::read(dir.join("data.txt"), &TableOptions::default())?;
+        let table = table.read(&dir.join("data.txt"), false)?;
         let columns = |file: &str| read_indices(dir.join(file), table.names.len());
         let (features, target) = (columns("index_features.txt")?, columns("index_target.txt")?);
         ensure!(target.len() == 1, "{}: expected one target, found {}", dir.display(), target.len());

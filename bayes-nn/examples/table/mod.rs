@@ -2,9 +2,10 @@
 
 use anyhow::{Context, ensure};
 use bayes_nn::{BayesMlpConfig, Likelihood, Predictive, Scaling, Scores};
-use nn::data::{Matrix, Table, counts, split};
+use nn::data::{Matrix, Standardizer, Table, counts, split};
 use nn::picture::Figure;
 use nn::run::{Csv, Run, TextTable};
+use nn::stats::root_mean_square;
 
 use crate::Args;
 use crate::common::{Fitted, Rows, calibration};
@@ -20,6 +21,9 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
         "the table has {count} rows: too few to hold any out; give more, or --validation"
     );
     let (training_rows, held_out) = (rows.select(&train), rows.select(&validation));
+    let (all, column) = (&table.values, table.position(target)?);
+    let scaled = Standardizer::fit(all, &train).and_then(|scaling| scaling.narrow(all));
+    scaled.map_err(|error| table.locate(&error))?;
     for &j in Scaling::fit(&training_rows.x, &training_rows.y)?.constant_inputs() {
         eprintln!("note: {} does not vary over the rows to train on and tells nothing", names[j]);
     }
@@ -36,7 +40,8 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
     let scores = Scores::of(&predictive, &held_out.y.values);
     println!("{} rows held out of {count}, in units of {target}", validation.len());
     report(&scores, &training_rows.y, &held_out.y);
-    write_predictions(&run, &fitted, &rows, &validation).context("the predictions could not be written")?;
+    write_predictions(&run, &fitted, table, column, &rows, &validation)
+        .context("the predictions could not be written")?;
     calibration(&scores).save(&run.file("calibration.png"))?;
     observed_against_predicted(target, &held_out.y, &predictive).save(&run.file("predictions.png"))?;
     run.finish(&[
@@ -50,10 +55,16 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
 
 fn report(scores: &Scores, train: &Matrix<f64>, held_out: &Matrix<f64>) {
     let mut table = TextTable::new();
-    table.row(["RMSE".to_owned(), format!("{:.3}", scores.rmse)]);
-    table.row(["RMSE of the mean alone".to_owned(), format!("{:.3}", spread(train, held_out))]);
-    table.row(["log-likelihood, nats per row".to_owned(), format!("{:.3}", scores.log_density)]);
-    table.row(["CRPS".to_owned(), format!("{:.3}", scores.crps)]);
+    for (name, value) in [
+        ("RMSE", scores.rmse),
+        ("RMSE of the mean alone", spread(train, held_out)),
+        ("log-likelihood, nats per row", scores.log_density),
+        ("CRPS", scores.crps),
+    ] {
+        // In any unit of the target.
+        let short = (1e-3..1e9).contains(&value.abs());
+        table.row([name.to_owned(), if short { format!("{value:.3}") } else { format!("{value:.3e}") }]);
+    }
     for level in [0.5, 0.9, 0.95] {
         let inside = format!("inside {:2.0} % intervals", 100.0 * level);
         table.row([inside, format!("{:.3}", scores.coverage(level))]);
@@ -64,7 +75,7 @@ fn report(scores: &Scores, train: &Matrix<f64>, held_out: &Matrix<f64>) {
 /// The error of predicting the mean of the training rows.
 fn spread(train: &Matrix<f64>, held_out: &Matrix<f64>) -> f64 {
     let mean = train.values.iter().sum::<f64>() / train.rows as f64;
-    (held_out.values.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / held_out.rows as f64).sqrt()
+    root_mean_square(held_out.values.iter().map(|y| y - mean))
 }
 
 fn observed_against_predicted(target: &str, observed: &Matrix<f64>, predictive: &Predictive) -> Figure {
@@ -77,10 +88,13 @@ fn observed_against_predicted(target: &str, observed: &Matrix<f64>, predictive: 
         .classes(["rows"], points.map(|(mean, &y)| ((mean, y), 0)))
 }
 
-/// Writes a row for each row of the table: its part, the target, and what is predicted of it.
+/// Writes a row for each row of the table: its number, counted from 1, its part, the target as it was read, and what is
+/// predicted of it.
 fn write_predictions(
     run: &Run<'_>,
     fitted: &Fitted,
+    table: &Table,
+    target: usize,
     rows: &Rows,
     validation: &[usize],
 ) -> anyhow::Result<()> {
@@ -94,19 +108,12 @@ fn write_predictions(
         let numbers: Vec<usize> = (first..count.min(first + 4096)).collect();
         let some = rows.select(&numbers);
         let p = fitted.predict(&some.x)?;
-        let root = |variance: Vec<f64>| variance.into_iter().map(f64::sqrt).collect();
-        let columns = [
-            some.y.values.to_vec(),
-            p.mean(),
-            root(p.variance()),
-            root(p.epistemic()),
-            root(p.aleatoric()),
-            p.quantile(0.05),
-            p.quantile(0.95),
-        ];
+        let columns =
+            [p.mean(), p.sd(), p.epistemic_sd(), p.aleatoric_sd(), p.quantile(0.05), p.quantile(0.95)];
         for (i, row) in numbers.into_iter().enumerate() {
             let cells = columns.iter().map(|column| column[i].to_string());
-            csv.row([row.to_string(), part[row].to_owned()].into_iter().chain(cells));
+            let row = [(row + 1).to_string(), part[row].to_owned(), table.pointed(row, target)];
+            csv.row(row.into_iter().chain(cells));
         }
     }
     csv.save(&run.file("predictions.csv"))?;

@@ -8,7 +8,8 @@ use nn::run::{Csv, RunError};
 
 use super::{Filled, Series};
 
-/// Writes the time, and for every channel what was measured, whether the model saw it, mean and standard deviation.
+/// Writes the time, and for every channel what was measured, both as they were read, whether the model saw it, mean and
+/// standard deviation.
 pub(crate) fn write(path: &Path, series: &Series, filled: &Filled) -> Result<(), RunError> {
     let columns = series
         .names
@@ -16,14 +17,14 @@ pub(crate) fn write(path: &Path, series: &Series, filled: &Filled) -> Result<(),
         .flat_map(|name| ["measured", "seen", "mean", "sd"].map(|what| format!("{name} {what}")));
     let mut csv = Csv::new(once("time".to_owned()).chain(columns));
     let k = series.values.cols;
-    for (row, time) in series.time.iter().enumerate() {
-        let cells = (row * k..(row + 1) * k).flat_map(|i| {
-            let y = series.values.values[i];
-            let measured = if y.is_nan() { String::new() } else { y.to_string() };
-            let seen = u8::from(!y.is_nan() && !series.hidden[i]).to_string();
-            [measured, seen, filled.mean.values[i].to_string(), filled.sd.values[i].to_string()]
+    for row in 0..series.time.len() {
+        let cells = (0..k).flat_map(|j| {
+            let i = row * k + j;
+            let seen = u8::from(!series.values.values[i].is_nan() && !series.hidden[i]).to_string();
+            let [mean, sd] = [&filled.mean, &filled.sd].map(|of| of.values[i].to_string());
+            [series.measured_text(row, j), seen, mean, sd]
         });
-        csv.row(once(time.to_string()).chain(cells));
+        csv.row(once(series.time_text(row)).chain(cells));
     }
     csv.save(path)
 }

@@ -2,6 +2,7 @@
 
 use std::slice::Chunks;
 
+use super::Matrix;
 use super::keyed::{key, permute};
 
 /// Shuffled minibatches of the row indices 0 .. `rows`.
@@ -96,4 +97,21 @@ pub fn counts<const K: usize>(rows: usize, fractions: [f64; K]) -> [usize; K] {
         cut = ((rows as f64 * sum).round() as usize).min(rows);
         cut - from
     })
+}
+
+/// Chooses `count` of the cells that are not missing (NaN), at random: their indices in `values.values`. A column keeps
+/// `keep` cells that are neither missing nor chosen; where too few columns have more, fewer cells than `count` are chosen.
+pub fn hide(values: &Matrix<f64>, count: usize, keep: usize, seed: u64) -> Vec<usize> {
+    let is_known = |&cell: &usize| !values.values[cell].is_nan();
+    let known: Vec<usize> = (0..values.values.len()).filter(is_known).collect();
+    let mut left = vec![0; values.cols];
+    known.iter().for_each(|cell| left[cell % values.cols] += 1);
+    let [order] = split(known.len(), [known.len()], seed);
+    let is_spare = |cell: &usize| {
+        let left = &mut left[cell % values.cols];
+        let spare = *left > keep;
+        *left -= usize::from(spare);
+        spare
+    };
+    order.into_iter().map(|i| known[i]).filter(is_spare).take(count).collect()
 }

@@ -27,7 +27,7 @@ pub fn diabetes() -> Table {
     let target = own(include_bytes!("../../embedded/diabetes_target.csv.gz"));
     let names = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6", "progression"];
     let values = (0..features.rows).flat_map(|i| [features.row(i), target.row(i)].concat()).collect();
-    Table { names: names.map(String::from).to_vec(), values: Matrix::new(features.rows, names.len(), values) }
+    Table::new(names.map(String::from).to_vec(), Matrix::new(features.rows, names.len(), values))
 }
 
 fn own(bytes: &[u8]) -> Matrix<f64> {

@@ -5,7 +5,8 @@ use std::io;
 /// What is wrong with data, where, and what to do about it.
 ///
 /// Bytes are counted from 0; in a gzipped file they are those of the unpacked contents. Lines and columns of a text are
-/// counted from 1, and rows, columns and entries of what was read from 0.
+/// counted from 1, and rows, columns and entries of what was read from 0. What a flag of `nn::run::TableArgs` can mend is
+/// advised by its name; the fields of [`TableOptions`](super::TableOptions) have the same.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "each message says what the fields beside it are")]
@@ -13,6 +14,10 @@ pub enum DataError {
     /// The operating system refuses a file.
     #[error("{file}: cannot be opened: {reason}; check the path and its permissions")]
     Open { file: String, reason: io::Error },
+
+    /// A folder stands where a file should.
+    #[error("{file}: expected a file, found a folder; give the path of a file in it")]
+    Folder { file: String },
 
     /// A file cannot be read or unpacked to its end.
     #[error(
@@ -92,7 +97,8 @@ pub enum DataError {
 
     /// A text is too long.
     #[error(
-        "{file}: expected at most {limit} bytes, found more; if that is right, raise TableOptions::max_bytes"
+        "{file}: expected at most {limit} bytes of text, found more; take fewer rows or columns, or in a program of your own \
+         a larger max_bytes"
     )]
     TooManyBytes { file: String, limit: u64 },
 
@@ -103,31 +109,58 @@ pub enum DataError {
     /// A row of a table is longer or shorter than the first.
     #[error(
         "{file}: line {line}: expected {expected} cells, as the first row has, found {found}; if {separator} is not what \
-         separates them, set TableOptions::separator"
+         separates them, say what is by --separator; name what begins a comment by --comment"
     )]
     Ragged { file: String, line: usize, expected: usize, found: usize, separator: &'static str },
 
-    /// A cell of a table cannot be used.
-    #[error("{file}: line {line}, column {column}: expected {expected}, found {text:?}; {advice}")]
+    /// A quote is opened and not closed.
+    #[error(
+        "{file}: line {line}, column {column}: expected a second quote, found the end of the file; close the quote, or \
+         write one that is part of the text as two within quotes"
+    )]
+    Quote { file: String, line: usize, column: usize },
+
+    /// A cell of a table cannot be used. The name is that of the column, or empty.
+    #[error(
+        "{file}: line {line}, column {column}{}: expected {expected}, found {text:?}; {advice}",
+        bracketed(name)
+    )]
     Cell {
         file: String,
         line: usize,
         column: usize,
-        text: String,
-        expected: &'static str,
-        advice: &'static str,
+        name: Box<str>,
+        text: Box<str>,
+        expected: Box<str>,
+        advice: Box<str>,
     },
 
     /// An entry of a list of indices is not an index.
     #[error(
-        "{file}: entry {entry}: expected a whole number below {below}, found {value}; does the list belong to this table?"
+        "{file}: line {line}: expected a whole number below {below}, found {value}; does the list belong to this table?"
     )]
-    Index { file: String, entry: usize, value: f64, below: usize },
+    Index { file: String, line: usize, entry: usize, value: f64, below: usize },
 
-    /// A table has no such column.
+    /// A table has no such column. The names are the first ones.
     #[error(
-        "expected the name or number of a column, found {name:?}; the columns are, from 0: {}",
-        names.join(", ")
+        "expected the name or number of a column, found {name:?}; the {columns} columns are, from 0: {names}{advice}"
     )]
-    NoColumn { name: String, names: Vec<String> },
+    NoColumn { name: String, columns: usize, names: String, advice: &'static str },
+}
+
+fn bracketed(name: &str) -> String {
+    if name.is_empty() { String::new() } else { format!(" ({})", label(name)) }
+}
+
+/// The beginning of a column's name, on one line.
+pub(super) fn label(name: &str) -> String {
+    shown(&name.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// The beginning of a text, for a message.
+pub(super) fn shown(text: &str) -> String {
+    match text.char_indices().nth(32) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into(),
+    }
 }

@@ -3,9 +3,10 @@
 //! | | |
 //! | --- | --- |
 //! | [`Idx`], [`LabelledImages`], [`Mnist`] | image files, `f32`, one image a row |
-//! | [`Table`] | numbers separated by commas, semicolons, tabs or blanks, `f64` |
+//! | [`Table`] | numbers separated by commas, semicolons, tabs, bars or blanks, `f64`, with the texts that were read |
 //! | [`digits()`], [`diabetes()`] | two small sets that are part of the program |
 //! | [`split`], [`Minibatches`] | which rows, in which order |
+//! | [`hide`] | which cells to hide, to tell how well they are predicted |
 //! | [`Standardizer`], [`Binarise`] | how their values are transformed |
 //!
 //! Files may be gzipped, which their first bytes tell, not their names. No contents of a file make a reader panic, or allocate
@@ -44,12 +45,12 @@ mod source;
 mod standardizer;
 mod table;
 
-pub use batches::{Minibatches, counts, split};
+pub use batches::{Minibatches, counts, hide, split};
 pub use binarise::Binarise;
 pub use embedded::{diabetes, digits};
 pub use error::DataError;
 pub use idx::{Idx, IdxValues};
 pub use images::{LabelledImages, Mnist};
 pub use matrix::Matrix;
-pub use standardizer::Standardizer;
-pub use table::{Header, Separator, Table, TableOptions, is_missing, read_indices};
+pub use standardizer::{ScaleError, Standardizer};
+pub use table::{Header, Separator, Table, TableOptions, read_indices};

@@ -19,6 +19,10 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
         let file = path.display().to_string();
+        // A system may open a folder and refuse to read from it.
+        if path.is_dir() {
+            return Err(DataError::Folder { file });
+        }
         match File::open(path) {
             Ok(reader) => Self::new(file, reader),
             Err(reason) => Err(DataError::Open { file, reason }),

@@ -1,9 +1,12 @@
 //! Columns of mean 0 and standard deviation 1.
 
 use super::Matrix;
+use crate::stats::root_mean_square;
 
 /// z = (x − mean) / sd, column by column, with the mean and the standard deviation (with 1/n) of chosen rows: those of the
 /// training set, never those of the test set.
+///
+/// Sums and squares neither overflow nor vanish: columns near 1e200 and near 1e-200 are scaled as others are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standardizer {
     /// The mean of each column.
@@ -13,28 +16,93 @@ pub struct Standardizer {
     constant: Vec<usize>,
 }
 
+/// Why a number cannot be scaled. Rows and columns are those of the matrix, from 0.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScaleError {
+    /// A number is infinite, or so large that predictions near it could be.
+    #[error("row {row}, column {column}: expected {}, found {value}; {}", self.expected(), self.advice())]
+    TooLarge {
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// The number.
+        value: f64,
+    },
+    /// A number is so many standard deviations from the fitted rows that single precision cannot hold it.
+    #[error("row {row}, column {column}: expected {}, found {value}; {}", self.expected(), self.advice())]
+    TooFar {
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// The number.
+        value: f64,
+        /// The mean of the fitted rows.
+        mean: f64,
+        /// Their standard deviation.
+        sd: f64,
+    },
+}
+
+impl ScaleError {
+    /// Row and column of the number.
+    pub fn place(&self) -> (usize, usize) {
+        let (Self::TooLarge { row, column, .. } | Self::TooFar { row, column, .. }) = *self;
+        (row, column)
+    }
+
+    /// What was expected in its place.
+    pub fn expected(&self) -> String {
+        match self {
+            Self::TooLarge { .. } => {
+                let largest = Standardizer::LARGEST;
+                format!("a number from {:e} to {largest:e}", -largest)
+            }
+            Self::TooFar { mean, sd, .. } => {
+                format!("a number near those to learn from, of mean {mean:.3e} and deviation {sd:.3e}")
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "use another unit",
+            Self::TooFar { .. } => "correct it, or leave the row out",
+        }
+    }
+}
+
 impl Standardizer {
+    /// Numbers beyond this are refused: what is predicted of them would soon be beyond double precision, 1.8e308.
+    pub const LARGEST: f64 = 1e290;
+
     /// The standardizer of these rows of `values`. Missing values (NaN) do not count.
+    ///
+    /// # Errors
+    /// [`ScaleError::TooLarge`] for a number of these rows beyond ±[`LARGEST`](Self::LARGEST).
     ///
     /// # Panics
     /// If no rows are given, or there is no such row.
     #[track_caller]
-    pub fn fit(values: &Matrix<f64>, rows: &[usize]) -> Self {
-        assert!(
-            !rows.is_empty(),
-            "Standardizer: expected at least one row of [{}, {}]",
-            values.rows,
-            values.cols
-        );
-        let values = values.select(rows);
+    pub fn fit(values: &Matrix<f64>, rows: &[usize]) -> Result<Self, ScaleError> {
+        let (found, cols) = (values.rows, values.cols);
+        assert!(!rows.is_empty(), "Standardizer: expected at least one row of [{found}, {cols}]");
+        let chosen = values.select(rows);
+        if let Some(cell) = chosen.values.iter().position(|x| x.abs() > Self::LARGEST) {
+            let (row, column) = (rows[cell / cols], cell % cols);
+            return Err(ScaleError::TooLarge { row, column, value: chosen.values[cell] });
+        }
         let mut fitted = Self { mean: Vec::new(), sd: Vec::new(), constant: Vec::new() };
-        for j in 0..values.cols {
-            let present = || (0..values.rows).map(|i| values.row(i)[j]).filter(|x| !x.is_nan());
+        for j in 0..cols {
+            let present = || (0..chosen.rows).map(|i| chosen.row(i)[j]).filter(|x| !x.is_nan());
             let (first, n) = (present().next().unwrap_or(0.0), present().count().max(1) as f64);
             let mean = present().sum::<f64>() / n;
-            let sd = (present().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
-            // Rounding gives a column of equal numbers a tiny deviation; differences below 1e-162 square to 0.
-            let constant = sd == 0.0 || present().all(|x| x == first);
+            let sd = root_mean_square(present().map(|x| x - mean));
+            // Rounding gives a column of equal numbers a tiny deviation.
+            let constant = present().all(|x| x == first);
             if constant {
                 fitted.constant.push(j);
             }
@@ -42,7 +110,7 @@ impl Standardizer {
             fitted.mean.push(mean);
             fitted.sd.push(sd);
         }
-        fitted
+        Ok(fitted)
     }
 
     /// The columns that are constant over the fitted rows. They tell a model nothing.
@@ -57,6 +125,29 @@ impl Standardizer {
     #[track_caller]
     pub fn apply(&self, values: &Matrix<f64>) -> Matrix<f64> {
         self.each(values, |x, mean, sd| (x - mean) / sd)
+    }
+
+    /// (x − mean) / sd in single precision, for any number of rows with the fitted number of columns. NaN remains NaN.
+    ///
+    /// # Errors
+    /// [`ScaleError`] for a number that is infinite or too far from the fitted rows.
+    ///
+    /// # Panics
+    /// If the number of columns is another one.
+    #[track_caller]
+    pub fn narrow(&self, values: &Matrix<f64>) -> Result<Matrix<f32>, ScaleError> {
+        let narrowed = self.apply(values).map(|z| z as f32);
+        match narrowed.values.iter().zip(&**values.values).position(|(z, x)| !z.is_finite() && !x.is_nan()) {
+            None => Ok(narrowed),
+            Some(cell) => {
+                let (row, column, value) = (cell / values.cols, cell % values.cols, values.values[cell]);
+                let (mean, sd) = (self.mean[column], self.sd[column]);
+                Err(match value.abs() > Self::LARGEST {
+                    true => ScaleError::TooLarge { row, column, value },
+                    false => ScaleError::TooFar { row, column, value, mean, sd },
+                })
+            }
+        }
     }
 
     /// z sd + mean, the inverse of [`apply`](Self::apply).

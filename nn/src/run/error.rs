@@ -89,6 +89,12 @@ pub enum RunError {
         /// The results that are not finite, as `name=value`.
         results: String,
     },
+    /// A flag about a table was given to a run without one.
+    #[error("--{flag}: there is no table to read: give its file, or leave the flag out")]
+    NoTable {
+        /// The flag.
+        flag: &'static str,
+    },
     /// A checkpoint cannot be read, used or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

@@ -73,6 +73,7 @@ mod interrupt;
 mod print;
 mod progress;
 mod stream;
+mod table;
 mod training;
 
 pub use self::csv::{Csv, Metrics};
@@ -86,4 +87,5 @@ pub use print::{TextTable, one_line, result_line};
 pub use progress::Progress;
 #[doc(hidden)]
 pub use stream::write_line;
+pub use table::TableArgs;
 pub use training::Run;

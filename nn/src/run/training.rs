@@ -10,10 +10,11 @@ use autograd::Real;
 use serde::Serialize;
 
 use super::csv::Metrics;
+use super::error::io_error;
 use super::{Interrupt, Progress, RunArgs, RunError, RunFolder, result_line};
 use crate::data::Minibatches;
 use crate::model::{Layout, ModelFile};
-use crate::train::{Element, End, Fit, Objective, Observer, TrainError, Trainer};
+use crate::train::{Element, End, Fit, Objective, Observer, TrainError, Trainer, write_aside};
 use crate::{errln, outln};
 
 /// A run of an example: its flags, its folder, and Ctrl-C.
@@ -159,6 +160,15 @@ impl<'a> Run<'a> {
         let results = results.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         let seconds = ("seconds".to_owned(), self.seconds().to_string());
         result_line(&results.chain([seconds]).collect::<Vec<_>>())
+    }
+
+    /// Writes a text file of the run, in place of an old one.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] if the file cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), RunError> {
+        let path = self.file(name);
+        write_aside(&path, text.as_bytes()).map_err(io_error("write", &path))
     }
 }
 

@@ -57,3 +57,20 @@ impl Estimate {
         Self { mean, se: se * (1.0 + scores.len() as f64 * test as f64 / train as f64).sqrt() }
     }
 }
+
+/// √(Σ x² / n) of n values. Squares neither overflow nor vanish: values near 1e200 and near 1e-200 keep all their digits. NaN
+/// without values.
+///
+/// ```
+/// # use nn::stats::root_mean_square;
+/// assert_eq!(root_mean_square([3e200, 4e200]), 12.5f64.sqrt() * 1e200);
+/// ```
+pub fn root_mean_square(values: impl IntoIterator<Item = f64, IntoIter: Clone>) -> f64 {
+    let values = values.into_iter();
+    let largest = values.clone().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    // A power of two, by which division rounds nothing.
+    let exponent = largest.log2().floor().clamp(-1021.0, 1021.0);
+    let scale = if largest > 0.0 && largest.is_finite() { 2f64.powi(exponent as i32) } else { 1.0 };
+    let (sum, n) = values.fold((0.0, 0.0), |(sum, n), x| (sum + (x / scale).powi(2), n + 1.0));
+    scale * (sum / n).sqrt()
+}

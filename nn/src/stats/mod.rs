@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`Estimate`] | a mean with its standard error |
 //! | [`ImportanceWeights`], [`largest_reliable_k`], [`pareto_shape`] | importance weights, and whether their mean can be trusted |
+//! | [`root_mean_square`] | an error over many rows |
 //! | [`area_under_roc`] | how well a score tells anomalies from usual data |
 //! | [`k_means`], [`adjusted_rand_index`] | clusters, and how far two partitions agree |
 //! | [`squared_distances`], [`nearest_rows`] | how far rows are from other rows |
@@ -19,6 +20,6 @@ mod weights;
 pub use clusters::{adjusted_rand_index, k_means};
 pub use distance::{Neighbour, nearest_rows, squared_distances};
 pub use eigen::{Eigen, StatsError, leading_eigen, orthonormal_rows, symmetric_eigen};
-pub use estimate::Estimate;
+pub use estimate::{Estimate, root_mean_square};
 pub use roc::area_under_roc;
 pub use weights::{ImportanceWeights, largest_reliable_k, pareto_shape};

@@ -6,10 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use clap::Parser;
+use nn::data::{Header, Separator, TableOptions};
 use nn::model::Nonlinearity;
 use nn::run::{
-    Activation, Csv, Defaults, Interrupt, RunArgs, RunError, RunFolder, TextTable, one_line, parse, positive,
-    result_line, share, whole,
+    Activation, Csv, Defaults, Interrupt, RunArgs, RunError, RunFolder, TableArgs, TextTable, one_line,
+    parse, positive, result_line, share, whole,
 };
 use nn::train::Checkpoint;
 use tempfile::tempdir;
@@ -302,6 +303,53 @@ fn flags_are_parsed_into_numbers_activations_and_a_fit() {
     assert_eq!((fit.epochs, fit.batch_size, fit.rate, fit.rows), (7, 9, 0.25, None));
     let fit = flags("--dry-run").unwrap().run.fit();
     assert_eq!((fit.epochs, fit.batch_size, fit.rows), (1, 64, Some(64)));
+}
+
+/// An example of an example with a table.
+#[derive(Debug, Parser, serde::Serialize)]
+struct Tabular {
+    #[command(flatten)]
+    #[serde(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    table: TableArgs,
+}
+
+#[test]
+fn flags_decide_how_a_table_is_read() {
+    let tabular = |flags: &[&str]| parse::<Tabular>(DEFAULTS, [&["example"], flags].concat());
+    let given =
+        ["--separator", ";", "--header", "no", "--missing", "-999", "--missing=n/a", "--comment", "%"];
+    let args = tabular(&[&given[..], &["--decimal-comma"]].concat()).unwrap();
+    let options = TableOptions {
+        separator: Separator::Semicolon,
+        header: Header::Absent,
+        decimal_comma: true,
+        comment: Some('%'),
+        missing: true,
+        marks: ["-999", "n/a"].map(String::from).to_vec(),
+        ..TableOptions::default()
+    };
+    assert_eq!(args.table.options(true), options);
+    let json = serde_json::to_value(&args).unwrap();
+    assert_eq!(
+        (&json["separator"], &json["header"], &json["missing"][0]),
+        (&"semicolon".into(), &"no".into(), &"-999".into())
+    );
+    let refused = args.table.without_table().unwrap_err();
+    assert!(refused.to_string().starts_with("--separator: there is no table"), "{refused}");
+    for (flag, wrong) in
+        [("--separator", "x"), ("--header", "maybe"), ("--comment", "//"), ("--comment", "\"")]
+    {
+        assert!(tabular(&[flag, wrong]).unwrap_err().to_string().contains(flag), "{wrong}");
+    }
+    // Without flags all is found out, and a run that was begun before there were such flags can go on.
+    let args = tabular(&[]).unwrap();
+    assert_eq!(args.table.options(false), TableOptions::default());
+    assert!(args.table.without_table().is_ok());
+    let keys = |value: serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(serde_json::to_value(&args).unwrap()), keys(serde_json::to_value(&args.run).unwrap()));
 }
 
 #[test]

@@ -20,8 +20,11 @@ fn tables_and_faces_that_cannot_be_used_are_refused_with_the_reason() {
         (&["--csv", "words.csv"], "\"four\""),
         (&["--csv", "short.csv"], "expected at least 10 rows to learn from, found 2"),
         (&["--csv", "empty.csv"], "column b: expected known cells, found none"),
-        (&["--csv", "negative.csv", "--counts"], "column b: expected counts, found -2"),
-        (&["--csv", "large.csv", "--counts"], "column b: expected counts up to 1000000, found 1000001"),
+        (&["--csv", "negative.csv", "--counts"], "line 2, column 2 (b): expected counts, found \"-2\""),
+        (
+            &["--csv", "large.csv", "--counts"],
+            "line 22, column 2 (b): expected counts up to 1000000, found \"1000001\"",
+        ),
         (&["--csv", "lone.csv"], "expected a column with more than one known cell, found none"),
         (&["--csv", "kinds.csv"], "\"red\""),
         (&["--csv", "kinds.csv", "--colour", "a"], "\"red\""),
@@ -282,7 +285,7 @@ fn timeseries_fills_a_table_with_gaps_in_any_order_of_time_and_tells_what_is_wro
     assert!(!filled.contains("NaN") && !filled.contains("inf"), "{filled}");
 
     for (file, content, says) in [
-        ("untimed.csv", "a,when\n1,2\n3,\n4,5\n", "row 1 has no time"),
+        ("untimed.csv", "a,when\n1,2\n3,\n4,5\n", "line 3, column 2 (when): expected a time"),
         ("still.csv", "a,when\n1,2\n3,2\n", "same time"),
         ("lonely.csv", "when\n1\n2\n", "no column but the time"),
         ("empty.csv", "a,when,b\n1,2,\n3,4,\n", "column b has 0 measured cells"),

@@ -4,6 +4,7 @@ mod data;
 mod every;
 mod graphs;
 mod runs;
+mod tables;
 mod texts;
 
 use std::fs;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nn::data::is_missing;
+use nn::data::Table;
 
 /// The legend of the picture has no room for more classes.
 const MANY_CLASSES: usize = 20;
@@ -14,8 +14,26 @@ pub(crate) struct Colour {
     pub(crate) position: usize,
     /// The cells as they were read.
     pub(crate) cells: Vec<String>,
+    /// Whether cells are missing.
+    missing: Vec<bool>,
     /// The cells as numbers, NaN where one is missing; none if a cell is text.
     pub(crate) numbers: Option<Vec<f64>>,
+}
+
+impl Colour {
+    /// The column at this place, whose cells have these numbers.
+    pub(crate) fn new(table: &Table, position: usize, column: &[f64]) -> Self {
+        let rows = 0..column.len();
+        let missing: Vec<bool> = rows.clone().map(|row| table.is_missing(row, position)).collect();
+        let numbers = column.iter().zip(&missing).all(|(x, &missing)| !x.is_nan() || missing);
+        Self {
+            name: table.names[position].clone(),
+            position,
+            cells: rows.map(|row| table.text(row, position).to_owned()).collect(),
+            missing,
+            numbers: numbers.then(|| column.to_vec()),
+        }
+    }
 }
 
 /// A class for each row, and the names of classes.
@@ -44,8 +62,9 @@ impl Classes {
     }
 
     /// What is missing has the class behind the last name.
-    fn of_texts(Colour { name, cells, .. }: &Colour) -> Self {
-        let known: BTreeSet<&String> = cells.iter().filter(|cell| !is_missing(cell)).collect();
+    fn of_texts(Colour { name, cells, missing, .. }: &Colour) -> Self {
+        let known: BTreeSet<&String> =
+            cells.iter().zip(missing).filter_map(|(cell, missing)| (!missing).then_some(cell)).collect();
         let distinct: Vec<&String> = known.into_iter().collect();
         if distinct.len() > MANY_CLASSES {
             let is_text = |cell: &&&String| !cell.parse().is_ok_and(f64::is_finite);

@@ -7,11 +7,12 @@
 //! Every row gets latent coordinates and an anomaly score, −log p(x) by the K-sample bound; every gap (an empty cell, NA, NaN or
 //! ?) its expectation given the rest of the row. A tenth of the known cells is hidden while it learns, to say how well that
 //! goes, beside the mean of the column and the conditional mean of one normal distribution of all columns. Of several latent
-//! dimensions the one is taken that fills cells of validation rows best. The score of a
-//! row has a term for each of its observed cells: rows are compared by the score per cell. The column that colours the picture,
-//! text or numbers, is not shown to the model. Without `--csv` the table is an embedded one: diabetes patients, or of counts the
-//! handwritten digits, how many of 16 dots are black in each of 64 blocks. Writes to `out/vae-table/`: `rows.csv` (coordinates,
-//! cluster, score, observed cells, colour), `imputed.csv`, and pictures.
+//! dimensions the one is taken that fills cells of validation rows best. The score of a row has a term for each of its
+//! observed cells: rows are compared by the score per cell. The column that colours the picture, text or numbers, is not shown
+//! to the model. How the table is written is found out and said in a line; flags decide where that is wrong, and `imputed.csv`
+//! is written in the same way, with every known cell as it was read. Without `--csv` the table is an embedded one: diabetes
+//! patients, or of counts the handwritten digits, how many of 16 dots are black in each of 64 blocks. Writes to
+//! `out/vae-table/`: `rows.csv` (coordinates, cluster, score, observed cells, colour), `imputed.csv`, and pictures.
 
 #[path = "../common/bound.rs"]
 mod bound;
@@ -22,10 +23,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use colour::{Classes, Colour};
-use nn::data::{Matrix, Standardizer, Table, TableOptions, diabetes, digits, is_missing, split};
+use nn::data::{Matrix, ScaleError, Standardizer, Table, diabetes, digits, hide, split};
 use nn::model::Nonlinearity;
 use nn::picture::Figure;
-use nn::run::{Csv, Defaults, Run, RunArgs, TextTable, whole};
+use nn::run::{Csv, Defaults, Run, RunArgs, TableArgs, TextTable, whole};
 use nn::stats::{adjusted_rand_index, k_means};
 use nn::train::{End, Fit, Schedule, Trainer};
 use vae::linear::{Em, NormalModel};
@@ -40,7 +41,10 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     run: RunArgs,
-    /// The table: cells separated by commas, semicolons, tabs or blanks, with or without a header [default: embedded]
+    #[command(flatten)]
+    #[serde(flatten)]
+    format: TableArgs,
+    /// The table: cells separated by commas, semicolons, tabs, bars or blanks, with or without a header [default: embedded]
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// The column that colours the picture, text or numbers, by name or number; the model does not see it [default: of the
@@ -82,7 +86,7 @@ fn main() -> ExitCode {
 }
 
 fn fit(args: &Args) -> anyhow::Result<()> {
-    let (table, colour) = read(args)?;
+    let (whole, table, colour) = read(args)?;
     check(args, &table)?;
     let cells = Cells::new(args, &table)?;
     let run = Run::open(&args.run, args)?;
@@ -99,7 +103,8 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     let filled = cells.standardizer.as_ref().map_or_else(|| filled.clone(), |s| s.invert(&filled));
     let rows = Rows::new(args, &vae, theta, &cells.x);
     rows.csv(colour.as_ref()).save(&run.file("rows.csv"))?;
-    imputed(&table, &filled, colour.as_ref()).save(&run.file("imputed.csv"))?;
+    let position = colour.as_ref().map(|colour| colour.position);
+    run.write("imputed.csv", &imputed(&whole, &filled, position))?;
 
     let mut results = vec![
         ("rmse_hidden", errors.model),
@@ -126,7 +131,7 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     println!("the strangest rows, with −log p(x) per observed cell in nats: {first}");
     if vae.latent() > 1 {
         let heading = colour.as_ref().map_or("", |colour| &colour.name);
-        latent_figure(&rows.codes, classes, heading).save(&run.file("latent.png"))?;
+        latent_figure(&rows.codes, classes, heading)?.save(&run.file("latent.png"))?;
     }
     histogram(strange.iter().map(|(_, score)| *score)).save(&run.file("scores.png"))?;
     run.draw_loss(&trainer, "−ELBO, nats per row")?;
@@ -144,32 +149,27 @@ fn dots() -> Table {
         image.iter().map(|grey| (f64::from(*grey) * 16.0).round()).chain([f64::from(label)])
     });
     let (rows, cols) = (digits.len(), digits.images.cols + 1);
-    Table { names: names.collect(), values: Matrix::new(rows, cols, counts.collect()) }
+    Table::new(names.collect(), Matrix::new(rows, cols, counts.collect()))
 }
 
-/// The table without the column of the colour, and that column.
-fn read(args: &Args) -> anyhow::Result<(Table, Option<Colour>)> {
+/// The whole table, the table without the column of the colour, and that column.
+fn read(args: &Args) -> anyhow::Result<(Table, Table, Option<Colour>)> {
     anyhow::ensure!(args.run.data.is_none(), "this example takes --csv FILE, not --data");
-    let options = TableOptions { missing: true, ..TableOptions::default() };
-    let (table, colour, cells) = match (&args.csv, args.colour.as_deref()) {
-        (Some(file), None) => return Ok((Table::read(file, &options)?, None)),
-        (Some(file), Some(colour)) => {
-            let (table, cells) = Table::read_with_text(file, colour, &options)?;
-            (table, colour, cells)
-        }
+    let (whole, colour) = match (&args.csv, args.colour.as_deref()) {
+        (Some(file), None) => (args.format.read(file, true)?, None),
+        (Some(file), Some(colour)) => (args.format.read_with_text(file, colour)?, Some(colour)),
         (None, colour) => {
+            args.format.without_table()?;
             let (table, usual) = if args.counts { (dots(), "digit") } else { (diabetes(), "progression") };
-            let colour = colour.unwrap_or(usual);
-            let cells = table.column(colour)?.iter().map(f64::to_string).collect();
-            (table, colour, cells)
+            (table, Some(colour.unwrap_or(usual)))
         }
     };
-    let position = table.position(colour)?;
-    let (rest, column) = table.split_target(colour)?;
+    let Some(colour) = colour else { return Ok((whole.clone(), whole, None)) };
+    let position = whole.position(colour)?;
+    let (rest, column) = whole.split_target(colour)?;
     anyhow::ensure!(!rest.names.is_empty(), "--colour {colour}: the table has no other column");
-    let is_number = |(cell, x): (&String, &f64)| !x.is_nan() || is_missing(cell);
-    let numbers = cells.iter().zip(&*column.values).all(is_number).then(|| column.values.to_vec());
-    Ok((rest, Some(Colour { name: table.names[position].clone(), position, cells, numbers })))
+    let colour = Colour::new(&whole, position, &column.values);
+    Ok((whole, rest, Some(colour)))
 }
 
 /// Whether a model can be fitted to the table.
@@ -177,21 +177,20 @@ fn check(args: &Args, table: &Table) -> anyhow::Result<()> {
     let (values, names) = (&table.values, &table.names);
     anyhow::ensure!(values.rows >= 10, "expected at least 10 rows to learn from, found {}", values.rows);
     for (j, name) in names.iter().enumerate() {
-        let mut column = (0..values.rows).map(|i| values.row(i)[j]).filter(|x| !x.is_nan()).peekable();
+        let mut known =
+            (0..values.rows).map(|i| (i, values.row(i)[j])).filter(|(_, x)| !x.is_nan()).peekable();
         anyhow::ensure!(
-            column.peek().is_some(),
+            known.peek().is_some(),
             "column {name}: expected known cells, found none; leave the column out"
         );
-        for x in column.filter(|_| args.counts) {
-            anyhow::ensure!(
-                x >= 0.0 && x.fract() == 0.0,
-                "column {name}: expected counts, found {x}; leave out --counts"
-            );
-            anyhow::ensure!(
-                x <= LARGEST_COUNT,
-                "column {name}: expected counts up to {LARGEST_COUNT}, found {x}; divide the column by a power of ten and \
-                 round, or leave out --counts"
-            );
+        for (i, x) in known.filter(|_| args.counts) {
+            if x < 0.0 || x.fract() != 0.0 {
+                return Err(table.refuse(i, j, "counts", "leave out --counts").into());
+            }
+            if x > LARGEST_COUNT {
+                let advice = "divide the column by a power of ten and round, or leave out --counts";
+                return Err(table.refuse(i, j, format!("counts up to {LARGEST_COUNT}"), advice).into());
+            }
         }
     }
     let (clusters, rows) = (args.clusters, values.rows);
@@ -219,7 +218,8 @@ struct Cells {
 impl Cells {
     fn new(args: &Args, table: &Table) -> anyhow::Result<Self> {
         let values = &table.values;
-        let hidden = hide(values, args.run.seed);
+        let known = values.values.iter().filter(|x| !x.is_nan()).count();
+        let hidden = hide(values, known.div_ceil(10), 1, args.run.seed);
         anyhow::ensure!(
             !hidden.is_empty(),
             "expected a column with more than one known cell, found none; add rows or fill in cells"
@@ -227,17 +227,22 @@ impl Cells {
         let all: Vec<usize> = (0..values.rows).collect();
         let mut visible = values.values.to_vec();
         hidden.iter().for_each(|&cell| visible[cell] = f64::NAN);
-        let visible = Standardizer::fit(&Matrix::new(values.rows, values.cols, visible), &all);
+        let refused = |error| table.locate(&error);
+        let visible =
+            Standardizer::fit(&Matrix::new(values.rows, values.cols, visible), &all).map_err(refused)?;
         let standardizer = (!args.counts).then_some(visible);
         for &j in standardizer.as_ref().map_or(&[][..], Standardizer::constant_columns) {
             eprintln!("column {}: the same number everywhere, which tells a model nothing", table.names[j]);
         }
-        let scaled = standardizer.as_ref().map_or_else(|| values.clone(), |s| s.apply(values));
-        let x = scaled.map(|x| x as f32);
+        let x = match &standardizer {
+            Some(standardizer) => standardizer.narrow(values).map_err(refused)?,
+            None => values.map(|x| x as f32),
+        };
         let mut holed = x.values.to_vec();
         hidden.iter().for_each(|&cell| holed[cell] = f32::NAN);
         let holed = Matrix::new(x.rows, x.cols, holed);
-        Ok(Self { x, hidden, holed, standardizer, spread: Standardizer::fit(values, &all) })
+        let spread = Standardizer::fit(values, &all).map_err(refused)?;
+        Ok(Self { x, hidden, holed, standardizer, spread })
     }
 
     /// How well hidden cells are filled.
@@ -299,21 +304,6 @@ impl Errors {
     }
 }
 
-/// A tenth of the known cells at random; one of each column stays.
-fn hide(values: &Matrix<f64>, seed: u64) -> Vec<usize> {
-    let cells = values.values.len();
-    let is_known = |cell: &usize| !values.values[*cell].is_nan();
-    let mut left = vec![0; values.cols];
-    (0..cells).filter(is_known).for_each(|cell| left[cell % values.cols] += 1);
-    let tenth = left.iter().sum::<usize>().div_ceil(10);
-    let [order] = split(cells, [cells], seed);
-    let is_spare = |cell: &usize| {
-        left[cell % values.cols] -= 1;
-        left[cell % values.cols] > 0
-    };
-    order.into_iter().filter(is_known).filter(is_spare).take(tenth).collect()
-}
-
 /// The means of what is not missing.
 fn column_means(x: &Matrix<f32>) -> Vec<f32> {
     let mean = |j: usize| {
@@ -349,7 +339,7 @@ fn train(run: &Run<'_>, args: &Args, cells: &Cells) -> anyhow::Result<Option<(Va
         if run.train(&mut trainer, &mut training, Some(&mut validating), &fit)? == End::Stopped {
             return Ok(None);
         }
-        let error = validation_error(args, &vae, trainer.theta(), &validated);
+        let error = validation_error(args, &vae, trainer.theta(), &validated)?;
         println!("{latent:3} latent dimensions, cells of validation rows: {error:.3}");
         if best.as_ref().is_none_or(|(least, ..)| error < *least) {
             best = Some((error, vae, trainer));
@@ -360,9 +350,14 @@ fn train(run: &Run<'_>, args: &Args, cells: &Cells) -> anyhow::Result<Option<(Va
 
 /// The root mean square error of the cells of these rows, each filled from nine tenths of its row, in standard deviations of
 /// their columns.
-fn validation_error(args: &Args, vae: &Vae, theta: &Arc<Vec<f32>>, x: &Matrix<f32>) -> f64 {
+fn validation_error(
+    args: &Args,
+    vae: &Vae,
+    theta: &Arc<Vec<f32>>,
+    x: &Matrix<f32>,
+) -> Result<f64, ScaleError> {
     const FOLDS: usize = 10;
-    let spread = Standardizer::fit(&x.map(f64::from), &(0..x.rows).collect::<Vec<_>>()).sd;
+    let spread = Standardizer::fit(&x.map(f64::from), &(0..x.rows).collect::<Vec<_>>())?.sd;
     let [order] = split(x.values.len(), [x.values.len()], args.run.seed);
     let (mut sum, mut count) = (0.0, 0.0);
     for fold in order.chunks(x.values.len().div_ceil(FOLDS)) {
@@ -374,7 +369,7 @@ fn validation_error(args: &Args, vae: &Vae, theta: &Arc<Vec<f32>>, x: &Matrix<f3
             count += 1.0;
         }
     }
-    (sum / count).sqrt()
+    Ok((sum / count).sqrt())
 }
 
 /// Networks with a linear path beside the hidden layer, so that the model contains factor analysis.
@@ -439,33 +434,26 @@ impl Rows {
 }
 
 /// The table as it was read, its gaps filled, but for those of the colour.
-fn imputed(table: &Table, filled: &Matrix<f64>, colour: Option<&Colour>) -> Csv {
-    let with = |mut cells: Vec<String>, text: &dyn Fn(&Colour) -> &String| {
-        if let Some(colour) = colour {
-            cells.insert(colour.position, text(colour).clone());
-        }
-        cells
-    };
-    let mut csv = Csv::new(with(table.names.clone(), &|colour| &colour.name));
-    for i in 0..filled.rows {
-        let cells = table.values.row(i).iter().zip(filled.row(i));
-        let cells = cells.map(|(x, filled)| if x.is_nan() { *filled } else { *x }.to_string()).collect();
-        csv.row(with(cells, &|colour| &colour.cells[i]));
-    }
-    csv
+fn imputed(table: &Table, filled: &Matrix<f64>, colour: Option<usize>) -> String {
+    table.write(|row, column| {
+        let gap = table.values.row(row)[column].is_nan() && colour != Some(column);
+        // The model does not see the column of the colour.
+        let seen = column - usize::from(colour.is_some_and(|colour| colour < column));
+        gap.then(|| filled.row(row)[seen])
+    })
 }
 
 /// The two dimensions in which the codes vary most.
-fn latent_figure(codes: &Matrix<f32>, classes: Classes, heading: &str) -> Figure {
-    let spread = Standardizer::fit(&codes.map(f64::from), &(0..codes.rows).collect::<Vec<_>>()).sd;
+fn latent_figure(codes: &Matrix<f32>, classes: Classes, heading: &str) -> Result<Figure, ScaleError> {
+    let spread = Standardizer::fit(&codes.map(f64::from), &(0..codes.rows).collect::<Vec<_>>())?.sd;
     let mut widest: Vec<usize> = (0..codes.cols).collect();
     widest.sort_by(|&a, &b| spread[b].total_cmp(&spread[a]));
     let [x, y] = [widest[0].min(widest[1]), widest[0].max(widest[1])];
     let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[x]), f64::from(codes.row(i)[y])));
-    Figure::new("Latent space: means of q(z|x) of the rows")
+    Ok(Figure::new("Latent space: means of q(z|x) of the rows")
         .axes(&format!("z{}", x + 1), &format!("z{}", y + 1))
         .legend(heading)
-        .classes(classes.names, points.zip(classes.of_rows))
+        .classes(classes.names, points.zip(classes.of_rows)))
 }
 
 fn histogram(scores: impl Iterator<Item = f64> + Clone) -> Figure {

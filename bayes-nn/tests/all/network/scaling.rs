@@ -1,7 +1,7 @@
 //! Data that can be learned from, and data that cannot.
 
-use bayes_nn::{Predictive, Scaling, ScalingError};
-use nn::data::Matrix;
+use bayes_nn::{Predictive, Scaling, ScalingError, Scores};
+use nn::data::{Matrix, ScaleError};
 
 fn column(values: &[f64]) -> Matrix<f64> {
     Matrix::new(values.len(), 1, values.to_vec())
@@ -43,10 +43,42 @@ fn data_that_cannot_be_learned_from_are_an_error_that_says_what_and_where() {
     let message = error(&infinite, &x).to_string();
     assert!(message.contains("row 2 of the inputs, column 1") && message.contains("inf"), "{message}");
     let huge = error(&column(&[1e300, -1e300, 0.0]), &x);
-    assert_eq!(huge, ScalingError::TooLarge { what: "the inputs", column: 0 });
+    let source = ScaleError::TooLarge { row: 0, column: 0, value: 1e300 };
+    assert_eq!(huge, ScalingError::Scale { what: "the inputs", source });
     // New rows are looked at as well.
     let scaling = Scaling::fit(&x, &column(&[1.0, 2.0, 4.0])).unwrap();
     assert!(scaling.inputs(&column(&[f64::NAN])).is_err() && scaling.targets(&column(&[f64::NAN])).is_err());
     let far = scaling.inputs(&column(&[2.0, 1e300])).unwrap_err();
-    assert_eq!(far, ScalingError::OutOfRange { what: "the inputs", row: 1, column: 0, value: 1e300 });
+    let source = ScaleError::TooLarge { row: 1, column: 0, value: 1e300 };
+    assert_eq!(far, ScalingError::Scale { what: "the inputs", source });
+    let message = scaling.inputs(&column(&[2.0, 1e100])).unwrap_err().to_string();
+    assert!(message.contains("the inputs: row 1, column 0: expected a number near those"), "{message}");
+}
+
+#[test]
+fn targets_of_any_magnitude_are_learned_and_scored() {
+    let x = column(&[1.0, 2.0, 3.0]);
+    let scores = |unit: f64| {
+        let y = column(&[10.0 * unit, 30.0 * unit, 20.0 * unit]);
+        let scaling = Scaling::fit(&x, &y).unwrap();
+        let z = scaling.targets(&y).unwrap().map(f64::from);
+        let f = Matrix::new(
+            2,
+            3,
+            z.values.iter().map(|z| z + 0.5).chain(z.values.iter().map(|z| z - 0.25)).collect(),
+        );
+        let p = scaling.restore(&Predictive { sigma: f.map(|_| 0.5), f });
+        let scores = Scores::of(&p, &y.values);
+        [scores.rmse / unit, scores.log_density + unit.ln(), scores.crps / unit, scores.coverage(0.5)]
+            .into_iter()
+            .chain([p.sd(), p.epistemic_sd(), p.aleatoric_sd()].map(|sd| sd[1] / unit))
+            .collect::<Vec<_>>()
+    };
+    let usual = scores(1.0);
+    for unit in [1e200, 1e-200] {
+        for (value, usual) in scores(unit).into_iter().zip(&usual) {
+            assert!((value / usual - 1.0).abs() < 1e-9, "{unit}: {value} for {usual}");
+        }
+    }
+    assert!((usual[4].powi(2) - usual[5].powi(2) - usual[6].powi(2)).abs() < 1e-9);
 }

@@ -96,7 +96,12 @@ fn f32_values_that_are_not_finite_are_refused() {
 fn a_file_that_is_not_there_and_a_folder_are_refused_by_name() {
     let folder = Folder::new("absent");
     assert_fails!(Idx::read(folder.0.join("no.idx")), DataError::Open { .. }, "no.idx", "check the path");
-    assert_fails!(Table::read(&folder.0, &TableOptions::default()), DataError::Read { .. }, "absent");
+    assert_fails!(
+        Table::read(&folder.0, &TableOptions::default()),
+        DataError::Folder { .. },
+        "absent",
+        "found a folder"
+    );
 }
 
 /// A small data set in the layout of MNIST.

@@ -1,10 +1,12 @@
 //! What holds of reading and preparing data.
 
 mod bytes;
+mod guesses;
 mod images;
 mod real;
 mod rows;
 mod tables;
+mod texts;
 
 use std::fs;
 use std::io::Write;

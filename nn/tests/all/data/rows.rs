@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nn::data::{self, Binarise, DataError, Matrix, Minibatches, Standardizer, counts, split};
+use nn::data::{
+    self, Binarise, DataError, Matrix, Minibatches, ScaleError, Standardizer, Table, TableOptions, counts,
+    hide, split,
+};
 use proptest::prelude::*;
 
 use super::assert_fails;
@@ -31,7 +34,7 @@ proptest! {
     #[test]
     fn to_standardise_and_invert_changes_nothing(values in prop::collection::vec(-1e6..1e6f64, 12)) {
         let values = Matrix::new(4, 3, values);
-        let fitted = Standardizer::fit(&values, &[0, 1, 3]);
+        let fitted = Standardizer::fit(&values, &[0, 1, 3]).unwrap();
         let back = fitted.invert(&fitted.apply(&values));
         for (x, y) in values.values.iter().zip(&**back.values) {
             prop_assert!((x - y).abs() <= 1e-9 * (1.0 + x.abs()), "{} became {}", x, y);
@@ -112,11 +115,74 @@ fn a_split_into_more_rows_than_there_are_panics() {
 #[test]
 fn only_the_fitted_rows_are_measured_and_constant_columns_are_reported() {
     let values = Matrix::new(4, 3, vec![1.0, 0.1, 0.0, 3.0, 0.1, f64::NAN, 5.0, 0.1, 2.0, 99.0, 7.0, 9.0]);
-    let fitted = Standardizer::fit(&values, &[0, 1, 2]);
+    let fitted = Standardizer::fit(&values, &[0, 1, 2]).unwrap();
     assert_eq!(fitted.constant_columns(), [1]);
     assert_eq!((&fitted.mean[..], fitted.sd[1], fitted.sd[2]), (&[3.0, 0.1, 1.0][..], 1.0, 1.0));
     assert!((fitted.sd[0] - (8.0f64 / 3.0).sqrt()).abs() < 1e-15);
     assert_eq!(fitted.apply(&values).row(0)[1], 0.0);
+}
+
+#[test]
+fn columns_of_any_magnitude_are_scaled_and_come_back() {
+    let ordinary = [3.0, -1.0, 2.0, f64::NAN, 7.0];
+    let usual = Standardizer::fit(&Matrix::new(5, 1, ordinary.to_vec()), &[0, 1, 2, 3, 4]).unwrap();
+    for unit in [1e200, 1e-200, 1e-300, 1e289] {
+        let values = Matrix::new(5, 1, ordinary.map(|x| x * unit).to_vec());
+        let fitted = Standardizer::fit(&values, &[0, 1, 2, 3, 4]).unwrap();
+        assert!(fitted.constant_columns().is_empty(), "{unit}");
+        assert!((fitted.sd[0] / unit / usual.sd[0] - 1.0).abs() < 1e-14, "{unit}: {fitted:?}");
+        let z = fitted.narrow(&values).unwrap();
+        let expected = usual.narrow(&Matrix::new(5, 1, ordinary.to_vec())).unwrap();
+        for (z, expected) in z.values.iter().zip(&**expected.values) {
+            assert!((z - expected).abs() < 1e-6 || z.is_nan() && expected.is_nan(), "{unit}: {z}");
+        }
+        for (back, x) in fitted.invert(&fitted.apply(&values)).values.iter().zip(&**values.values) {
+            assert!((back / x - 1.0).abs() < 1e-14 || x.is_nan(), "{unit}: {back}");
+        }
+    }
+    let tiny = Standardizer::fit(&Matrix::new(2, 1, vec![0.0, 5e-324]), &[0, 1]).unwrap();
+    assert!(tiny.sd[0] > 0.0 && tiny.constant_columns().is_empty());
+}
+
+#[test]
+fn a_number_that_cannot_be_scaled_is_refused_with_its_place() {
+    let text = b"a,b,c\n1,2,3\n4,5,6\n\n7,1e300,9\n";
+    let table = Table::parse(text, &TableOptions::default()).unwrap();
+    let error = Standardizer::fit(&table.values, &[2, 1]).unwrap_err();
+    assert_eq!(error, ScaleError::TooLarge { row: 2, column: 1, value: 1e300 });
+    let message = table.locate(&error).to_string();
+    assert!(message.contains("line 5, column 2 (b)") && message.contains("\"1e300\""), "{message}");
+    // Columns keep their place in the file.
+    let (rest, b) = table.split_target("a").unwrap();
+    assert_eq!(b.values.len(), 3);
+    let fitted = Standardizer::fit(&rest.values, &[0, 1]).unwrap();
+    let far = Matrix::new(1, 2, vec![1e60, 0.0]);
+    let error = fitted.narrow(&far).unwrap_err();
+    assert!(matches!(error, ScaleError::TooFar { row: 0, column: 0, .. }), "{error}");
+    let message = rest.locate(&error).to_string();
+    assert!(message.contains("line 2, column 2 (b)") && message.contains("mean 3.500e0"), "{message}");
+    assert!(matches!(fitted.narrow(&rest.values), Err(ScaleError::TooLarge { row: 2, .. })));
+    let infinite = Matrix::new(1, 1, vec![f64::INFINITY]);
+    assert!(matches!(Standardizer::fit(&infinite, &[0]), Err(ScaleError::TooLarge { .. })));
+}
+
+#[test]
+fn hidden_cells_are_known_and_leave_some_in_every_column() {
+    let gap = f64::NAN;
+    let values = Matrix::new(4, 3, vec![1.0, gap, 2.0, 3.0, gap, gap, 4.0, 5.0, gap, 6.0, 7.0, gap]);
+    for seed in 0..50 {
+        for (count, keep, most) in [(3, 1, 3), (9, 1, 4), (9, 2, 2), (9, 4, 0)] {
+            let hidden = hide(&values, count, keep, seed);
+            assert_eq!(hidden.len(), most, "{count}, {keep}, {seed}");
+            assert_eq!(hidden.iter().collect::<BTreeSet<_>>().len(), most);
+            assert!(hidden.iter().all(|&cell| !values.values[cell].is_nan()));
+            for (j, known) in [4, 2, 1].into_iter().enumerate() {
+                let gone = hidden.iter().filter(|&cell| cell % 3 == j).count();
+                assert!(known - gone >= keep.min(known), "column {j} of seed {seed}");
+            }
+        }
+    }
+    assert_ne!(hide(&values, 3, 1, 0), hide(&values, 3, 1, 1));
 }
 
 #[test]

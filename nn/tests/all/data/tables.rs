@@ -52,10 +52,13 @@ fn a_cell_that_is_not_a_number_is_shown_with_its_place() {
     assert_fails!(parse("1 2\n\n3 b"), DataError::Cell { line: 3, column: 2, .. }, "\"b\"");
     assert_fails!(parse("a,b\n\"1\n\",2\n3,c"), DataError::Cell { line: 4, column: 2, .. }, "finite");
     assert_fails!(parse("1,2\n3,inf"), DataError::Cell { line: 2, .. }, "finite");
-    assert_fails!(parse("1,2\n3,1e999"), DataError::Cell { line: 2, .. }, "finite");
-    assert_fails!(parse("1,2\n3,nan"), DataError::Cell { line: 2, .. }, "TableOptions::missing");
+    assert_fails!(parse("1,2\n3,1e999"), DataError::Cell { line: 2, .. }, "finite", "another unit");
+    assert_fails!(parse("1,2\n3,nan"), DataError::Cell { line: 2, .. }, "no value may be missing");
+    assert_fails!(parse("a,b\n1,2\n3,x"), DataError::Cell { line: 3, .. }, "column 2 (b)", "--missing");
+    assert_fails!(parse("1,2\n3,4\n# end,5"), DataError::Cell { line: 3, .. }, "--comment");
+    assert_fails!(parse("1;2,345\n3;4"), DataError::Cell { line: 1, column: 2, .. }, "--decimal-comma");
     // A slip in the first row must not make a header of it.
-    assert_fails!(parse("1,2.O\n3,4"), DataError::Cell { line: 1, column: 2, .. }, "TableOptions::header");
+    assert_fails!(parse("1,2.O\n3,4"), DataError::Cell { line: 1, column: 2, .. }, "--header yes");
     assert_fails!(parse("a,a\n3,4"), DataError::Cell { line: 1, column: 2, .. }, "another column");
 }
 
@@ -123,13 +126,15 @@ fn one_column_may_hold_any_text() {
     let folder = Folder::new("text");
     let options = TableOptions { missing: true, ..TableOptions::default() };
     let read = |text: &[u8], column| Table::read_with_text(folder.file("text", text), column, &options);
-    let (table, texts) = read(b"a,kind,b\n1,\"x, y\",\n2, 7 ,3\n4,NA,5\n", "kind").unwrap();
-    assert_eq!((&table.names[1], texts), (&"kind".to_owned(), ["x, y", "7", "NA"].map(String::from).into()));
+    let texts =
+        |table: &Table, j| (0..table.values.rows).map(|i| table.text(i, j).to_owned()).collect::<Vec<_>>();
+    let table = read(b"a,kind,b\n1,\"x, y\",\n2, 7 ,3\n4,NA,5\n", "kind").unwrap();
+    assert_eq!((&*table.names[1], texts(&table, 1)), ("kind", ["x, y", "7", "NA"].map(String::from).into()));
     assert!(table.column("kind").unwrap().iter().map(|x| x.is_nan()).eq([true, false, true]));
     assert_eq!(table.values.row(1), [2.0, 7.0, 3.0]);
     // The text of a first row without names does not make a header of it, nor does a number unmake one.
-    assert_eq!(read(b"1,x\n2,y\n", "1").unwrap().1, ["x", "y"]);
-    assert_eq!(read(b"a,2020\n2,y\n", "1").unwrap().1, ["y"]);
+    assert_eq!(texts(&read(b"1,x\n2,y\n", "1").unwrap(), 1), ["x", "y"]);
+    assert_eq!(texts(&read(b"a,2020\n2,y\n", "1").unwrap(), 1), ["y"]);
     assert_fails!(read(b"a,kind\n1,x\ny,z\n", "kind"), DataError::Cell { line: 3, column: 1, .. }, "\"y\"");
     assert_fails!(read(b"1,x\n2,y\n", "x"), DataError::NoColumn { .. }, "column 0, column 1");
 }
@@ -140,6 +145,6 @@ fn a_list_of_indices_holds_nothing_else() {
     assert_eq!(read_indices(folder.file("good", b"2\n0\n"), 3).unwrap(), [2, 0]);
     for bad in ["0\n3\n", "0\n-1\n", "0\n1.5\n"] {
         let path = folder.file("bad", bad.as_bytes());
-        assert_fails!(read_indices(path, 3), DataError::Index { entry: 1, .. }, "below 3");
+        assert_fails!(read_indices(path, 3), DataError::Index { entry: 1, .. }, "line 2", "below 3");
     }
 }

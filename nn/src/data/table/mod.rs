@@ -1,0 +1,366 @@
+//! Tables of numbers as text: a row in each line, with cells separated by commas, semicolons, tabs, bars or blanks.
+
+mod guess;
+mod options;
+mod read;
+mod records;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use options::{Header, Separator, TableOptions};
+
+use super::error::{label, shown};
+use super::source::Source;
+use super::{DataError, Matrix, ScaleError};
+use guess::Guess;
+use read::decode;
+use records::written;
+
+/// Numbers in named columns, and the texts that they were read from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// The name of each column: its header, or "column 0", "column 1" … if there is none.
+    pub names: Vec<String>,
+    /// The numbers (rows, columns). They are finite, except that missing values, if allowed, are NaN.
+    pub values: Matrix<f64>,
+    /// The numbers of these columns in the text.
+    positions: Vec<usize>,
+    origin: Arc<Origin>,
+}
+
+/// The text of a table, and how it is written.
+#[derive(Debug, PartialEq)]
+struct Origin {
+    file: String,
+    guess: Guess,
+    options: TableOptions,
+    /// The first row as it was read; empty if it is data.
+    head: Vec<String>,
+    cols: usize,
+    /// All cells, row by row, and where each ends.
+    texts: String,
+    ends: Vec<usize>,
+    /// The line of each row, counted from 1.
+    lines: Vec<usize>,
+    rounded: Vec<Rounded>,
+    /// Blank lines at the end of a text of one column.
+    blank_end: usize,
+}
+
+/// Whole numbers of a column that are rounded.
+#[derive(Debug, PartialEq)]
+struct Rounded {
+    column: usize,
+    /// The first row with one.
+    row: usize,
+    cells: usize,
+}
+
+impl Origin {
+    fn new(file: String, guess: Guess, options: TableOptions) -> Self {
+        let (lines, ends, rounded) = (Vec::new(), Vec::new(), Vec::new());
+        let (head, texts) = (Vec::new(), String::new());
+        Self { file, guess, options, head, cols: 0, texts, ends, lines, rounded, blank_end: 0 }
+    }
+
+    fn cell(&self, row: usize, column: usize) -> &str {
+        let cell = row * self.cols + column;
+        &self.texts[cell.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[cell]]
+    }
+}
+
+/// Reads a list of indices below `below`, such as the rows of a training set: whole numbers, one in each line.
+///
+/// # Errors
+/// As [`Table::read`]; [`DataError::Index`] for a number that is not an index.
+pub fn read_indices(path: impl AsRef<Path>, below: usize) -> Result<Vec<usize>, DataError> {
+    let path = path.as_ref();
+    let list = Table::read(path, &TableOptions { header: Header::Absent, ..TableOptions::default() })?;
+    let index = |(entry, &value): (usize, &f64)| {
+        let valid = value >= 0.0 && value < below as f64 && value.fract() == 0.0;
+        valid.then_some(value as usize).ok_or(DataError::Index {
+            file: path.display().to_string(),
+            line: list.line(entry),
+            entry,
+            value,
+            below,
+        })
+    };
+    list.values.values.iter().enumerate().map(index).collect()
+}
+
+impl Table {
+    /// A table of numbers that were not read from a file. NaN is a missing value, written as nothing.
+    ///
+    /// # Panics
+    /// If there are not as many names as columns.
+    #[track_caller]
+    pub fn new(names: Vec<String>, values: Matrix<f64>) -> Self {
+        let (cols, found) = (values.cols, names.len());
+        assert!(cols == found, "Table: expected {cols} names for [{}, {cols}], found {found}", values.rows);
+        let (decimal_comma, doubtful) = (false, false);
+        let guess = Guess { separator: Separator::Comma, decimal_comma, header: true, doubtful };
+        let mut origin = Origin::new("the table".into(), guess, TableOptions::default());
+        for x in values.values.iter() {
+            origin.texts += &if x.is_nan() { String::new() } else { digits(*x) };
+            origin.ends.push(origin.texts.len());
+        }
+        (origin.cols, origin.head) = (cols, names.clone());
+        origin.lines = (2..values.rows + 2).collect();
+        Self { names, values, positions: (0..cols).collect(), origin: Arc::new(origin) }
+    }
+
+    /// Reads a table from a file, plain or gzipped. A line with nothing but blanks is a missing value in a table of one
+    /// column, unless no row follows it; in other tables it is skipped.
+    ///
+    /// # Errors
+    /// [`DataError`] if the file cannot be read, is longer than `max_bytes`, not UTF-8, or empty; for a row of another
+    /// length than the first, a cell that is not a number, a quote that is not closed, or a column name that occurs twice.
+    pub fn read(path: impl AsRef<Path>, options: &TableOptions) -> Result<Self, DataError> {
+        decode(Source::open(path.as_ref())?, options, None)
+    }
+
+    /// Reads a table of which one column, given by name or number, may hold any text; its value is NaN where it is no number.
+    /// If the column is given by number, its text does not decide whether the first row is a header.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); [`DataError::NoColumn`] if there is no such column.
+    pub fn read_with_text(
+        path: impl AsRef<Path>,
+        column: &str,
+        options: &TableOptions,
+    ) -> Result<Self, DataError> {
+        decode(Source::open(path.as_ref())?, options, Some(column))
+    }
+
+    /// Reads a table from the bytes of a file.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn parse(bytes: &[u8], options: &TableOptions) -> Result<Self, DataError> {
+        decode(Source::bytes(bytes)?, options, None)
+    }
+
+    /// The number of a column, counted from 0. It is given by its name or, if no column has that name, by the number.
+    ///
+    /// # Errors
+    /// [`DataError::NoColumn`] with the names of the columns.
+    pub fn position(&self, column: &str) -> Result<usize, DataError> {
+        position(&self.names, column, self.origin.guess.header)
+    }
+
+    /// The values of a column, given by name or number.
+    ///
+    /// # Errors
+    /// As [`position`](Self::position).
+    pub fn column(&self, column: &str) -> Result<Vec<f64>, DataError> {
+        let j = self.position(column)?;
+        Ok((0..self.values.rows).map(|i| self.values.row(i)[j]).collect())
+    }
+
+    /// The table without the column `target`, given by name or number, and that column, (rows, 1).
+    ///
+    /// # Errors
+    /// As [`position`](Self::position).
+    pub fn split_target(&self, target: &str) -> Result<(Self, Matrix<f64>), DataError> {
+        let target = self.position(target)?;
+        let others: Vec<_> = (0..self.names.len()).filter(|&j| j != target).collect();
+        let names = others.iter().map(|&j| self.names[j].clone()).collect();
+        let positions = others.iter().map(|&j| self.positions[j]).collect();
+        let rest =
+            Self { names, values: self.values.columns(&others), positions, origin: self.origin.clone() };
+        Ok((rest, self.values.columns(&[target])))
+    }
+
+    /// The text of a cell as it was read, without quotes.
+    ///
+    /// # Panics
+    /// If there is no such cell.
+    #[track_caller]
+    pub fn text(&self, row: usize, column: usize) -> &str {
+        let (rows, cols) = (self.values.rows, self.names.len());
+        assert!(row < rows && column < cols, "Table: no cell ({row}, {column}) in [{rows}, {cols}]");
+        self.origin.cell(row, self.positions[column])
+    }
+
+    /// The text of a cell for a file whose numbers have a decimal point: as it was read, with a point in the place of a
+    /// decimal comma.
+    ///
+    /// # Panics
+    /// If there is no such cell.
+    #[track_caller]
+    pub fn pointed(&self, row: usize, column: usize) -> String {
+        let text = self.text(row, column);
+        let comma = self.origin.guess.decimal_comma && !self.values.row(row)[column].is_nan();
+        if comma { text.replace(',', ".") } else { text.to_owned() }
+    }
+
+    /// Whether the text of a cell is a missing value by the options of the table.
+    ///
+    /// # Panics
+    /// If there is no such cell.
+    #[track_caller]
+    pub fn is_missing(&self, row: usize, column: usize) -> bool {
+        self.origin.options.is_missing(self.text(row, column))
+    }
+
+    /// The table as text, in the way in which it was read: its separator, its decimal comma, and a header if there was one.
+    /// A cell is the text that was read, unless `new` has a number for this row and column.
+    pub fn write(&self, new: impl Fn(usize, usize) -> Option<f64>) -> String {
+        let Guess { separator, decimal_comma, header, .. } = self.origin.guess;
+        let mark = separator.character().unwrap_or(' ').to_string();
+        let line = |cells: Vec<String>| {
+            let cells = cells.iter().map(|cell| written(cell, separator, self.origin.options.comment));
+            match cells.collect::<Vec<_>>().join(&mark) {
+                // A line with nothing in it would be no row at the end of the text.
+                empty if empty.trim_matches(' ').is_empty() => "\"\"\n".to_owned(),
+                line => line + "\n",
+            }
+        };
+        let mut text = String::new();
+        if header {
+            text += &line(self.positions.iter().map(|&j| self.origin.head[j].clone()).collect());
+        }
+        let cell = |row, column| match new(row, column).map(digits) {
+            Some(number) if decimal_comma => number.replace('.', ","),
+            Some(number) => number,
+            None => self.text(row, column).to_owned(),
+        };
+        for row in 0..self.values.rows {
+            text += &line((0..self.names.len()).map(|column| cell(row, column)).collect());
+        }
+        text
+    }
+
+    /// The error that says of a cell where it stands in the file, what it holds, what was expected instead, and what to do.
+    ///
+    /// # Panics
+    /// If there is no such cell.
+    #[track_caller]
+    pub fn refuse(
+        &self,
+        row: usize,
+        column: usize,
+        expected: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> DataError {
+        let position = self.positions[column];
+        DataError::Cell {
+            file: self.origin.file.clone(),
+            line: self.origin.lines[row],
+            column: position + 1,
+            name: self.origin.head.get(position).map_or("", |name| name).into(),
+            text: shown(self.text(row, column)).into(),
+            expected: expected.into().into(),
+            advice: advice.into().into(),
+        }
+    }
+
+    /// The error of a number of [`values`](Self::values) that cannot be scaled, with its place in the file.
+    pub fn locate(&self, error: &ScaleError) -> DataError {
+        let (row, column) = error.place();
+        self.refuse(row, column, error.expected(), error.advice())
+    }
+
+    /// The line of the file where a row begins, counted from 1.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[track_caller]
+    pub fn line(&self, row: usize) -> usize {
+        assert!(row < self.values.rows, "Table: no row {row} of {}", self.values.rows);
+        self.origin.lines[row]
+    }
+
+    /// How the file was read, in one line: rows, columns, their types, separator, header, and what is missing.
+    pub fn summary(&self) -> String {
+        let Origin { guess, options, .. } = &*self.origin;
+        let (rows, cols) = (self.values.rows, self.names.len());
+        let is_text =
+            |&j: &usize| (0..rows).any(|row| self.values.row(row)[j].is_nan() && !self.is_missing(row, j));
+        let texts = (0..cols).filter(is_text).count();
+        let columns = match (cols, texts) {
+            (1, 0) => "1 column of numbers".to_owned(),
+            (_, 0) => format!("{cols} columns of numbers"),
+            _ => format!("{cols} columns, {} of numbers and {texts} of text", cols - texts),
+        };
+        let separator = match cols {
+            1 => String::new(),
+            _ => format!(", separator {}", guess.separator.name().trim_start_matches("a ")),
+        };
+        let header = if guess.header { "a header" } else { "no header" };
+        let decimal = if guess.decimal_comma { ", decimal commas" } else { "" };
+        let comment = options.comment.map_or(String::new(), |mark| format!(", comments {mark}"));
+        let gap = |row| (0..cols).filter(move |&j| self.is_missing(row, j)).count();
+        let missing = match options.missing {
+            true => format!(
+                "; {} missing cells (empty, {})",
+                (0..rows).map(gap).sum::<usize>(),
+                options.marks.join(", ")
+            ),
+            false => String::new(),
+        };
+        format!("{rows} rows, {columns}{separator}, {header}{decimal}{comment}{missing}")
+    }
+
+    /// What a user should know of the file: a first row that may have been taken for the wrong thing, whole numbers that are
+    /// rounded, blank lines that are no rows. A sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let Origin { file, guess, head, rounded, .. } = &*self.origin;
+        let mut notes = Vec::new();
+        if guess.doubtful && guess.header {
+            let first = listed(head.iter().map(String::as_str));
+            notes.push(format!(
+                "{file}: the first row, {first}, is taken for the names of the columns; if it is data, say --header no"
+            ));
+        } else if guess.doubtful {
+            let first = listed((0..self.origin.cols).map(|j| self.origin.cell(0, j)));
+            notes.push(format!(
+                "{file}: the first row, {first}, is taken for data; if it names the columns, say --header yes"
+            ));
+        }
+        for Rounded { column, row, cells } in rounded {
+            let Some(j) = self.positions.iter().position(|position| position == column) else { continue };
+            let (line, text, number) = (self.line(*row), self.text(*row, j), self.values.row(*row)[j]);
+            notes.push(format!(
+                "{file}: column {} ({}): {cells} whole numbers beyond 2^53 are rounded where they are used as numbers, the \
+                 first in line {line}, {text} to {number}",
+                column + 1,
+                label(&self.names[j])
+            ));
+        }
+        if self.origin.blank_end > 0 && self.origin.options.missing {
+            let lines = self.origin.blank_end;
+            notes.push(format!(
+                "{file}: {lines} blank lines at the end are no rows; \"\" in a line is a missing value"
+            ));
+        }
+        notes
+    }
+}
+
+/// The shortest text of a number, without hundreds of zeros.
+fn digits(x: f64) -> String {
+    let usual = x == 0.0 || (1e-5..1e17).contains(&x.abs());
+    if usual { x.to_string() } else { format!("{x:e}") }
+}
+
+fn position(names: &[String], column: &str, header: bool) -> Result<usize, DataError> {
+    let named = names.iter().position(|name| name == column);
+    let numbered = || column.parse().ok().filter(|&j: &usize| j < names.len());
+    named.or_else(numbered).ok_or_else(|| DataError::NoColumn {
+        name: shown(column),
+        columns: names.len(),
+        names: listed(names.iter().map(String::as_str)),
+        advice: if header { "" } else { "; if the first row names them, say --header yes" },
+    })
+}
+
+/// The first of some names, for a message.
+fn listed<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
+    const MOST: usize = 12;
+    let others = names.len().saturating_sub(MOST);
+    let first: Vec<String> = names.take(MOST).map(label).collect();
+    if others == 0 { first.join(", ") } else { format!("{} and {others} more", first.join(", ")) }
+}

@@ -1,0 +1,139 @@
+//! The flags of programs that read a table.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::RunError;
+use crate::data::{DataError, Header, Separator, Table, TableOptions};
+
+/// Above these flags in the help.
+const HEADING: &str = "How the table is written";
+
+/// How a table is written, where the reader's guess is wrong. An example adds these flags to its own by
+/// `#[command(flatten)]` and `#[serde(flatten)]`.
+#[derive(Clone, Debug, Default, clap::Args, Serialize)]
+pub struct TableArgs {
+    /// What separates cells [default: found out]
+    #[arg(long, help_heading = HEADING, value_name = "WHAT", value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    separator: Option<Separates>,
+    /// Whether the first row names the columns [default: found out]
+    #[arg(long, help_heading = HEADING, value_name = "ANSWER", value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<Answer>,
+    /// A text that stands for a missing value, as an empty cell does; may be given several times [default: NA, NaN, ?]
+    #[arg(long, help_heading = HEADING, value_name = "TEXT", allow_hyphen_values = true)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
+    /// Numbers are written with a decimal comma, as 0,5 [default: found out]
+    #[arg(long, help_heading = HEADING)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    decimal_comma: bool,
+    /// Lines that begin with this character are comments
+    #[arg(long, help_heading = HEADING, value_name = "CHAR", value_parser = mark)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<char>,
+}
+
+/// What a flag names as a separator.
+#[derive(Clone, Copy, Debug, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Separates {
+    #[value(alias = ",")]
+    Comma,
+    #[value(alias = ";")]
+    Semicolon,
+    #[value(alias = "\t")]
+    Tab,
+    #[value(alias = "|")]
+    Bar,
+    #[value(alias = " ")]
+    Blanks,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Answer {
+    Yes,
+    No,
+}
+
+/// Parses what begins a comment.
+fn mark(text: &str) -> Result<char, String> {
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(mark), None) if !mark.is_whitespace() && mark != '"' => Ok(mark),
+        _ => Err("expected a single character, neither a blank nor a quote".to_owned()),
+    }
+}
+
+impl TableArgs {
+    /// Reads a table by these flags. Prints on standard output in one line how it was read, and on standard error what a user
+    /// should know of it. `missing` says whether values may be missing.
+    ///
+    /// # Errors
+    /// Those of [`Table::read`].
+    pub fn read(&self, path: &Path, missing: bool) -> Result<Table, DataError> {
+        Table::read(path, &self.options(missing)).inspect(|table| said(path, table))
+    }
+
+    /// Reads a table with missing values, of which one column, given by name or number, may hold any text. Prints as
+    /// [`read`](Self::read) does.
+    ///
+    /// # Errors
+    /// Those of [`Table::read_with_text`].
+    pub fn read_with_text(&self, path: &Path, column: &str) -> Result<Table, DataError> {
+        Table::read_with_text(path, column, &self.options(true)).inspect(|table| said(path, table))
+    }
+
+    /// Refuses these flags, for a run that reads no table.
+    ///
+    /// # Errors
+    /// [`RunError::NoTable`] if one is given.
+    pub fn without_table(&self) -> Result<(), RunError> {
+        let given = [
+            ("separator", self.separator.is_some()),
+            ("header", self.header.is_some()),
+            ("missing", !self.missing.is_empty()),
+            ("decimal-comma", self.decimal_comma),
+            ("comment", self.comment.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(RunError::NoTable { flag }),
+            None => Ok(()),
+        }
+    }
+
+    /// What the flags say, for the reader. `missing` says whether values may be missing.
+    pub fn options(&self, missing: bool) -> TableOptions {
+        let usual = TableOptions::default();
+        TableOptions {
+            separator: match self.separator {
+                None => usual.separator,
+                Some(Separates::Comma) => Separator::Comma,
+                Some(Separates::Semicolon) => Separator::Semicolon,
+                Some(Separates::Tab) => Separator::Tab,
+                Some(Separates::Bar) => Separator::Bar,
+                Some(Separates::Blanks) => Separator::Blanks,
+            },
+            header: match self.header {
+                None => usual.header,
+                Some(Answer::Yes) => Header::Present,
+                Some(Answer::No) => Header::Absent,
+            },
+            marks: if self.missing.is_empty() { usual.marks } else { self.missing.clone() },
+            decimal_comma: self.decimal_comma,
+            comment: self.comment,
+            missing,
+            ..usual
+        }
+    }
+}
+
+fn said(path: &Path, table: &Table) {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let _ = writeln!(io::stdout(), "{name}: {}", table.summary()); // nobody is there to be told if the output is closed
+    table.notes().iter().for_each(|note| eprintln!("note: {note}"));
+}
