@@ -192,14 +192,13 @@ pub fn digamma(x: f64) -> f64 {
         let cot = if r == 0.0 { f64::NAN } else { cos(angle) / sin(angle) };
         return digamma(1.0 - x) - PI * cot;
     }
-    let (mut x, mut shift) = (x, 0.0);
-    while x < 10.0 {
-        shift += 1.0 / x;
-        x += 1.0;
-    }
-    let w = 1.0 / (x * x);
+    let steps = (10.0 - x).ceil().max(0.0) as u32;
+    let far = x + f64::from(steps);
+    let w = 1.0 / (far * far);
     let series = BERNOULLI.iter().rev().fold(0.0, |sum, b| (sum + b) * w);
-    ln(x) - 0.5 / x - series - shift
+    // From far to near, so that every sum on the way is a value of ψ: none of them is large.
+    let y = (1..steps).rev().fold(ln(far) - 0.5 / far - series, |y, i| y - 1.0 / (x + f64::from(i)));
+    if steps == 0 { y } else { y - 1.0 / x }
 }
 
 /// ψ′(x) = d² ln Γ(x) / dx²; ∞ at 0, NaN at −1, −2, …. In double precision it is within 8 units in the last place of ψ′(x) for

@@ -3,7 +3,9 @@
 /// One unit in the last place of `y`, for a format of so many bits whose least exponent is `min_exp`.
 fn ulp(y: f64, digits: i32, min_exp: i32) -> f64 {
     let exponent = ((y.to_bits() >> 52) & 0x7ff) as i32 - 1023;
-    2.0_f64.powi(exponent.max(min_exp - 1) + 1 - digits)
+    // 2 to this power, which is no subnormal number.
+    let power = exponent.max(min_exp - 1) + 1 - digits;
+    f64::from_bits(((power + 1023) as u64) << 52)
 }
 
 /// How far `y` is from what it should be, in units in the last place of an `f32`.
