@@ -108,18 +108,26 @@ fn the_loss_is_the_sum_of_its_parts_and_of_the_rows_however_they_are_batched() {
 
 #[test]
 fn training_has_the_same_bits_on_any_number_of_threads() {
-    let (model, samples) = (low_rank(60, &[5], 2), samples(60));
+    // Batches of several shards.
+    let (model, samples) = (low_rank(400, &[128], 2), samples(400));
     let phases = Plan::Joint { cycles: 2, networks: pace(2), kernel: pace(2), all: pace(2) }.phases();
-    let [one, four] = [1, 4].map(|threads| {
+    let on = |threads: usize, exact: bool| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let mut trainer = trainer(&model);
-            let fit = Fit { batch_size: 100, ..Fit::default() };
-            train(&mut trainer, &model, &samples, &phases, &fit, &mut ()).unwrap();
+            if exact {
+                train_exactly(&mut trainer, &model, &samples, &phases);
+            } else {
+                let fit = Fit { batch_size: 300, ..Fit::default() };
+                train(&mut trainer, &model, &samples, &phases, &fit, &mut ()).unwrap();
+            }
             trainer.theta().clone()
         })
-    });
-    assert!(one == four);
+    };
+    for exact in [false, true] {
+        let one = on(1, exact);
+        assert!(one == on(2, exact) && one == on(16, exact), "exact: {exact}");
+    }
 }
 
 #[test]

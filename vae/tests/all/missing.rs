@@ -119,7 +119,7 @@ fn imputations_agree_with_the_exact_conditional_and_beat_the_mean() {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| vae.impute(&theta, &holed, how, 1))
         };
-        assert!(on(1) == imputed && on(3) == imputed, "{how:?}: the threads matter");
+        assert!([1, 2, 16].map(on).iter().all(|on| *on == imputed), "{how:?}: the threads matter");
     }
 }
 

@@ -4,8 +4,15 @@ use std::sync::Arc;
 
 use autograd::Tape;
 use nn::data::Matrix;
-use nn::train::{Batch, Noise, Rule, Trainer};
-use vae::{Covariance, Estimator, Likelihood, SemiAmortisedObjective, Vae, VaeObjective};
+use nn::model::Layout;
+use nn::train::{Batch, Fit, Noise, Objective, Rule, Trainer};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use vae::linear::CubatureObjective;
+use vae::{
+    Autoencoder, AutoencoderConfig, AutoencoderObjective, Covariance, Estimator, Likelihood,
+    SemiAmortisedObjective, Vae, VaeConfig, VaeObjective,
+};
 
 use crate::common::{COVARIANCES, conditional, conditional_data, loss, theta_of, to_single};
 
@@ -114,4 +121,43 @@ fn semi_amortised(vae: &Vae, x: &Matrix<f32>) {
         let moved = largest(&plain, &refined) > 1e-3;
         assert_eq!(moved, slot.name().starts_with("decoder"), "{}", slot.name());
     }
+}
+
+/// Asserts that training has the same bits on 1, 2 and 16 threads.
+fn trains_alike(name: &str, layout: &Layout, mut objective: impl Objective<f32> + Send) {
+    let start: Vec<f32> = layout.init(&mut StdRng::seed_from_u64(1));
+    let mut on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut trainer = Trainer::new(layout, start.clone(), Rule::ADAM, 0);
+            // Batches of several shards.
+            let fit = Fit { epochs: 3, batch_size: 130, rate: 1e-2, ..Fit::default() };
+            trainer.fit(&mut objective, None, &fit, &mut ()).unwrap();
+            trainer.theta().to_vec()
+        })
+    };
+    let one = on(1);
+    assert!(one != start && one == on(2) && one == on(16), "{name}");
+}
+
+#[test]
+fn every_objective_trains_with_the_same_bits_on_any_number_of_threads() {
+    let mut values = vec![0.0; 260 * 30];
+    Noise::new(1, 0).normal(0, 30, &mut values);
+    let x = &Matrix::new(260, 30, values.iter().map(|x: &f32| x.tanh() * 0.5 + 0.5).collect());
+    let vae = Vae::new(&VaeConfig::new(30, &[100], 3)).unwrap();
+    for estimator in [
+        Estimator::ClosedForm,
+        Estimator::MonteCarlo,
+        Estimator::ImportanceWeighted,
+        Estimator::ScoreFunction,
+    ] {
+        let bound = VaeObjective { estimator, samples: 2, ..VaeObjective::new(&vae, x) };
+        trains_alike(&format!("{estimator:?}"), vae.layout(), bound);
+    }
+    let refined = SemiAmortisedObjective { bound: VaeObjective::new(&vae, x), steps: 2, rate: 0.1 };
+    trains_alike("refined", vae.layout(), refined);
+    trains_alike("cubature", vae.layout(), CubatureObjective { vae: &vae, data: x });
+    let model = Autoencoder::new(&AutoencoderConfig::new(30, &[100], 3)).unwrap();
+    trains_alike("autoencoder", model.layout(), AutoencoderObjective { model: &model, data: x, noise: 0.3 });
 }

@@ -224,3 +224,19 @@ fn a_prior_of_another_length_is_refused() {
 fn a_prior_without_spread_is_refused() {
     NormalPrior::new(0.0, -1.0);
 }
+
+#[test]
+fn the_descent_has_the_same_bits_on_any_number_of_threads() {
+    let (mut layout, start) = (Layout::new(), mean_field().1);
+    let q = mean_field_in(&mut layout);
+    for estimator in estimators() {
+        let free_energy = FreeEnergyObjective::new(&q, log_joint, estimator);
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let descent = Descent { steps: 30, rate: 0.05, seed: 2 };
+            pool.install(|| free_energy.minimise(&layout, start.clone(), descent).unwrap())
+        };
+        let one = on(1);
+        assert!(one != start && one == on(2) && one == on(16), "{estimator:?}");
+    }
+}

@@ -5,8 +5,9 @@ use autograd::{Tape, Var};
 use bayes_nn::{
     BayesMlp, BayesMlpConfig, BayesMlpError, BayesMlpObjective, Draws, Likelihood, Sampling, WeightPrior,
 };
+use nn::data::Matrix;
 use nn::model::Nonlinearity;
-use nn::train::{Batch, Noise, Objective, Parts};
+use nn::train::{Batch, Fit, Noise, Objective, Parts, Rule, Trainer};
 
 use super::{LIKELIHOODS, build, config, data, eta, priors};
 
@@ -192,5 +193,33 @@ fn an_epoch_may_be_shorter_than_a_pass() {
     for (epoch, rows) in [(0, [0, 1, 2]), (1, [3, 4, 5]), (2, [6, 0, 1]), (3, [2, 3, 4])] {
         assert_eq!(loss(&windows, &[0, 1, 2], epoch), loss(&whole, &rows, 0), "epoch {epoch}");
         assert_eq!(loss(&whole, &rows, epoch), loss(&whole, &rows, 0), "epoch {epoch}");
+    }
+}
+
+#[test]
+fn training_has_the_same_bits_on_any_number_of_threads() {
+    let mut values = vec![0.0; 260 * 3];
+    Noise::new(1, 0).normal(0, 3, &mut values);
+    let y = values.chunks_exact(3).map(|x: &[f64]| (x[0] + x[1] * x[2]).sin()).collect();
+    let (x, y) = (Matrix::new(260, 3, values), Matrix::new(260, 1, y));
+    for prior in priors() {
+        for sampling in [Sampling::Weights { samples: 3 }, Sampling::Local { samples: 2 }] {
+            let hidden = BayesMlpConfig::new(3, &[400]);
+            let model = build(&BayesMlpConfig { likelihood: LIKELIHOODS[1], prior: prior.clone(), ..hidden });
+            let on = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| {
+                    let mut objective =
+                        BayesMlpObjective { sampling, ..BayesMlpObjective::new(&model, &x, &y) };
+                    let mut trainer = Trainer::new(model.layout(), eta(&model), Rule::ADAM, 0);
+                    // Batches of several shards.
+                    let fit = Fit { epochs: 3, batch_size: 130, rate: 1e-2, ..Fit::default() };
+                    trainer.fit(&mut objective, None, &fit, &mut ()).unwrap();
+                    trainer.theta().to_vec()
+                })
+            };
+            let one = on(1);
+            assert!(one != eta(&model) && one == on(2) && one == on(16), "{prior:?}, {sampling:?}");
+        }
     }
 }
