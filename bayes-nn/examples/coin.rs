@@ -18,8 +18,9 @@ use bayes_nn::inference::{
     DivergenceEstimator, Estimator, FreeEnergyObjective, LogDensity, MeanField, Support, Transform,
 };
 use nn::model::{Init, Layout};
+use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, RunError};
+use nn::run::{Defaults, Run, RunArgs, RunError, whole};
 use nn::stats::Estimate;
 use nn::train::{Batch, End, Epoch, Fit, Objective, Parts, Schedule};
 
@@ -38,7 +39,7 @@ struct Args {
     #[arg(long, value_name = "K", default_value_t = 10)]
     heads: u32,
     /// Monte-Carlo samples a step, in antithetic pairs
-    #[arg(long, value_name = "M", default_value_t = 64)]
+    #[arg(long, value_name = "M", default_value_t = 64, value_parser = whole)]
     samples: usize,
 }
 
@@ -180,22 +181,22 @@ impl Answer {
 fn report(run: &Run<'_>, args: &Args, answers: &[Answer; 2]) -> Result<(), RunError> {
     // Ten coins, one of which has two tails: P(unfair) P(tail | unfair) / P(tail).
     let posterior_unfair = 0.1 * 1.0 / (0.1 * 1.0 + 0.9 * 0.5);
-    println!("one of ten coins has two tails, tail is thrown: P(unfair | tail) = {posterior_unfair:.6}");
+    outln!("one of ten coins has two tails, tail is thrown: P(unfair | tail) = {posterior_unfair:.6}");
     let p_value = report_frequencies(args);
     for Answer { name, prior, posterior, interval: [low, high], log_evidence, q, elbo } in answers {
-        println!("  {name} prior, Beta({}, {})", prior.0, prior.1);
-        println!(
+        outln!("  {name} prior, Beta({}, {})", prior.0, prior.1);
+        outln!(
             "    Beta({}, {}): mean {:.4}, 95 % in ({low:.2}, {high:.2}), log evidence {log_evidence:.4}",
             posterior.0,
             posterior.1,
             posterior.mean()
         );
-        println!("    ADVI:        mean {:.4}, ELBO {:.4} ± {:.4}", q.mean(), elbo.mean, elbo.se);
+        outln!("    ADVI:        mean {:.4}, ELBO {:.4} ± {:.4}", q.mean(), elbo.mean, elbo.se);
     }
     let [uniform, peaked] = answers;
     let bayes_factor = (peaked.log_evidence - uniform.log_evidence).exp();
     let by_elbos = (peaked.elbo.mean - uniform.elbo.mean).exp();
-    println!("  Bayes factor of the peaked prior: {bayes_factor:.2}; by the ELBOs {by_elbos:.2}");
+    outln!("  Bayes factor of the peaked prior: {bayes_factor:.2}; by the ELBOs {by_elbos:.2}");
     run.finish(&[
         ("posterior_unfair", posterior_unfair),
         ("p_value", p_value),
@@ -217,8 +218,8 @@ fn report_frequencies(args: &Args) -> f64 {
     let error = (estimate * (1.0 - estimate) / f64::from(n)).sqrt();
     let p_value = at_least(k, n, 0.5);
     let sigmas = bisect(-40.0, 40.0, |z| 0.5 * (1.0 - Real::erf(z * FRAC_1_SQRT_2)) > p_value);
-    println!("{k} heads in {n} throws");
-    println!(
+    outln!("{k} heads in {n} throws");
+    outln!(
         "  p = {estimate:.2} ± {error:.2}; at least as many with a fair coin: {p_value:.4}, {sigmas:.1} σ"
     );
     p_value

@@ -16,8 +16,9 @@ use bayes_nn::inference::{
     Estimator, Family, FreeEnergyObjective, GradientEstimator, LogDensity, MeanField, NormalPrior,
 };
 use nn::model::{Init, Layout};
+use nn::outln;
 use nn::picture::Figure;
-use nn::run::{Defaults, Run, RunArgs, RunError, TextTable};
+use nn::run::{Defaults, Run, RunArgs, RunError, TextTable, whole, width};
 use nn::train::{Batch, End, Epoch, Fit, Noise, Objective, Parts, Schedule};
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
@@ -29,13 +30,13 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Gradients that are drawn for each estimator and dimension
-    #[arg(long, value_name = "N", default_value_t = 4000, default_value_if("dry_run", "true", "50"))]
+    #[arg(long, value_name = "N", default_value_t = 4000, default_value_if("dry_run", "true", "50"), value_parser = clap::value_parser!(u64).range(1..=1000000))]
     draws: u64,
     /// Monte-Carlo samples of each, at least 2
-    #[arg(long, value_name = "M", default_value_t = 8)]
+    #[arg(long, value_name = "M", default_value_t = 8, value_parser = whole)]
     samples: usize,
     /// The dimension in which learning is shown
-    #[arg(long, value_name = "D", default_value_t = 32)]
+    #[arg(long, value_name = "D", default_value_t = 32, value_parser = width)]
     dim: usize,
 }
 
@@ -214,18 +215,18 @@ fn report(
     statistics: &[Statistics],
     last: Option<&Epoch>,
 ) -> Result<(), RunError> {
-    println!("variance of an element of the gradient, {} samples, {} draws", args.samples, args.draws);
+    outln!("variance of an element of the gradient, {} samples, {} draws", args.samples, args.draws);
     let header = ["dimension", "score function", "with control variate", "reparameterised"];
     let mut table = TextTable::new().header(header);
     for (dim, found) in DIMS.iter().zip(statistics.chunks_exact(ESTIMATORS.len())) {
         let variances = found.iter().map(|found| format!("{:.4}", found.variance));
         table.row([dim.to_string()].into_iter().chain(variances));
     }
-    print!("{table}");
+    table.print();
     let furthest = statistics.iter().map(|s| s.furthest).fold(0.0, f64::max);
     let typical =
         (statistics.iter().map(|s| s.typical.powi(2)).sum::<f64>() / statistics.len() as f64).sqrt();
-    println!(
+    outln!(
         "means from the exact gradient, in standard errors: {typical:.2} typically, at most {furthest:.2}"
     );
     let largest = &statistics[statistics.len() - ESTIMATORS.len()..];

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use bayes_nn::{BayesMlp, BayesMlpConfig, BayesMlpObjective, Scaling};
 use nn::data::diabetes;
-use nn::run::{Defaults, Run, RunArgs, TableArgs, share, whole};
+use nn::run::{Defaults, Run, RunArgs, TableArgs, at_most, share, whole, width};
 use nn::train::End;
 
 use common::{Fitted, Rows};
@@ -52,19 +52,19 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     steps: usize,
     /// Hidden units of the network for a table
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = width)]
     hidden: usize,
     /// Modes of q
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = width)]
     modes: usize,
     /// Learn the noise as a function of the inputs
     #[arg(long)]
     heteroscedastic: bool,
     /// Iterations of each of four Markov chains on the curve, half of them to warm up
-    #[arg(long, value_name = "N", default_value_t = 500, default_value_if("dry_run", "true", "20"))]
+    #[arg(long, value_name = "N", default_value_t = 500, default_value_if("dry_run", "true", "20"), value_parser = at_most::<100_000>)]
     hmc: usize,
     /// Draws of θ for predictions
-    #[arg(long, value_name = "N", default_value_t = 400, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = at_most::<10_000>)]
     draws: usize,
 }
 

@@ -19,6 +19,7 @@ use bayes_nn::inference::{
     DivergenceEstimator, Estimator, Family, FreeEnergyObjective, FullNormal, LogDensity, Transform,
 };
 use nn::model::{Init, Layout};
+use nn::outln;
 use nn::picture::{Figure, Panels};
 use nn::run::{Defaults, Run, RunArgs, RunError, TextTable, whole};
 use nn::stats::Estimate;
@@ -201,7 +202,7 @@ impl Approximation {
 }
 
 fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> Result<(), RunError> {
-    println!("two Poisson processes of rates {} and {}", TRUTH[0], TRUTH[1]);
+    outln!("two Poisson processes of rates {} and {}", TRUTH[0], TRUTH[1]);
     let header = ["prior", "N", "E[λ₁]", "by q", "E[λ₂]", "by q", "log evidence", "ELBO"];
     let mut table = TextTable::new().header(header);
     let (mut gap, mut error, mut results) = (f64::NEG_INFINITY, 0.0_f64, Vec::new());
@@ -223,8 +224,8 @@ fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> Re
             results.extend((1..).zip(q.means).map(|(i, mean)| (format!("{name}_{i}_vi"), mean)));
         }
     }
-    print!("{table}");
-    println!("means differ by {error:.3} posterior standard deviations at most, ELBOs by {gap:.3} nats");
+    table.print();
+    outln!("means differ by {error:.3} posterior standard deviations at most, ELBOs by {gap:.3} nats");
     results.extend([("gap_max".to_owned(), gap), ("mean_error_max_sd".to_owned(), error)]);
     run.finish(&results)
 }

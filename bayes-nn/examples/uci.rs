@@ -21,8 +21,9 @@ use bayes_nn::{
     BayesMlp, BayesMlpConfig, BayesMlpObjective, Likelihood, Sampling, Scaling, Scores, WeightPrior,
 };
 use nn::data::{counts, split};
-use nn::run::{Csv, Defaults, Run, RunArgs, RunError, TableArgs, TextTable, whole};
+use nn::run::{Csv, Defaults, Run, RunArgs, RunError, TableArgs, TextTable, at_most, whole, width};
 use nn::stats::Estimate;
+use nn::{errln, outln};
 use rayon::prelude::*;
 
 use common::{Fitted, Rows};
@@ -38,7 +39,7 @@ struct Args {
     #[serde(flatten)]
     table: TableArgs,
     /// Rows of the set that is generated without --data
-    #[arg(long, value_name = "N", default_value_t = 10_000, conflicts_with = "data")]
+    #[arg(long, value_name = "N", default_value_t = 10_000, conflicts_with = "data", value_parser = whole)]
     rows: usize,
     /// Only these splits, the last one not included [default: all that there are]
     #[arg(long, value_name = "A..B", value_parser = range)]
@@ -47,16 +48,16 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     steps: usize,
     /// Hidden units
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = width)]
     hidden: usize,
     /// Modes of q
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = width)]
     modes: usize,
     /// Train by local reparameterisation instead of sampled weights
     #[arg(long)]
     local: bool,
     /// Draws of θ for predictions
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = at_most::<10_000>)]
     draws: usize,
 }
 
@@ -149,9 +150,14 @@ fn score_split(args: &Args, set: &Set, split: &Split) -> anyhow::Result<SplitSco
     let fitted = fit(args, &set.rows.select(&split.train), choice, seed)?;
     let test = set.rows.select(&split.test);
     let (sigma, scores) = (noise_level(&fitted), Scores::of(&fitted.predict(&test.x)?, &test.y.values));
-    eprintln!(
+    errln!(
         "{} split {}: σ {sigma:.3}, s {:.2}, {} steps, RMSE {:.3}, log-likelihood {:.3}",
-        set.name, split.number, choice.scale, choice.steps, scores.rmse, scores.log_density
+        set.name,
+        split.number,
+        choice.scale,
+        choice.steps,
+        scores.rmse,
+        scores.log_density
     );
     Ok(SplitScores { split: split.number, sigma, scores })
 }
@@ -245,8 +251,8 @@ fn report(run: &Run<'_>, set: &str, splits: &[SplitScores]) -> Result<(), RunErr
         let error = if se.is_nan() { String::new() } else { format!("± {se:.3}") };
         table.row([name.to_owned(), format!("{mean:.3}"), error]);
     }
-    println!("{set}, {} splits, mean and standard error", splits.len());
-    print!("{table}");
+    outln!("{set}, {} splits, mean and standard error", splits.len());
+    table.print();
     let mut results = vec![
         ("set", set.to_owned()),
         ("splits", splits.len().to_string()),

@@ -23,6 +23,7 @@ use nn::data::Matrix;
 use nn::run::{Defaults, Run};
 use nn::stats::Estimate;
 use nn::train::{End, Fit, Schedule, Trainer};
+use nn::{errln, outln};
 use vae::{Vae, VaeObjective};
 
 use rotated::data::load;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
 fn rotated_digits(args: &Args) -> anyhow::Result<()> {
     let views = load(args)?;
     let run = Run::open(&args.run, args)?;
-    println!(
+    outln!(
         "{} images of {} objects under {} views to learn from; {} to predict, under the view that none of them has",
         views.train.len(),
         views.objects,
@@ -46,7 +47,7 @@ fn rotated_digits(args: &Args) -> anyhow::Result<()> {
     );
     let mut outcomes = Vec::new();
     for method in args.methods() {
-        eprintln!("{}", method.title());
+        errln!("{}", method.title());
         let run = run.part(method.name())?;
         let outcome = match method {
             Method::Joint | Method::Disjoint | Method::Afterwards => {

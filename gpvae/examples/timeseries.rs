@@ -22,7 +22,7 @@ use gpvae::kernel::{Constant, Kernel, Matern52};
 use gpvae::prior::{Inducing, LowRank, RowwisePrior};
 use gpvae::{GpVae, GpVaeConfig, GpVaeError, GpVaeObjective, Pace, Part, Prediction};
 use nn::data::{Matrix, Standardizer};
-use nn::run::{Defaults, Run, RunArgs, TableArgs, positive, share, whole};
+use nn::run::{Defaults, Run, RunArgs, TableArgs, at_most, positive, share, width};
 use nn::train::End;
 
 use series::{Filled, Score, Series, draw, write};
@@ -43,13 +43,13 @@ struct Args {
     #[arg(long, value_name = "COLUMN", default_value = "0")]
     time: String,
     /// Dimensions of the latent space, better one too many
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = width)]
     latent: usize,
     /// Width of the hidden layer
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = width)]
     hidden: usize,
     /// Inducing points of the Gaussian process, evenly over the time
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = width)]
     inducing: usize,
     /// The time scale that the process begins with, as a share of the whole time
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = positive)]
@@ -59,7 +59,7 @@ struct Args {
     hide: f64,
     /// Draws for means and standard deviations
     #[arg(long, value_name = "N", default_value_t = 200,
-        default_value_if("dry_run", "true", "2"), value_parser = whole)]
+        default_value_if("dry_run", "true", "2"), value_parser = at_most::<10_000>)]
     draws: usize,
 }
 

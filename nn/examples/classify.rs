@@ -15,8 +15,9 @@ use autograd::ops::NotPositiveDefinite;
 use nn::data::{self, LabelledImages, Mnist, split};
 use nn::model::density::{Bernoulli, Categorical, one_hot};
 use nn::model::{Layout, Mlp, Nonlinearity, map_rows};
+use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Activation, Defaults, Run, RunArgs, TextTable, whole};
+use nn::run::{Activation, Defaults, Run, RunArgs, TextTable, whole, width};
 use nn::train::{Batch, End, Fit, Loss, Objective, Parts};
 
 /// Tells handwritten digits apart and shows which it confuses
@@ -27,7 +28,7 @@ struct Args {
     run: RunArgs,
     /// Neurons of the hidden layers; without any, the model is logistic regression
     #[arg(long, value_name = "N,…", value_delimiter = ',', num_args = 0..,
-        default_value = "64", value_parser = whole)]
+        default_value = "64", value_parser = width)]
     widths: Vec<usize>,
     /// φ, the activation of hidden layers
     #[arg(long, value_name = "PHI", default_value = "relu")]
@@ -36,7 +37,7 @@ struct Args {
     #[arg(long, value_name = "PSI", default_value = "softmax")]
     psi: Psi,
     /// Stop after so many epochs without a lower validation loss
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = whole)]
     patience: usize,
 }
 
@@ -122,8 +123,8 @@ fn classify(args: &Args) -> anyhow::Result<()> {
     let mut table = TextTable::new();
     table.row(["accuracy", &format!("{:.2} ± {:.2} %", 100.0 * accuracy, 100.0 * se)]);
     table.row(["cross-entropy", &format!("{:.3} nats per image", loss.total)]);
-    println!("{} images not seen in training, a network of {} numbers", test.len(), layout.size());
-    print!("{table}");
+    outln!("{} images not seen in training, a network of {} numbers", test.len(), layout.size());
+    table.print();
 
     let logits = map_rows(trainer.theta(), &test.images, CLASSES, |theta, x| network.apply(theta, x));
     let classes: Vec<usize> = (0..test.len()).map(|i| largest(logits.row(i))).collect();

@@ -16,8 +16,9 @@ use autograd::{Tape, Var};
 use nn::data::{self, Matrix, Standardizer, counts, split};
 use nn::model::density::squared_error;
 use nn::model::{Layout, Mlp, map_rows};
+use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Activation, Defaults, Run, RunArgs, TextTable, whole};
+use nn::run::{Activation, Defaults, Run, RunArgs, TextTable, whole, width};
 use nn::train::{Batch, End, Fit, Objective, Parts};
 
 /// Predicts how diabetes goes on, by a network and by least squares
@@ -28,7 +29,7 @@ struct Args {
     run: RunArgs,
     /// Neurons of the hidden layers; without any, the model is linear regression by gradient descent
     #[arg(long, value_name = "N,…", value_delimiter = ',', num_args = 0..,
-        default_value = "16", value_parser = whole)]
+        default_value = "16", value_parser = width)]
     widths: Vec<usize>,
     /// φ, the activation of hidden layers
     #[arg(long, value_name = "PHI", default_value = "tanh")]
@@ -37,7 +38,7 @@ struct Args {
     #[arg(long, value_name = "PSI", default_value = "identity")]
     psi: Activation,
     /// Stop after so many epochs without a lower validation loss
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = whole)]
     patience: usize,
 }
 
@@ -110,7 +111,7 @@ fn regress(args: &Args) -> anyhow::Result<()> {
     let by_line = least_squares(&train, &test.x)?;
     let mean = test.y.map(|_| 0.0);
     let truth = target.select(&parts[2]);
-    println!("{} rows held out of {}, in units of progression", truth.rows, target.rows);
+    outln!("{} rows held out of {}, in units of progression", truth.rows, target.rows);
     let predictions = [("network", by_network), ("least squares", by_line), ("the mean alone", mean)]
         .map(|(name, prediction)| (name, to_y.invert(&prediction)));
     let mut results = compare(&predictions, &truth);
@@ -146,7 +147,7 @@ fn compare(predictions: &[(&str, Matrix<f64>)], truth: &Matrix<f64>) -> Vec<(Str
         let key = name.trim_start_matches("the ").trim_end_matches(" alone").replace(' ', "_");
         results.extend([(format!("{key}_rmse"), rmse), (format!("{key}_r2"), r2)]);
     }
-    print!("{table}");
+    table.print();
     results
 }
 

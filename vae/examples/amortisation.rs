@@ -17,8 +17,9 @@ use std::time::Instant;
 use common::sets;
 use nn::data::{Matrix, Minibatches};
 use nn::model::map_rows;
+use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::run::{Defaults, Run, RunArgs, TextTable, whole, width};
 use nn::train::{Fit, Noise, Objective, Optimizer, Rule, Schedule};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::{LocalBound, LocalPosteriors, SemiAmortisedObjective, Vae, VaeConfig, VaeObjective};
@@ -30,13 +31,13 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Dimensions of the latent space
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = width)]
     latent: usize,
     /// At most so many training images; of MNIST, with --data, the first ones and a fifth as many test images
-    #[arg(long, value_name = "N", default_value_t = 1497)]
+    #[arg(long, value_name = "N", default_value_t = 1497, value_parser = whole)]
     images: usize,
     /// Steps of refinement in semi-amortised training
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole)]
     steps: usize,
 }
 
@@ -89,7 +90,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
 
     let own = 2 * args.latent * train.rows;
     let encoder = vae.layout().range("encoder").len();
-    println!("variational parameters: {encoder} in the encoder, {own} of {} images' own", train.rows);
+    outln!("variational parameters: {encoder} in the encoder, {own} of {} images' own", train.rows);
     let mut results = print(&learned, &refined);
     draw(&learned, &refined).save(&run.file("amortisation.png"))?;
     results.push(("encoder_parameters".to_owned(), encoder as f64));
@@ -173,7 +174,7 @@ fn print(learned: &[Learned; 3], refined: &[Vec<(f64, f64)>]) -> Vec<(String, f6
         let named = ["train", "test", "test_refined"].map(|what| format!("{key}_{what}"));
         results.extend(named.into_iter().zip(bounds));
     }
-    print!("{table}");
+    table.print();
     results
 }
 

@@ -20,9 +20,10 @@ use anyhow::Context;
 use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::run::{Defaults, Run, RunArgs, TextTable, whole, width};
 use nn::stats::{Estimate, area_under_roc, nearest_rows, squared_distances};
 use nn::train::{Fit, Schedule};
+use nn::{errln, outln};
 use rayon::prelude::*;
 use vae::linear::Pca;
 use vae::{
@@ -37,20 +38,20 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Principal components and dimensions of the latent spaces
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = width)]
     latent: usize,
     /// Hidden layers of the encoders, and of the decoders in reverse
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = whole)]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = width)]
     hidden: Vec<usize>,
     /// K, the draws of z for each image in the bound of log p(x)
     #[arg(long, value_name = "N", default_value_t = 100,
         default_value_if("dry_run", "true", "2"), value_parser = whole)]
     samples: usize,
     /// How many seeds, from --seed on
-    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"))]
+    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"), value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Use this many of MNIST's training images
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     images: usize,
 }
 
@@ -201,14 +202,14 @@ fn detect(args: &Args) -> anyhow::Result<()> {
 
 /// Prints the areas, and returns their means by name.
 fn print(unknowns: &[Unknown]) -> Vec<(String, f64)> {
-    println!("area under the ROC curve of an unknown digit; of trained models the mean over seeds");
+    outln!("area under the ROC curve of an unknown digit; of trained models the mean over seeds");
     let mut table = TextTable::new().header(["digit"].into_iter().chain(METHODS.map(|(name, _)| name)));
     for unknown in unknowns {
         let areas = (0..METHODS.len()).map(|method| format!("{:.3}", unknown.area(method)));
         table.row([unknown.digit.to_string()].into_iter().chain(areas));
     }
-    print!("{table}");
-    println!("mean over digits ± standard error over seeds, and paired differences ± over digits");
+    table.print();
+    outln!("mean over digits ± standard error over seeds, and paired differences ± over digits");
     let mut table = TextTable::new().header(["", "area", &format!("below {}", METHODS[REFERENCE].0)]);
     let mut results = Vec::new();
     for (method, (name, key)) in METHODS.iter().enumerate() {
@@ -229,12 +230,12 @@ fn print(unknowns: &[Unknown]) -> Vec<(String, f64)> {
             results.push((format!("{key}_area_se"), se));
         }
     }
-    print!("{table}");
+    table.print();
     let share = |of: &Unknown| f64::from(u8::from(!of.first.bound.is_converged()));
     let bounds = unknowns.iter().map(share).sum::<f64>() / unknowns.len() as f64;
     if bounds > 0.0 {
         let Learned { bound, .. } = &unknowns[0].first;
-        eprintln!(
+        errln!(
             "the bound of K = {} draws has not converged in {:.0} % of the models: −log p(x) is too high, most of all for \
              strange images",
             bound.samples,

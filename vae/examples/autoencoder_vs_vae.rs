@@ -19,8 +19,9 @@ use autograd::Tape;
 use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::model::density::MultivariateNormal;
+use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, positive, whole};
+use nn::run::{Defaults, Run, RunArgs, TextTable, positive, whole, width};
 use nn::stats::{Estimate, nearest_rows, squared_distances};
 use nn::train::{Fit, Noise, Schedule};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -34,16 +35,16 @@ struct Args {
     run: RunArgs,
     /// Dimensions of the latent space, two models of each
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "2,5,10,20",
-        default_value_if("dry_run", "true", "2,3"), value_parser = whole)]
+        default_value_if("dry_run", "true", "2,3"), value_parser = width)]
     latent: Vec<usize>,
     /// Hidden layers of the encoder, and of the decoder in reverse
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = whole)]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = width)]
     hidden: Vec<usize>,
     /// σ of the VAE's decoder: ‖x − d(z)‖² is divided by 2σ²
     #[arg(long, value_name = "SIGMA", default_value_t = 0.3, value_parser = positive)]
     sigma: f64,
     /// Use this many of MNIST's training images
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     images: usize,
 }
 
@@ -161,10 +162,10 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
     let sets = sets::load(&args.run, args.images)?;
     let run = Run::open(&args.run, args)?;
-    println!(
+    outln!(
         "root mean square differences of pixels; {SAMPLES} samples of each kind, of which those lie in a gap that"
     );
-    println!("are further from all training images than 95 % of the reconstructions of test images are");
+    outln!("are further from all training images than 95 % of the reconstructions of test images are");
     let mut results = Vec::new();
     // By model and way to draw.
     let mut curves: [[Vec<(f64, f64)>; 3]; 2] = Default::default();
@@ -173,7 +174,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     latents.dedup();
     for latent in latents {
         let spaces = trained(args, &sets, latent)?;
-        println!("{latent} latent dimensions");
+        outln!("{latent} latent dimensions");
         let title = format!("Samples of {latent} latent dimensions, by how z was drawn");
         let mut images = ImageGrid::new(&title, sets[0].height, sets[0].width);
         for (space, curves) in spaces.iter().zip(&mut curves) {
@@ -235,8 +236,8 @@ fn sample(
         results.push((format!("{key}_{latent}_{of}_gaps"), gaps));
         curve.push((latent as f64, 100.0 * gaps));
     }
-    println!("{name}: {error:.4} from test images to their reconstructions");
-    print!("{table}");
+    outln!("{name}: {error:.4} from test images to their reconstructions");
+    table.print();
     Ok(images)
 }
 

@@ -23,9 +23,10 @@ use common::seeds::{OverSeeds, Results};
 use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::picture::{ImageGrid, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::run::{Defaults, Run, RunArgs, TextTable, whole, width};
 use nn::stats::{adjusted_rand_index, k_means, nearest_rows};
 use nn::train::{Fit, Loss, Noise, Schedule};
+use nn::{errln, outln};
 use rayon::prelude::*;
 use vae::{KSampleBound, Vae, VaeConfig, VaeObjective};
 
@@ -36,20 +37,20 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Dimensions of the latent space, at least 2; the pictures of it show the first two
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = width)]
     latent: usize,
     /// Hidden layers of the encoder, and of the decoder in reverse
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = whole)]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = width)]
     hidden: Vec<usize>,
     /// K, the draws of z for each test image in the bound of log p(x)
     #[arg(long, value_name = "N", default_value_t = 500,
         default_value_if("dry_run", "true", "2"), value_parser = whole)]
     samples: usize,
     /// How many seeds, from --seed on
-    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"))]
+    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"), value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Use this many of MNIST's training images
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     images: usize,
 }
 
@@ -175,7 +176,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         pairs.iter().flat_map(|pair| [("VAE", &pair.plain), ("conditional", &pair.conditional)])
     {
         if let Some(warning) = trained.bound.warning() {
-            eprintln!("{name}: {warning}");
+            errln!("{name}: {warning}");
         }
     }
     draw(&run, &data, &pairs[0])?;
@@ -184,7 +185,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
 }
 
 fn print(args: &Args, data: &Data, over: &OverSeeds) {
-    println!("{} test images, means over {} seeds ± standard error", data.sets[1].len(), args.seeds);
+    outln!("{} test images, means over {} seeds ± standard error", data.sets[1].len(), args.seeds);
     let header = ["nats per image", "VAE", "conditional VAE"];
     let mut table = TextTable::new().header(header);
     let bound = format!("bound of K = {} draws", args.samples);
@@ -199,21 +200,21 @@ fn print(args: &Args, data: &Data, over: &OverSeeds) {
         let cells = ["vae", "conditional"].map(|key| over.cell(&format!("{key}_{of}"), decimals));
         table.row([name, &*cells[0], &cells[1]]);
     }
-    print!("{table}");
+    table.print();
     let percent = |name: &str| 100.0 * over.mean(name);
-    println!("to be told the class is worth {} nats", over.cell("worth_of_the_class", 2));
-    println!(
+    outln!("to be told the class is worth {} nats", over.cell("worth_of_the_class", 2));
+    outln!(
         "without it, log 1/{} Σ p(x|y)  {}",
         data.classes.len(),
         over.cell("conditional_marginal_bound", 2)
     );
-    println!("argmax p(x|y) is the digit of {:.1} % of the images", percent("conditional_accuracy"));
-    println!("the nearest training image is of the same class:");
-    println!(
+    outln!("argmax p(x|y) is the digit of {:.1} % of the images", percent("conditional_accuracy"));
+    outln!("the nearest training image is of the same class:");
+    outln!(
         "  of samples, the class that was asked for, {:.1} %",
         percent("conditional_nearest_accuracy_samples")
     );
-    println!("  of the test images {:.1} %", percent("nearest_accuracy_test"));
+    outln!("  of the test images {:.1} %", percent("nearest_accuracy_test"));
 }
 
 /// Bayes' rule with equal prior probabilities of K classes: p(y|x) ∝ p(x|y), p(x) = 1/K Σ p(x|y).

@@ -18,7 +18,8 @@ use std::process::ExitCode;
 use common::report::Trained;
 use nn::data::{self, split};
 use nn::model::Model;
-use nn::run::{Defaults, Run, RunArgs, whole};
+use nn::outln;
+use nn::run::{Defaults, Run, RunArgs, whole, width};
 use nn::stats::{adjusted_rand_index, k_means};
 use nn::train::{End, Fit, Schedule};
 use vae::{Vae, VaeConfig, VaeObjective};
@@ -30,7 +31,7 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Dimensions of the latent space; beyond two, the pictures show the first two
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = width)]
     latent: usize,
     /// K, the draws of z for each image in the K-sample bound of log p(x)
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = whole)]
@@ -67,7 +68,7 @@ fn digits(args: &Args) -> anyhow::Result<()> {
     let codes = vae.encode_rows(trainer.theta(), &test.images).mu;
     let labels: Vec<usize> = test.labels.iter().map(|&label| label.into()).collect();
     let agreement = adjusted_rand_index(&k_means(&codes, 10, 10, args.run.seed), &labels);
-    println!("10 clusters of codes agree with the digits by an adjusted Rand index of {agreement:.3}");
+    outln!("10 clusters of codes agree with the digits by an adjusted Rand index of {agreement:.3}");
     Trained { run: &run, vae: &vae, trainer: &mut trainer, test: &test }
         .report(args.importance_samples, &[("adjusted_rand_index", agreement)])
 }

@@ -20,8 +20,9 @@ use autograd::Tape;
 use common::seeds::{OverSeeds, Results};
 use common::sets;
 use nn::data::Matrix;
+use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::run::{Defaults, Run, RunArgs, TextTable, at_most, whole, width};
 use nn::train::{Batch, Fit, Noise, Objective, Parts, Schedule};
 use rayon::prelude::*;
 use vae::{Estimator, Vae, VaeConfig, VaeObjective};
@@ -33,23 +34,23 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Dimensions of the latent space
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = width)]
     latent: usize,
     /// Hidden layers of the encoder, and of the decoder in reverse
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = whole)]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = width)]
     hidden: Vec<usize>,
     /// Samples of z for each image in training
     #[arg(long, value_name = "M", default_value_t = 4, value_parser = whole)]
     samples: usize,
     /// Gradients that are drawn for each estimator and number of samples
     #[arg(long, value_name = "N", default_value_t = 200,
-        default_value_if("dry_run", "true", "2"), value_parser = whole)]
+        default_value_if("dry_run", "true", "2"), value_parser = at_most::<10_000>)]
     draws: usize,
     /// How many seeds, from --seed on
-    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"))]
+    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"), value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Use this many of MNIST's training images
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     images: usize,
 }
 
@@ -111,7 +112,7 @@ fn errors(args: &Args, run: &RunArgs, vae: &Vae, train: &Matrix<f32>) -> anyhow:
 }
 
 fn print_errors(over: &OverSeeds) -> Figure {
-    println!("root mean square error of the encoder's gradient, in units of its length");
+    outln!("root mean square error of the encoder's gradient, in units of its length");
     let mut table = TextTable::new()
         .header(["samples of z".to_owned()].into_iter().chain(SAMPLES.map(|m| m.to_string())));
     let mut figure =
@@ -121,7 +122,7 @@ fn print_errors(over: &OverSeeds) -> Figure {
         table.row([name.to_owned()].into_iter().chain(curve.map(|error| format!("{error:.2}"))));
         figure = figure.line(name, SAMPLES.iter().zip(curve).map(|(&m, error)| (m as f64, error)));
     }
-    print!("{table}");
+    table.print();
     figure
 }
 
@@ -151,7 +152,7 @@ fn learning(
 
 fn print_learning(args: &Args, over: &OverSeeds) -> Figure {
     let Args { samples, seeds, run, .. } = args;
-    println!(
+    outln!(
         "learning with {samples} samples: bound in nats per image, mean over {seeds} seeds ± standard error"
     );
     let mut table = TextTable::new().header(["", "training", "test"]);
@@ -164,7 +165,7 @@ fn print_learning(args: &Args, over: &OverSeeds) -> Figure {
         let curve = (1..=run.epochs).map(|i| (i as f64, over.mean(&format!("epoch_{key}_{i}"))));
         figure = figure.line(name, curve);
     }
-    print!("{table}");
+    table.print();
     figure
 }
 

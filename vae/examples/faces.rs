@@ -24,8 +24,9 @@ use common::bound;
 use common::manifold::manifold;
 use nn::data::{Idx, Matrix};
 use nn::model::Nonlinearity;
+use nn::outln;
 use nn::picture::ImageGrid;
-use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::run::{Defaults, Run, RunArgs, TextTable, whole, width};
 use nn::train::{End, Fit, Observer, Rule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::linear::{Em, FactorModel, LinearError, NormalModel, Pca};
@@ -38,13 +39,13 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Dimensions of the latent space, at least 2; another model has two
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = width)]
     latent: usize,
     /// Width of the hidden layers
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = width)]
     hidden: usize,
     /// Stop after so many epochs without a better bound of the validation frames
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole)]
     patience: usize,
     /// Sweeps of pseudo-Gibbs in imputation
     #[arg(long, value_name = "N", default_value_t = 200,
@@ -137,8 +138,8 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     let samples = if args.run.dry_run { 2 } else { 500 };
     let sampled = vae.k_sample_bound(trainer.theta(), &frames.test, samples, args.run.seed);
     let [bound, log_likelihood, kl] = ["elbo", "log_likelihood", "kl"].map(|part| elbo.part(part));
-    println!("{} test frames, nats per frame", frames.test.rows);
-    println!("  ELBO {bound:.1} = E_q[log p(x|z)] {log_likelihood:.1} − KL {kl:.1}");
+    outln!("{} test frames, nats per frame", frames.test.rows);
+    outln!("  ELBO {bound:.1} = E_q[log p(x|z)] {log_likelihood:.1} − KL {kl:.1}");
     bound::print(&sampled);
 
     let model = Model { vae: &vae, theta: trainer.theta(), linear };
@@ -315,14 +316,14 @@ fn fill_in(
             ("VAE, pseudo-Gibbs", "gibbs", &by_gibbs),
             ("VAE, refined", "refined", &by_vae),
         ];
-        println!("root mean square error of hidden pixels: {name}");
+        outln!("root mean square error of hidden pixels: {name}");
         let mut table = TextTable::new();
         for (way, of, filled) in ways {
             let error = masked.rmse(filled);
             table.row([way, &format!("{error:.4}")]);
             results.push((format!("{of}_{key}"), error));
         }
-        print!("{table}");
+        table.print();
         let first = |x: &Matrix<f32>| Frames::first(x, 10).values;
         let grid = frames
             .grid(&format!("Hidden pixels ({name}) of test frames, filled in"))

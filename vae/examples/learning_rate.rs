@@ -15,8 +15,9 @@ use std::process::ExitCode;
 use common::sets;
 use nn::data::Matrix;
 use nn::model::Nonlinearity;
+use nn::outln;
 use nn::picture::Figure;
-use nn::run::{Defaults, Run, RunArgs, TextTable, positive};
+use nn::run::{Defaults, Run, RunArgs, TextTable, positive, whole};
 use nn::train::{Fit, Rule, Schedule, StepError, TrainError, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
@@ -38,7 +39,7 @@ struct Args {
     #[arg(long, value_name = "RATE", default_value_t = 3e-3, value_parser = positive)]
     adam: f64,
     /// Use this many of MNIST's training images
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     images: usize,
 }
 
@@ -107,7 +108,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let curves = descents.par_iter().map(|descent| descend(args, &train.images, descent));
     let curves = curves.collect::<anyhow::Result<Vec<_>>>()?;
 
-    println!("‖x − d(e(x))‖² per image after {} epochs of {} images", args.run.epochs, train.len());
+    outln!("‖x − d(e(x))‖² per image after {} epochs of {} images", args.run.epochs, train.len());
     let mut results = Vec::new();
     let mut table = TextTable::new();
     let mut figure = Figure::new("An autoencoder learns: the loss on all training images")
@@ -120,7 +121,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         results.push((*key, last));
         figure = figure.line(name, curve.iter().enumerate().map(|(epoch, &loss)| (epoch as f64, loss)));
     }
-    print!("{table}");
+    table.print();
     figure.save(&run.file("descent.png"))?;
     run.finish(&results)?;
     Ok(())

@@ -34,7 +34,7 @@ use clap::builder::ArgPredicate;
 use common::report::Trained;
 use nn::data::{Binarise, Mnist};
 use nn::model::Init;
-use nn::run::{Defaults, Run, RunArgs, whole};
+use nn::run::{Defaults, Run, RunArgs, whole, width};
 use nn::train::End;
 use vae::{Vae, VaeConfig, VaeError, VaeObjective};
 
@@ -53,14 +53,14 @@ struct Args {
         ("protocol", ArgPredicate::Equals("iwae".into()), "50"),
         ("protocol", ArgPredicate::Equals("lecture".into()), "2"),
         ("decoder", ArgPredicate::IsPresent, "2"),
-    ], value_parser = whole)]
+    ], value_parser = width)]
     latent: Vec<usize>,
     /// A model with each of these decoders, from linear to deep: their latent spaces and bounds side by side
     #[arg(long, value_name = "WIDTHS", value_delimiter = ',', num_args = 0..=1,
         default_missing_value = "linear,64,64-256,128-256-512", conflicts_with = "protocol")]
     decoder: Option<Vec<String>>,
     /// Width of the hidden layers, without --protocol, --decoder and --conv
-    #[arg(long, value_name = "N", default_value_t = 400, value_parser = whole,
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = width,
         conflicts_with_all = ["protocol", "decoder", "conv"])]
     hidden: usize,
     /// Convolutional networks: three layers of eight channels

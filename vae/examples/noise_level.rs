@@ -17,8 +17,9 @@ use autograd::Tape;
 use common::seeds::{OverSeeds, Results};
 use common::sets;
 use nn::data::{LabelledImages, Matrix};
+use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, positive, whole};
+use nn::run::{Defaults, Run, RunArgs, TextTable, positive, whole, width};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Schedule};
 use rayon::prelude::*;
@@ -39,20 +40,20 @@ struct Args {
         default_value_if("dry_run", "true", "0.1,1"), value_parser = positive)]
     sigmas: Vec<f64>,
     /// Dimensions of the latent space
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = width)]
     latent: usize,
     /// Hidden layers of the encoder, and of the decoder in reverse
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = whole)]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = width)]
     hidden: Vec<usize>,
     /// Draws of z for each test image in the bound
     #[arg(long, value_name = "N", default_value_t = 50,
         default_value_if("dry_run", "true", "2"), value_parser = whole)]
     samples: usize,
     /// How many seeds, from --seed on
-    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"))]
+    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"), value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Use this many of MNIST's training images
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     images: usize,
 }
 
@@ -86,11 +87,11 @@ fn sweep(args: &Args) -> anyhow::Result<()> {
     let learned = levels.pop().expect("one more than fixed ones");
     anyhow::ensure!(!levels.is_empty(), "--sigmas: expected one or more, found none");
 
-    println!("{} test images; nats per image, squares per pixel", sets[1].len());
-    println!("means over {} seeds ± standard error", seeds.len());
-    print!("{}", table(&levels, &learned));
+    outln!("{} test images; nats per image, squares per pixel", sets[1].len());
+    outln!("means over {} seeds ± standard error", seeds.len());
+    table(&levels, &learned).print();
     let (sigma, square) = (learned.over.mean("sigma"), learned.over.mean("training_square"));
-    println!(
+    outln!(
         "the learned σ² is {:.5}, E_q ‖x − E[x|z]‖² / D of the training images {square:.5}",
         sigma * sigma
     );

@@ -18,8 +18,9 @@ use autograd::Tape;
 use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::model::{Layout, Nonlinearity};
+use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::run::{Defaults, Run, RunArgs, TextTable, whole, width};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Objective, Schedule, Trainer};
 use vae::linear::{CubatureObjective, Em, FactorModel, Oja, Pca, principal_angles};
@@ -32,10 +33,10 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Components, or variables in the middle
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = width)]
     latent: usize,
     /// Hidden layers of the deep encoder, and of its decoder in reverse
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = whole)]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128,64", value_parser = width)]
     hidden: Vec<usize>,
     /// Epochs of the deep autoencoder, which takes 64 images a step
     #[arg(long, value_name = "N", default_value_t = 200,
@@ -46,7 +47,7 @@ struct Args {
         default_value_if("dry_run", "true", "1"), value_parser = whole)]
     oja_epochs: usize,
     /// Use this many of MNIST's training images
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     images: usize,
 }
 
@@ -120,11 +121,11 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         autoencoder(args, Depth::Deep, &x)?,
     ];
 
-    println!("{} images to train on, {} to test, {} components", x[0].rows, x[1].rows, args.latent);
-    println!("of {used} pixels; the other {} are the same in all training images", all - used);
+    outln!("{} images to train on, {} to test, {} components", x[0].rows, x[1].rows, args.latent);
+    outln!("of {used} pixels; the other {} are the same in all training images", all - used);
     let angles = angles(&fitted, &pca)?;
     let mut results = print(&fitted, &angles, &x);
-    println!("the bound of the linear VAE on the training images is {bound:.4} nats");
+    outln!("the bound of the linear VAE on the training images is {bound:.4} nats");
     draw_images(&run, &sets[1], &pixels, &fitted)?;
     draw_angles(&fitted, &angles).save(&run.file("angles.png"))?;
     results.push(("vae_elbo".into(), bound));
@@ -253,7 +254,7 @@ fn angles(fitted: &[Fitted], pca: &Pca) -> anyhow::Result<Vec<Option<Vec<f64>>>>
 
 /// Prints errors, angles and likelihoods, and returns them by name.
 fn print(fitted: &[Fitted], angles: &[Option<Vec<f64>>], x: &[Matrix<f64>; 2]) -> Vec<(String, f64)> {
-    println!("squared error of an image, largest angle to PCA in radians, log p(x) in nats");
+    outln!("squared error of an image, largest angle to PCA in radians, log p(x) in nats");
     let mut table = TextTable::new().header([
         "",
         "training",
@@ -284,7 +285,7 @@ fn print(fitted: &[Fitted], angles: &[Option<Vec<f64>>], x: &[Matrix<f64>; 2]) -
         table.row(cells);
         results.extend(named.into_iter().map(|(of, value)| (format!("{key}_{of}"), value)));
     }
-    print!("{table}");
+    table.print();
     results
 }
 

@@ -18,9 +18,10 @@ use autograd::Tape;
 use common::sets;
 use nn::data::LabelledImages;
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, whole};
+use nn::run::{Defaults, Run, RunArgs, TextTable, whole, width};
 use nn::stats::Estimate;
 use nn::train::{Fit, Rule, Schedule, Trainer};
+use nn::{errln, outln};
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
 use vae::{Covariance, KSampleBound, Vae, VaeConfig, VaeObjective};
@@ -32,17 +33,17 @@ struct Args {
     #[serde(flatten)]
     run: RunArgs,
     /// Dimensions of the latent space; exact posteriors are drawn for two
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = width)]
     latent: usize,
     /// How many seeds, from --seed on
-    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"))]
+    #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"), value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Draws of z for each image in the bound
     #[arg(long, value_name = "N", default_value_t = 200,
         default_value_if("dry_run", "true", "2"), value_parser = whole)]
     samples: usize,
     /// With --data, the first images of MNIST's training set to use, and a fifth as many of its test images
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     images: usize,
 }
 
@@ -114,17 +115,17 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         table.row([seed.to_string(), diagonal, full, format!("{difference:.3}")]);
         differences.push(difference);
     }
-    println!("bound of test images, nats per image; in brackets that of K = {} draws", args.samples);
-    print!("{table}");
+    outln!("bound of test images, nats per image; in brackets that of K = {} draws", args.samples);
+    table.print();
     let Estimate { mean, se } = Estimate::of(&differences);
-    println!("mean difference {mean:.3} ± {se:.3} (standard error over seeds)");
+    outln!("mean difference {mean:.3} ± {se:.3} (standard error over seeds)");
     bounds(args, &differences, mean).save(&run.file("bounds.png"))?;
     if args.latent == 2 {
         posteriors(&trained[..2], &sets[1]).save(&run.file("posteriors.png"))?;
     }
     for (model, (name, _)) in trained.iter().zip(COVARIANCES.iter().cycle()) {
         if let Some(warning) = model.bound.warning() {
-            eprintln!("{name}: {warning}");
+            errln!("{name}: {warning}");
         }
     }
     let over = |value: fn(&Trained) -> f64, covariance| {

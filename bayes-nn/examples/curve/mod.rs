@@ -5,6 +5,7 @@ mod reference;
 use bayes_nn::{BayesMlpConfig, Likelihood, Predictive, Scaling, Scores};
 use nn::data::Matrix;
 use nn::model::Nonlinearity;
+use nn::outln;
 use nn::picture::{Figure, Panels};
 use nn::run::{Run, TextTable};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -63,7 +64,7 @@ pub(crate) fn learn(args: &Args) -> anyhow::Result<()> {
     report(&posteriors, &grid, &hmc);
 
     let Agreement { r_hat, ess, acceptance } = Agreement::of(&chains, &fitted, &grid)?;
-    println!(
+    outln!(
         "Hamiltonian Monte Carlo: acceptance {acceptance:.2}; of the curve, R-hat is at most {r_hat:.3}, and \
          the effective sample size at least {ess:.0}"
     );
@@ -114,7 +115,7 @@ impl Summary {
 }
 
 fn report(posteriors: &[(&str, &Predictive)], grid: &Matrix<f64>, hmc: &Predictive) {
-    println!("the curve: its sd in three places; its mean and its sd against Hamiltonian Monte Carlo");
+    outln!("the curve: its sd in three places; its mean and its sd against Hamiltonian Monte Carlo");
     let header = ["", "sd at data", "in the gap", "beyond", "rms difference of means", "ratio of sds"];
     let mut table = TextTable::new().header(header);
     for (title, posterior) in posteriors {
@@ -122,7 +123,7 @@ fn report(posteriors: &[(&str, &Predictive)], grid: &Matrix<f64>, hmc: &Predicti
         let numbers = [on_data, in_gap, beyond, distance].map(|x| format!("{x:.3}"));
         table.row([title.to_string()].into_iter().chain(numbers).chain([format!("{ratio:.2}")]));
     }
-    print!("{table}");
+    table.print();
 }
 
 fn draw(

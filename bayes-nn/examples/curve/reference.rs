@@ -4,6 +4,7 @@ use autograd::{Real, Var};
 use bayes_nn::inference::{Chains, Hmc, HmcRun, Laplace};
 use bayes_nn::{BayesMlp, Likelihood, Predictive};
 use nn::data::Matrix;
+use nn::errln;
 
 use crate::Args;
 use crate::common::{Fitted, Standardised};
@@ -75,7 +76,7 @@ pub(crate) fn laplace(
     let q = match Laplace::fit(|_, theta| log_joint(&fitted.model, data, theta), start, steps) {
         Ok(q) => q,
         Err(error) => {
-            eprintln!("note: there is no Laplace approximation: {error}");
+            errln!("note: there is no Laplace approximation: {error}");
             return Ok(None);
         }
     };

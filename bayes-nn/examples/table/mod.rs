@@ -6,6 +6,7 @@ use nn::data::{Matrix, Standardizer, Table, counts, split};
 use nn::picture::Figure;
 use nn::run::{Csv, Run, TextTable};
 use nn::stats::root_mean_square;
+use nn::{errln, outln};
 
 use crate::Args;
 use crate::common::{Fitted, Rows, calibration};
@@ -25,7 +26,7 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
     let scaled = Standardizer::fit(all, &train).and_then(|scaling| scaling.narrow(all));
     scaled.map_err(|error| table.locate(&error))?;
     for &j in Scaling::fit(&training_rows.x, &training_rows.y)?.constant_inputs() {
-        eprintln!("note: {} does not vary over the rows to train on and tells nothing", names[j]);
+        errln!("note: {} does not vary over the rows to train on and tells nothing", names[j]);
     }
 
     let likelihood = if args.heteroscedastic { Likelihood::NormalHead } else { Likelihood::NORMAL_LEARNED };
@@ -38,7 +39,7 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
 
     let predictive = fitted.predict(&held_out.x)?;
     let scores = Scores::of(&predictive, &held_out.y.values);
-    println!("{} rows held out of {count}, in units of {target}", validation.len());
+    outln!("{} rows held out of {count}, in units of {target}", validation.len());
     report(&scores, &training_rows.y, &held_out.y);
     write_predictions(&run, &fitted, table, column, &rows, &validation)
         .context("the predictions could not be written")?;
@@ -69,7 +70,7 @@ fn report(scores: &Scores, train: &Matrix<f64>, held_out: &Matrix<f64>) {
         let inside = format!("inside {:2.0} % intervals", 100.0 * level);
         table.row([inside, format!("{:.3}", scores.coverage(level))]);
     }
-    print!("{table}");
+    table.print();
 }
 
 /// The error of predicting the mean of the training rows.

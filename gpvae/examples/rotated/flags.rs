@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use gpvae::data::Views;
 use gpvae::{GpVaeConfig, Pace, PixelNoise, Plan};
-use nn::run::{RunArgs, positive, whole};
+use nn::run::{RunArgs, positive, whole, width};
 
 /// Predicts digits at an angle that was not seen, by a VAE with a Gaussian-process prior and by its baselines
 #[derive(clap::Parser, serde::Serialize)]
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..10))]
     pub(crate) digit: u8,
     /// How many images to turn, at most
-    #[arg(long, value_name = "N", default_value_t = 400)]
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = whole)]
     pub(crate) objects: usize,
     /// What to train, separated by commas
     #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',',
@@ -79,10 +79,10 @@ impl Method {
 #[derive(clap::Args, serde::Serialize)]
 pub(crate) struct Options {
     /// Dimensions of the latent space
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = width)]
     latent: usize,
     /// Features of an object; the lecture has 8
-    #[arg(long, value_name = "N", default_value_t = 24, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = width)]
     pub(crate) features: usize,
     /// Cycles of the schedules joint and disjoint; --epochs are shared out among them
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole)]
@@ -110,7 +110,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "ALPHA", default_value_t = 0.1, value_parser = positive)]
     pub(crate) alpha: f64,
     /// Width of the hidden layer where images are not those of MNIST, for which networks are convolutional
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = width)]
     hidden: usize,
 }
 

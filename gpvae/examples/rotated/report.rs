@@ -9,6 +9,7 @@ use gpvae::data::Views;
 use gpvae::kernel::{Kernel, Periodic};
 use gpvae::prior::{LatentPrior, LowRank, ViewObject};
 use nn::data::Matrix;
+use nn::outln;
 use nn::run::{Run, TextTable};
 use nn::stats::Estimate;
 use vae::Codes;
@@ -79,12 +80,12 @@ impl Learned {
 pub(crate) fn report(run: &Run<'_>, views: &Views, outcomes: &[Outcome]) -> anyhow::Result<()> {
     print_errors(views, outcomes);
     if let Some((first, others)) = outcomes.split_first().filter(|(_, others)| !others.is_empty()) {
-        println!("larger than with {}, image by image", first.method.title());
+        outln!("larger than with {}, image by image", first.method.title());
         let mut table = TextTable::new();
         for other in others {
             table.row([other.method.title().to_owned(), in_digits(other.excess(first))]);
         }
-        print!("{table}");
+        table.print();
     }
     figure::draw(run, views, outcomes).context("the pictures could not be drawn")?;
     let mut results = Vec::new();
@@ -99,7 +100,7 @@ pub(crate) fn report(run: &Run<'_>, views: &Views, outcomes: &[Outcome]) -> anyh
 }
 
 fn print_errors(views: &Views, outcomes: &[Outcome]) {
-    println!("mean squared error of a pixel, ± standard error over images");
+    outln!("mean squared error of a pixel, ± standard error over images");
     let mut table = TextTable::new().header(["", "error", "sampled z", "seconds"]);
     for outcome in outcomes {
         let sampled = outcome.sampled.map_or("-".to_owned(), |error| format!("{:.4}", error.mean));
@@ -107,10 +108,10 @@ fn print_errors(views: &Views, outcomes: &[Outcome]) {
         table.row([title, in_digits(outcome.error()), sampled, seconds]);
     }
     table.row(["the neighbouring views, blended".to_owned(), in_digits(blended(views))]);
-    print!("{table}");
+    table.print();
     for outcome in outcomes {
         if let Some(learned) = &outcome.learned {
-            println!("{}: {}", outcome.method.title(), learned.text);
+            outln!("{}: {}", outcome.method.title(), learned.text);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use nn::data::{Matrix, Standardizer, Table, hide};
+use nn::errln;
 use nn::train::Noise;
 
 /// A largest gap of so many median gaps is odd.
@@ -69,7 +70,7 @@ impl Series {
         anyhow::ensure!(time[0] < time[time.len() - 1], "all rows have the same time, {}", time[0]);
         if let Some(gap) = Gap::odd(&time) {
             let [from, to] = [gap.row, gap.row + 1].map(|row| table.line(order[row]));
-            eprintln!(
+            errln!(
                 "note: {gap}: between lines {from} and {to}; if one of the times is wrong, correct it or leave the row out"
             );
         }

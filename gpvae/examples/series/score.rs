@@ -1,6 +1,7 @@
 //! How well hidden cells are predicted.
 
 use nn::data::{Matrix, Standardizer};
+use nn::outln;
 use nn::run::TextTable;
 
 use super::Series;
@@ -46,7 +47,7 @@ impl Score {
     }
 
     pub(crate) fn print(&self) {
-        println!("{} measured cells hidden, errors in standard deviations of their channel", self.cells);
+        outln!("{} measured cells hidden, errors in standard deviations of their channel", self.cells);
         let mut table = TextTable::new();
         for (name, value) in [
             ("RMSE, Gaussian process and autoencoder", self.rmse),
@@ -56,7 +57,7 @@ impl Score {
         ] {
             table.row([name, &format!("{value:.3}")]);
         }
-        print!("{table}");
+        table.print();
     }
 }
 

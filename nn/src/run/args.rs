@@ -38,7 +38,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Use this many threads; the results are the same for any number [default: all]
-    #[arg(long, value_name = "N", value_parser = whole)]
+    #[arg(long, value_name = "N", value_parser = at_most::<1024>)]
     pub threads: Option<usize>,
     /// Also write the checkpoint to this file
     #[arg(long, value_name = "FILE")]
@@ -163,12 +163,30 @@ pub fn parse<A: Parser>(
     A::from_arg_matches(&command.try_get_matches_from(flags)?)
 }
 
-/// Parses a whole number from 1 on: a `value_parser` for flags.
+/// Parses a whole number from 1 to `MOST`: a `value_parser` for flags. What is kept in memory grows with the number, so that no
+/// flag asks for more than there is.
+///
+/// # Errors
+/// For any other text.
+pub fn at_most<const MOST: usize>(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|n| (1..=MOST).contains(n));
+    number.ok_or_else(|| format!("expected a whole number from 1 to {MOST}"))
+}
+
+/// Parses a number of repetitions, from 1 to a million: steps, draws, epochs, rows.
 ///
 /// # Errors
 /// For any other text.
 pub fn whole(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a whole number from 1 on".to_owned())
+    at_most::<1_000_000>(text)
+}
+
+/// Parses the size of a layer or of a latent space, from 1 to 4,096.
+///
+/// # Errors
+/// For any other text.
+pub fn width(text: &str) -> Result<usize, String> {
+    at_most::<4096>(text)
 }
 
 /// Parses a finite number greater than 0: a `value_parser` for flags.

@@ -77,7 +77,7 @@ mod table;
 mod training;
 
 pub use self::csv::{Csv, Metrics};
-pub use args::{Activation, Defaults, RunArgs, main, parse, positive, share, whole};
+pub use args::{Activation, Defaults, RunArgs, at_most, main, parse, positive, share, whole, width};
 pub use error::RunError;
 #[cfg(feature = "pictures")]
 pub use figure::loss_figure;

@@ -37,6 +37,13 @@ impl TextTable {
         self
     }
 
+    /// Prints the table on standard output.
+    pub fn print(&self) {
+        for line in self.to_string().lines() {
+            outln!("{line}");
+        }
+    }
+
     /// Adds a row. Rows may differ in length.
     pub fn row(&mut self, cells: impl IntoIterator<Item: ToString>) {
         self.rows.push(texts(cells));

@@ -74,7 +74,12 @@ fn wrong_flags_are_refused_with_what_is_wanted() {
     {
         assert_eq!(flags(wrong).unwrap_err().exit_code(), 2, "{wrong}");
     }
-    assert!(flags("--batch-size 0").unwrap_err().to_string().contains("expected a whole number from 1 on"));
+    assert!(
+        flags("--batch-size 0")
+            .unwrap_err()
+            .to_string()
+            .contains("expected a whole number from 1 to 1000000")
+    );
 }
 
 #[test]

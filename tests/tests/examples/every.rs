@@ -142,3 +142,28 @@ fn an_unknown_flag_or_a_senseless_value_is_refused_with_exit_code_2() {
         }
     }
 }
+
+#[test]
+fn a_number_that_no_memory_allows_is_refused_before_anything_is_computed() {
+    let mut tried = 0;
+    for (package, name, _) in SMOKE {
+        let help = run(name, &["--help"], &std::env::temp_dir());
+        for line in text(&help.stdout).lines().filter_map(|line| line.trim().strip_prefix("--")) {
+            let (flag, value) = line.split_once([' ', '[']).unwrap_or((line, ""));
+            let is_count = ["<N", "<M", "<K", "<D"].iter().any(|name| value.starts_with(name))
+                && !value.starts_with("<DIR");
+            // Any seed will do, and epochs take time alone.
+            if !is_count || ["seed", "epochs"].contains(&flag) {
+                continue;
+            }
+            for number in ["1000000000000", "18446744073709551615"] {
+                let output = run(name, &["--dry-run", &format!("--{flag}={number}")], &std::env::temp_dir());
+                let error = text(&output.stderr);
+                assert_eq!(output.status.code(), Some(2), "{package}/{name} --{flag} {number}: {error}");
+                assert!(error.contains(flag), "{package}/{name} --{flag}: {error}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 100, "only {tried} numbers");
+}

@@ -64,6 +64,35 @@ fn a_run_keeps_flags_metrics_checkpoint_and_pictures_and_is_not_overwritten() {
     assert!(line.contains("--force") && line.contains("--resume"), "{line}");
 }
 
+/// Linux has a file that is always full.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_stream_that_is_closed_or_full_ends_a_run() {
+    use std::fs::File;
+    use std::io::pipe;
+    use std::process::{Command, Stdio};
+    use tests::programs::program;
+
+    let dir = folder();
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    let closed = || Stdio::from(pipe().unwrap().1); // nobody holds the end that is read
+    let cases: [(&str, Stdio, Stdio, i32); 4] = [
+        ("closed", closed(), Stdio::null(), 0),
+        ("silent", Stdio::null(), closed(), 0),
+        ("full", full(), Stdio::null(), 1),
+        ("quiet", Stdio::null(), full(), 1),
+    ];
+    for (name, stdout, stderr, code) in cases {
+        let mut run = Command::new(program("digits"));
+        run.args(["--epochs", "2", "--importance-samples", "2", "--out", name]).current_dir(dir.path());
+        let status = run.stdout(stdout).stderr(stderr).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{name}");
+        for file in ["checkpoint.safetensors", "model.safetensors", "latent.png"] {
+            assert!(dir.path().join(name).join(file).is_file(), "{name}: {file}");
+        }
+    }
+}
+
 #[test]
 fn a_resumed_run_ends_with_the_results_of_an_uninterrupted_one() {
     let dir = folder();

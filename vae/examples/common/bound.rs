@@ -1,16 +1,17 @@
 //! A K-sample bound as programs print it.
 
+use nn::{errln, outln};
 use vae::KSampleBound;
 
 /// Prints a bound with what tells how far below log p(x) it is, and a warning if it has not converged.
 pub(crate) fn print(bound: &KSampleBound) {
     let KSampleBound { samples, rise, effective_samples, unreliable, .. } = bound;
-    println!("  K-sample bound, K = {samples:<6} {:9.2} ± {:.3}", bound.mean, bound.se);
-    println!("    above that of K/2 draws  {rise:9.2}");
-    println!("    effective draws, median  {effective_samples:9.1}");
-    println!("    k̂ too large, of the rows {:8.0} %", 100.0 * unreliable);
+    outln!("  K-sample bound, K = {samples:<6} {:9.2} ± {:.3}", bound.mean, bound.se);
+    outln!("    above that of K/2 draws  {rise:9.2}");
+    outln!("    effective draws, median  {effective_samples:9.1}");
+    outln!("    k̂ too large, of the rows {:8.0} %", 100.0 * unreliable);
     if let Some(warning) = bound.warning() {
-        eprintln!("{warning}");
+        errln!("{warning}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use nn::data::LabelledImages;
+use nn::outln;
 use nn::picture::ImageGrid;
 use nn::run::Run;
 use nn::train::Trainer;
@@ -28,10 +29,10 @@ impl Trained<'_> {
         let test = &test.select(&(0..run.args.rows(test.len())).collect::<Vec<_>>());
         let loss = trainer.evaluate(&mut VaeObjective::new(vae, &test.images))?;
         let bound = vae.k_sample_bound(trainer.theta(), &test.images, samples, run.args.seed);
-        println!("{} images not seen in training, nats per image", test.len());
-        println!("  ELBO                       {:9.2}", loss.part("elbo"));
-        println!("    E_q[log p(x|z)]          {:9.2}", loss.part("log_likelihood"));
-        println!("    KL(q(z|x) ‖ p(z))        {:9.2}", loss.part("kl"));
+        outln!("{} images not seen in training, nats per image", test.len());
+        outln!("  ELBO                       {:9.2}", loss.part("elbo"));
+        outln!("    E_q[log p(x|z)]          {:9.2}", loss.part("log_likelihood"));
+        outln!("    KL(q(z|x) ‖ p(z))        {:9.2}", loss.part("kl"));
         bound::print(&bound);
         draw(&Trained { run, vae, trainer, test }).context("the pictures could not be drawn")?;
         let results = [

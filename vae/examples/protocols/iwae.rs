@@ -7,6 +7,7 @@
 
 use nn::data::{Binarise, LabelledImages, Matrix, Mnist};
 use nn::model::Nonlinearity;
+use nn::outln;
 use nn::run::Run;
 use nn::train::{End, Fit, Rule, Schedule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
@@ -54,10 +55,10 @@ pub(crate) fn run(args: &Args, data: &Mnist) -> anyhow::Result<()> {
     let sampled = vae.k_sample_bound(trainer.theta(), &test.images, samples, seed);
     let bound = -trainer.evaluate(&mut objective(&test.images, Binarise::Grey))?.total;
     let active = active_units(&vae.encode_rows(trainer.theta(), &test.images).mu);
-    println!("{} test images, made binary, nats per image; trained with k = {}", test.len(), args.k);
-    println!("  trained bound, k = {:<6}  {bound:9.2}", args.k);
+    outln!("{} test images, made binary, nats per image; trained with k = {}", test.len(), args.k);
+    outln!("  trained bound, k = {:<6}  {bound:9.2}", args.k);
     bound::print(&sampled);
-    println!("  active units {active} of {}; trained in {trained:.0} s", vae.latent());
+    outln!("  active units {active} of {}; trained in {trained:.0} s", vae.latent());
     let validation = trainer.history().last().and_then(|epoch| epoch.validation.as_ref());
     let validation = validation.map_or(f64::NAN, |loss| -loss.total);
     report::draw(&Trained { run: &run, vae: &vae, trainer: &mut trainer, test: &test })?;

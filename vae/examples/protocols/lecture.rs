@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use nn::data::{Binarise, LabelledImages, Matrix, Mnist};
+use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
 use nn::run::Run;
 use nn::train::{End, Fit};
@@ -43,8 +44,8 @@ pub(crate) fn run(args: &Args, data: &Mnist) -> anyhow::Result<()> {
     let loss = trainer.evaluate(&mut VaeObjective::new(&vae, &test.images))?;
     let bound = vae.k_sample_bound(trainer.theta(), &test.images, args.draws(), args.run.seed);
     let [elbo, log_likelihood, kl] = ["elbo", "log_likelihood", "kl"].map(|part| loss.part(part));
-    println!("{} binary test images after {} epochs, nats per image", test.len(), trainer.epochs());
-    println!("  ELBO {elbo:.2} = E_q[log p(x|z)] {log_likelihood:.2} − KL {kl:.2}");
+    outln!("{} binary test images after {} epochs, nats per image", test.len(), trainer.epochs());
+    outln!("  ELBO {elbo:.2} = E_q[log p(x|z)] {log_likelihood:.2} − KL {kl:.2}");
     bound::print(&bound);
     let results = [("test_elbo", elbo), ("log_likelihood", log_likelihood), ("kl", kl)];
     run.finish(&[&results[..], &bound::results(&bound)].concat())?;

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use nn::data::Mnist;
+use nn::outln;
 use nn::picture::{ImageGrid, Panels};
 use nn::run::Run;
 use nn::train::{Loss, Trainer};
@@ -30,11 +31,11 @@ fn train(args: &Args, data: &Mnist, config: &VaeConfig) -> anyhow::Result<Traine
 /// A line of the table, printed as soon as its model is trained.
 fn print(name: &str, loss: &Loss) {
     let reconstruction = -loss.part("log_likelihood");
-    println!("{name:14} {:9.2} {reconstruction:18.2} {:6.2}", loss.total, loss.part("kl"));
+    outln!("{name:14} {:9.2} {reconstruction:18.2} {:6.2}", loss.total, loss.part("kl"));
 }
 
 fn header(name: &str) {
-    println!("{name:18} −ELBO   −E_q[log p(x|z)]     KL   nats per test image");
+    outln!("{name:18} −ELBO   −E_q[log p(x|z)]     KL   nats per test image");
 }
 
 /// A model of each latent dimension, and 100 samples of each.

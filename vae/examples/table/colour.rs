@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use nn::data::Table;
+use nn::errln;
 
 /// The legend of the picture has no room for more classes.
 const MANY_CLASSES: usize = 20;
@@ -69,7 +70,7 @@ impl Classes {
         if distinct.len() > MANY_CLASSES {
             let is_text = |cell: &&&String| !cell.parse().is_ok_and(f64::is_finite);
             let first = distinct.iter().find(is_text).map(|text| short(text)).unwrap_or_default();
-            eprintln!(
+            errln!(
                 "column {name}: {} different texts are more than the legend has room for; if they should be numbers, \
                  correct {first:?}",
                 distinct.len()

@@ -26,9 +26,10 @@ use colour::{Classes, Colour};
 use nn::data::{Matrix, ScaleError, Standardizer, Table, diabetes, digits, hide, split};
 use nn::model::Nonlinearity;
 use nn::picture::Figure;
-use nn::run::{Csv, Defaults, Run, RunArgs, TableArgs, TextTable, whole};
+use nn::run::{Csv, Defaults, Run, RunArgs, TableArgs, TextTable, whole, width};
 use nn::stats::{adjusted_rand_index, k_means};
 use nn::train::{End, Fit, Schedule, Trainer};
+use nn::{errln, outln};
 use vae::linear::{Em, NormalModel};
 use vae::{Imputation, KSampleBound, Likelihood, NetworkConfig, Vae, VaeConfig, VaeObjective};
 
@@ -57,16 +58,16 @@ struct Args {
     /// Dimensions of the latent space; of several the one is taken that fills cells of validation rows best. The picture shows
     /// the two in which codes vary most
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "2,4,8,16,32",
-        default_value_if("dry_run", "true", "2,3"), value_parser = whole)]
+        default_value_if("dry_run", "true", "2,3"), value_parser = width)]
     latent: Vec<usize>,
     /// Width of the hidden layers
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = width)]
     hidden: usize,
     /// Clusters to look for in the latent space
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = width)]
     clusters: usize,
     /// Stop after so many epochs without a better bound of the validation rows
-    #[arg(long, value_name = "N", default_value_t = 60)]
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = whole)]
     patience: usize,
     /// K, the draws of z for each row in imputation and score
     #[arg(long, value_name = "N", default_value_t = 1000,
@@ -95,9 +96,9 @@ fn fit(args: &Args) -> anyhow::Result<()> {
 
     let errors = cells.errors(args, &vae, theta);
     let [n, d, hidden] = [cells.x.rows, cells.x.cols, cells.hidden.len()];
-    println!("{n} rows, {d} columns, {hidden} cells hidden for a test");
-    println!("root mean square error of hidden cells, in standard deviations of their columns");
-    print!("{}", errors.table());
+    outln!("{n} rows, {d} columns, {hidden} cells hidden for a test");
+    outln!("root mean square error of hidden cells, in standard deviations of their columns");
+    errors.table().print();
 
     let filled = vae.impute(theta, &cells.x, args.imputation(), args.run.seed).map(f64::from);
     let filled = cells.standardizer.as_ref().map_or_else(|| filled.clone(), |s| s.invert(&filled));
@@ -120,15 +121,15 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     };
     if let Some(Colour { name, .. }) = &colour {
         let agreement = adjusted_rand_index(&rows.clusters, &classes.of_rows);
-        println!("{} clusters agree with {name} by an adjusted Rand index of {agreement:.3}", args.clusters);
+        outln!("{} clusters agree with {name} by an adjusted Rand index of {agreement:.3}", args.clusters);
         results.push(("adjusted_rand_index", agreement));
     }
     let strange = rows.strangest();
     let first = strange.iter().take(5).map(|(row, score)| format!("{} ({score:.2})", row + 1));
     let first = first.collect::<Vec<_>>().join(", ");
-    println!("all rows, nats per row");
+    outln!("all rows, nats per row");
     bound::print(&rows.bound);
-    println!("the strangest rows, with −log p(x) per observed cell in nats: {first}");
+    outln!("the strangest rows, with −log p(x) per observed cell in nats: {first}");
     if vae.latent() > 1 {
         let heading = colour.as_ref().map_or("", |colour| &colour.name);
         latent_figure(&rows.codes, classes, heading)?.save(&run.file("latent.png"))?;
@@ -232,7 +233,7 @@ impl Cells {
             Standardizer::fit(&Matrix::new(values.rows, values.cols, visible), &all).map_err(refused)?;
         let standardizer = (!args.counts).then_some(visible);
         for &j in standardizer.as_ref().map_or(&[][..], Standardizer::constant_columns) {
-            eprintln!("column {}: the same number everywhere, which tells a model nothing", table.names[j]);
+            errln!("column {}: the same number everywhere, which tells a model nothing", table.names[j]);
         }
         let x = match &standardizer {
             Some(standardizer) => standardizer.narrow(values).map_err(refused)?,
@@ -269,7 +270,7 @@ impl Cells {
         // The covariance of more columns takes more memory and time than the rest.
         const MOST_COLUMNS: usize = 1000;
         if self.x.cols > MOST_COLUMNS {
-            eprintln!("no comparison with a normal distribution: it is for up to {MOST_COLUMNS} columns");
+            errln!("no comparison with a normal distribution: it is for up to {MOST_COLUMNS} columns");
             return None;
         }
         let em = Em { rounds: if args.run.dry_run { 2 } else { 1000 }, tolerance: 1e-7 };
@@ -277,7 +278,7 @@ impl Cells {
         // A prior that counts for one row keeps the covariance positive definite whatever the table.
         let filled = NormalModel::fit(&holed, 1.0, em).and_then(|fit| fit.model.impute(&holed));
         filled
-            .inspect_err(|error| eprintln!("no comparison with a normal distribution: {error}"))
+            .inspect_err(|error| errln!("no comparison with a normal distribution: {error}"))
             .map(|filled| filled.map(|x| x as f32))
             .ok()
     }
@@ -326,7 +327,7 @@ fn train(run: &Run<'_>, args: &Args, cells: &Cells) -> anyhow::Result<Option<(Va
     }
     anyhow::ensure!(!sizes.is_empty(), "--latent: expected one of up to {cols}, the number of columns");
     let mut best: Option<(f64, Vae, Trainer<f32>)> = None;
-    println!("root mean square error of cells, filled from the rest of their row, in standard deviations");
+    outln!("root mean square error of cells, filled from the rest of their row, in standard deviations");
     for &latent in &sizes {
         let part = (sizes.len() > 1).then(|| run.part(&format!("latent-{latent}"))).transpose()?;
         let run = part.as_ref().unwrap_or(run);
@@ -340,7 +341,7 @@ fn train(run: &Run<'_>, args: &Args, cells: &Cells) -> anyhow::Result<Option<(Va
             return Ok(None);
         }
         let error = validation_error(args, &vae, trainer.theta(), &validated)?;
-        println!("{latent:3} latent dimensions, cells of validation rows: {error:.3}");
+        outln!("{latent:3} latent dimensions, cells of validation rows: {error:.3}");
         if best.as_ref().is_none_or(|(least, ..)| error < *least) {
             best = Some((error, vae, trainer));
         }
