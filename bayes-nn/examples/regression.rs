@@ -9,8 +9,8 @@
 //!     cargo run --release -p bayes-nn --example regression -- --table diabetes
 //!     cargo run --release -p bayes-nn --example regression -- --csv FILE --target COLUMN
 //!
-//! Then it holds out a part of the rows, scores the predictions for it, and writes those for all rows to `predictions.csv`, with
-//! rows counted from 1.
+//! Then it holds out a part of the rows, scores the predictions for it beside those of linear regression, and writes those for
+//! all rows to `predictions.csv`, with rows counted from 1. Further random splits say how far the scores can be trusted.
 
 mod common;
 mod curve;
@@ -48,12 +48,16 @@ struct Args {
     /// The share of a table's rows that is held out
     #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = share)]
     validation: f64,
+    /// Random splits of a table; the predictions that are written are those of the first
+    #[arg(long, value_name = "N", default_value_t = 10, default_value_if("dry_run", "true", "2"),
+        value_parser = whole)]
+    splits: usize,
     /// Steps of training; with --epochs, whichever ends first
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     steps: usize,
-    /// Hidden units of the network for a table
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = width)]
-    hidden: usize,
+    /// Hidden units of the network for a table [default: 10 or 50, by rows held out of those to train on]
+    #[arg(long, value_name = "N", value_parser = width)]
+    hidden: Option<usize>,
     /// Modes of q
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = width)]
     modes: usize,

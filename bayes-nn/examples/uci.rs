@@ -17,9 +17,7 @@ use std::ops::Range;
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use bayes_nn::{
-    BayesMlp, BayesMlpConfig, BayesMlpObjective, Likelihood, Sampling, Scaling, Scores, WeightPrior,
-};
+use bayes_nn::{BayesMlpConfig, Likelihood, Sampling, Scores, WeightPrior};
 use nn::data::{counts, split};
 use nn::run::{Csv, Defaults, Run, RunArgs, RunError, TableArgs, TextTable, at_most, whole, width};
 use nn::stats::Estimate;
@@ -111,22 +109,14 @@ struct Choice {
 
 /// Trains q on these rows.
 fn fit(args: &Args, rows: &Rows, choice: Choice, seed: u64) -> anyhow::Result<Fitted> {
-    let scaling = Scaling::fit(&rows.x, &rows.y)?;
-    let rows = rows.standardise(&scaling)?;
-    let model = BayesMlp::new(&BayesMlpConfig {
+    let config = BayesMlpConfig {
         likelihood: choice.likelihood,
         prior: WeightPrior::Normal { sigma: vec![choice.scale] },
         modes: args.modes,
         ..BayesMlpConfig::new(rows.x.cols, &[args.hidden])
-    })?;
+    };
     let sampling = if args.local { Sampling::Local { samples: 1 } } else { Sampling::Weights { samples: 1 } };
-    let mut objective = BayesMlpObjective { sampling, ..rows.objective(&model) };
-    let run = RunArgs { seed, ..args.run.clone() };
-    let fit = common::in_steps(&run, choice.steps, &mut objective);
-    let mut trainer = run.trainer(model.layout());
-    trainer.fit(&mut objective, None, &fit, &mut ())?;
-    let draws = model.draws(trainer.theta(), args.draws, seed);
-    Ok(Fitted { model, draws, scaling })
+    common::fit(&RunArgs { seed, ..args.run.clone() }, &config, sampling, rows, choice.steps, args.draws)
 }
 
 /// The noise level of a fitted network in units of the target: exp E[log σ].
@@ -140,6 +130,10 @@ struct SplitScores {
     /// The noise level in units of the target.
     sigma: f64,
     scores: Scores,
+    /// Of Bayesian linear regression.
+    linear: Scores,
+    /// The numbers of rows to train on and to test on.
+    rows: [usize; 2],
 }
 
 /// Chooses noise level, prior scale and length of training, fits all training rows with them, and scores the test rows.
@@ -147,8 +141,9 @@ fn score_split(args: &Args, set: &Set, split: &Split) -> anyhow::Result<SplitSco
     ensure!(!split.test.is_empty(), "no rows to predict");
     let seed = args.run.seed.wrapping_add(split.number as u64);
     let choice = Validation::new(args, set, &split.train, seed)?.choose()?;
-    let fitted = fit(args, &set.rows.select(&split.train), choice, seed)?;
-    let test = set.rows.select(&split.test);
+    let (train, test) = (set.rows.select(&split.train), set.rows.select(&split.test));
+    let fitted = fit(args, &train, choice, seed)?;
+    let linear = Scores::of(&common::linear(&train, &test.x, args.draws, seed)?, &test.y.values);
     let (sigma, scores) = (noise_level(&fitted), Scores::of(&fitted.predict(&test.x)?, &test.y.values));
     errln!(
         "{} split {}: σ {sigma:.3}, s {:.2}, {} steps, RMSE {:.3}, log-likelihood {:.3}",
@@ -159,7 +154,8 @@ fn score_split(args: &Args, set: &Set, split: &Split) -> anyhow::Result<SplitSco
         scores.rmse,
         scores.log_density
     );
-    Ok(SplitScores { split: split.number, sigma, scores })
+    let rows = [train.x.rows, test.x.rows];
+    Ok(SplitScores { split: split.number, sigma, scores, linear, rows })
 }
 
 /// Two fifths of the training rows, which are held out one after the other.
@@ -237,7 +233,10 @@ impl<'a> Validation<'a> {
 }
 
 fn report(run: &Run<'_>, set: &str, splits: &[SplitScores]) -> Result<(), RunError> {
-    let over = |of: fn(&SplitScores) -> f64| Estimate::of(&splits.iter().map(of).collect::<Vec<_>>());
+    let [train, test] = splits[0].rows;
+    let over = |of: fn(&SplitScores) -> f64| {
+        Estimate::over_splits(&splits.iter().map(of).collect::<Vec<_>>(), train, test)
+    };
     let (rmse, ll) = (over(|split| split.scores.rmse), over(|split| split.scores.log_density));
     let mut table = TextTable::new();
     for (name, Estimate { mean, se }) in [
@@ -246,12 +245,14 @@ fn report(run: &Run<'_>, set: &str, splits: &[SplitScores]) -> Result<(), RunErr
         ("CRPS", over(|split| split.scores.crps)),
         ("inside 90 % intervals", over(|split| split.scores.coverage(0.9))),
         ("noise level σ", over(|split| split.sigma)),
+        ("linear regression: RMSE", over(|split| split.linear.rmse)),
+        ("linear regression: log-likelihood", over(|split| split.linear.log_density)),
     ] {
         // A single split has no standard error.
         let error = if se.is_nan() { String::new() } else { format!("± {se:.3}") };
         table.row([name.to_owned(), format!("{mean:.3}"), error]);
     }
-    outln!("{set}, {} splits, mean and standard error", splits.len());
+    outln!("{set}, {} splits, mean and standard error (for splits that share rows)", splits.len());
     table.print();
     let mut results = vec![
         ("set", set.to_owned()),
@@ -260,6 +261,8 @@ fn report(run: &Run<'_>, set: &str, splits: &[SplitScores]) -> Result<(), RunErr
         ("rmse_se", rmse.se.to_string()),
         ("ll", ll.mean.to_string()),
         ("ll_se", ll.se.to_string()),
+        ("linear_rmse", over(|split| split.linear.rmse).mean.to_string()),
+        ("linear_ll", over(|split| split.linear.log_density).mean.to_string()),
     ];
     results.retain(|(name, _)| splits.len() > 1 || !name.ends_with("_se"));
     run.finish(&results)
@@ -277,7 +280,7 @@ fn write(run: &Run<'_>, splits: &[SplitScores]) -> anyhow::Result<()> {
         "coverage_90",
         "coverage_95",
     ]);
-    for SplitScores { split, sigma, scores } in splits {
+    for SplitScores { split, sigma, scores, .. } in splits {
         let numbers = [*sigma, scores.rmse, scores.log_density, scores.crps];
         let coverage = levels.map(|level| scores.coverage(level));
         let numbers = numbers.iter().chain(&coverage).map(f64::to_string);

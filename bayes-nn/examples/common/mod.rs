@@ -1,7 +1,10 @@
 //! What the examples with a network share: rows of data, and a network that was fitted to them.
 
 use anyhow::Context;
-use bayes_nn::{BayesMlp, BayesMlpObjective, Draws, Predictive, Scaling, ScalingError, Scores};
+use bayes_nn::{
+    BayesMlp, BayesMlpConfig, BayesMlpObjective, Draws, LinearBaseline, Predictive, Sampling, Scaling,
+    ScalingError, Scores,
+};
 use nn::data::Matrix;
 use nn::picture::Figure;
 use nn::run::RunArgs;
@@ -53,6 +56,35 @@ impl Fitted {
         let x = self.scaling.inputs(x).context("the rows to predict")?;
         Ok(self.scaling.restore(&self.model.predict(draws, &x)))
     }
+}
+
+/// Trains q on rows, which are standardised first, without a word.
+pub(crate) fn fit(
+    run: &RunArgs,
+    config: &BayesMlpConfig,
+    sampling: Sampling,
+    rows: &Rows,
+    steps: usize,
+    draws: usize,
+) -> anyhow::Result<Fitted> {
+    let scaling = Scaling::fit(&rows.x, &rows.y)?;
+    let rows = rows.standardise(&scaling)?;
+    let model = BayesMlp::new(config)?;
+    let mut objective = BayesMlpObjective { sampling, ..rows.objective(&model) };
+    let fit = in_steps(run, steps, &mut objective);
+    let mut trainer = run.trainer(model.layout());
+    trainer.fit(&mut objective, None, &fit, &mut ())?;
+    let draws = model.draws(trainer.theta(), draws, run.seed);
+    Ok(Fitted { model, draws, scaling })
+}
+
+/// What Bayesian linear regression on rows says of others, by draws from its exact posterior.
+pub(crate) fn linear(rows: &Rows, x: &Matrix<f64>, draws: usize, seed: u64) -> anyhow::Result<Predictive> {
+    let scaling = Scaling::fit(&rows.x, &rows.y)?;
+    let [inputs, targets, others] =
+        [scaling.inputs(&rows.x)?, scaling.targets(&rows.y)?, scaling.inputs(x)?].map(|of| of.map(f64::from));
+    let baseline = LinearBaseline::fit(&inputs, &targets.values).context("linear regression")?;
+    Ok(scaling.restore(&baseline.predict(&others, draws, seed)))
 }
 
 /// How to train by these flags in so many steps, or in `--epochs`, whichever ends first. The rate falls from epoch to epoch, so

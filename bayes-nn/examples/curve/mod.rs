@@ -63,11 +63,8 @@ pub(crate) fn learn(args: &Args) -> anyhow::Result<()> {
     posteriors.extend(laplace.as_ref().map(|of| ("Laplace, draws of θ", &of.of_draws)));
     report(&posteriors, &grid, &hmc);
 
-    let Agreement { r_hat, ess, acceptance } = Agreement::of(&chains, &fitted, &grid)?;
-    outln!(
-        "Hamiltonian Monte Carlo: acceptance {acceptance:.2}; of the curve, R-hat is at most {r_hat:.3}, and \
-         the effective sample size at least {ess:.0}"
-    );
+    let agreement = Agreement::of(&chains, &fitted, &grid)?;
+    reference::report_chains(&chains, &agreement);
     let Summary { on_data, in_gap, beyond, distance, ratio } = Summary::of(&q, &grid, &hmc);
     let scores = Scores::of(&fitted.predict(&rows.x)?, &rows.y.values);
     run.finish(&[
@@ -78,8 +75,11 @@ pub(crate) fn learn(args: &Args) -> anyhow::Result<()> {
         ("ll", scores.log_density),
         ("hmc_distance", distance),
         ("hmc_sd_ratio", ratio),
-        ("r_hat", r_hat),
-        ("ess", ess),
+        ("r_hat", agreement.r_hat),
+        ("ess", agreement.bulk_ess),
+        ("tail_ess", agreement.tail_ess),
+        ("divergent", chains.divergent() as f64),
+        ("cut", chains.cut() as f64),
     ])?;
     Ok(())
 }

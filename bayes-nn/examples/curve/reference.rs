@@ -1,10 +1,10 @@
 //! What q is compared with: draws from the posterior by Hamiltonian Monte Carlo, and the Laplace approximation.
 
 use autograd::{Real, Var};
-use bayes_nn::inference::{Chains, Hmc, HmcRun, Laplace};
+use bayes_nn::inference::{Chains, Hmc, HmcRun, Laplace, Trajectories};
 use bayes_nn::{BayesMlp, Likelihood, Predictive};
 use nn::data::Matrix;
-use nn::errln;
+use nn::{errln, outln};
 
 use crate::Args;
 use crate::common::{Fitted, Standardised};
@@ -20,9 +20,16 @@ fn log_joint<'t, F: Real>(model: &BayesMlp, data: &Standardised, theta: Var<'t, 
 
 /// Four chains, which begin at different draws of q.
 pub(crate) fn hmc(args: &Args, fitted: &Fitted, data: &Standardised) -> anyhow::Result<HmcRun> {
-    // The acceptance at which a draw of many dimensions costs least (Beskos et al. 2013).
-    let acceptance = 0.65;
-    let hmc = Hmc { warmup: args.hmc / 2, draws: args.hmc.div_ceil(2), acceptance, ..Hmc::default() };
+    // The posterior is thin: a path takes some 2,000 steps, of which none should be cut. That costs less for each effective draw
+    // than to look where the trajectory turns back.
+    let max_steps = if args.run.dry_run { 100 } else { 10_000 };
+    let hmc = Hmc {
+        warmup: args.hmc / 2,
+        draws: args.hmc.div_ceil(2),
+        trajectories: Trajectories::OfPath,
+        max_steps,
+        ..Hmc::default()
+    };
     let start = |chain: usize| {
         let draw = fitted.draws.theta.row(chain % fitted.draws.theta.rows);
         draw.iter().map(|&theta| f64::from(theta)).collect()
@@ -31,29 +38,41 @@ pub(crate) fn hmc(args: &Args, fitted: &Fitted, data: &Standardised) -> anyhow::
     Ok(hmc.sample(|_, theta| log_joint(&fitted.model, data, theta), &starts, args.run.seed)?)
 }
 
-/// How well the chains agree on the curve, where they agree least. Their agreement on the weights would say little, since
-/// hidden units can change places.
+/// How well the chains agree on the curve, at the points of the grid where they agree least. Their agreement on the weights would
+/// say little, since hidden units can change places.
 pub(crate) struct Agreement {
     pub(crate) r_hat: f64,
-    /// The effective sample size.
-    pub(crate) ess: f64,
-    /// The average acceptance probability.
-    pub(crate) acceptance: f64,
+    /// The effective sample sizes in the bulk and in the tails of the distribution of a point.
+    pub(crate) bulk_ess: f64,
+    pub(crate) tail_ess: f64,
 }
 
 impl Agreement {
     pub(crate) fn of(run: &HmcRun, fitted: &Fitted, grid: &Matrix<f64>) -> anyhow::Result<Self> {
-        let every: Vec<usize> = (0..grid.rows).step_by(20).collect();
-        let x = grid.select(&every);
-        let curves = |draws| anyhow::Ok(fitted.predict_by(&fitted.model.draws_from(draws), &x)?.f);
+        let curves = |draws| anyhow::Ok(fitted.predict_by(&fitted.model.draws_from(draws), grid)?.f);
         let curves = Chains { draws: run.chains.draws.iter().map(curves).collect::<anyhow::Result<_>>()? };
-        let acceptances = run.reports.iter().map(|report| report.acceptance);
+        let least = |ess: Vec<f64>| ess.into_iter().fold(f64::INFINITY, f64::min);
         Ok(Self {
             r_hat: curves.r_hat().into_iter().fold(0.0, f64::max),
-            ess: curves.ess().into_iter().fold(f64::INFINITY, f64::min),
-            acceptance: acceptances.sum::<f64>() / run.reports.len() as f64,
+            bulk_ess: least(curves.bulk_ess()),
+            tail_ess: least(curves.tail_ess()),
         })
     }
+}
+
+/// What Hamiltonian Monte Carlo says of itself.
+pub(crate) fn report_chains(run: &HmcRun, agreement: &Agreement) {
+    let draws: usize = run.chains.draws.iter().map(|draws| draws.rows).sum();
+    let steps = run.reports.iter().map(|report| report.steps).sum::<f64>() / run.reports.len() as f64;
+    let Agreement { r_hat, bulk_ess, tail_ess } = agreement;
+    outln!(
+        "Hamiltonian Monte Carlo: {draws} draws, acceptance {:.2}, {steps:.0} steps a draw\n  \
+         {} trajectories divergent, {} cut before their end\n  \
+         of the curve: R-hat up to {r_hat:.3}, effective sizes from {bulk_ess:.0} (bulk) and {tail_ess:.0} (tails)",
+        run.acceptance(),
+        run.divergent(),
+        run.cut()
+    );
 }
 
 /// What the Laplace approximation says of the curve.

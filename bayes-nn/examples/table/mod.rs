@@ -1,82 +1,82 @@
 //! A table: a network learns one column from the others, and says how certain it is of rows that were held out.
 
+mod scores;
+
 use anyhow::{Context, ensure};
-use bayes_nn::{BayesMlpConfig, Likelihood, Predictive, Scaling, Scores};
-use nn::data::{Matrix, Standardizer, Table, counts, split};
+use bayes_nn::{BayesMlpConfig, Likelihood, Predictive, Sampling, Scaling};
+use nn::data::{Matrix, Standardizer, Table, counts};
+use nn::errln;
 use nn::picture::Figure;
-use nn::run::{Csv, Run, TextTable};
-use nn::stats::root_mean_square;
-use nn::{errln, outln};
+use nn::run::{Csv, Run, RunArgs};
+use rayon::prelude::*;
 
 use crate::Args;
-use crate::common::{Fitted, Rows, calibration};
+use crate::common::{self, Fitted, Rows};
+use scores::Split;
 
 pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<()> {
     let (inputs, y) = table.split_target(target)?;
     let (names, rows) = (&inputs.names, Rows { x: inputs.values.clone(), y });
     ensure!(!names.is_empty(), "the table has no column but the target");
-    let (count, share) = (rows.x.rows, args.validation);
-    let [train, validation] = split(count, counts(count, [1.0 - share, share]), args.run.seed);
+    let first = Split::new(args, &rows, 0);
     ensure!(
-        !validation.is_empty(),
-        "the table has {count} rows: too few to hold any out; give more, or --validation"
+        !first.numbers.is_empty(),
+        "the table has {} rows: too few to hold any out; give more, or --validation",
+        rows.x.rows
     );
-    let (training_rows, held_out) = (rows.select(&train), rows.select(&validation));
     let (all, column) = (&table.values, table.position(target)?);
-    let scaled = Standardizer::fit(all, &train).and_then(|scaling| scaling.narrow(all));
+    let scaled = Standardizer::fit(all, &first.train_numbers).and_then(|scaling| scaling.narrow(all));
     scaled.map_err(|error| table.locate(&error))?;
-    for &j in Scaling::fit(&training_rows.x, &training_rows.y)?.constant_inputs() {
+    for &j in Scaling::fit(&first.train.x, &first.train.y)?.constant_inputs() {
         errln!("note: {} does not vary over the rows to train on and tells nothing", names[j]);
     }
 
-    let likelihood = if args.heteroscedastic { Likelihood::NormalHead } else { Likelihood::NORMAL_LEARNED };
-    let config =
-        BayesMlpConfig { likelihood, modes: args.modes, ..BayesMlpConfig::new(rows.x.cols, &[args.hidden]) };
     let run = Run::open(&args.run, args)?;
-    let Some(fitted) = crate::fit(&run, args, &config, &training_rows, Some(&held_out))? else {
+    let config = config(args, &first.train, choose_hidden(args, &first));
+    let Some(fitted) = crate::fit(&run, args, &config, &first.train, Some(&first.held_out))? else {
         return Ok(());
     };
-
-    let predictive = fitted.predict(&held_out.x)?;
-    let scores = Scores::of(&predictive, &held_out.y.values);
-    outln!("{} rows held out of {count}, in units of {target}", validation.len());
-    report(&scores, &training_rows.y, &held_out.y);
-    write_predictions(&run, &fitted, table, column, &rows, &validation)
+    let predictive = fitted.predict(&first.held_out.x)?;
+    write_predictions(&run, &fitted, table, column, &rows, &first.numbers)
         .context("the predictions could not be written")?;
-    calibration(&scores).save(&run.file("calibration.png"))?;
-    observed_against_predicted(target, &held_out.y, &predictive).save(&run.file("predictions.png"))?;
-    run.finish(&[
-        ("rmse", scores.rmse),
-        ("ll", scores.log_density),
-        ("crps", scores.crps),
-        ("coverage_90", scores.coverage(0.9)),
-    ])?;
-    Ok(())
+    observed_against_predicted(target, &first.held_out.y, &predictive).save(&run.file("predictions.png"))?;
+
+    let further = (1..args.splits).into_par_iter().map(|number| {
+        let split = Split::new(args, &rows, number);
+        let fitted = fit(args, &split.train, choose_hidden(args, &split), split.seed)?;
+        split.score(args, &fitted.predict(&split.held_out.x)?)
+    });
+    let further: anyhow::Result<Vec<_>> = further.collect();
+    let mut splits = vec![first.score(args, &predictive)?];
+    splits.extend(further.context("a further split; --splits 1 leaves them out")?);
+    scores::report(&run, target, first.train.x.rows, &splits)
 }
 
-fn report(scores: &Scores, train: &Matrix<f64>, held_out: &Matrix<f64>) {
-    let mut table = TextTable::new();
-    for (name, value) in [
-        ("RMSE", scores.rmse),
-        ("RMSE of the mean alone", spread(train, held_out)),
-        ("log-likelihood, nats per row", scores.log_density),
-        ("CRPS", scores.crps),
-    ] {
-        // In any unit of the target.
-        let short = (1e-3..1e9).contains(&value.abs());
-        table.row([name.to_owned(), if short { format!("{value:.3}") } else { format!("{value:.3e}") }]);
-    }
-    for level in [0.5, 0.9, 0.95] {
-        let inside = format!("inside {:2.0} % intervals", 100.0 * level);
-        table.row([inside, format!("{:.3}", scores.coverage(level))]);
-    }
-    table.print();
+fn config(args: &Args, train: &Rows, hidden: usize) -> BayesMlpConfig {
+    let likelihood = if args.heteroscedastic { Likelihood::NormalHead } else { Likelihood::NORMAL_LEARNED };
+    BayesMlpConfig { likelihood, modes: args.modes, ..BayesMlpConfig::new(train.x.cols, &[hidden]) }
 }
 
-/// The error of predicting the mean of the training rows.
-fn spread(train: &Matrix<f64>, held_out: &Matrix<f64>) -> f64 {
-    let mean = train.values.iter().sum::<f64>() / train.rows as f64;
-    root_mean_square(held_out.values.iter().map(|y| y - mean))
+fn fit(args: &Args, train: &Rows, hidden: usize, seed: u64) -> anyhow::Result<Fitted> {
+    let run = RunArgs { seed, ..args.run.clone() };
+    common::fit(&run, &config(args, train, hidden), Sampling::default(), train, args.steps, args.draws)
+}
+
+/// `--hidden`, or else the one of 10 and 50 that makes a fifth of the rows to train on more likely, after training on the others.
+fn choose_hidden(args: &Args, split: &Split) -> usize {
+    let (train, seed) = (&split.train, split.seed);
+    let [rest, held_out] = nn::data::split(train.x.rows, counts(train.x.rows, [0.8, 0.2]), seed);
+    let (rest, held_out) = (train.select(&rest), train.select(&held_out));
+    let likely = |hidden| -> anyhow::Result<f64> {
+        let fitted = fit(args, &rest, hidden, seed)?;
+        Ok(fitted.predict(&held_out.x)?.log_density(&held_out.y.values).iter().sum())
+    };
+    let by_validation = || match [10, 50].map(likely) {
+        [Ok(few), Ok(many)] if many > few => 50,
+        // Rows that are too few to hold any out, or all alike, need no more units.
+        _ => 10,
+    };
+    args.hidden.unwrap_or_else(by_validation)
 }
 
 fn observed_against_predicted(target: &str, observed: &Matrix<f64>, predictive: &Predictive) -> Figure {
