@@ -6,8 +6,11 @@
 //! 2. [`FreeEnergyObjective`]: F(η) = −ELBO, what η minimises, and [`Estimator`]: how F and its gradient are computed from samples.
 //! 3. [`Transform`]: parameters with constraints, as functions of unconstrained ones.
 //! 4. [`conjugate`]: models whose best q is known in closed form, factor by factor.
-//! 5. [`Hmc`] and [`Chains`]: draws from the posterior itself, and whether the chains of draws agree.
+//! 5. [`Hmc`] and [`Chains`]: draws from the posterior itself, along paths of some length or until they turn back
+//!    ([`Trajectories`]), and whether the chains of draws agree.
 //! 6. [`Laplace`]: the normal distribution at a mode of the posterior.
+//!
+//! A density that can fail, as a Cholesky factorisation can, is made one by [`fallible`]: where it fails, θ is impossible.
 //!
 //! Here is the probability p of heads of a coin that showed 10 heads in 14 throws, under a uniform prior. The posterior is
 //! Beta(11, 5), with mean 11/16.
