@@ -69,7 +69,8 @@ fn table_fills_the_gaps_of_a_table_and_leaves_all_else_as_it_is() {
         ("sparse.csv", &[], 4),
         ("counts.csv", &["--counts", "--colour", "kind"], 12),
     ] {
-        let brief = ["--csv", file, "--epochs", "5", "--samples", "5", "--out", "run", "--force"];
+        let brief =
+            ["--csv", file, "--latent", "2", "--epochs", "5", "--samples", "5", "--out", "run", "--force"];
         let output = run("table", &[&brief, flags].concat(), dir.path());
         assert!(output.status.success(), "{file}: {}", text(&output.stderr));
         let stdout = text(&output.stdout);
@@ -104,6 +105,33 @@ fn table_fills_the_gaps_of_a_table_and_leaves_all_else_as_it_is() {
         }
         let (row, score) = strangest;
         assert!(stdout.contains(&format!("per observed cell in nats: {row} ({score:.2})")), "{stdout}");
+    }
+}
+
+#[test]
+fn table_takes_the_latent_dimension_that_fills_validation_rows_best_and_tries_no_more_than_columns() {
+    let dir = folder();
+    let wave = |i: usize, j: usize| ((i * (j + 1)) as f64 * 0.1).sin().to_string();
+    for (columns, wanted) in [(1, vec![2.0]), (5, vec![2.0, 4.0])] {
+        let row = |i: usize| (0..columns).map(|j| wave(i, j)).collect::<Vec<_>>().join(",") + "\n";
+        let names = ["a", "b", "c", "d", "e"][..columns].join(",") + "\n";
+        fs::write(dir.path().join("waves.csv"), names + &(0..60).map(row).collect::<String>()).unwrap();
+        let brief = ["--csv", "waves.csv", "--epochs", "5", "--samples", "5", "--out", "run", "--force"];
+        let output = run("table", &brief, dir.path());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let stdout = text(&output.stdout);
+        let tried = stdout
+            .lines()
+            .filter_map(|line| line.split_once(" latent dimensions, cells of validation rows:"));
+        let number = |text: &str| text.trim().parse::<f64>().unwrap();
+        let tried: Vec<[f64; 2]> = tried.map(|(latent, error)| [number(latent), number(error)]).collect();
+        assert_eq!(tried.iter().map(|[latent, _]| *latent).collect::<Vec<_>>(), wanted, "{stdout}");
+        let least = tried.iter().map(|[_, error]| *error).fold(f64::INFINITY, f64::min);
+        let (_, taken) = result(&output).into_iter().find(|(name, _)| name == "latent").unwrap();
+        assert!(tried.contains(&[taken, least]), "{taken}: {stdout}");
+        let rows = fs::read_to_string(dir.path().join("run/rows.csv")).unwrap();
+        let codes = rows.lines().next().unwrap().split(',').filter(|name| name.starts_with('z')).count();
+        assert_eq!(codes as f64, taken, "{rows}");
     }
 }
 

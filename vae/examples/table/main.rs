@@ -320,12 +320,9 @@ fn train(run: &Run<'_>, args: &Args, cells: &Cells) -> anyhow::Result<Option<(Va
     let validated = rows.div_ceil(10);
     let parts = split(rows, [rows - validated, validated], args.run.seed);
     let [learned, validated] = parts.map(|rows| cells.holed.select(&rows));
-    let mut sizes = args.latent.clone();
-    if sizes.len() > 1 {
-        // More dimensions than columns say nothing more.
-        sizes.retain(|latent| *latent <= cols);
-    }
-    anyhow::ensure!(!sizes.is_empty(), "--latent: expected one of up to {cols}, the number of columns");
+    // More dimensions than columns say nothing more.
+    let most = cols.max(args.latent.iter().copied().min().unwrap_or(1));
+    let sizes: Vec<usize> = args.latent.iter().copied().filter(|latent| *latent <= most).collect();
     let mut best: Option<(f64, Vae, Trainer<f32>)> = None;
     outln!("root mean square error of cells, filled from the rest of their row, in standard deviations");
     for &latent in &sizes {
