@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::RunError;
 use crate::data::{DataError, Header, Separator, Table, TableOptions};
+use crate::errln;
 
 /// Above these flags in the help.
 const HEADING: &str = "How the table is written";
@@ -135,5 +136,5 @@ impl TableArgs {
 fn said(path: &Path, table: &Table) {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     let _ = writeln!(io::stdout(), "{name}: {}", table.summary()); // nobody is there to be told if the output is closed
-    table.notes().iter().for_each(|note| eprintln!("note: {note}"));
+    table.notes().iter().for_each(|note| errln!("note: {note}"));
 }
