@@ -25,7 +25,7 @@ pub struct TableArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     header: Option<Answer>,
     /// A text that stands for a missing value, as an empty cell does; may be given several times [default: NA, NaN, ?]
-    #[arg(long, help_heading = HEADING, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(long, help_heading = HEADING, value_name = "TEXT", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing: Vec<String>,
     /// Numbers are written with a decimal comma, as 0,5 [default: found out]

@@ -349,6 +349,8 @@ fn flags_decide_how_a_table_is_read() {
     {
         assert!(tabular(&[flag, wrong]).unwrap_err().to_string().contains(flag), "{wrong}");
     }
+    // A flag behind --missing is not its text.
+    assert!(tabular(&["--missing", "--dry-run"]).is_err());
     // Without flags all is found out, and a run that was begun before there were such flags can go on.
     let args = tabular(&[]).unwrap();
     assert_eq!(args.table.options(false), TableOptions::default());

@@ -93,6 +93,14 @@ fn evidence(records: &[Record], separator: Separator) -> f64 {
     if !heads && !rest.iter().any(cut) {
         return 0.0;
     }
+    // One column of numbers with a decimal comma.
+    let is_decimal = |record: &Record| {
+        let digits = |cell: &str| cell.bytes().all(|byte| byte.is_ascii_digit());
+        record.len() == 2 && record.cells().all(is_number) && record.cell(1).is_some_and(digits)
+    };
+    if separator == Separator::Comma && first.len() == 1 && rest.iter().all(is_decimal) {
+        return 0.0;
+    }
     // Runs of tabs that only align.
     let widest = records.iter().map(Record::len).max().unwrap_or(0);
     let empty = |j: usize| records.iter().all(|record| record.cell(j).is_none_or(str::is_empty));

@@ -22,6 +22,9 @@ proptest! {
         if let Ok(table) = Table::parse(text.as_bytes(), &options) {
             prop_assert_eq!(table.values.cols, table.names.len());
             prop_assert!(missing || table.values.values.iter().all(|x| x.is_finite()));
+            // What is written of it has as many lines, but for those that are inside of cells.
+            prop_assert!(table.write(|_, _| Some(0.5)).lines().count() >= table.values.rows);
+            prop_assert!(!table.summary().is_empty() && table.notes().len() < 4 + table.values.cols);
         }
     }
 

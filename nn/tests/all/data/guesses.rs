@@ -101,6 +101,8 @@ fn separators_are_found_out_on_several_records_with_quotes() {
         let same = |(a, b): (&f64, &f64)| a == b || a.is_nan() && b.is_nan();
         assert!(table.values.row(0).iter().zip(&first).all(same), "{text:?}: {:?}", table.values.row(0));
     }
+    let decimal = parse("mass\n1,25\n-0,5\n10,0\n").unwrap();
+    assert_eq!(decimal.values.values[..], [1.25, -0.5, 10.0]);
     // Only the name of the only column has a comma, or a blank.
     for text in ["mass, kg\n1\n2\n", "body mass\n1\n2\n", "\"a, b; c\"\n1\n2\n"] {
         assert_eq!(parse(text).unwrap().values.cols, 1, "{text:?}");

@@ -85,4 +85,39 @@ proptest! {
         // And once more it is the same file.
         prop_assert_eq!(again.write(|_, _| None), table.write(|_, _| None));
     }
+
+    #[test]
+    fn usual_tables_are_read_without_being_told_how_they_are_written(
+        numbers in prop::collection::vec(-99_999..99_999i32, 12..60),
+        cols in 2..5usize,
+        which in 0..5usize,
+        header: bool,
+        comma: bool,
+        crlf: bool,
+        gap: prop::sample::Index,
+    ) {
+        let (separator, rows) = (SEPARATORS[which], numbers.len() / cols);
+        let comma = comma && separator != Separator::Comma;
+        let gap = gap.index(rows * cols);
+        // With two digits behind it, no comma stands between thousands.
+        let cell = |i: usize| match numbers[i] {
+            _ if i == gap => "NA".to_owned(),
+            x => format!("{:.2}", f64::from(x) / 100.0 + 0.005).replace('.', if comma { "," } else { "." }),
+        };
+        let line = |cells: Vec<String>| cells.join(mark(separator)) + if crlf { "\r\n" } else { "\n" };
+        let mut text = String::new();
+        if header {
+            text += &line((0..cols).map(|j| format!("n{j}")).collect());
+        }
+        (0..rows).for_each(|i| text += &line((0..cols).map(|j| cell(i * cols + j)).collect()));
+        let options = TableOptions { missing: true, ..TableOptions::default() };
+        let table = Table::parse(text.as_bytes(), &options).unwrap();
+        prop_assert_eq!((table.values.rows, table.values.cols), (rows, cols), "{}", text);
+        for i in 0..rows * cols {
+            let (read, expected) = (table.values.values[i], cell(i).replace(',', ".").parse().unwrap_or(f64::NAN));
+            prop_assert!(read == expected || i == gap && read.is_nan(), "{} for {} in {}", read, expected, text);
+        }
+        prop_assert_eq!(&*table.names[0], if header { "n0" } else { "column 0" });
+        prop_assert_eq!(table.write(|_, _| None), text.replace('\r', ""));
+    }
 }
