@@ -103,6 +103,8 @@ impl<'o> Rows<'o> {
     /// Takes the names of the columns from the first record.
     fn name(&mut self, record: &Record) -> Result<(), DataError> {
         let mut taken = HashSet::new();
+        // Of a very wide table the names are the largest part.
+        self.names.reserve_exact(record.len());
         for (j, cell) in record.cells().map(str::trim).enumerate() {
             let named = self.header() && !cell.is_empty();
             if named && !taken.insert(cell) {
