@@ -20,26 +20,30 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 
+def packages(crates):
+    return [flag for crate in crates for flag in ("--package", crate)]
+
+
 def mutants(crates):
     """The names of all mutants."""
-    packages = [flag for crate in crates for flag in ("--package", crate)]
     listed = subprocess.run(
-        ["cargo", "mutants", "--list", *packages], cwd=ROOT, check=True, capture_output=True, text=True
+        ["cargo", "mutants", "--list", *packages(crates)], cwd=ROOT, check=True, capture_output=True, text=True
     )
     return sorted(line for line in listed.stdout.splitlines() if line)
 
 
-def run(names):
+def run(names, crates):
     """The outcome of each mutant, by its name."""
     with tempfile.TemporaryDirectory() as folder:
         chosen = [flag for name in names for flag in ("--re", f"^{re.escape(name)}$")]
-        command = ["cargo", "mutants", "--baseline", "skip", "--timeout", "600", "--output", folder, *chosen]
+        options = ["--baseline", "skip", "--timeout", "600", "--output", folder]
+        command = ["cargo", "mutants", *options, *packages(crates), *chosen]
         # It exits with 2 if a mutant is missed.
         subprocess.run(command, cwd=ROOT, check=False)
         outcomes = json.loads((Path(folder) / "mutants.out/outcomes.json").read_text())["outcomes"]
-    found = [(outcome["scenario"]["Mutant"]["name"], outcome["summary"]) for outcome in outcomes]
-    assert sorted(name for name, _ in found) == sorted(names), "a mutant was not run"
-    return dict(found)
+    found = {outcome["scenario"]["Mutant"]["name"]: outcome["summary"] for outcome in outcomes}
+    # Version 27.1 runs the mutants that delete a field, too, whatever is chosen.
+    return {name: found[name] for name in names}
 
 
 def at_most(k, n, p):
@@ -70,7 +74,7 @@ def main():
     viable = lambda: [name for name, outcome in outcomes.items() if outcome != "Unviable"]
     while left and len(viable()) < count:
         wanted = count - len(viable())
-        outcomes |= run(left[:wanted])
+        outcomes |= run(left[:wanted], crates)
         left = left[wanted:]
     n = len(viable())
     missed = [name for name in viable() if outcomes[name] == "MissedMutant"]
