@@ -43,8 +43,9 @@ fn outcome(run: &Path) -> (Vec<(String, Vec<u8>)>, Vec<String>) {
     (numbers, metrics)
 }
 
-/// The kills come at random moments, at most a tenth of the whole run after each start, or three seconds where that is longer:
-/// checkpoints are written once a second.
+/// Every kill hits a program that is running, at a random moment: at most a twentieth of the whole run after its start, or two
+/// seconds where that is longer. Checkpoints are written once a second, so that a start makes half a second of progress on
+/// average.
 fn survives(name: &str, flags: &[&str], kills: usize) {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
@@ -52,22 +53,24 @@ fn survives(name: &str, flags: &[&str], kills: usize) {
     let to = |out: &'static str| [flags, &["--out", out]].concat();
     let start = Instant::now();
     finish(name, &to("whole"), dir.path());
-    let longest = (start.elapsed() / 10).max(Duration::from_secs(3));
+    let longest = (start.elapsed() / 20).max(Duration::from_secs(2));
     let resume = [&to("killed")[..], &["--resume"]].concat();
     let mut random = StdRng::seed_from_u64(1);
-    let mut hit = 0;
-    for _ in 0..kills {
+    for kill in 0..kills {
         let flags =
             if has_checkpoint(&killed) { resume.clone() } else { [&to("killed")[..], &["--force"]].concat() };
         let mut program = Command::new(program(name));
         program.args(&flags).current_dir(dir.path()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = program.spawn().unwrap();
         std::thread::sleep(random.random_range(Duration::from_millis(1)..longest));
-        hit += usize::from(child.try_wait().unwrap().is_none());
+        let ended = child.try_wait().unwrap();
+        assert!(
+            ended.is_none(),
+            "{name} ended before kill {kill}: {ended:?}; it needs more epochs on this machine"
+        );
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    assert!(hit >= kills / 3, "only {hit} of {kills} kills hit a program that was running");
     let last = if has_checkpoint(&killed) { resume } else { [&to("killed")[..], &["--force"]].concat() };
     finish(name, &last, dir.path());
     // Not by assert_eq, which would print all numbers.
@@ -92,11 +95,11 @@ fn digits_survive_thirty_kills() {
 
 #[test]
 fn a_time_series_survives_thirty_kills() {
-    survives("timeseries", &["--epochs", "20000"], 30);
+    survives("timeseries", &["--epochs", "40000"], 30);
 }
 
 #[test]
 fn two_methods_on_rotated_digits_survive_thirty_kills() {
-    let flags = ["--objects", "40", "--methods", "joint,disjoint", "--epochs", "1500", "--threads", "1"];
+    let flags = ["--objects", "40", "--methods", "joint,disjoint", "--epochs", "2500", "--threads", "1"];
     survives("rotated_digits", &flags, 30);
 }
