@@ -324,3 +324,11 @@ fn discrete_gradients_are_right_in_every_argument() {
     check("squared_error", &inputs, |_, x| squared_error(x[0], x[1])).unwrap();
     check("cross_entropy", &inputs, |_, x| cross_entropy(x[0], x[1])).unwrap();
 }
+
+#[test]
+fn a_sample_is_the_mean_plus_sigma_times_the_noise() {
+    let tape = Tape::<f64>::new();
+    let constant = |x: f64| tape.constant(&[x], [1]);
+    let (mu, log_sigma, noise) = (constant(0.3), constant(-0.7), constant(1.9));
+    close(Normal { mu, log_sigma }.sample_with(noise).item(), 0.3 + (-0.7_f64).exp() * 1.9, 1e-15);
+}
