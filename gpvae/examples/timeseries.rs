@@ -134,7 +134,10 @@ fn samples(scaled: &Matrix<f64>, places: &Places, args: &Args) -> Result<Samples
 /// y_t = g(z_t) + ε_t,   z_t = f(t) + η_t,   f ~ GP(0, β k) with a Matérn kernel k, by inducing points in time
 fn model(args: &Args, samples: &Samples<f32>) -> Result<GpVae<impl RowwisePrior + use<>>, GpVaeError> {
     let count = args.inducing.min(samples.len()).max(2);
-    let points = Matrix::new(count, 1, (0..count).map(|i| i as f64 / (count - 1) as f64).collect());
+    let ends = (f64::INFINITY, f64::NEG_INFINITY);
+    let (first, last) = samples.places.views.values.iter().fold(ends, |a, &t| (a.0.min(t), a.1.max(t)));
+    let point = |i| first + (last - first) * i as f64 / (count - 1) as f64;
+    let points = Matrix::new(count, 1, (0..count).map(point).collect());
     let config = GpVaeConfig::new(samples.images.cols, &[args.hidden], args.latent);
     GpVae::new(&config, |layout| {
         let amplitude = Constant::new(layout, "beta", 1.0);

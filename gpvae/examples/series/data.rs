@@ -108,10 +108,12 @@ impl Series {
         })
     }
 
-    /// The times as shares of the whole time, (times, 1).
+    /// The times as shares of the whole time, counted from the median time, (times, 1): where most of them are, single precision
+    /// tells them apart even if one lies far off.
     pub(crate) fn unit_time(&self) -> Matrix<f64> {
-        let (first, last) = (self.time[0], self.time[self.time.len() - 1]);
-        Matrix::new(self.time.len(), 1, self.time.iter().map(|t| (t - first) / (last - first)).collect())
+        let (count, time) = (self.time.len(), &self.time);
+        let (span, median) = (time[count - 1] - time[0], time[count / 2]);
+        Matrix::new(count, 1, time.iter().map(|t| (t - median) / span).collect())
     }
 
     /// The text of a time as it was read.

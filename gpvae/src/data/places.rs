@@ -57,17 +57,18 @@ impl Places {
         Self { views: Matrix::new(self.len(), expected, shifted), objects: self.objects.clone() }
     }
 
-    /// Checks that the numbers of type `F` tell views apart: in each column, rounding moves none by more than a hundredth of the
-    /// median step from one distinct number to the next.
+    /// Checks that the numbers of type `F` tell views apart: in each column, rounding moves neighbours by no more than a hundredth
+    /// of the step from one to the other, for half of the steps or more.
     pub(crate) fn check_precision<F: Real>(&self) -> Result<(), GpVaeError> {
+        let rounding = |w: f64| (F::from_f64(w).to_f64() - w).abs();
         for column in 0..self.views.cols {
             let mut values: Vec<f64> = self.views.columns(&[column]).values.to_vec();
-            let rounding = values.iter().map(|&w| (F::from_f64(w).to_f64() - w).abs()).fold(0.0, f64::max);
             values.sort_by(f64::total_cmp);
-            let mut steps: Vec<f64> =
-                values.windows(2).map(|w| w[1] - w[0]).filter(|&step| step > 0.0).collect();
-            steps.sort_by(f64::total_cmp);
-            if let Some(&step) = steps.get(steps.len() / 2)
+            values.dedup();
+            let pair = |w: &[f64]| (rounding(w[0]).max(rounding(w[1])), w[1] - w[0]);
+            let mut pairs: Vec<(f64, f64)> = values.windows(2).map(pair).collect();
+            pairs.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
+            if let Some(&(rounding, step)) = pairs.get(pairs.len() / 2)
                 && rounding > 0.01 * step
             {
                 return Err(GpVaeError::Precision { column, step, rounding });
