@@ -8,13 +8,12 @@ use nn::data::Matrix;
 use nn::train::{Fit, Noise, Optimizer, Rule, Schedule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::linear::{
-    CubatureObjective, Em, EmFit, FactorModel, FactorPosterior, LinearError, NormalFit, NormalModel, Oja,
-    Pca, principal_angles,
+    CubatureObjective, Em, EmFit, FactorModel, FactorPosterior, LinearError, Oja, Pca, principal_angles,
 };
 use vae::{Likelihood, Vae, VaeConfig};
 
 /// Standard normal numbers.
-fn normal(rows: usize, cols: usize, seed: u64) -> Matrix<f64> {
+pub(crate) fn normal(rows: usize, cols: usize, seed: u64) -> Matrix<f64> {
     let mut values = vec![0.0; rows * cols];
     Noise::new(seed, 0).normal(0, cols, &mut values);
     Matrix::new(rows, cols, values)
@@ -31,7 +30,7 @@ fn transpose(a: &Matrix<f64>) -> Matrix<f64> {
 }
 
 /// N rows of D numbers with correlations, scales between 0.3 and 3, a mean far from 0.
-fn data(rows: usize, cols: usize) -> Matrix<f64> {
+pub(crate) fn data(rows: usize, cols: usize) -> Matrix<f64> {
     let scaled = normal(rows, cols, 1);
     let scale = |j: usize| 3.0 * (0.1_f64).powf(j as f64 / (cols - 1) as f64);
     let values = scaled.values.iter().enumerate().map(|(c, x)| x * scale(c % cols)).collect();
@@ -39,7 +38,7 @@ fn data(rows: usize, cols: usize) -> Matrix<f64> {
 }
 
 /// Mean and covariance with 1/N.
-fn moments(x: &Matrix<f64>) -> (Vec<f64>, Matrix<f64>) {
+pub(crate) fn moments(x: &Matrix<f64>) -> (Vec<f64>, Matrix<f64>) {
     let n = x.rows as f64;
     let mean: Vec<f64> = (0..x.cols).map(|j| (0..x.rows).map(|i| x.row(i)[j]).sum::<f64>() / n).collect();
     let centred = Matrix::new(
@@ -54,8 +53,14 @@ fn mean_square(a: &Matrix<f64>, b: &Matrix<f64>) -> f64 {
     a.values.iter().zip(b.values.iter()).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / a.rows as f64
 }
 
+#[track_caller]
+pub(crate) fn close(a: &[f64], b: &[f64], tolerance: f64) {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).for_each(|(a, b)| assert!((a - b).abs() < tolerance, "{a} and {b}"));
+}
+
 /// Σ log N(x; μ, C) / N by the dense density.
-fn dense_log_likelihood(x: &Matrix<f64>, mean: &[f64], c: &Matrix<f64>) -> f64 {
+pub(crate) fn dense_log_likelihood(x: &Matrix<f64>, mean: &[f64], c: &Matrix<f64>) -> f64 {
     let tape = Tape::new();
     let z = tape.shared_constant(&x.values, [x.rows, x.cols]) - tape.constant(mean, [x.cols]);
     let c = tape.shared_constant(&c.values, [x.cols, x.cols]);
@@ -420,130 +425,6 @@ fn the_cubature_of_a_linear_bound_is_the_mean_over_random_draws() {
     assert!((elbo.kl.mean().item() - exact.part("kl")).abs() < 1e-9);
     let sampled = elbo.log_likelihood.mean().item();
     assert!((sampled / exact.part("log_likelihood") - 1.0).abs() < 5e-3, "{sampled}, {exact:?}");
-}
-
-/// x with about a share of its numbers missing; those of the first column if it is large are missing more often.
-fn holed(x: &Matrix<f64>, share: f64) -> Matrix<f64> {
-    let lots = normal(x.rows, x.cols, 77);
-    let (mean, _) = moments(x);
-    let cell = |c: usize| {
-        let (i, j) = (c / x.cols, c % x.cols);
-        let limit = if x.row(i)[0] > mean[0] && j > 0 { -0.2 } else { -0.9 };
-        if lots.values[c] < limit + share { f64::NAN } else { x.values[c] }
-    };
-    Matrix::new(x.rows, x.cols, (0..x.values.len()).map(cell).collect())
-}
-
-fn close(a: &[f64], b: &[f64], tolerance: f64) {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).for_each(|(a, b)| assert!((a - b).abs() < tolerance, "{a} and {b}"));
-}
-
-const EXACT: Em = Em { rounds: 100_000, tolerance: 1e-15 };
-
-#[test]
-fn a_normal_distribution_of_complete_data_has_their_moments_in_one_round() {
-    let x = data(60, 5);
-    let (mean, s) = moments(&x);
-    let NormalFit { model, history } = NormalModel::fit(&x, 0.0, Em::default()).unwrap();
-    close(&model.mean, &mean, 1e-12);
-    close(&model.covariance.values, &s.values, 1e-12);
-    assert_eq!(history.len(), 3, "the start, the maximum, and no gain: {history:?}");
-    let dense = dense_log_likelihood(&x, &mean, &s);
-    assert!((history[2] - dense).abs() < 1e-10 && (model.log_likelihood(&x).unwrap() - dense).abs() < 1e-10);
-    // κ rows of the variables' variances, without covariances.
-    let prior = NormalModel::fit(&x, 30.0, Em::default()).unwrap().model;
-    let cell = |c: usize| s.values[c] * if c.is_multiple_of(6) { 1.0 } else { 60.0 / 90.0 };
-    close(&prior.covariance.values, &(0..25).map(cell).collect::<Vec<_>>(), 1e-12);
-}
-
-#[test]
-fn conditional_means_are_ridge_regressions() {
-    let (x, kappa) = (data(40, 3), 7.0);
-    let (mean, s) = moments(&x);
-    let model = NormalModel::fit(&x, kappa, Em::default()).unwrap().model;
-    // (X′X + κ V) b = X′y of two centred columns, by Cramer's rule.
-    let (n, gram) = (40.0, |i: usize, j: usize| 40.0 * s.row(i)[j]);
-    let penalised = |i: usize| gram(i, i) + kappa * gram(i, i) / n;
-    let determinant = penalised(0) * penalised(1) - gram(0, 1).powi(2);
-    let b = [
-        (penalised(1) * gram(0, 2) - gram(0, 1) * gram(1, 2)) / determinant,
-        (penalised(0) * gram(1, 2) - gram(0, 1) * gram(0, 2)) / determinant,
-    ];
-    let mut gaps = x.values.to_vec();
-    gaps.iter_mut().skip(2).step_by(3).for_each(|y| *y = f64::NAN);
-    let filled = model.impute(&Matrix::new(40, 3, gaps)).unwrap();
-    for i in 0..40 {
-        let row = x.row(i);
-        let wanted = mean[2] + b[0] * (row[0] - mean[0]) + b[1] * (row[1] - mean[1]);
-        assert!((filled.row(i)[2] - wanted).abs() < 1e-10, "{}, not {wanted}", filled.row(i)[2]);
-        assert_eq!(filled.row(i)[..2], row[..2]);
-    }
-    // What nothing is known of has its mean.
-    close(model.impute(&Matrix::new(1, 3, vec![f64::NAN; 3])).unwrap().row(0), &mean, 1e-12);
-}
-
-#[test]
-fn em_finds_the_closed_form_of_data_that_lack_the_ends_of_one_column() {
-    // y is known for the first rows only (Anderson 1957): its regression on x from these rows, the rest from all x.
-    let (all, known) = (data(80, 2), 50);
-    let mut gaps = all.values.to_vec();
-    gaps.iter_mut().skip(2 * known + 1).step_by(2).for_each(|y| *y = f64::NAN);
-    let model = NormalModel::fit(&Matrix::new(80, 2, gaps), 0.0, EXACT).unwrap().model;
-    let ((mean, s), (head_mean, head)) = (moments(&all), moments(&all.split_at_row(known).0));
-    let slope = head.row(0)[1] / head.row(0)[0];
-    let mean_y = head_mean[1] + slope * (mean[0] - head_mean[0]);
-    let variance_y = head.row(1)[1] - slope * head.row(0)[1] + slope * slope * s.row(0)[0];
-    close(&model.mean, &[mean[0], mean_y], 1e-6);
-    let covariance = slope * s.row(0)[0];
-    close(&model.covariance.values, &[s.row(0)[0], covariance, covariance, variance_y], 1e-6);
-}
-
-#[test]
-fn em_never_lowers_the_likelihood_of_data_with_gaps_and_ends_where_it_is_largest() {
-    let x = holed(&data(90, 4), 0.3);
-    let gaps = x.values.iter().filter(|x| x.is_nan()).count();
-    assert!((60..160).contains(&gaps), "{gaps}");
-    for kappa in [0.0, 5.0] {
-        let NormalFit { model, history } = NormalModel::fit(&x, kappa, EXACT).unwrap();
-        assert!(history.windows(2).all(|pair| pair[1] >= pair[0] - 1e-12) && history.len() > 10);
-        if kappa > 0.0 {
-            continue;
-        }
-        let at = |model: &NormalModel| model.log_likelihood(&x).unwrap();
-        let best = at(&model);
-        assert!((best - history[history.len() - 1]).abs() < 1e-10);
-        for place in 0..4 {
-            for step in [-1e-3, 1e-3] {
-                let mut other = model.clone();
-                other.mean[place] += step;
-                assert!(at(&other) < best, "mean {place}");
-                let mut other = model.clone();
-                let mut covariance = other.covariance.values.to_vec();
-                [place * 4, place].iter().for_each(|c| covariance[*c] += step);
-                other.covariance = Matrix::new(4, 4, covariance);
-                assert!(at(&other) < best, "covariance {place}");
-            }
-        }
-    }
-}
-
-#[test]
-fn a_normal_distribution_of_impossible_data_is_refused_and_a_prior_allows_more() {
-    let fit = |rows: &[[f64; 2]], kappa| {
-        let x = Matrix::new(rows.len(), 2, rows.concat());
-        NormalModel::fit(&x, kappa, Em::default()).map(|fit| fit.model.covariance.values.to_vec())
-    };
-    let nan = f64::NAN;
-    assert_eq!(fit(&[[1.0, 2.0]], 1.0), Err(LinearError::TooFewRows { rows: 1, needed: 2 }));
-    assert_eq!(fit(&[[1.0, nan], [2.0, nan]], 1.0), Err(LinearError::EmptyColumn { column: 1 }));
-    assert_eq!(fit(&[[1.0, 5.0], [2.0, 5.0]], 0.0), Err(LinearError::ConstantColumn { column: 1 }));
-    let infinite = fit(&[[1.0, 5.0], [f64::INFINITY, 5.0]], 0.0);
-    let value = f64::INFINITY;
-    assert_eq!(infinite, Err(LinearError::NotFinite { row: 1, column: 0, value }));
-    assert!(matches!(fit(&[[1.0, 1.0], [2.0, 2.0]], 0.0), Err(LinearError::NotPositiveDefinite(_))));
-    // Two rows and κ = 1: (2 · ¼ + ¼) / 3, and for the constant (0 + 1) / 3.
-    close(&fit(&[[1.0, 5.0], [2.0, 5.0]], 1.0).unwrap(), &[0.25, 0.0, 0.0, 1.0 / 3.0], 1e-12);
 }
 
 #[test]

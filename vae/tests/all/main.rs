@@ -12,5 +12,6 @@ mod local;
 mod missing;
 mod model;
 mod network;
+mod normal_model;
 mod objective;
 mod saved;
