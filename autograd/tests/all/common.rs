@@ -1,7 +1,4 @@
-//! What several test files need; each uses its part.
-#![allow(dead_code)]
-
-use autograd::{Real, Tape};
+//! What several test programs need.
 
 /// `n` numbers in −1..1, the same for the same seed (SplitMix64).
 pub(crate) fn numbers(seed: u64, n: usize) -> Vec<f64> {
@@ -14,16 +11,6 @@ pub(crate) fn numbers(seed: u64, n: usize) -> Vec<f64> {
         ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0
     };
     (0..n).map(|_| next()).collect()
-}
-
-/// An empty tape whose memory is full of NaN: what reads memory that it has not written gives itself away.
-pub(crate) fn dirty_tape<F: Real>() -> Tape<F> {
-    let mut tape = Tape::new();
-    let nan = vec![F::from_f64(f64::NAN); 1 << 12];
-    let x = tape.parameter(&nan, [nan.len()]);
-    drop(tape.backward_from(&[(x, &nan)]));
-    tape.clear();
-    tape
 }
 
 /// Equal to within `tolerance`, relative to what is larger than 1. NaN is close to nothing.

@@ -2,7 +2,8 @@
 
 use std::f64::consts::LN_2;
 
-use crate::common::{assert_close, dirty_tape};
+use crate::common::assert_close;
+use crate::dirty::dirty_tape;
 use autograd::forward::{Dual, hessian, jvp};
 use autograd::ops::Nonlinearity;
 use autograd::{Real, Tape, Var};

@@ -1,6 +1,7 @@
 //! Convolutions against loops over the formula, against each other, and against numbers computed by hand.
 
-use crate::common::{assert_close, dirty_tape, numbers};
+use crate::common::{assert_close, numbers};
+use crate::dirty::dirty_tape;
 use autograd::ops::{Convolution, Nonlinearity};
 use autograd::{Tape, Var};
 use proptest::prelude::*;

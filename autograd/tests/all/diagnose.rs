@@ -1,6 +1,6 @@
 //! Where numbers stop being finite, and what the drawing of a tape shows.
 
-use crate::common::dirty_tape;
+use crate::dirty::dirty_tape;
 use autograd::look::NonFinite;
 use autograd::ops::Nonlinearity;
 use autograd::{Tape, Var};

@@ -4,7 +4,8 @@
 use autograd::ops::{Convolution, Nonlinearity, TriangularSystem};
 use autograd::{Shape, Tape, Var};
 
-use crate::common::{assert_close, dirty_tape, numbers};
+use crate::common::{assert_close, numbers};
+use crate::dirty::dirty_tape;
 
 /// A computation from its inputs.
 type Computation = dyn for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>;

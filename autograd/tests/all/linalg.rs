@@ -4,7 +4,8 @@
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 
-use crate::common::{assert_close, dirty_tape, numbers};
+use crate::common::{assert_close, numbers};
+use crate::dirty::dirty_tape;
 use autograd::check::check_theta;
 use autograd::forward::Dual;
 use autograd::numerics::{Mat, MatMut};

@@ -2,7 +2,8 @@
 
 use autograd::{Tape, Var};
 
-use crate::common::{dirty_tape, numbers};
+use crate::common::numbers;
+use crate::dirty::dirty_tape;
 
 /// The gradient of `f` in x and y, computed at once and from pieces of 100 elements.
 fn compare(f: impl for<'t> Fn(Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64>) {

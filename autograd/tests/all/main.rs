@@ -5,6 +5,7 @@ mod common;
 mod conventions;
 mod convolutions;
 mod diagnose;
+mod dirty;
 mod fused;
 mod kernels;
 mod linalg;

@@ -1,6 +1,6 @@
 //! What a profile counts, and that it leaves the tape as it was.
 
-use crate::common::dirty_tape;
+use crate::dirty::dirty_tape;
 use autograd::look::{Profile, ProfileRow};
 use autograd::ops::{Convolution, Nonlinearity, TriangularSystem};
 use autograd::{Tape, Var};

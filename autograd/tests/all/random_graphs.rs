@@ -1,6 +1,7 @@
 //! Random shapes, broadcasts, products, reductions and whole graphs against the plainest loops and against differences.
 
-use crate::common::{assert_close, dirty_tape, numbers};
+use crate::common::{assert_close, numbers};
+use crate::dirty::dirty_tape;
 use autograd::check::{Sample, check};
 use autograd::numerics::{Mat, MatMut};
 use autograd::{Real, Shape, Tape, Var};

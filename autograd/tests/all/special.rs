@@ -1,6 +1,7 @@
 //! erf, ln Γ, ψ and what is made of them, and the operations on the structure of arrays.
 
-use crate::common::{assert_close, dirty_tape, numbers};
+use crate::common::{assert_close, numbers};
+use crate::dirty::dirty_tape;
 use autograd::check::{Sample, check};
 use autograd::forward::{Dual, hessian, jvp};
 use autograd::numerics::special;

@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::common::{assert_close, dirty_tape, numbers};
+use crate::common::{assert_close, numbers};
+use crate::dirty::dirty_tape;
 use autograd::numerics::Mat;
 use autograd::ops::Nonlinearity;
 use autograd::{InputAdjoints, Inputs, Op, Shape, Tape, Var};

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::common::{assert_close, dirty_tape, numbers};
+use crate::common::{assert_close, numbers};
+use crate::dirty::dirty_tape;
 use autograd::check::{Sample, check};
 use autograd::{Tape, Var};
 
