@@ -85,13 +85,11 @@ impl RunFolder {
             errln!("dry run: one minibatch; nothing is kept in {}", run.out.display());
             let temporary = Temporary::new()?;
             let path = temporary.0.clone();
-            let owner = Arc::new(Owner::Temporary(temporary));
-            let origin = origin(&args);
-            return Self { path, part: None, resume, save: None, origin, _owner: owner }.begin(&args);
+            return Self::begin(path, resume, None, Owner::Temporary(temporary), &args);
         }
         let path = run.out.clone();
         fs::create_dir_all(&path).map_err(io_error("create the folder", &path))?;
-        let owner = Arc::new(Owner::Lock(lock(&path)?));
+        let owner = Owner::Lock(lock(&path)?);
         let mut files = fs::read_dir(&path).map_err(io_error("read the folder", &path))?;
         let taken = files.any(|entry| entry.is_ok_and(|entry| entry.file_name() != LOCK));
         if let Resume::Own(_) = resume {
@@ -102,14 +100,19 @@ impl RunFolder {
         } else {
             remove_run(&path, &resume)?;
         }
-        let origin = origin(&args);
-        Self { path, part: None, resume, save: run.save.clone(), origin, _owner: owner }.begin(&args)
+        Self::begin(path, resume, run.save.clone(), owner, &args)
     }
 
-    fn begin(self, args: &Value) -> Result<Self, RunError> {
-        let path = self.file(ARGS);
-        write_aside(&path, format!("{args:#}\n").as_bytes()).map_err(io_error("write", &path))?;
-        Ok(self)
+    fn begin(
+        path: PathBuf,
+        resume: Resume,
+        save: Option<PathBuf>,
+        owner: Owner,
+        args: &Value,
+    ) -> Result<Self, RunError> {
+        let file = path.join(ARGS);
+        write_aside(&file, format!("{args:#}\n").as_bytes()).map_err(io_error("write", &file))?;
+        Ok(Self { path, part: None, resume, save, origin: origin(args), _owner: Arc::new(owner) })
     }
 
     /// The same folder for one of several models that a run trains. Its checkpoint is `checkpoint-NAME.safetensors` and

@@ -1,7 +1,7 @@
 //! Standard output and error, of which neither may end a run.
 
 use std::fmt::Arguments;
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether something could not be written although somebody was there to read it.
@@ -26,11 +26,7 @@ macro_rules! errln {
 pub fn write_line(mut to: impl Write, text: Arguments<'_>) {
     // One call of the system for a line: a line of another thread does not come between.
     let line = format!("{text}\n");
-    note(to.write_all(line.as_bytes()).and_then(|()| to.flush()));
-}
-
-/// Remembers a failure.
-pub(super) fn note(written: io::Result<()>) {
+    let written = to.write_all(line.as_bytes()).and_then(|()| to.flush());
     if written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
         LOST.store(true, Ordering::Relaxed);
     }

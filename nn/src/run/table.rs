@@ -1,13 +1,12 @@
 //! The flags of programs that read a table.
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::RunError;
 use crate::data::{DataError, Header, Separator, Table, TableOptions};
-use crate::errln;
+use crate::{errln, outln};
 
 /// Above these flags in the help.
 const HEADING: &str = "How the table is written";
@@ -135,6 +134,6 @@ impl TableArgs {
 
 fn said(path: &Path, table: &Table) {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    let _ = writeln!(io::stdout(), "{name}: {}", table.summary()); // nobody is there to be told if the output is closed
+    outln!("{name}: {}", table.summary());
     table.notes().iter().for_each(|note| errln!("note: {note}"));
 }
