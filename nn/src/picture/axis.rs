@@ -38,6 +38,19 @@ impl Axis {
         Self { log: false, whole: false, low, high }
     }
 
+    /// Widens the axis on both sides, if it is linear, so that its length grows by this factor.
+    pub(super) fn widen(&mut self, factor: f64) {
+        if !self.log {
+            let (middle, half) = (f64::midpoint(self.low, self.high), (self.high - self.low) / 2.0 * factor);
+            (self.low, self.high) = (middle - half, middle + half);
+        }
+    }
+
+    /// The difference of the numbers at its ends.
+    pub(super) fn length(&self) -> f64 {
+        self.high - self.low
+    }
+
     /// The place of a number, from 0 to 1 within the frame; none if it cannot be shown.
     pub(super) fn place(&self, value: f64) -> Option<f64> {
         Some((self.scale(value)? - self.low) / (self.high - self.low))

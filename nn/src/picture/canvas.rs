@@ -7,7 +7,7 @@ use dejavu::sans;
 use plotters::backend::BitMapBackend;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
-use plotters::element::{DashedPathElement, Drawable, PathElement, PointCollection, Polygon, Rectangle};
+use plotters::element::{Circle, Drawable, PathElement, PointCollection, Polygon, Rectangle};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{
     Color, FontStyle, FontTransform, IntoFont, RGBColor, ShapeStyle, TextStyle, register_font,
@@ -97,12 +97,18 @@ impl Canvas<'_> {
         self.0.draw_text(text, &style, fine((x, y))).expect("text is drawn in memory");
     }
 
-    /// A line in dashes and gaps of so many pixels. With a gap of 0 it is solid.
-    pub(super) fn line(&self, points: &[Point], (dash, gap): (u32, u32), width: f64, colour: RGBColor) {
-        let (points, style) = (fine_all(points), stroke(width, colour));
-        match gap {
-            0 => self.element(&PathElement::new(points, style)),
-            _ => self.element(&DashedPathElement::new(points, dash * FINE, gap * FINE, style)),
+    /// A line in dashes and gaps of so many pixels. With a gap of 0 it is solid. Corners are round: mitred ones would reach far
+    /// beyond the points where the line turns back.
+    pub(super) fn line(&self, points: &[Point], dashes: (u32, u32), width: f64, colour: RGBColor) {
+        let disc = ShapeStyle { filled: true, ..stroke(0.0, colour) };
+        for dash in in_dashes(points, dashes) {
+            let dash = fine_all(&dash);
+            for ends in dash.windows(2) {
+                self.element(&PathElement::new(ends, stroke(width, colour)));
+            }
+            for &corner in dash.get(1..dash.len().saturating_sub(1)).unwrap_or_default() {
+                self.element(&Circle::new(corner, (width * f64::from(FINE) / 2.0).round() as u32, disc));
+            }
         }
     }
 
@@ -123,6 +129,31 @@ impl Canvas<'_> {
     {
         self.0.draw(element).expect("shapes are drawn in memory");
     }
+}
+
+/// The parts of a line that are drawn: all of it, or dashes with gaps between them, of so many pixels along the line.
+fn in_dashes(points: &[Point], (dash, gap): (u32, u32)) -> Vec<Vec<Point>> {
+    let (Some(&first), true) = (points.first(), gap > 0) else { return vec![points.to_vec()] };
+    let (mut dashes, mut at) = (vec![vec![first]], first);
+    let (mut drawn, mut left) = (true, f64::from(dash));
+    for &end in &points[1..] {
+        let mut rest = (end.0 - at.0).hypot(end.1 - at.1);
+        while rest > left {
+            at = (at.0 + (end.0 - at.0) * left / rest, at.1 + (end.1 - at.1) * left / rest);
+            rest -= left;
+            match (drawn, dashes.last_mut()) {
+                (true, Some(last)) => last.push(at),
+                _ => dashes.push(vec![at]),
+            }
+            drawn = !drawn;
+            left = f64::from(if drawn { dash } else { gap });
+        }
+        (at, left) = (end, left - rest);
+        if let (true, Some(last)) = (drawn, dashes.last_mut()) {
+            last.push(end);
+        }
+    }
+    dashes
 }
 
 /// Draws a picture of this size and writes it to a file, in place of an old one.

@@ -5,26 +5,21 @@ use std::path::Path;
 
 use super::PictureError;
 use super::axis::Axis;
-use super::canvas::{Align, Canvas, FAINT, INK, Point, SOLID, heat, paint, text_width};
+use super::canvas::{Align, Canvas, FAINT, INK, Point, SOLID, colour, paint, text_width};
+use super::heat_map::{BAR, HeatMap};
 use super::legend::{Entry, Legend};
 use super::style::Style;
 
 const SIZE: (f64, f64) = (960.0, 640.0);
-const MARGIN: f64 = 20.0;
+pub(super) const MARGIN: f64 = 20.0;
 const TITLE: f64 = 24.0;
-const LABEL: f64 = 20.0;
-const TICK: f64 = 17.0;
+pub(super) const LABEL: f64 = 20.0;
+pub(super) const TICK: f64 = 17.0;
 /// The largest number of points that are drawn: more would hide one another.
 const MOST: usize = 3000;
 
-/// The width of the colour bar of a heat map, and the number of stripes that it is drawn in.
-const BAR: f64 = 22.0;
-const STRIPES: usize = 200;
-/// Cells overlap by so many pixels, so that rounding leaves no line between them.
-const SEAM: f64 = 0.2;
-
 /// A picture with two axes and a title, and a legend beside the frame if it shows several things. What is added later lies
-/// on top. Lines, bands and bars of the same name have the same colour and one entry in the legend.
+/// on top. Lines, bands, bars and points of the same name have the same colour and one entry in the legend.
 ///
 /// Numbers that cannot be shown leave gaps: NaN, infinities, and on a logarithmic axis all that are not positive.
 #[derive(Clone, Debug, Default)]
@@ -32,9 +27,13 @@ pub struct Figure {
     title: String,
     labels: (String, String),
     log: (bool, bool),
+    /// Whether a unit is as long on either axis.
+    equal: bool,
+    /// What the vertical axis must hold beside what is drawn.
+    y_range: Option<(f64, f64)>,
     legend: String,
     layers: Vec<Layer>,
-    /// The names of lines, bands and bars. The number of a name is that of its colour.
+    /// The names of lines, bands, bars and points. The number of a name is that of its colour.
     series: Vec<String>,
     heat: Option<HeatMap>,
 }
@@ -56,26 +55,28 @@ enum Layer {
         width: f64,
         points: Vec<Point>,
     },
+    Points {
+        number: usize,
+        points: Vec<Point>,
+    },
+    /// Vertical bars with caps, from a low end to a high one.
+    Errors {
+        number: usize,
+        ends: Vec<[Point; 2]>,
+    },
     Classes {
         names: Vec<String>,
+        ordered: bool,
         points: Vec<(Point, usize)>,
     },
-}
-
-#[derive(Clone, Debug)]
-struct HeatMap {
-    label: String,
-    x: Range<f64>,
-    y: Range<f64>,
-    columns: usize,
-    values: Vec<f64>,
 }
 
 impl Layer {
     /// All points that the frame must hold.
     fn points(&self) -> Vec<Point> {
         match self {
-            Layer::Line { points, .. } => points.clone(),
+            Layer::Line { points, .. } | Layer::Points { points, .. } => points.clone(),
+            Layer::Errors { ends, .. } => ends.concat(),
             Layer::Band { low, high, .. } => [&low[..], high].concat(),
             Layer::Bars { width, points, .. } => {
                 points.iter().flat_map(|&(x, y)| [(x - width / 2.0, 0.0), (x + width / 2.0, y)]).collect()
@@ -109,6 +110,12 @@ impl Figure {
         self
     }
 
+    /// Makes a unit of x as long as a unit of y, so that a circle is round. It is for linear axes.
+    pub fn equal_axes(mut self) -> Self {
+        self.equal = true;
+        self
+    }
+
     /// Sets the heading of the legend.
     pub fn legend(mut self, heading: &str) -> Self {
         self.legend = heading.to_owned();
@@ -119,6 +126,21 @@ impl Figure {
     pub fn line(mut self, name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         let number = self.number(name);
         self.layers.push(Layer::Line { number, points: points.into_iter().collect() });
+        self
+    }
+
+    /// Adds points, without a line through them.
+    pub fn points(mut self, name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        let number = self.number(name);
+        self.layers.push(Layer::Points { number, points: points.into_iter().collect() });
+        self
+    }
+
+    /// Adds error bars, given as (x, low, high).
+    pub fn errors(mut self, name: &str, errors: impl IntoIterator<Item = (f64, f64, f64)>) -> Self {
+        let number = self.number(name);
+        let ends = errors.into_iter().map(|(x, low, high)| [(x, low), (x, high)]).collect();
+        self.layers.push(Layer::Errors { number, ends });
         self
     }
 
@@ -180,16 +202,33 @@ impl Figure {
     /// If a class has no name.
     #[track_caller]
     pub fn classes<S: Into<String>>(
-        mut self,
+        self,
         names: impl IntoIterator<Item = S>,
         points: impl IntoIterator<Item = ((f64, f64), usize)>,
     ) -> Self {
-        let names: Vec<String> = names.into_iter().map(Into::into).collect();
-        let points: Vec<_> = points.into_iter().collect();
+        self.classes_in(false, names.into_iter().map(Into::into).collect(), points.into_iter().collect())
+    }
+
+    /// As [`classes`](Self::classes), for classes that have an order, such as ranges of a number: their colours go from light
+    /// to dark.
+    ///
+    /// # Panics
+    /// If a class has no name.
+    #[track_caller]
+    pub fn ordered_classes<S: Into<String>>(
+        self,
+        names: impl IntoIterator<Item = S>,
+        points: impl IntoIterator<Item = ((f64, f64), usize)>,
+    ) -> Self {
+        self.classes_in(true, names.into_iter().map(Into::into).collect(), points.into_iter().collect())
+    }
+
+    #[track_caller]
+    fn classes_in(mut self, ordered: bool, names: Vec<String>, points: Vec<((f64, f64), usize)>) -> Self {
         if let Some((_, class)) = points.iter().find(|(_, class)| *class >= names.len()) {
             panic!("Figure: expected a class of {names:?}, found number {class}");
         }
-        self.layers.push(Layer::Classes { names, points });
+        self.layers.push(Layer::Classes { names, ordered, points });
         self
     }
 
@@ -211,10 +250,11 @@ impl Figure {
         let points: Vec<Point> = self.layers.iter().flat_map(Layer::points).collect();
         let (x, y) = match &self.heat {
             Some(map) => (Axis::exact(map.x.start, map.x.end), Axis::exact(map.y.start, map.y.end)),
-            None => (
-                Axis::over(points.iter().map(|p| p.0), self.log.0),
-                Axis::over(points.iter().map(|p| p.1), self.log.1),
-            ),
+            None => {
+                let ends = self.y_range.map(|(low, high)| [low, high]);
+                let heights = points.iter().map(|p| p.1).chain(ends.into_iter().flatten());
+                (Axis::over(points.iter().map(|p| p.0), self.log.0), Axis::over(heights, self.log.1))
+            }
         };
         let width = |text: &str| text_width(text, TICK);
         let bar = self.heat.as_ref().map(HeatMap::scale);
@@ -223,7 +263,7 @@ impl Figure {
             MARGIN + BAR + 6.0 + numbers + 8.0 + LABEL
         });
         let numbers = y.ticks(8).iter().map(|(_, name)| width(name)).fold(0.0, f64::max);
-        let frame = Frame {
+        let mut frame = Frame {
             left: x0 + MARGIN + LABEL + 12.0 + numbers + 8.0,
             right: x0 + size.0 - MARGIN - bar_width,
             top: y0 + MARGIN + TITLE + 18.0,
@@ -231,6 +271,9 @@ impl Figure {
             x,
             y,
         };
+        if self.equal {
+            frame.equalise();
+        }
         self.draw_axes(canvas, &frame, (x0, y0 + size.1));
         if let (Some(map), Some(scale)) = (&self.heat, bar) {
             map.draw(canvas, &frame, &scale);
@@ -291,7 +334,22 @@ impl Figure {
                         style.area(canvas, &[left, right], &[(left.0, base), (right.0, base)]);
                     }
                 }
-                Layer::Classes { names, points } => {
+                Layer::Points { number, points } => {
+                    let style = Style::nth_point(*number, self.series.len());
+                    let places = points.iter().filter_map(|point| frame.place(*point));
+                    places.for_each(|place| style.point(canvas, place, 14.0));
+                }
+                Layer::Errors { number, ends } => {
+                    for ends in ends {
+                        let [Some(low), Some(high)] = ends.map(|end| frame.place(end)) else { continue };
+                        let colour = colour(*number, self.series.len());
+                        canvas.line(&[low, high], SOLID, 2.0, colour);
+                        for (x, y) in [low, high] {
+                            canvas.line(&[(x - 5.0, y), (x + 5.0, y)], SOLID, 2.0, colour);
+                        }
+                    }
+                }
+                Layer::Classes { names, ordered, points } => {
                     // The more points, the smaller: 18 pixels for up to a hundred, 10 from 1600 on, and less in a panel.
                     let size = 18.0 - 2.0 * (points.len().max(100) as f64 / 100.0).log2().min(4.0);
                     let size = size * ((frame.right - frame.left) / 700.0).min(1.0);
@@ -302,26 +360,31 @@ impl Figure {
                     for (place, class) in
                         drawn.filter_map(|(_, (point, class))| Some((frame.place(*point)?, class)))
                     {
-                        Style::class(names, *class).point(canvas, place, size);
+                        Style::class(names, *class, *ordered).point(canvas, place, size);
                     }
                 }
             }
         }
     }
 
-    /// The entries of the legend: none if the figure shows a single thing.
+    /// The entries of the legend: none if the figure shows a single thing. What has no point that can be shown has no entry.
     pub(super) fn entries(&self) -> Vec<Entry<'_>> {
         let (mut series, mut classes) = (Vec::new(), Vec::new());
         series.extend(self.series.iter().map(|name| (&name[..], Vec::new())));
         let count = self.series.len();
         for layer in &self.layers {
+            if !layer.points().iter().any(|(x, y)| x.is_finite() && y.is_finite()) {
+                continue;
+            }
             let (number, style) = match layer {
                 Layer::Line { number, .. } => (*number, Style::nth_line(*number, count)),
                 Layer::Band { number, .. } | Layer::Bars { number, .. } => {
                     (*number, Style::nth_area(*number, count))
                 }
-                Layer::Classes { names, .. } => {
-                    let style = |i: usize| vec![Style::class(names, i)];
+                Layer::Points { number, .. } => (*number, Style::nth_point(*number, count)),
+                Layer::Errors { .. } => continue, // they belong to points or lines
+                Layer::Classes { names, ordered, .. } => {
+                    let style = |i: usize| vec![Style::class(names, i, *ordered)];
                     classes.extend(names.iter().enumerate().map(|(i, name)| (&name[..], style(i))));
                     continue;
                 }
@@ -331,57 +394,31 @@ impl Figure {
                 series[number].1.push(style);
             }
         }
+        series.retain(|(_, styles)| !styles.is_empty());
         series.append(&mut classes);
         if series.len() > 1 { series } else { Vec::new() }
     }
-}
 
-impl HeatMap {
-    /// The axis from the lowest to the highest value; if there is a single value, one around it that reaches to 0.
-    fn scale(&self) -> Axis {
-        let shown = || self.values.iter().copied().filter(|value| value.is_finite());
-        let (low, high) = (shown().fold(f64::INFINITY, f64::min), shown().fold(f64::NEG_INFINITY, f64::max));
-        let (size, span) = (low.abs().max(high.abs()), high - low);
-        match (size.is_finite() && span.is_finite(), span > 1e-9 * size) {
-            (true, true) => Axis::exact(low, high),
-            (true, false) if size > 0.0 => Axis::exact(low - size, low + size),
-            _ => Axis::exact(0.0, 1.0),
-        }
+    /// The lowest and the highest number on the vertical axis; none if nothing can be shown.
+    pub(super) fn heights(&self) -> Option<(f64, f64)> {
+        let points = self.layers.iter().flat_map(Layer::points);
+        let heights = points.map(|(_, y)| y).filter(|y| y.is_finite());
+        heights.map(|y| (y, y)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
-    /// Draws the cells, and the bar beside the frame.
-    fn draw(&self, canvas: &Canvas<'_>, frame: &Frame, scale: &Axis) {
-        let Frame { left, right, top, bottom, .. } = *frame;
-        let rows = self.values.len() / self.columns;
-        let (width, height) = ((right - left) / self.columns as f64, (bottom - top) / rows as f64);
-        for (i, value) in self.values.iter().enumerate() {
-            let Some(at) = scale.place(*value) else { continue };
-            let (x, y) = ((i % self.columns) as f64 * width, (i / self.columns + 1) as f64 * height);
-            canvas.rectangle((left + x, bottom - y), (width + SEAM, height + SEAM), heat(at));
-        }
-        let (x, stripe) = (right + MARGIN, (bottom - top) / STRIPES as f64);
-        for i in 0..STRIPES {
-            let at = (i as f64 + 0.5) / STRIPES as f64;
-            canvas.rectangle((x, bottom - (i + 1) as f64 * stripe), (BAR, stripe + SEAM), heat(at));
-        }
-        let mut numbers = 0.0_f64;
-        for (at, name) in scale.ticks(8) {
-            let y = frame.height(at);
-            canvas.line(&[(x + BAR, y), (x + BAR + 4.0, y)], SOLID, 1.0, INK);
-            canvas.text(&name, TICK, (x + BAR + 8.0, y), Align::Left, INK);
-            numbers = numbers.max(text_width(&name, TICK));
-        }
-        let label = (x + BAR + 14.0 + numbers + LABEL / 2.0, (top + bottom) / 2.0);
-        canvas.text(&self.label, LABEL, label, Align::Upwards, INK);
+    /// Makes the vertical axis hold these numbers, too.
+    pub(super) fn y_range(mut self, range: Option<(f64, f64)>) -> Self {
+        self.y_range = range;
+        self
     }
 }
 
 /// The frame: its place in pixels, and its axes.
-struct Frame {
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
+pub(super) struct Frame {
+    pub(super) left: f64,
+    pub(super) right: f64,
+    pub(super) top: f64,
+    pub(super) bottom: f64,
     x: Axis,
     y: Axis,
 }
@@ -394,7 +431,14 @@ impl Frame {
         Some((self.left + x * (self.right - self.left), self.height(y)))
     }
 
-    fn height(&self, at: f64) -> f64 {
+    /// Widens one axis, so that a unit is as long on either.
+    fn equalise(&mut self) {
+        let (across, down) =
+            (self.x.length() / (self.right - self.left), self.y.length() / (self.bottom - self.top));
+        if across < down { self.x.widen(down / across) } else { self.y.widen(across / down) }
+    }
+
+    pub(super) fn height(&self, at: f64) -> f64 {
         self.bottom + at * (self.top - self.bottom)
     }
 

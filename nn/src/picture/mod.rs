@@ -23,6 +23,7 @@ mod axis;
 mod canvas;
 mod figure;
 mod grid;
+mod heat_map;
 mod legend;
 mod panels;
 mod style;

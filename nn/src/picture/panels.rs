@@ -36,6 +36,14 @@ impl Panels {
         self
     }
 
+    /// Gives all figures one vertical axis, where heights are to be compared.
+    pub fn shared_heights(mut self) -> Self {
+        let all = self.figures.iter().filter_map(Figure::heights);
+        let range = all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        self.figures = self.figures.into_iter().map(|figure| figure.y_range(range)).collect();
+        self
+    }
+
     /// Writes the PNG.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::f64::consts::{PI, SQRT_2};
 
 use plotters::style::{Color, RGBColor};
 
-use super::canvas::{Canvas, Point, SOLID, colour};
+use super::canvas::{Canvas, Point, SOLID, colour, heat};
 
 /// The dash and the gap in pixels of the first, second … line.
 const DASHES: [(u32, u32); 5] = [SOLID, (10, 5), (3, 4), (18, 6), (6, 10)];
@@ -40,8 +40,16 @@ impl Style {
         Style::Area(colour(i, n))
     }
 
-    pub(super) fn class(names: &[String], i: usize) -> Self {
-        let (mut letters, colour) = (names[i].chars(), colour(i, names.len()));
+    /// A point of a series that has no line.
+    pub(super) fn nth_point(i: usize, n: usize) -> Self {
+        Style::Shape(SHAPES[i % SHAPES.len()], colour(i, n))
+    }
+
+    /// A class among these. Those that have an order go from light to dark.
+    pub(super) fn class(names: &[String], i: usize, ordered: bool) -> Self {
+        let last = (names.len() - 1).max(1) as f64;
+        let colour = if ordered { heat(0.3 + 0.7 * i as f64 / last) } else { colour(i, names.len()) };
+        let mut letters = names[i].chars();
         match (letters.next(), letters.next()) {
             (Some(letter), None) => Style::Glyph(letter, colour),
             _ => Style::Shape(SHAPES[i % SHAPES.len()], colour),

@@ -6,16 +6,18 @@ use super::Run;
 use crate::picture::{Figure, PictureError};
 use crate::train::{Epoch, Loss, Trainer};
 
-/// The loss of training and validation over the epochs, on an axis with this label.
+/// The loss of training and validation over the epochs, on an axis with this label. Epochs are on a logarithmic axis from ten on,
+/// since the first ones change most.
 pub fn loss_figure(history: &[Epoch], label: &str) -> Figure {
     let curve = |loss: fn(&Epoch) -> Option<&Loss>| {
         let epochs = history.iter().zip(1..);
         epochs.filter_map(move |(epoch, i)| Some((f64::from(i), loss(epoch)?.total))).collect::<Vec<_>>()
     };
-    Figure::new("Learning")
+    let figure = Figure::new("Learning")
         .axes("epoch", label)
         .line("training", curve(|epoch| Some(&epoch.train)))
-        .line("validation", curve(|epoch| epoch.validation.as_ref()))
+        .line("validation", curve(|epoch| epoch.validation.as_ref()));
+    if history.len() < 10 { figure } else { figure.log_x() }
 }
 
 impl Run<'_> {

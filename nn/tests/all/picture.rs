@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::BufReader;
+use std::ops::Range;
 use std::path::Path;
 
 use nn::picture::{Figure, ImageGrid, Panels, PictureError};
@@ -31,6 +32,13 @@ impl Decoded {
     /// How many pixels have a colour: not white, not grey.
     fn coloured(&self) -> usize {
         self.pixels.iter().filter(|[r, g, b]| r.abs_diff(*g).max(g.abs_diff(*b)) > 30).count()
+    }
+
+    /// These columns of pixels.
+    fn columns(&self, columns: Range<usize>) -> Self {
+        let rows = self.pixels.chunks_exact(self.width);
+        let pixels = rows.flat_map(|row| row[columns.clone()].to_vec()).collect();
+        Self { width: columns.len(), height: self.height, pixels }
     }
 
     fn dark(&self) -> usize {
@@ -114,6 +122,94 @@ fn lines_are_drawn_in_colours_with_a_legend() {
         Figure::new("Two").axes("x", "y").line("sine", wave(100, 0.0)).line("cosine", wave(100, 1.57));
     let two = draw(|path| figure.save(path));
     assert!(two.coloured() > one.coloured(), "{}", two.coloured());
+}
+
+/// How far the coloured pixels of a figure without a legend reach: left, right, top, bottom.
+fn extent(picture: &Decoded) -> [usize; 4] {
+    let coloured = |&i: &usize| {
+        let [r, g, b] = picture.pixels[i];
+        r.abs_diff(g).max(g.abs_diff(b)) > 60
+    };
+    let places =
+        || (0..picture.pixels.len()).filter(coloured).map(|i| (i % picture.width, i / picture.width));
+    let (x, y) = (|| places().map(|p| p.0), || places().map(|p| p.1));
+    [x().min(), x().max(), y().min(), y().max()].map(Option::unwrap)
+}
+
+#[test]
+fn a_line_that_turns_back_ends_where_its_points_do() {
+    // Where two lines nearly meet, a mitred corner reaches far beyond the shorter one. The first line of a figure is solid, the
+    // second in dashes.
+    let reach = |dashed: bool| {
+        let needle = [(0.5, 0.45), (0.5005, 0.55), (0.501, 0.45)];
+        let corners = [(0.0, 0.0), (f64::NAN, 0.0), (1.0, 1.0)];
+        let figure = Figure::new("");
+        let figure = if dashed {
+            figure.line("", corners).line("needle", needle)
+        } else {
+            figure.line("needle", needle).line("", corners)
+        };
+        let picture = draw(|path| figure.save(path));
+        let [_, _, top, bottom] = extent(&picture.columns(200..700));
+        bottom - top
+    };
+    assert!(reach(false) < 60, "{}", reach(false));
+    assert!(reach(true) < 60, "{}", reach(true));
+}
+
+#[test]
+fn with_equal_axes_a_circle_is_round() {
+    let circle = || (0..=100).map(|i| (f64::from(i) * 0.062_831_853).sin_cos());
+    let [left, right, top, bottom] =
+        extent(&draw(|path| Figure::new("").line("", circle()).equal_axes().save(path)));
+    assert!((right - left).abs_diff(bottom - top) <= 2, "{left} to {right}, {top} to {bottom}");
+    let [left, right, top, bottom] = extent(&draw(|path| Figure::new("").line("", circle()).save(path)));
+    assert!((right - left) - (bottom - top) > 100, "{left} to {right}, {top} to {bottom}");
+}
+
+#[test]
+fn error_bars_reach_from_their_low_ends_to_their_high_ones() {
+    let figure = |ends| Figure::new("").points("", [(0.0, 0.0), (1.0, 1.0)]).errors("", ends);
+    let [_, _, top, bottom] = extent(&draw(|path| figure([(0.5, 0.0, 1.0)]).save(path)));
+    let [_, _, high, low] = extent(&draw(|path| figure([(0.5, -1.0, 2.0)]).save(path)));
+    assert!(bottom - top > 400 && low - high > 400, "{top} to {bottom}, {high} to {low}");
+    // Twice the range: the points come together.
+    let inner = draw(|path| Figure::new("").points("", [(0.0, 0.0), (1.0, 1.0)]).save(path));
+    assert!(extent(&inner)[3] - extent(&inner)[2] > 400);
+}
+
+#[test]
+fn what_is_not_drawn_has_no_entry_in_the_legend() {
+    let alone = draw(|path| Figure::new("").line("training", wave(50, 0.0)).save(path));
+    let with = |points: Vec<(f64, f64)>| {
+        draw(|path| {
+            Figure::new("").line("training", wave(50, 0.0)).line("validation", points.clone()).save(path)
+        })
+    };
+    let beside = |picture: &Decoded| {
+        let rows = picture.pixels.chunks_exact(picture.width);
+        rows.flat_map(|row| &row[945..]).filter(|pixel| **pixel != [255; 3]).count()
+    };
+    // Without a legend the frame is as wide as the picture allows.
+    for none in [vec![], vec![(1.0, f64::NAN)]] {
+        assert_eq!(extent(&with(none))[1], extent(&alone)[1]);
+    }
+    assert!(extent(&with(wave(50, 1.0).collect()))[1] != extent(&alone)[1]);
+    assert_eq!(beside(&alone), 0);
+}
+
+#[test]
+fn ordered_classes_go_from_light_to_dark() {
+    let names = ["low", "middle", "high"];
+    let point = |class: usize| {
+        let picture = draw(|path| Figure::new("").ordered_classes(names, [((0.0, 0.0), class)]).save(path));
+        // The point lies in the middle of a frame beside which there is a legend.
+        let sum = |[r, g, b]: &[u8; 3]| u32::from(*r) + u32::from(*g) + u32::from(*b);
+        let frame = picture.pixels.chunks_exact(picture.width).flat_map(|row| &row[100..750]);
+        frame.filter(|[r, g, b]| r.abs_diff(*g).max(g.abs_diff(*b)) > 60).map(sum).min().unwrap()
+    };
+    let [low, middle, high] = [0, 1, 2].map(point);
+    assert!(low > middle && middle > high, "{low}, {middle}, {high}");
 }
 
 #[test]
@@ -257,6 +353,21 @@ fn panels_are_figures_side_by_side() {
     assert_eq!(size(&four), (3 * 560, 48 + 2 * 440));
     assert!(four.coloured() > 3 * one.coloured(), "{} and {}", one.coloured(), four.coloured());
     draw(|path| Panels::new("None", 2).save(path));
+}
+
+#[test]
+fn panels_with_shared_heights_can_be_compared() {
+    let panels = |shared: bool| {
+        let flat = Figure::new("").line("", [(0.0, -1.0), (1.0, 1.0)]);
+        let steep = Figure::new("").line("", [(0.0, -10.0), (1.0, 10.0)]);
+        let panels = Panels::new("", 2).figure(flat).figure(steep);
+        let panels = if shared { panels.shared_heights() } else { panels };
+        let picture = draw(|path| panels.save(path));
+        let [_, _, top, bottom] = extent(&picture.columns(0..560));
+        bottom - top
+    };
+    let (own, shared) = (panels(false), panels(true));
+    assert!((8..12).contains(&(own / shared)), "{own}, {shared}");
 }
 
 #[test]

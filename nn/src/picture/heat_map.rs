@@ -1,0 +1,62 @@
+//! Heat maps, and the bar that explains their colours.
+
+use std::ops::Range;
+
+use super::axis::Axis;
+use super::canvas::{Align, Canvas, INK, SOLID, heat, text_width};
+use super::figure::{Frame, LABEL, MARGIN, TICK};
+
+/// The width of the colour bar of a heat map, and the number of stripes that it is drawn in.
+pub(super) const BAR: f64 = 22.0;
+const STRIPES: usize = 200;
+/// Cells overlap by so many pixels, so that rounding leaves no line between them.
+const SEAM: f64 = 0.2;
+
+#[derive(Clone, Debug)]
+pub(super) struct HeatMap {
+    pub(super) label: String,
+    pub(super) x: Range<f64>,
+    pub(super) y: Range<f64>,
+    pub(super) columns: usize,
+    pub(super) values: Vec<f64>,
+}
+
+impl HeatMap {
+    /// The axis from the lowest to the highest value; if there is a single value, one around it that reaches to 0.
+    pub(super) fn scale(&self) -> Axis {
+        let shown = || self.values.iter().copied().filter(|value| value.is_finite());
+        let (low, high) = (shown().fold(f64::INFINITY, f64::min), shown().fold(f64::NEG_INFINITY, f64::max));
+        let (size, span) = (low.abs().max(high.abs()), high - low);
+        match (size.is_finite() && span.is_finite(), span > 1e-9 * size) {
+            (true, true) => Axis::exact(low, high),
+            (true, false) if size > 0.0 => Axis::exact(low - size, low + size),
+            _ => Axis::exact(0.0, 1.0),
+        }
+    }
+
+    /// Draws the cells, and the bar beside the frame.
+    pub(super) fn draw(&self, canvas: &Canvas<'_>, frame: &Frame, scale: &Axis) {
+        let Frame { left, right, top, bottom, .. } = *frame;
+        let rows = self.values.len() / self.columns;
+        let (width, height) = ((right - left) / self.columns as f64, (bottom - top) / rows as f64);
+        for (i, value) in self.values.iter().enumerate() {
+            let Some(at) = scale.place(*value) else { continue };
+            let (x, y) = ((i % self.columns) as f64 * width, (i / self.columns + 1) as f64 * height);
+            canvas.rectangle((left + x, bottom - y), (width + SEAM, height + SEAM), heat(at));
+        }
+        let (x, stripe) = (right + MARGIN, (bottom - top) / STRIPES as f64);
+        for i in 0..STRIPES {
+            let at = (i as f64 + 0.5) / STRIPES as f64;
+            canvas.rectangle((x, bottom - (i + 1) as f64 * stripe), (BAR, stripe + SEAM), heat(at));
+        }
+        let mut numbers = 0.0_f64;
+        for (at, name) in scale.ticks(8) {
+            let y = frame.height(at);
+            canvas.line(&[(x + BAR, y), (x + BAR + 4.0, y)], SOLID, 1.0, INK);
+            canvas.text(&name, TICK, (x + BAR + 8.0, y), Align::Left, INK);
+            numbers = numbers.max(text_width(&name, TICK));
+        }
+        let label = (x + BAR + 14.0 + numbers + LABEL / 2.0, (top + bottom) / 2.0);
+        canvas.text(&self.label, LABEL, label, Align::Upwards, INK);
+    }
+}
