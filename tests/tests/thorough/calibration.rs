@@ -9,6 +9,8 @@ use bayes_nn::inference::conjugate::{Ascent, Gamma, LinearModel};
 use bayes_nn::inference::{
     Descent, DivergenceEstimator, Estimator, Family, FreeEnergyObjective, FullNormal, Hmc, Trajectories,
 };
+use gpvae::kernel::{Constant, Kernel, SquaredExponential};
+use gpvae::prior::{Dense, Inducing, LatentPrior, LowRank};
 use nn::data::Matrix;
 use nn::model::{Init, Layout};
 use nn::train::Noise;
@@ -25,8 +27,8 @@ const DRAWS: usize = 99;
 const BINS: usize = 20;
 /// The probability that any of the tests below fails on methods that are right.
 const LEVEL: f64 = 0.01;
-/// How many χ² tests are expected to pass: those of five methods, each of three quantities.
-const TESTS: f64 = 15.0;
+/// How many χ² tests are expected to pass: those of seven methods, each of three quantities.
+const TESTS: f64 = 21.0;
 
 const ROWS: usize = 12;
 /// The standard deviation of the noise.
@@ -121,17 +123,21 @@ fn normal(mean: Weights, covariance: [[f64; 2]; 2], seed: u64) -> Vec<Weights> {
 
 /// The smallest p-value of χ² tests that the ranks of each quantity are uniform.
 fn p_value(first_seed: u64, infer: impl Fn(&Replicate) -> Vec<Weights> + Sync) -> f64 {
-    let of = |i: usize| {
-        let replicate = Replicate::new(first_seed + i as u64);
+    p_value_of(REPLICATES, |i| {
+        let replicate = Replicate::new(first_seed + i);
         let draws = infer(&replicate);
         assert_eq!(draws.len(), DRAWS);
         replicate.ranks(&draws)
-    };
-    let ranks: Vec<_> = (0..REPLICATES).into_par_iter().map(of).collect();
+    })
+}
+
+/// The same for the ranks of three quantities in so many replicates, each a function of its number.
+fn p_value_of(replicates: usize, ranks: impl Fn(u64) -> [usize; 3] + Sync + Send) -> f64 {
+    let ranks: Vec<_> = (0..replicates as u64).into_par_iter().map(ranks).collect();
     let p = |k: usize| {
         let mut counts = [0.0; BINS];
         ranks.iter().for_each(|ranks| counts[ranks[k] * BINS / (DRAWS + 1)] += 1.0);
-        let expected = REPLICATES as f64 / BINS as f64;
+        let expected = replicates as f64 / BINS as f64;
         upper_tail(counts.iter().map(|n| (n - expected).powi(2) / expected).sum())
     };
     (0..3).map(p).fold(1.0, f64::min)
@@ -277,4 +283,103 @@ fn coordinate_ascent_is_calibrated() {
     calibrated("coordinate ascent", p_value(900_000, |replicate| by_coordinate_ascent(replicate, NOISE)));
     let loud = |replicate: &Replicate| by_coordinate_ascent(replicate, 1.1 * NOISE);
     found("coordinate ascent with noise 10 % too loud", p_value(950_000, loud));
+}
+
+/// f ~ GP(0, β exp(−(t − t')²/2ℓ²)) at times of which some have latents z = f + η, η ~ N(0, α), by formulas of its own.
+struct Process {
+    seen: Vec<f64>,
+    new: [f64; 2],
+    latents: Vec<f64>,
+    /// f at the new times, and z at the first of them.
+    truth: [f64; 3],
+}
+
+const SEEN: usize = 8;
+const BETA: f64 = 1.3;
+const LENGTH: f64 = 1.8;
+
+impl Process {
+    fn new(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let times: Vec<f64> = (0..SEEN + 2).map(|i| 0.5 * i as f64 + 0.4 * rng.random::<f64>()).collect();
+        let mut xi = vec![0.0; 2 * times.len()];
+        Noise::new(seed, 0).normal(0, 1, &mut xi);
+        let (xi, eta) = xi.split_at(times.len());
+        let k = |i: usize, j: usize| {
+            let d = (times[i] - times[j]) / LENGTH;
+            BETA * (-0.5 * d * d).exp() + if i == j { 1e-10 } else { 0.0 }
+        };
+        // f = L ξ with K = L Lᵀ
+        let mut l = vec![vec![0.0; times.len()]; times.len()];
+        for i in 0..times.len() {
+            for j in 0..=i {
+                let rest = k(i, j) - (0..j).map(|m| l[i][m] * l[j][m]).sum::<f64>();
+                l[i][j] = if i == j { rest.sqrt() } else { rest / l[j][j] };
+            }
+        }
+        let f: Vec<f64> = l.iter().map(|row| row.iter().zip(xi).map(|(l, xi)| l * xi).sum()).collect();
+        // One of the new times lies among those that are seen, the other behind them.
+        let middle = SEEN / 2;
+        let seen: Vec<usize> = (0..=SEEN).filter(|i| *i != middle).collect();
+        Self {
+            new: [times[middle], times[SEEN + 1]],
+            latents: seen.iter().map(|&i| f[i] + NOISE * eta[i]).collect(),
+            truth: [f[middle], f[SEEN + 1], f[middle] + NOISE * eta[middle]],
+            seen: seen.into_iter().map(|i| times[i]).collect(),
+        }
+    }
+
+    /// The ranks of the truth among draws from the posterior of a prior whose noise η has this standard deviation.
+    fn ranks(&self, seed: u64, noise: f64, low_rank: bool) -> [usize; 3] {
+        let mut layout = Layout::new();
+        let kernel = Constant::new(&mut layout, "beta", BETA).times(SquaredExponential::new(
+            &mut layout,
+            "length",
+            LENGTH,
+        ));
+        let alpha = noise * noise;
+        let [mean, sd] = if low_rank {
+            // Inducing points at all places: then the low-rank form is exact.
+            let points: Vec<f64> = [&self.seen[..], &self.new].concat();
+            let process = Inducing::new(&mut layout, kernel, &Matrix::new(points.len(), 1, points));
+            let prior = LowRank::new(&mut layout, process.with_jitter(1e-9), alpha);
+            self.posterior(&layout, &prior)
+        } else {
+            let prior = Dense::new(kernel).with_noise(&mut layout, alpha);
+            self.posterior(&layout, &prior)
+        };
+        let quantities = [(mean[0], sd[0]), (mean[1], sd[1]), (mean[0], sd[0].hypot(noise))];
+        let mut xi = [0.0; 3 * DRAWS];
+        Noise::new(seed, 1).normal(0, 3, &mut xi);
+        [0, 1, 2].map(|k| {
+            let (mean, sd) = quantities[k];
+            xi.iter().skip(k).step_by(3).filter(|xi| mean + sd * **xi < self.truth[k]).count()
+        })
+    }
+
+    /// Means and standard deviations of f at the new times.
+    fn posterior(&self, layout: &Layout, prior: &impl LatentPrior) -> [Vec<f64>; 2] {
+        let tape = Tape::new();
+        let theta: Vec<f64> = layout.init(&mut StdRng::seed_from_u64(0));
+        let column = |values: &[f64]| tape.constant(values, [values.len(), 1]);
+        let theta = tape.constant(&theta, [theta.len()]);
+        let (x, z, at) = (column(&self.seen), column(&self.latents), column(&self.new));
+        let posterior = prior.posterior(theta, x, z, at).unwrap();
+        [posterior.mean.to_vec(), posterior.variance.sqrt().to_vec()]
+    }
+}
+
+#[test]
+fn the_posterior_of_a_gaussian_process_is_calibrated() {
+    let _alone = alone();
+    // They are cheap, and latents say less of their noise than residuals do.
+    let replicates = 4 * REPLICATES;
+    let p = |first_seed: u64, noise: f64, low_rank: bool| {
+        p_value_of(replicates, |i| Process::new(first_seed + i).ranks(first_seed + i, noise, low_rank))
+    };
+    calibrated("Gaussian process", p(1_000_000, NOISE, false));
+    calibrated("Gaussian process, low rank", p(1_020_000, NOISE, true));
+    for run in 0..22 {
+        found("Gaussian process with noise 10 % too loud", p(1_100_000 + 20_000 * run, 1.1 * NOISE, false));
+    }
 }
