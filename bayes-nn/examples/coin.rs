@@ -260,14 +260,20 @@ fn densities(answer: &Answer) -> Figure {
         .line("prior", places().map(|p| (p, prior.density(p))))
 }
 
-/// The ELBOs as they rise to the log evidences.
+/// The ELBOs as they rise to the log evidences. Each point is the mean of the estimates from one step to a tenth more steps: a
+/// single estimate is as often above its bound as below.
 fn elbos(answers: &[Answer; 2], history: &[Epoch]) -> Figure {
     let steps = history.len() as f64;
-    let mut figure = Figure::new("The bounds below the evidences").axes("step", "nats");
+    let ends = std::iter::successors(Some(0), |end| (*end < history.len()).then_some(end + 1 + end / 10));
+    let ends: Vec<usize> = ends.map(|end| end.min(history.len())).collect();
+    let mut figure = Figure::new("The bounds rise to the evidences").axes("step", "nats");
     for Answer { name, log_evidence, .. } in answers {
         let part = format!("elbo_{name}");
-        let curve =
-            history.iter().enumerate().map(|(step, epoch)| ((step + 1) as f64, epoch.train.part(&part)));
+        let curve = ends.windows(2).map(|ends| {
+            let some = &history[ends[0]..ends[1]];
+            let mean = some.iter().map(|epoch| epoch.train.part(&part)).sum::<f64>() / some.len() as f64;
+            ((ends[0] + ends[1] + 1) as f64 / 2.0, mean)
+        });
         figure = figure.line(&format!("{name}: ELBO"), curve);
         figure =
             figure.line(&format!("{name}: log evidence"), [(1.0, *log_evidence), (steps, *log_evidence)]);

@@ -9,14 +9,15 @@
 
 mod poisson;
 
-use std::f64::consts::PI;
+use std::f64::consts::{PI, TAU};
+use std::ops::Range;
 use std::process::ExitCode;
 
 use anyhow::ensure;
 use autograd::ops::NotPositiveDefinite;
 use autograd::{Tape, Var};
 use bayes_nn::inference::{
-    DivergenceEstimator, Estimator, Family, FreeEnergyObjective, FullNormal, LogDensity, Transform,
+    DivergenceEstimator, Estimator, Family, FreeEnergyObjective, FullNormal, LogDensity, Support, Transform,
 };
 use nn::model::{Init, Layout};
 use nn::outln;
@@ -174,8 +175,12 @@ struct Approximation {
     /// E_q[λᵢ]
     means: [f64; 2],
     elbo: Estimate,
-    /// The lines at one and at two standard deviations of ζ.
-    contours: [Vec<(f64, f64)>; 2],
+    /// What says which rates there are.
+    sensor: Sensor,
+    support: Support,
+    /// μ and L of ζ
+    mu: Vec<f64>,
+    l: Vec<f64>,
 }
 
 impl Approximation {
@@ -184,21 +189,69 @@ impl Approximation {
         let eta = tape.constant(eta, [eta.len()]);
         let support = PRIORS[case.prior].1.support();
         let (mu, l) = (case.q.mean(eta).to_vec(), case.q.factor(eta).to_vec());
-        let variances = case.q.variance(eta).to_vec();
-        let contour = |radius: f64| {
-            let place = |k: i32| {
-                let (sin, cos) = (f64::from(k) * PI / 100.0).sin_cos();
-                let (a, b) = (radius * cos, radius * sin);
-                (support.value(mu[0] + l[0] * a), support.value(mu[1] + l[2] * a + l[3] * b))
-            };
-            (0..=200).map(place).collect()
-        };
-        Self {
-            means: [0, 1].map(|i| support.mean_of_normal(mu[i], variances[i].sqrt())),
-            elbo,
-            contours: [contour(1.0), contour(2.0)],
-        }
+        let sd = case.q.variance(eta).sqrt().to_vec();
+        let means = [0, 1].map(|i| support.mean_of_normal(mu[i], sd[i]));
+        Self { means, elbo, sensor: case.sensors[0], support, mu, l }
     }
+
+    /// log q(λ) = log N(ζ; μ, L Lᵀ) − Σᵢ log T'(ζᵢ), ζ = T⁻¹(λ)
+    fn log_density(&self, lambda: [f64; 2]) -> f64 {
+        let Self { support, mu, l, .. } = self;
+        if !lambda.iter().all(|&x| self.sensor.allows(x)) {
+            return f64::NEG_INFINITY;
+        }
+        let zeta = lambda.map(|x| support.inverse(x));
+        let tape = Tape::new();
+        let log_jacobian = support.log_jacobian(tape.constant(&zeta, [2])).item();
+        let a = (zeta[0] - mu[0]) / l[0];
+        let b = (zeta[1] - mu[1] - l[2] * a) / l[3];
+        -0.5 * (a * a + b * b) - (TAU * l[0] * l[3]).ln() - log_jacobian
+    }
+}
+
+/// The lines around the likeliest places that hold these shares of a density with one peak: it falls along rays from the peak.
+fn contours(
+    window: &[Range<f64>; 2],
+    shares: [f64; 2],
+    log_density: impl Fn([f64; 2]) -> f64,
+) -> Vec<Vec<(f64, f64)>> {
+    let cells = cells(window).map(|at| (log_density(at), at));
+    let mut cells: Vec<(f64, [f64; 2])> = cells.collect();
+    cells.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (most, peak) = cells[0];
+    let mass = |(log_p, _): &(f64, [f64; 2])| (log_p - most).exp();
+    let total: f64 = cells.iter().map(mass).sum();
+    let level = |share: f64| {
+        let mut seen = 0.0;
+        let last = cells.iter().find(|cell| {
+            seen += mass(cell);
+            seen >= share * total
+        });
+        last.map_or(most, |cell| cell.0)
+    };
+    let line = |level: f64| {
+        let place = |k: i32| {
+            let (sin, cos) = (f64::from(k) * PI / 100.0).sin_cos();
+            let at = |r: f64| [peak[0] + r * cos, peak[1] + r * sin];
+            let (mut inside, mut outside) = (0.0, 2.0 * (WINDOW.end - WINDOW.start));
+            for _ in 0..40 {
+                let middle = f64::midpoint(inside, outside);
+                *(if log_density(at(middle)) >= level { &mut inside } else { &mut outside }) = middle;
+            }
+            let [x, y] = at(inside);
+            (x, y)
+        };
+        (0..=200).map(place).collect()
+    };
+    shares.map(|share| line(level(share))).to_vec()
+}
+
+/// The centres of the cells of a window, row after row.
+fn cells([x, y]: &[Range<f64>; 2]) -> impl Iterator<Item = [f64; 2]> {
+    let at = |range: &Range<f64>, i: usize| {
+        range.start + (range.end - range.start) * (i as f64 + 0.5) / CELLS as f64
+    };
+    (0..CELLS * CELLS).map(move |i| [at(x, i % CELLS), at(y, i / CELLS)])
 }
 
 fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> Result<(), RunError> {
@@ -231,32 +284,53 @@ fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> Re
 }
 
 fn draw(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> anyhow::Result<()> {
-    let mut panels = Panels::new("Prior and posterior of two rates", 1 + COUNTS.len());
+    let mut panels =
+        Panels::new("Prior and posterior of two rates, many observations enlarged", 1 + COUNTS.len());
     for (number, (name, prior)) in PRIORS.into_iter().enumerate() {
         let nothing_seen = [0, 1].map(|i| Sensor::new(&[], prior, i));
-        panels = panels.figure(landscape(&format!("{name} prior"), nothing_seen));
+        panels = panels.figure(landscape(&format!("{name} prior"), &[WINDOW, WINDOW], nothing_seen));
         for (case, q) in cases.iter().zip(approximations).filter(|(case, _)| case.prior == number) {
-            let figure = landscape(&format!("{name}, N = {}", case.count), case.sensors);
-            let [inner, outer] = q.contours.clone();
-            panels = panels.figure(figure.line("q: 1 and 2 σ", inner).line("q: 1 and 2 σ", outer));
+            let window = window(case);
+            let exact = contours(&window, SHARES, |at| log_joint(&case.sensors, at));
+            let by_q = contours(&window, SHARES, |at| q.log_density(at));
+            let mut figure = landscape(&format!("{name}, N = {}", case.count), &window, case.sensors);
+            for (label, lines) in [("posterior: 50 and 95 %", exact), ("q: 50 and 95 %", by_q)] {
+                figure = lines.into_iter().fold(figure, |figure, line| figure.line(label, line));
+            }
+            panels = panels.figure(figure);
         }
     }
     panels.save(&run.file("landscapes.png"))?;
     Ok(())
 }
 
+/// The shares of a density that its contours hold.
+const SHARES: [f64; 2] = [0.5, 0.95];
+/// The cells of a landscape in either direction.
+const CELLS: usize = 100;
+
+/// The part of the landscape where the posterior lies, as wide as it is high.
+fn window(case: &Case) -> [Range<f64>; 2] {
+    let exact = case.sensors.map(Sensor::exact);
+    let reach = (5.0 * exact[0].sd.max(exact[1].sd)).min((WINDOW.end - WINDOW.start) / 2.0);
+    exact.map(|exact| {
+        let centre = exact.mean.clamp(WINDOW.start + reach, WINDOW.end - reach);
+        centre - reach..centre + reach
+    })
+}
+
+fn log_joint(sensors: &[Sensor; 2], [a, b]: [f64; 2]) -> f64 {
+    let allowed = sensors[0].allows(a) && sensors[1].allows(b);
+    if allowed { sensors[0].log_joint(a) + sensors[1].log_joint(b) } else { f64::NEG_INFINITY }
+}
+
 /// The exact density of both rates.
-fn landscape(title: &str, sensors: [Sensor; 2]) -> Figure {
-    const CELLS: usize = 100;
-    let step = (WINDOW.end - WINDOW.start) / CELLS as f64;
-    let density = sensors.map(|sensor| {
-        let log_evidence = sensor.exact().log_evidence;
-        let at = |i: usize| (sensor.log_joint(WINDOW.start + (i as f64 + 0.5) * step) - log_evidence).exp();
-        (0..CELLS).map(at).collect::<Vec<f64>>()
-    });
-    let values = density[1].iter().flat_map(|b| density[0].iter().map(move |a| a * b));
+fn landscape(title: &str, window: &[Range<f64>; 2], sensors: [Sensor; 2]) -> Figure {
+    let log_evidence: f64 = sensors.iter().map(|sensor| sensor.exact().log_evidence).sum();
+    let values = cells(window).map(|at| (log_joint(&sensors, at) - log_evidence).exp());
+    let [x, y] = window.clone();
     Figure::new(title)
         .axes("λ₁", "λ₂")
-        .heat_map("density", (WINDOW, WINDOW), CELLS, values)
+        .heat_map("density", (x, y), CELLS, values)
         .classes(["truth"], [((TRUTH[0], TRUTH[1]), 0)])
 }

@@ -167,10 +167,10 @@ fn draw_confusion(run: &Run<'_>, test: &LabelledImages, classes: &[usize]) -> an
     for (&label, &class) in test.labels.iter().zip(classes) {
         counts[usize::from(label)][class] += 1.0;
     }
+    let names: Vec<String> = (0..CLASSES).map(|class| class.to_string()).collect();
     let matrix = |title: &str, label: &str, cell: &dyn Fn(usize, usize) -> f64| {
-        let ends = || -0.5..CLASSES as f64 - 0.5;
         let cells = (0..CLASSES * CLASSES).map(|i| cell(i / CLASSES, i % CLASSES));
-        Figure::new(title).axes("taken for", "digit").heat_map(label, (ends(), ends()), CLASSES, cells)
+        Figure::new(title).axes("taken for", "digit").matrix(label, (&names, &names), cells)
     };
     let share = |i: usize, j: usize| counts[i][j] / counts[i].iter().sum::<f64>();
     let errors = |i: usize, j: usize| if i == j { 0.0 } else { counts[i][j] };

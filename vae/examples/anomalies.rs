@@ -249,7 +249,7 @@ fn areas_figure(unknowns: &[Unknown]) -> Figure {
     let figure = Figure::new("How well an unknown digit is told from the others")
         .axes("the digit that was not learned", "area under the ROC curve");
     METHODS.iter().enumerate().fold(figure, |figure, (method, (name, _))| {
-        figure.line(name, unknowns.iter().map(|of| (f64::from(of.digit), of.area(method))))
+        figure.points(name, unknowns.iter().map(|of| (f64::from(of.digit), of.area(method))))
     })
 }
 

@@ -268,6 +268,7 @@ fn codes(space: &Space, labels: &[u8]) -> anyhow::Result<Figure> {
     let line = |z: &[f64]| z.chunks_exact(2).map(|z| (z[0], z[1])).collect::<Vec<_>>();
     Ok(Figure::new(name)
         .axes("z₁", "z₂")
+        .equal_axes()
         .classes((0..10).map(|digit| digit.to_string()), points.zip(classes))
         .line("95 %, codes' moments", line(&ellipse))
         .line("95 %, N(0, I)", line(&circle)))

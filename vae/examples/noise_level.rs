@@ -230,7 +230,8 @@ fn draw_images(
     let shown = SHOWN.min(test.len()) * size;
     let mut images = ImageGrid::new("Reconstructions of test images", height, width)
         .row("data", &test.images.values[..shown]);
-    let mut samples = ImageGrid::new("Samples: E[x|z] for z ~ N(0, I)", height, width);
+    let mut samples =
+        ImageGrid::new("Samples from the prior: with a small σ codes leave gaps", height, width);
     for level in levels.iter().chain([learned]) {
         let name = if std::ptr::eq(level, learned) { "learned, " } else { "σ = " };
         let label = format!("{name}{:.2}", level.over.mean("sigma"));

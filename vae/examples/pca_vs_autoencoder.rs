@@ -316,15 +316,15 @@ fn draw_images(
     };
     let mut images = ImageGrid::new("Test images and their reconstructions", height, width)
         .row("data", &test.images.values[..shown * test.images.cols]);
-    let title = "Bases, each vector between its smallest and largest number";
+    let title = "Bases: 0 is grey, each vector's largest number black or white";
     let mut bases = ImageGrid::new(title, height, width);
     let mut grams = Panels::new("WᵀW", 3);
     for Fitted { name, reconstructions, basis, .. } in fitted {
         images = images.row(name, &whole(&reconstructions[1]));
         let Some(basis) = basis else { continue };
         bases = bases.row(name, &stretched(&pixels.added(&vec![0.0; height * width], basis)));
-        let ends = || 0.5..basis.rows as f64 + 0.5;
-        grams = grams.figure(Figure::new(name).heat_map("", (ends(), ends()), basis.rows, gram(basis)));
+        let names: Vec<String> = (1..=basis.rows).map(|i| i.to_string()).collect();
+        grams = grams.figure(Figure::new(name).matrix("", (&names, &names), gram(basis)));
     }
     images.save(&run.file("reconstructions.png"))?;
     bases.save(&run.file("bases.png"))?;
@@ -343,12 +343,11 @@ fn draw_angles(fitted: &[Fitted], angles: &[Option<Vec<f64>>]) -> Figure {
     })
 }
 
-/// Every row on the scale from 0 to 1.
+/// Every row on the scale from 0 to 1, with 0 in its middle.
 fn stretched(rows: &Matrix<f64>) -> Vec<f32> {
     let stretch = |row: &[f64]| {
-        let low = row.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        row.iter().map(|x| ((x - low) / (high - low)) as f32).collect::<Vec<_>>()
+        let size = row.iter().fold(0.0_f64, |size, x| size.max(x.abs()));
+        row.iter().map(|x| (0.5 + 0.5 * x / size) as f32).collect::<Vec<_>>()
     };
     rows.values.chunks_exact(rows.cols).flat_map(stretch).collect()
 }

@@ -166,37 +166,76 @@ fn posteriors(trained: &[Trained], test: &LabelledImages) -> Panels {
     panels
 }
 
-/// p(z|x) ∝ p(x|z) p(z) on a grid around the posterior, and the ellipse of two standard deviations of q.
+/// p(z|x) ∝ p(x|z) p(z) in a window that holds nearly all of it, and the ellipse of two standard deviations of q.
 fn posterior(Trained { vae, theta, .. }: &Trained, x: &[f32], title: &str) -> Figure {
     const SIDE: usize = 90;
     let tape = Tape::new();
-    let theta = tape.shared_constant(theta, [theta.len()]);
-    let q = vae.encode(theta, tape.constant(x, [1, x.len()]));
+    let q = vae.encode(tape.shared_constant(theta, [theta.len()]), tape.constant(x, [1, x.len()]));
     let on_circle = |i: i32| {
         let angle = std::f32::consts::TAU * i as f32 / 100.0;
         [2.0 * angle.cos(), 2.0 * angle.sin()]
     };
     let circle: Vec<f32> = (0..=100).flat_map(on_circle).collect();
     let ellipse = q.sample_with(tape.constant(&circle, [101, 1, 2])).to_vec();
-    let centre = q.mean().to_vec();
-    let furthest = |reach: f32, z: &[f32]| reach.max((z[0] - centre[0]).abs()).max((z[1] - centre[1]).abs());
-    let reach = 1.6 * f64::from(ellipse.chunks_exact(2).fold(0.0, furthest));
-    let centre = [f64::from(centre[0]), f64::from(centre[1])];
+    let ellipse = || ellipse.chunks_exact(2).map(|z| [z[0], z[1]].map(f64::from));
 
-    let at = |i: usize| reach * ((2 * i + 1) as f64 / SIDE as f64 - 1.0);
-    let cell = |i| [(centre[0] + at(i % SIDE)) as f32, (centre[1] + at(i / SIDE)) as f32];
-    let grid: Vec<f32> = (0..SIDE * SIDE).flat_map(cell).collect();
-    let z = tape.constant(&grid, [SIDE * SIDE, 2]);
-    let images = tape.constant(&x.repeat(SIDE * SIDE), [SIDE * SIDE, x.len()]);
-    let log_joint = vae.decode(theta, z).log_prob(images) + z.square().sum_axis(1) * -0.5;
-    let log_joint: Vec<f64> = log_joint.to_vec().into_iter().map(f64::from).collect();
-    let most = log_joint.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let area = (2.0 * reach / SIDE as f64).powi(2);
-    let total: f64 = log_joint.iter().map(|l| (l - most).exp() * area).sum();
-    let density = log_joint.iter().map(|l| (l - most).exp() / total);
-    let [right, up] = centre.map(|c| c - reach..c + reach);
+    // The prior leaves a share of 2e-5 outside; then a square around the ellipse and 99 % of the density there.
+    let wide = Square { centre: [0.0; 2], reach: 5.0 };
+    let mut likely: Vec<(f64, [f64; 2])> =
+        wide.density(vae, theta, x, SIDE).into_iter().zip(wide.cells(SIDE)).collect();
+    likely.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let total: f64 = likely.iter().map(|(p, _)| p).sum();
+    let mut seen = 0.0;
+    likely.retain(|(p, _)| {
+        seen += p;
+        seen - p < 0.99 * total
+    });
+    let window = Square::around(likely.into_iter().map(|(_, z)| z).chain(ellipse()));
+    let [right, up] = window.centre.map(|c| c - window.reach..c + window.reach);
     Figure::new(title)
         .axes("z₁", "z₂")
-        .heat_map("p(z|x)", (right, up), SIDE, density)
-        .line("q(z|x)", ellipse.chunks_exact(2).map(|z| (f64::from(z[0]), f64::from(z[1]))))
+        .heat_map("p(z|x)", (right, up), SIDE, window.density(vae, theta, x, SIDE))
+        .line("q(z|x)", ellipse().map(|[a, b]| (a, b)))
+}
+
+/// A part of the latent space.
+struct Square {
+    centre: [f64; 2],
+    /// From the centre to a side.
+    reach: f64,
+}
+
+impl Square {
+    /// A square that holds these points, with some room beside them.
+    fn around(points: impl Iterator<Item = [f64; 2]>) -> Self {
+        let ends = [[f64::INFINITY, f64::NEG_INFINITY]; 2];
+        let widen = |[low, high]: [f64; 2], z: f64| [low.min(z), high.max(z)];
+        let ends = points.fold(ends, |[a, b], z| [widen(a, z[0]), widen(b, z[1])]);
+        let reach = ends.map(|[low, high]| (high - low) / 2.0);
+        Self {
+            centre: ends.map(|[low, high]| f64::midpoint(low, high)),
+            reach: 1.15 * reach[0].max(reach[1]),
+        }
+    }
+
+    /// The centres of `side` × `side` cells, row after row.
+    fn cells(&self, side: usize) -> impl Iterator<Item = [f64; 2]> {
+        let Self { centre: [x, y], reach } = *self;
+        let at = move |i: usize| reach * ((2 * i + 1) as f64 / side as f64 - 1.0);
+        (0..side * side).map(move |i| [x + at(i % side), y + at(i / side)])
+    }
+
+    /// p(z|x) in these cells, as if it were 0 outside of the square.
+    fn density(&self, vae: &Vae, theta: &Arc<Vec<f32>>, x: &[f32], side: usize) -> Vec<f64> {
+        let (tape, n) = (Tape::new(), side * side);
+        let theta = tape.shared_constant(theta, [theta.len()]);
+        let z: Vec<f32> = self.cells(side).flat_map(|z| z.map(|z| z as f32)).collect();
+        let (z, images) = (tape.constant(&z, [n, 2]), tape.constant(&x.repeat(n), [n, x.len()]));
+        let log_joint = vae.decode(theta, z).log_prob(images) + z.square().sum_axis(1) * -0.5;
+        let log_joint: Vec<f64> = log_joint.to_vec().into_iter().map(f64::from).collect();
+        let most = log_joint.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let area = (2.0 * self.reach / side as f64).powi(2);
+        let total: f64 = log_joint.iter().map(|l| (l - most).exp() * area).sum();
+        log_joint.iter().map(|l| (l - most).exp() / total).collect()
+    }
 }

@@ -136,7 +136,7 @@ fn draw(
     for (title, posterior) in posteriors {
         panels = panels.figure(panel(title, rows, grid, posterior));
     }
-    panels.save(&run.file("posterior.png"))?;
+    panels.shared_heights().save(&run.file("posterior.png"))?;
     Ok(())
 }
 

@@ -65,6 +65,14 @@ impl Sensor {
         }
     }
 
+    /// Whether the prior allows this rate.
+    pub(crate) fn allows(self, lambda: f64) -> bool {
+        match self.support {
+            Support::Interval { low, high } => low < lambda && lambda < high,
+            _ => lambda > 0.0,
+        }
+    }
+
     pub(crate) fn log_joint(self, lambda: f64) -> f64 {
         let logarithm = if self.total > 0.0 { self.total * Real::ln(lambda) } else { 0.0 };
         self.constant + logarithm - self.rate * lambda

@@ -36,12 +36,14 @@ pub(crate) fn draw(run: &Run<'_>, views: &Views, outcomes: &[Outcome]) -> Result
 }
 
 fn errors(outcomes: &[Outcome]) -> Figure {
-    let mut figure = Figure::new("Test error").axes("method, as in the legend", "squared error of a pixel");
-    for (outcome, x) in outcomes.iter().zip(1..) {
+    let names = (1..=outcomes.len()).map(|_| "");
+    let mut figure =
+        Figure::new("Test error, ± standard error").axes("", "squared error of a pixel").names(names);
+    for (outcome, x) in outcomes.iter().zip(0..) {
         let (x, error, title) = (f64::from(x), outcome.error(), outcome.method.title());
         figure = figure.bars(title, 0.7, [(x, error.mean)]);
         if error.se.is_finite() {
-            figure = figure.line(title, [(x, error.mean - error.se), (x, error.mean + error.se)]);
+            figure = figure.errors(title, [(x, error.mean - error.se, error.mean + error.se)]);
         }
     }
     figure
@@ -100,17 +102,12 @@ fn covariances(outcomes: &[Outcome]) -> Option<Panels> {
     let objects = learned.objects.select(&some).columns(&some);
     let degrees = 360.0 / learned.views.rows as f64;
     let panels = Panels::new(&format!("Learned covariances: {}", outcome.method.title()), 2)
-        .figure(map("Objects", "object", &objects, -0.5, 1.0))
-        .figure(map("Views", "view, degrees", &learned.views, -0.5 * degrees, degrees));
+        .figure(map("Objects", "object", &objects, 1.0))
+        .figure(map("Views", "view, degrees", &learned.views, degrees));
     Some(panels)
 }
 
-fn map(title: &str, axis: &str, values: &Matrix<f64>, first: f64, step: f64) -> Figure {
-    let range = first..first + step * values.rows as f64;
-    Figure::new(title).axes(axis, axis).heat_map(
-        "covariance",
-        (range.clone(), range),
-        values.cols,
-        values.values.iter().copied(),
-    )
+fn map(title: &str, axis: &str, values: &Matrix<f64>, step: f64) -> Figure {
+    let names: Vec<String> = (0..values.rows).map(|i| (step * i as f64).to_string()).collect();
+    Figure::new(title).axes(axis, axis).matrix("covariance", (&names, &names), values.values.iter().copied())
 }

@@ -47,8 +47,8 @@ pub(crate) fn draw(path: &Path, series: &Series, filled: &Filled) -> Result<(), 
             Figure::new(name)
                 .axes("time", "value")
                 .band("± 2 sd", interval)
-                .line("mean", cells().map(|(i, time)| (time, filled.mean.values[i])))
-                .classes(["seen", "hidden"], points),
+                .classes(["seen", "hidden"], points)
+                .line("mean", cells().map(|(i, time)| (time, filled.mean.values[i]))),
         );
     }
     panels.save(path)

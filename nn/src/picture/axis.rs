@@ -56,6 +56,23 @@ impl Axis {
         Some((self.scale(value)? - self.low) / (self.high - self.low))
     }
 
+    /// The places of 0, 1, 2 … with these names, of many every second, third …; without names, those of about `count` round
+    /// numbers.
+    pub(super) fn marks(&self, names: &[String], count: usize) -> Vec<(f64, String)> {
+        if names.is_empty() {
+            return self.ticks(count);
+        }
+        let place = |(i, name): (usize, &String)| Some((self.place(i as f64)?, name.clone()));
+        let every = names.len().div_ceil(2 * count).max(1);
+        names
+            .iter()
+            .enumerate()
+            .step_by(every)
+            .filter_map(place)
+            .filter(|(at, _)| (0.0..=1.0).contains(at))
+            .collect()
+    }
+
     /// The places and names of about `count` round numbers.
     pub(super) fn ticks(&self, count: usize) -> Vec<(f64, String)> {
         let [low, high] = [self.low, self.high].map(|v| if self.log { 10_f64.powf(v) } else { v });

@@ -20,6 +20,7 @@ use crate::train::write_aside;
 const FINE: u32 = 3;
 const FONT: &str = "DejaVu Sans";
 
+pub(super) const PAPER: RGBColor = RGBColor(255, 255, 255);
 pub(super) const INK: RGBColor = RGBColor(30, 30, 30);
 pub(super) const FAINT: RGBColor = RGBColor(222, 222, 222);
 
@@ -46,12 +47,17 @@ pub(super) fn colour(i: usize, n: usize) -> RGBColor {
 const HEAT: [[u8; 3]; 6] =
     [[255, 250, 235], [254, 221, 160], [250, 176, 96], [228, 118, 66], [183, 66, 60], [128, 34, 62]];
 
-/// The colour of a value from 0 to 1 in a heat map.
+/// Colours of negative values, from light to dark, as dark as those of positive ones.
+const COLD: [[u8; 3]; 6] =
+    [[255, 250, 235], [205, 228, 240], [146, 197, 224], [84, 153, 199], [42, 103, 163], [24, 58, 110]];
+
+/// The colour of a value from −1 to 1 in a heat map.
 pub(super) fn heat(value: f64) -> RGBColor {
-    let at = value.clamp(0.0, 1.0) * (HEAT.len() - 1) as f64;
-    let left = (at as usize).min(HEAT.len() - 2);
+    let colours = if value < 0.0 { &COLD } else { &HEAT };
+    let at = value.abs().min(1.0) * (colours.len() - 1) as f64;
+    let left = (at as usize).min(colours.len() - 2);
     let mix = |i: usize| {
-        let (a, b) = (f64::from(HEAT[left][i]), f64::from(HEAT[left + 1][i]));
+        let (a, b) = (f64::from(colours[left][i]), f64::from(colours[left + 1][i]));
         (a + (at - left as f64) * (b - a)).round() as u8
     };
     RGBColor(mix(0), mix(1), mix(2))

@@ -31,6 +31,8 @@ pub struct Figure {
     equal: bool,
     /// What the vertical axis must hold beside what is drawn.
     y_range: Option<(f64, f64)>,
+    /// The names of 0, 1, 2 … on the axes, in place of numbers.
+    names: (Vec<String>, Vec<String>),
     legend: String,
     layers: Vec<Layer>,
     /// The names of lines, bands, bars and points. The number of a name is that of its colour.
@@ -182,7 +184,41 @@ impl Figure {
             assert!(sound, "Figure: expected a finite range that is not empty, found {range:?}");
         }
         assert!(self.heat.is_none(), "Figure: expected one heat map, found a second, which would hide it");
-        self.heat = Some(HeatMap { label: label.to_owned(), x, y, columns, values });
+        self.heat = Some(HeatMap { label: label.to_owned(), x, y, columns, values, numbers: false });
+        self
+    }
+
+    /// Adds a matrix, as it is written: row after row, the first one at the top, with names of rows and columns, and each number
+    /// in its cell, if cells are large enough. It is a [heat map](Self::heat_map) otherwise.
+    ///
+    /// # Panics
+    /// If there are not as many values as rows times columns, or there are none.
+    #[track_caller]
+    pub fn matrix(
+        mut self,
+        label: &str,
+        (rows, columns): (&[String], &[String]),
+        values: impl IntoIterator<Item = f64>,
+    ) -> Self {
+        let values: Vec<f64> = values.into_iter().collect();
+        let (m, n) = (rows.len(), columns.len());
+        assert_eq!(
+            values.len(),
+            m * n,
+            "Figure: expected {m} rows of {n} cells, found {} values",
+            values.len()
+        );
+        let ends = |n: usize| -0.5..n as f64 - 0.5;
+        let upwards = values.chunks_exact(n.max(1)).rev().flatten().copied();
+        self = self.heat_map(label, (ends(n), ends(m)), n, upwards);
+        self.names = (columns.to_vec(), rows.iter().rev().cloned().collect());
+        self.heat.iter_mut().for_each(|map| map.numbers = true);
+        self
+    }
+
+    /// Names 0, 1, 2 … on the horizontal axis, for things that have no order.
+    pub fn names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.names.0 = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -262,7 +298,7 @@ impl Figure {
             let numbers = scale.ticks(8).iter().map(|(_, name)| width(name)).fold(0.0, f64::max);
             MARGIN + BAR + 6.0 + numbers + 8.0 + LABEL
         });
-        let numbers = y.ticks(8).iter().map(|(_, name)| width(name)).fold(0.0, f64::max);
+        let numbers = y.marks(&self.names.1, 8).iter().map(|(_, name)| width(name)).fold(0.0, f64::max);
         let mut frame = Frame {
             left: x0 + MARGIN + LABEL + 12.0 + numbers + 8.0,
             right: x0 + size.0 - MARGIN - bar_width,
@@ -290,12 +326,12 @@ impl Figure {
     fn draw_axes(&self, canvas: &Canvas<'_>, frame: &Frame, (x0, y1): Point) {
         let Frame { left, right, top, bottom, .. } = *frame;
         let centre = ((left + right) / 2.0, (top + bottom) / 2.0);
-        for (at, name) in frame.x.ticks(((right - left) / 60.0).clamp(2.0, 10.0) as usize) {
+        for (at, name) in frame.x.marks(&self.names.0, ((right - left) / 60.0).clamp(2.0, 10.0) as usize) {
             let x = left + at * (right - left);
             canvas.line(&[(x, top), (x, bottom)], SOLID, 1.0, FAINT);
             canvas.text(&name, TICK, (x, bottom + 8.0 + TICK / 2.0), Align::Centre, INK);
         }
-        for (at, name) in frame.y.ticks(8) {
+        for (at, name) in frame.y.marks(&self.names.1, 8) {
             let y = bottom + at * (top - bottom);
             canvas.line(&[(left, y), (right, y)], SOLID, 1.0, FAINT);
             canvas.text(&name, TICK, (left - 8.0, y), Align::Right, INK);

@@ -19,12 +19,24 @@ impl<'a> Legend<'a> {
     pub(super) fn of(figures: impl IntoIterator<Item = &'a Figure>) -> Self {
         let mut parts: Vec<(&str, Vec<Entry<'a>>)> = Vec::new();
         for figure in figures {
-            for entry in figure.entries() {
-                let part = parts.iter_mut().find(|(heading, _)| *heading == figure.heading());
-                match part {
-                    Some((_, entries)) if entries.contains(&entry) => {}
-                    Some((_, entries)) => entries.push(entry),
-                    None => parts.push((figure.heading(), vec![entry])),
+            for (name, styles) in figure.entries() {
+                let at = parts.iter().position(|(heading, _)| *heading == figure.heading());
+                let at = at.unwrap_or_else(|| {
+                    parts.push((figure.heading(), Vec::new()));
+                    parts.len() - 1
+                });
+                let entries = &mut parts[at].1;
+                // A thing may be an area in one figure and a line in another.
+                let same = |(other, known): &&mut Entry<'a>| {
+                    *other == name && known.iter().zip(&styles).all(|(a, b)| a.colour() == b.colour())
+                };
+                match entries.iter_mut().find(same) {
+                    Some((_, known)) => {
+                        let new: Vec<Style> =
+                            styles.into_iter().filter(|style| !known.contains(style)).collect();
+                        known.extend(new);
+                    }
+                    None => entries.push((name, styles)),
                 }
             }
         }

@@ -56,6 +56,15 @@ impl Style {
         }
     }
 
+    pub(super) fn colour(&self) -> RGBColor {
+        match *self {
+            Style::Line(_, colour)
+            | Style::Area(colour)
+            | Style::Glyph(_, colour)
+            | Style::Shape(_, colour) => colour,
+        }
+    }
+
     /// Whether its sample in a legend is its name.
     pub(super) fn is_name(&self) -> bool {
         matches!(self, Style::Glyph(..))
@@ -92,10 +101,7 @@ impl Style {
 
     /// Draws a point, about `size` pixels high.
     pub(super) fn point(&self, canvas: &Canvas<'_>, (x, y): Point, size: f64) {
-        let (&Style::Line(_, colour)
-        | &Style::Area(colour)
-        | &Style::Glyph(_, colour)
-        | &Style::Shape(_, colour)) = self;
+        let colour = self.colour();
         let (points, turn, depth) = match self {
             Style::Glyph(letter, _) => {
                 return canvas.glyph(*letter, size, (x, y), colour);

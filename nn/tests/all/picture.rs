@@ -321,6 +321,42 @@ fn a_heat_map_shows_each_value_as_a_rectangle_of_its_colour_and_a_bar_that_expla
 }
 
 #[test]
+fn a_matrix_is_drawn_as_it_is_written_and_its_signs_differ_in_hue() {
+    let names = |names: [&str; 2]| names.map(String::from);
+    let figure = |values: [f64; 4]| {
+        Figure::new("").matrix("", (&names(["first", "second"]), &names(["a", "b"])), values)
+    };
+    // Whether there are warm and cold colours in the quarters of the frame, row after row.
+    let hues = |values| {
+        let picture = draw(|path| figure(values).save(path));
+        let hue = |rows: Range<usize>, columns: Range<usize>| {
+            let pixels = rows.flat_map(|row| columns.clone().map(move |column| row * picture.width + column));
+            let count = |is: fn([u8; 3]) -> bool| pixels.clone().filter(|&i| is(picture.pixels[i])).count();
+            [count(|[r, _, b]| r > b.saturating_add(60)), count(|[r, _, b]| b > r.saturating_add(60))]
+                .map(|pixels| pixels > 1000)
+        };
+        let (top, bottom) = (70..300, 330..550);
+        let (left, right) = (150..420, 480..750);
+        [
+            hue(top.clone(), left.clone()),
+            hue(top, right.clone()),
+            hue(bottom.clone(), left),
+            hue(bottom, right),
+        ]
+    };
+    let (warm, cold, none) = ([true, false], [false, true], [false, false]);
+    assert_eq!(hues([5.0, -5.0, 0.0, 5.0]), [warm, cold, none, warm]);
+    assert_eq!(hues([0.0, 0.0, 5.0, 0.0]), [none, none, warm, none]);
+}
+
+#[test]
+#[should_panic(expected = "Figure: expected 1 rows of 2 cells, found 3 values")]
+fn a_matrix_of_another_size_panics() {
+    let names = ["a".to_owned(), "b".to_owned()];
+    let _ = Figure::new("").matrix("", (&names[..1], &names), [1.0, 2.0, 3.0]);
+}
+
+#[test]
 fn what_lies_outside_a_heat_map_is_left_out() {
     let figure = || Figure::new("").heat_map("", (0.0..1.0, 0.0..1.0), 1, [0.0]);
     let inside = draw(|path| figure().line("a", [(0.1, 0.5), (0.9, 0.5)]).save(path));

@@ -3,11 +3,15 @@
 use nn::data::Matrix;
 use nn::picture::Figure;
 
-/// The first two dimensions of the codes of images, by digit.
+/// The first two dimensions of the codes of images, by digit. The title says so if there are more.
 pub(crate) fn codes_figure(title: &str, codes: &Matrix<f32>, labels: &[u8]) -> Figure {
     let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[0]), f64::from(codes.row(i)[1])));
     let classes = labels.iter().map(|&label| usize::from(label));
-    Figure::new(title)
+    let title = match codes.cols {
+        2 => title.to_owned(),
+        more => format!("{title}, two of {more} dimensions"),
+    };
+    Figure::new(&title)
         .axes("z₁", "z₂")
         .legend("digit")
         .classes((0..10).map(|digit| digit.to_string()), points.zip(classes))

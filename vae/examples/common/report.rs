@@ -63,8 +63,14 @@ pub(crate) fn draw(trained: &Trained<'_>) -> anyhow::Result<()> {
         let codes = vae.encode_rows(theta, &test.images).mu;
         codes_figure("Latent space: means of q(z|x) of test images", &codes, &test.labels)
             .save(&run.file("latent.png"))?;
-        manifold("Manifold: E[x|z], z₁ to the right, z₂ upwards", vae, theta, [height, width])
-            .save(&run.file("manifold.png"))?;
+        let others = if vae.latent() > 2 { ", the other dimensions 0" } else { "" };
+        manifold(
+            &format!("Manifold: E[x|z], z₁ to the right, z₂ upwards{others}"),
+            vae,
+            theta,
+            [height, width],
+        )
+        .save(&run.file("manifold.png"))?;
     }
     Ok(())
 }

@@ -88,16 +88,18 @@ fn draw(
 
 /// The means by class, the aggregated posterior, and that of each class.
 fn posterior(name: &str, vae: &Vae, theta: &Arc<Vec<f32>>, test: &LabelledImages) -> Panels {
-    const GRID: Grid = Grid { reach: 4.0, side: 80 };
     let codes = vae.encode_rows(theta, &test.images);
+    // All codes lie within, some standard deviations from the frame.
+    let furthest = codes.mu.values.iter().fold(0.0_f64, |reach, z| reach.max(f64::from(z.abs())));
+    let grid = Grid { reach: furthest.max(3.0) + 1.0, side: 80 };
     let density = |title: &str, rows: &[usize]| {
         let figure = Figure::new(title).axes("z₁", "z₂");
         if rows.is_empty() {
             return figure;
         }
         let (density, ends) =
-            (aggregated_posterior(&codes.select(rows), [0, 1], GRID), -GRID.reach..GRID.reach);
-        figure.heat_map("density", (ends.clone(), ends), GRID.side, density)
+            (aggregated_posterior(&codes.select(rows), [0, 1], grid), -grid.reach..grid.reach);
+        figure.heat_map("density", (ends.clone(), ends), grid.side, density)
     };
     let all: Vec<usize> = (0..test.len()).collect();
     let panels = Panels::new(&format!("Averaged distribution over z after {name}"), 4)

@@ -41,6 +41,8 @@ impl Colour {
 pub(crate) struct Classes {
     pub(crate) of_rows: Vec<usize>,
     pub(crate) names: Vec<String>,
+    /// Whether they have an order, as the quarters of numbers have.
+    pub(crate) ordered: bool,
 }
 
 impl Classes {
@@ -52,6 +54,7 @@ impl Classes {
         };
         if classes.of_rows.contains(&classes.names.len()) {
             classes.names.push("missing".to_owned());
+            classes.ordered = false;
         }
         classes
     }
@@ -59,7 +62,7 @@ impl Classes {
     /// A class for each cluster, which are counted from 0.
     pub(crate) fn of_clusters(of_rows: &[usize], clusters: usize) -> Self {
         let names = (1..=clusters).map(|cluster| format!("cluster {cluster}")).collect();
-        Self { of_rows: of_rows.to_vec(), names }
+        Self { of_rows: of_rows.to_vec(), names, ordered: false }
     }
 
     /// What is missing has the class behind the last name.
@@ -78,7 +81,7 @@ impl Classes {
         }
         let class = |cell| distinct.binary_search(&cell).unwrap_or(distinct.len());
         let names = distinct.iter().map(|text| short(text)).collect();
-        Self { of_rows: cells.iter().map(class).collect(), names }
+        Self { of_rows: cells.iter().map(class).collect(), names, ordered: false }
     }
 
     /// What is missing has the class behind the last name.
@@ -90,13 +93,13 @@ impl Classes {
         if distinct.len() <= 10 {
             let class = |x: &f64| distinct.iter().position(|d| d == x).unwrap_or(distinct.len());
             let names = distinct.iter().map(f64::to_string).collect();
-            return Self { of_rows: column.iter().map(class).collect(), names };
+            return Self { of_rows: column.iter().map(class).collect(), names, ordered: false };
         }
         let cuts: Vec<f64> = (1..4).map(|i| sorted[i * sorted.len() / 4]).collect();
         let class = |x: &f64| if x.is_nan() { 4 } else { cuts.iter().filter(|cut| x >= *cut).count() };
         let ends = [&[sorted[0]], &cuts[..], &[sorted[sorted.len() - 1]]].concat();
         let names = ends.windows(2).map(|e| format!("{} to {}", e[0], e[1])).collect();
-        Self { of_rows: column.iter().map(class).collect(), names }
+        Self { of_rows: column.iter().map(class).collect(), names, ordered: true }
     }
 }
 

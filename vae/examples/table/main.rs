@@ -448,10 +448,23 @@ fn latent_figure(codes: &Matrix<f32>, classes: Classes, heading: &str) -> Result
     widest.sort_by(|&a, &b| spread[b].total_cmp(&spread[a]));
     let [x, y] = [widest[0].min(widest[1]), widest[0].max(widest[1])];
     let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[x]), f64::from(codes.row(i)[y])));
-    Ok(Figure::new("Latent space: means of q(z|x) of the rows")
-        .axes(&format!("z{}", x + 1), &format!("z{}", y + 1))
-        .legend(heading)
-        .classes(classes.names, points.zip(classes.of_rows)))
+    let title = match codes.cols {
+        2 => "Latent space: means of q(z|x) of the rows".to_owned(),
+        more => format!("Means of q(z|x) of the rows, two of {more} dimensions"),
+    };
+    let figure = Figure::new(&title).axes(&subscript('z', x + 1), &subscript('z', y + 1)).legend(heading);
+    let points = points.zip(classes.of_rows);
+    Ok(if classes.ordered {
+        figure.ordered_classes(classes.names, points)
+    } else {
+        figure.classes(classes.names, points)
+    })
+}
+
+/// A letter with a number below it.
+fn subscript(letter: char, number: usize) -> String {
+    let below = |digit: char| char::from_u32(0x2080 + digit.to_digit(10)?);
+    std::iter::once(letter).chain(number.to_string().chars().filter_map(below)).collect()
 }
 
 fn histogram(scores: impl Iterator<Item = f64> + Clone) -> Figure {
