@@ -16,8 +16,8 @@ mod common {
 use std::process::ExitCode;
 
 use common::report::Trained;
-use nn::data::{self, split};
-use nn::model::Model;
+use nn::data::{self, ImageFormat, split};
+use nn::model::{Model, TrainedOn};
 use nn::outln;
 use nn::run::{Defaults, Run, RunArgs, whole, width};
 use nn::stats::{adjusted_rand_index, k_means};
@@ -61,8 +61,8 @@ fn digits(args: &Args) -> anyhow::Result<()> {
     }
 
     let mut file = vae.to_file(trainer.theta());
-    file.set("training", &format!("{} of the embedded 8 x 8 digits, grey values from 0 to 1", train.len()));
-    run.keep_model(file)?;
+    file.set(ImageFormat::ENTRY, &ImageFormat::new(train.height, train.width));
+    run.keep_model(file, &TrainedOn::new(None, "the embedded digits", train.len()))?;
 
     // Clusters in the latent space, which are found without the labels, and the labels.
     let codes = vae.encode_rows(trainer.theta(), &test.images).mu;

@@ -141,6 +141,19 @@ pub enum DataError {
     )]
     Index { file: String, line: usize, entry: usize, value: f64, below: usize },
 
+    /// A table has none of the columns that a model takes. The names are the first ones.
+    #[error(
+        "{file}: expected columns with the names {expected}, found {found}; is it the right file? If its first row names the \
+         columns, say --header yes"
+    )]
+    NoInputs { file: String, expected: String, found: String },
+
+    /// A table lacks columns of a model that takes no missing values. The names are the first ones.
+    #[error(
+        "{file}: expected columns with the names {expected} too, found none; add them: this model takes no missing values"
+    )]
+    NoInput { file: String, expected: String },
+
     /// A table has no such column. The names are the first ones.
     #[error(
         "expected the name or number of a column, found {name:?}; the {columns} columns are, from 0: {names}{advice}"

@@ -4,10 +4,12 @@
 //! | --- | --- |
 //! | [`Idx`], [`LabelledImages`], [`Mnist`] | image files, `f32`, one image a row |
 //! | [`Table`] | numbers separated by commas, semicolons, tabs, bars or blanks, `f64`, with the texts that were read |
+//! | [`TableReader`] | the same, some rows at a time |
 //! | [`digits()`], [`diabetes()`] | two small sets that are part of the program |
 //! | [`split`], [`Minibatches`] | which rows, in which order |
 //! | [`hide`] | which cells to hide, to tell how well they are predicted |
 //! | [`Standardizer`], [`Binarise`] | how their values are transformed |
+//! | [`Preprocessing`], [`ImageFormat`] | what a trained model keeps of all this, for new data |
 //!
 //! Files may be gzipped, which their first bytes tell, not their names. No contents of a file make a reader panic, or allocate
 //! more than a small multiple of its size. What is wrong comes back as a [`DataError`].
@@ -41,6 +43,7 @@ mod idx;
 mod images;
 mod keyed;
 mod matrix;
+mod preprocessing;
 mod source;
 mod standardizer;
 mod table;
@@ -52,5 +55,8 @@ pub use error::DataError;
 pub use idx::{Idx, IdxValues};
 pub use images::{LabelledImages, Mnist};
 pub use matrix::Matrix;
+pub use preprocessing::{ImageFormat, Preprocessing, Target};
 pub use standardizer::{ScaleError, Standardizer};
-pub use table::{Header, Separator, Table, TableOptions, read_indices};
+#[cfg(feature = "run")]
+pub(crate) use table::listed;
+pub use table::{Header, Separator, Table, TableOptions, TableReader, read_indices};

@@ -1,8 +1,10 @@
 //! The bytes of a file, unpacked if it is gzipped.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::path::Path;
+use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
 
@@ -14,6 +16,23 @@ pub(super) struct Source<'a> {
     reader: Box<dyn Read + 'a>,
     /// The number of bytes that were read.
     byte: u64,
+    /// The number of bytes that were read of the file itself, and of all that it has; 0 if that is not known.
+    raw: Rc<Cell<u64>>,
+    size: u64,
+}
+
+/// A reader that counts.
+struct Counted<R> {
+    reader: R,
+    count: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(out)?;
+        self.count.set(self.count.get() + read as u64);
+        Ok(read)
+    }
 }
 
 impl<'a> Source<'a> {
@@ -24,7 +43,10 @@ impl<'a> Source<'a> {
             return Err(DataError::Folder { file });
         }
         match File::open(path) {
-            Ok(reader) => Self::new(file, reader),
+            Ok(reader) => {
+                let size = reader.metadata().map_or(0, |metadata| metadata.len());
+                Ok(Self { size, ..Self::new(file, reader)? })
+            }
             Err(reason) => Err(DataError::Open { file, reason }),
         }
     }
@@ -34,13 +56,20 @@ impl<'a> Source<'a> {
     }
 
     fn new(file: String, reader: impl Read + 'a) -> Result<Self, DataError> {
-        let mut raw = Self { file, reader: Box::new(reader), byte: 0 };
+        let count = Rc::new(Cell::new(0));
+        let reader = Box::new(Counted { reader, count: count.clone() });
+        let mut raw = Self { file, reader, byte: 0, raw: count, size: 0 };
         let head = raw.take(2)?;
         let gzip = head == [0x1f, 0x8b];
         let whole = Cursor::new(head).chain(raw.reader);
         let reader: Box<dyn Read + 'a> =
             if gzip { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) };
-        Ok(Self { file: raw.file, reader, byte: 0 })
+        Ok(Self { file: raw.file, reader, byte: 0, raw: raw.raw, size: 0 })
+    }
+
+    /// The share of the file that was read, from 0 to 1; 0 if its size is not known.
+    pub(super) fn share(&self) -> f64 {
+        if self.size == 0 { 0.0 } else { (self.raw.get() as f64 / self.size as f64).min(1.0) }
     }
 
     /// The next `limit` bytes, or fewer if the file ends before. Memory grows with the bytes read, not with `limit`.

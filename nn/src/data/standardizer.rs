@@ -1,5 +1,7 @@
 //! Columns of mean 0 and standard deviation 1.
 
+use serde::{Deserialize, Serialize};
+
 use super::Matrix;
 use crate::stats::root_mean_square;
 
@@ -7,7 +9,7 @@ use crate::stats::root_mean_square;
 /// training set, never those of the test set.
 ///
 /// Sums and squares neither overflow nor vanish: columns near 1e200 and near 1e-200 are scaled as others are.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Standardizer {
     /// The mean of each column.
     pub mean: Vec<f64>,

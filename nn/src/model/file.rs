@@ -16,7 +16,11 @@ use crate::train::{Checkpoint, CheckpointError, Element};
 /// - `theta.NAME`, a tensor for each slot of the model's [`Layout`];
 /// - further tensors that a kind of model needs, under other names;
 /// - metadata, texts by name: `format`, the version of all this, 1; `kind`, what model it is, such as `vae.Vae`; `config`, the
-///   model's configuration; and entries that a kind of model adds, such as `preprocessing`. All but the first two are JSON.
+///   model's configuration; and entries that a kind of model adds. All but the first two are JSON. What data a model takes is said
+///   by `preprocessing` ([`Preprocessing`](crate::data::Preprocessing): a table) or `images`
+///   ([`ImageFormat`](crate::data::ImageFormat)).
+/// - What a run adds: `training`, the data and the number of rows that it was trained on ([`TrainedOn`]); `run`, program, version
+///   and flags, the seed among them; `result`, the numbers of the run's result line.
 /// - `checksum`, if this crate wrote the file. A file without one is read too: other tools write none.
 ///
 /// In Python, the packages `numpy` and `safetensors` read and write it.
@@ -45,6 +49,27 @@ use crate::train::{Checkpoint, CheckpointError, Element};
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFile {
     contents: Checkpoint,
+}
+
+/// What a model was trained on: the entry `training` of a [`ModelFile`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrainedOn {
+    /// The name of a file or a folder, without the folders above it, or of data that are part of the program.
+    pub data: String,
+    /// The number of rows.
+    pub rows: usize,
+}
+
+impl TrainedOn {
+    /// The name of the entry in a [`ModelFile`].
+    pub const ENTRY: &str = "training";
+
+    /// So many rows of a file or a folder, or, without one, of data that are part of the program.
+    pub fn new(path: Option<&Path>, embedded: &str, rows: usize) -> Self {
+        let name =
+            path.map(|path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned());
+        Self { data: name.unwrap_or_else(|| embedded.to_owned()), rows }
+    }
 }
 
 /// Why a model's file cannot be written, read or used.

@@ -13,7 +13,7 @@ mod rows;
 
 pub use autograd::ops::Nonlinearity;
 pub use conv::{Conv2d, ConvTranspose2d, Window};
-pub use file::{Model, ModelFile, ModelFileError, NonlinearityText};
+pub use file::{Model, ModelFile, ModelFileError, NonlinearityText, TrainedOn};
 pub use layers::{Linear, Mlp, init_for};
 pub use layout::{Init, Layout, Slot};
 pub use rows::{map_row_numbers, map_rows};

@@ -107,11 +107,19 @@ impl RunArgs {
     /// # Errors
     /// [`RunError::System`] if the system gives no threads.
     pub fn in_pool<R: Send>(&self, body: impl FnOnce() -> R + Send) -> Result<R, RunError> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads.unwrap_or(0)).build();
-        let refused =
-            |e: rayon::ThreadPoolBuildError| RunError::System { what: "threads", reason: e.to_string() };
-        Ok(pool.map_err(refused)?.install(body))
+        in_pool(self.threads, body)
     }
+}
+
+/// Calls `body` within a pool of so many threads, or of all.
+pub(super) fn in_pool<R: Send>(
+    threads: Option<usize>,
+    body: impl FnOnce() -> R + Send,
+) -> Result<R, RunError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
+    let refused =
+        |e: rayon::ThreadPoolBuildError| RunError::System { what: "threads", reason: e.to_string() };
+    Ok(pool.map_err(refused)?.install(body))
 }
 
 /// The `main` of an example: parses the flags, calls `body`, and prints an error in one line on standard error.
@@ -122,7 +130,24 @@ where
     A: Parser,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    let args = match parse(defaults, std::env::args_os()) {
+    end(parse(defaults, std::env::args_os()), body)
+}
+
+/// The `main` of a program that applies a trained model, by [`ApplyArgs`](super::ApplyArgs), and writes to the folder `out` unless
+/// a flag names another. Otherwise as [`main`].
+pub fn apply<A, E>(out: &'static str, body: impl FnOnce(A) -> Result<(), E>) -> ExitCode
+where
+    A: Parser,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    end(parse_with(&[("out", out.to_owned())], std::env::args_os()), body)
+}
+
+fn end<A, E>(args: Result<A, clap::Error>, body: impl FnOnce(A) -> Result<(), E>) -> ExitCode
+where
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    let args = match args {
         Ok(args) => args,
         Err(error) => {
             let _ = error.print(); // nobody is there to be told if the output is closed
@@ -157,8 +182,16 @@ pub fn parse<A: Parser>(
         ("batch_size", batch_size.to_string()),
         ("lr", lr.to_string()),
     ];
-    let command = defaults.into_iter().fold(A::command(), |command, (id, value)| {
-        command.mut_arg(id, |arg| arg.required(false).default_value(value))
+    parse_with(&defaults, flags)
+}
+
+/// Parses flags, of which these have these defaults.
+fn parse_with<A: Parser>(
+    defaults: &[(&'static str, String)],
+    flags: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<A, clap::Error> {
+    let command = defaults.iter().fold(A::command(), |command, (id, value)| {
+        command.mut_arg(id, |arg| arg.required(false).default_value(value.clone()))
     });
     A::from_arg_matches(&command.try_get_matches_from(flags)?)
 }

@@ -1,7 +1,7 @@
 //! Tables as CSV files: a whole one, and a run's metrics, which grow.
 
-use std::fs::{File, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::RunError;
@@ -45,6 +45,12 @@ impl Csv {
         self.text.write_record(cells).expect("written in memory");
     }
 
+    /// The text so far, which is no longer kept: for a table that is written some rows at a time.
+    pub fn take(&mut self) -> Vec<u8> {
+        let next = csv::Writer::from_writer(Vec::new());
+        std::mem::replace(&mut self.text, next).into_inner().expect("written in memory")
+    }
+
     /// Writes the file, in place of an old one.
     ///
     /// # Errors
@@ -52,6 +58,50 @@ impl Csv {
     pub fn save(self, path: &Path) -> Result<(), RunError> {
         let text = self.text.into_inner().expect("written in memory");
         write_aside(path, &text).map_err(io_error("write", path))
+    }
+}
+
+/// A file that is written a piece at a time, under another name until it is whole.
+#[derive(Debug)]
+pub struct Output {
+    path: PathBuf,
+    aside: PathBuf,
+    file: File,
+}
+
+impl Output {
+    /// Begins a file that will take the place of an old one.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] if it cannot be written.
+    pub fn begin(path: PathBuf) -> Result<Self, RunError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let aside = path.with_file_name(format!(".{name}.{}", std::process::id()));
+        let file = File::create(&aside).map_err(io_error("write", &path))?;
+        Ok(Self { path, aside, file })
+    }
+
+    /// Writes what comes next.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] if it cannot be written.
+    pub fn write(&mut self, text: &[u8]) -> Result<(), RunError> {
+        self.file.write_all(text).map_err(io_error("write", &self.path))
+    }
+
+    /// Gives the file, which is whole, its name.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] if it cannot be written.
+    pub fn finish(self) -> Result<(), RunError> {
+        let done = self.file.sync_all().and_then(|()| fs::rename(&self.aside, &self.path));
+        done.map_err(io_error("write", &self.path))
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.aside); // it has another name by now, or is not whole
     }
 }
 

@@ -29,6 +29,12 @@ pub enum RunError {
         /// Whether there is a checkpoint in it.
         resumable: bool,
     },
+    /// What a model computes would be written over the run that trained it.
+    #[error("--out: expected another folder than that of the model, found {}", path.display())]
+    OwnFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Another program is running in the folder.
     #[error("{} belongs to a run that has not ended{}: wait for it or end it, or give another --out", path.display(),
         process.map(|id| format!(" (process {id})")).unwrap_or_default())]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::csv::Metrics;
 use super::error::io_error;
-use super::{RunArgs, RunError};
+use super::{ApplyArgs, RunArgs, RunError};
 use crate::errln;
 use crate::model::ModelFile;
 use crate::train::{Checkpoint, CheckpointError, write_aside};
@@ -58,6 +58,25 @@ enum Resume {
     From(PathBuf),
 }
 
+/// Where a run goes, by its flags.
+pub(super) struct Place<'a> {
+    out: &'a PathBuf,
+    resume: Option<&'a Option<PathBuf>>,
+    save: Option<&'a PathBuf>,
+    /// What a dry run does.
+    what: &'static str,
+    dry_run: bool,
+    force: bool,
+}
+
+impl<'a> Place<'a> {
+    /// That of a run that trains nothing.
+    pub(super) fn of_application(args: &'a ApplyArgs) -> Self {
+        let ApplyArgs { out, dry_run, force, .. } = args;
+        Self { out, resume: None, save: None, what: "a few rows", dry_run: *dry_run, force: *force }
+    }
+}
+
 impl RunFolder {
     /// Creates the folder `--out`, or opens it again with `--resume`, and writes all flags of the example to `args.json`.
     ///
@@ -66,7 +85,16 @@ impl RunFolder {
     /// [`RunError`] if the folder holds a run and neither `--resume` nor `--force` is given, if there is no checkpoint to
     /// resume, if the run was begun with other flags, or if the folder cannot be written.
     pub fn open(run: &RunArgs, all: &impl Serialize) -> Result<Self, RunError> {
-        let resume = match &run.resume {
+        let RunArgs { out, resume, save, dry_run, force, .. } = run;
+        let (resume, save) = (resume.as_ref(), save.as_ref());
+        Self::open_at(
+            &Place { out, resume, save, what: "one minibatch", dry_run: *dry_run, force: *force },
+            all,
+        )
+    }
+
+    pub(super) fn open_at(run: &Place<'_>, all: &impl Serialize) -> Result<Self, RunError> {
+        let resume = match run.resume {
             None => Resume::No,
             Some(None) => Resume::Own(run.out.clone()),
             Some(Some(file)) => Resume::From(file.clone()),
@@ -78,11 +106,11 @@ impl RunFolder {
         };
         if !found {
             let own = run.out.join(file_name(CHECKPOINT, None));
-            return Err(RunError::NothingToResume { path: run.resume.clone().flatten().unwrap_or(own) });
+            return Err(RunError::NothingToResume { path: run.resume.cloned().flatten().unwrap_or(own) });
         }
         let args = serde_json::to_value(all).expect("flags are plain values");
         if run.dry_run {
-            errln!("dry run: one minibatch; nothing is kept in {}", run.out.display());
+            errln!("dry run: {}; nothing is kept in {}", run.what, run.out.display());
             let temporary = Temporary::new()?;
             let path = temporary.0.clone();
             return Self::begin(path, resume, None, Owner::Temporary(temporary), &args);
@@ -100,7 +128,7 @@ impl RunFolder {
         } else {
             remove_run(&path, &resume)?;
         }
-        Self::begin(path, resume, run.save.clone(), owner, &args)
+        Self::begin(path, resume, run.save.cloned(), owner, &args)
     }
 
     fn begin(

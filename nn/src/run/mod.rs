@@ -63,6 +63,7 @@
 //! }
 //! ```
 
+mod apply;
 mod args;
 mod csv;
 mod error;
@@ -76,15 +77,17 @@ mod stream;
 mod table;
 mod training;
 
-pub use self::csv::{Csv, Metrics};
-pub use args::{Activation, Defaults, RunArgs, at_most, main, parse, positive, share, whole, width};
+pub use self::csv::{Csv, Metrics, Output};
+pub use apply::{Application, ApplyArgs, trained_with};
+use args::in_pool;
+pub use args::{Activation, Defaults, RunArgs, apply, at_most, main, parse, positive, share, whole, width};
 pub use error::RunError;
 #[cfg(feature = "pictures")]
 pub use figure::loss_figure;
 pub use folder::RunFolder;
 pub use interrupt::Interrupt;
 pub use print::{TextTable, one_line, result_line};
-pub use progress::Progress;
+pub use progress::{Progress, RowProgress};
 #[doc(hidden)]
 pub use stream::write_line;
 pub use table::TableArgs;

@@ -69,3 +69,47 @@ impl Drop for Progress {
         self.bar.finish_and_clear();
     }
 }
+
+/// Progress through a file on standard error: a bar with the rows that are done and the time left. Where standard error is not a
+/// terminal, there is a line now and then.
+#[derive(Debug)]
+pub struct RowProgress {
+    bar: ProgressBar,
+    last_line: Instant,
+}
+
+impl Default for RowProgress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RowProgress {
+    const STEPS: u64 = 10_000;
+    /// The time between two lines.
+    const BETWEEN: Duration = Duration::from_secs(10);
+
+    /// Progress that begins now.
+    pub fn new() -> Self {
+        let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}  {eta} left");
+        let bar = ProgressBar::new(Self::STEPS);
+        bar.set_style(style.expect("the template is sound"));
+        Self { bar, last_line: Instant::now() }
+    }
+
+    /// Shows that so many rows are done, which are this share of all.
+    pub fn done(&mut self, rows: usize, share: f64) {
+        self.bar.set_message(format!("{rows} rows"));
+        self.bar.set_position((share * Self::STEPS as f64) as u64);
+        if self.bar.is_hidden() && self.last_line.elapsed() >= Self::BETWEEN {
+            self.last_line = Instant::now();
+            errln!("{rows} rows, {:.0} %", 100.0 * share);
+        }
+    }
+}
+
+impl Drop for RowProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

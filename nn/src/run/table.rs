@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::RunError;
-use crate::data::{DataError, Header, Separator, Table, TableOptions};
+use crate::data::{DataError, Header, Preprocessing, Separator, Table, TableOptions, TableReader, listed};
 use crate::{errln, outln};
 
 /// Above these flags in the help.
@@ -88,6 +88,43 @@ impl TableArgs {
         Table::read_with_text(path, column, &self.options(true)).inspect(|table| said(path, table))
     }
 
+    /// Opens a table of new rows for a trained model. Its columns are matched by name, in any order. Missing values are written as in
+    /// the table that the model was trained on, unless a flag says otherwise; `missing` says whether inputs may be missing.
+    /// `others` are columns that are used and are no inputs. Says on standard error which inputs are not in the file, and which of its
+    /// columns the model does not know.
+    ///
+    /// # Errors
+    /// Those of [`TableReader::open`]; [`DataError::NoInput`] if an input is not in the file and none may be missing.
+    pub fn open(
+        &self,
+        path: &Path,
+        model: &Preprocessing,
+        missing: bool,
+        others: &[&String],
+    ) -> Result<TableReader, DataError> {
+        let options = self.options(missing);
+        let header = match (options.header, model.header) {
+            (Header::Auto, true) => Header::Present,
+            (Header::Auto, false) => Header::Absent,
+            (given, _) => given,
+        };
+        let marks = if self.missing.is_empty() { model.missing.clone() } else { options.marks };
+        let reader = TableReader::open(path, &TableOptions { header, marks, ..options }, &model.inputs)?;
+        let (file, absent) = (file_name(path), reader.absent());
+        if !absent.is_empty() && !missing {
+            return Err(DataError::NoInput { file, expected: listed(absent) });
+        }
+        if !absent.is_empty() {
+            errln!("note: {file}: no {}: missing in every row", listed(absent));
+        }
+        let unknown = |name: &String| !model.inputs.contains(name) && !others.contains(&name);
+        let unknown: Vec<String> = reader.names().iter().filter(|name| unknown(name)).cloned().collect();
+        if !unknown.is_empty() {
+            errln!("note: {file}: the model does not know {}: left out", listed(&unknown));
+        }
+        Ok(reader)
+    }
+
     /// Refuses these flags, for a run that reads no table.
     ///
     /// # Errors
@@ -132,8 +169,11 @@ impl TableArgs {
     }
 }
 
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
 fn said(path: &Path, table: &Table) {
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    outln!("{name}: {}", table.summary());
+    outln!("{}: {}", file_name(path), table.summary());
     table.notes().iter().for_each(|note| errln!("note: {note}"));
 }

@@ -1,6 +1,6 @@
 //! A training run: from flags to a trained θ, with everything on disk.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use autograd::Real;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::csv::Metrics;
 use super::error::io_error;
 use super::{Interrupt, Progress, RunArgs, RunError, RunFolder, result_line};
 use crate::data::Minibatches;
-use crate::model::{Layout, ModelFile};
+use crate::model::{Layout, ModelFile, TrainedOn};
 use crate::train::{Element, End, Fit, Objective, Observer, TrainError, Trainer, write_aside};
 use crate::{errln, outln};
 
@@ -28,6 +29,8 @@ pub struct Run<'a> {
     started: Instant,
     /// Whether a trainer went on from the checkpoint, if there was one.
     restored: Cell<bool>,
+    /// The trained model, if there is one.
+    kept: RefCell<Option<ModelFile>>,
 }
 
 impl<'a> Run<'a> {
@@ -38,7 +41,8 @@ impl<'a> Run<'a> {
     pub fn open(args: &'a RunArgs, all: &impl Serialize) -> Result<Self, RunError> {
         let (folder, interrupt) = (RunFolder::open(args, all)?, Interrupt::install()?);
         interrupt.set_saved(true); // there is nothing to lose yet
-        Ok(Self { args, folder, interrupt, started: Instant::now(), restored: Cell::new(false) })
+        let (started, restored, kept) = (Instant::now(), Cell::new(false), RefCell::new(None));
+        Ok(Self { args, folder, interrupt, started, restored, kept })
     }
 
     /// The run of one of several models, in the same folder: see [`RunFolder::part`].
@@ -50,6 +54,7 @@ impl<'a> Run<'a> {
             folder: self.folder.part(name)?,
             interrupt: self.interrupt.clone(),
             restored: Cell::new(false),
+            kept: RefCell::new(None),
             ..*self
         })
     }
@@ -138,28 +143,36 @@ impl<'a> Run<'a> {
         Ok(end)
     }
 
-    /// Writes the trained model to `model.safetensors` in the folder, with an entry `run` about the run: the program, its version,
-    /// and its flags but for paths.
+    /// Writes the trained model to `model.safetensors` in the folder, with what it was trained on and an entry `run` about the
+    /// run: the program, its version, and its flags but for paths. [`finish`](Self::finish) adds the results.
     ///
     /// # Errors
     /// [`RunError::Model`] if it cannot be written.
-    pub fn keep_model(&self, mut model: ModelFile) -> Result<(), RunError> {
+    pub fn keep_model(&self, mut model: ModelFile, trained_on: &TrainedOn) -> Result<(), RunError> {
+        model.set(TrainedOn::ENTRY, trained_on);
         model.set("run", &self.folder.origin());
-        Ok(model.save(self.file(ModelFile::NAME))?)
+        model.save(self.file(ModelFile::NAME))?;
+        self.kept.replace(Some(model));
+        Ok(())
     }
 
     /// Prints where the files of the run are, unless it is a dry run, which keeps none. Then prints the
-    /// [result line](result_line) with the seconds at its end.
+    /// [result line](result_line) with the seconds at its end. The file of a trained model gets them as its entry `result`.
     ///
     /// # Errors
-    /// [`RunError::NotFinite`] if a result is infinite or not a number.
+    /// [`RunError::NotFinite`] if a result is infinite or not a number; [`RunError::Model`] if the file of the model cannot be
+    /// written.
     pub fn finish<N: Display, V: Display>(&self, results: &[(N, V)]) -> Result<(), RunError> {
-        if !self.args.dry_run {
-            outln!("the files of this run are in {}", self.args.out.display());
-        }
         let results = results.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         let seconds = ("seconds".to_owned(), self.seconds().to_string());
-        result_line(&results.chain([seconds]).collect::<Vec<_>>())
+        let results: Vec<_> = results.chain([seconds]).collect();
+        if let Some(mut model) = self.kept.take() {
+            let value = |text: &String| text.parse::<f64>().map_or(Value::from(&text[..]), Value::from);
+            let pairs = results.iter().map(|(name, text)| (name.clone(), value(text)));
+            model.set("result", &pairs.collect::<serde_json::Map<_, _>>());
+            model.save(self.file(ModelFile::NAME))?;
+        }
+        finish(self.args.dry_run, &self.args.out, &results)
     }
 
     /// Writes a text file of the run, in place of an old one.
@@ -170,6 +183,14 @@ impl<'a> Run<'a> {
         let path = self.file(name);
         write_aside(&path, text.as_bytes()).map_err(io_error("write", &path))
     }
+}
+
+/// Prints where the files of a run are, and its result line.
+pub(super) fn finish(dry_run: bool, out: &Path, results: &[(String, String)]) -> Result<(), RunError> {
+    if !dry_run {
+        outln!("the files of this run are in {}", out.display());
+    }
+    result_line(results)
 }
 
 /// Short epochs do not wait for the disk every time.

@@ -1,5 +1,6 @@
 //! The tests of this crate, in one program.
 
+mod apply;
 mod checkpoint;
 mod conv;
 mod data;

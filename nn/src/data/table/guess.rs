@@ -36,6 +36,20 @@ impl Guess {
     }
 }
 
+/// Whether a text has as many records, cut in this way, as [`Guess`] looks at, so that what follows changes nothing.
+pub(super) fn is_enough(text: &str, separator: Separator, options: &TableOptions) -> bool {
+    let mut reader = Records::new(text, separator, options.comment);
+    let (mut records, mut record) = (0, Record::default());
+    while records < RECORDS {
+        match reader.read(&mut record) {
+            Ok(Next::Record) => records += 1,
+            Ok(Next::BlankLine) => {}
+            Ok(Next::End) | Err(_) => return false,
+        }
+    }
+    reader.place().at < text.len()
+}
+
 /// The finite number in a cell.
 pub(super) fn number(cell: &str, decimal_comma: bool) -> Option<f64> {
     let cell = cell.trim();

@@ -3,18 +3,20 @@
 mod guess;
 mod options;
 mod read;
+mod reader;
 mod records;
 
 use std::path::Path;
 use std::sync::Arc;
 
 pub use options::{Header, Separator, TableOptions};
+pub use reader::TableReader;
 
 use super::error::{label, shown};
 use super::source::Source;
 use super::{DataError, Matrix, ScaleError};
 use guess::Guess;
-use read::decode;
+use read::{Texts, decode};
 use records::written;
 
 /// Numbers in named columns, and the texts that they were read from.
@@ -118,7 +120,7 @@ impl Table {
     /// [`DataError`] if the file cannot be read, is longer than `max_bytes`, not UTF-8, or empty; for a row of another
     /// length than the first, a cell that is not a number, a quote that is not closed, or a column name that occurs twice.
     pub fn read(path: impl AsRef<Path>, options: &TableOptions) -> Result<Self, DataError> {
-        decode(Source::open(path.as_ref())?, options, None)
+        decode(Source::open(path.as_ref())?, options, Texts::None)
     }
 
     /// Reads a table of which one column, given by name or number, may hold any text; its value is NaN where it is no number.
@@ -131,7 +133,7 @@ impl Table {
         column: &str,
         options: &TableOptions,
     ) -> Result<Self, DataError> {
-        decode(Source::open(path.as_ref())?, options, Some(column))
+        decode(Source::open(path.as_ref())?, options, Texts::One(column.to_owned()))
     }
 
     /// Reads a table from the bytes of a file.
@@ -139,7 +141,7 @@ impl Table {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse(bytes: &[u8], options: &TableOptions) -> Result<Self, DataError> {
-        decode(Source::bytes(bytes)?, options, None)
+        decode(Source::bytes(bytes)?, options, Texts::None)
     }
 
     /// The number of a column, counted from 0. It is given by its name or, if no column has that name, by the number.
@@ -166,11 +168,21 @@ impl Table {
     pub fn split_target(&self, target: &str) -> Result<(Self, Matrix<f64>), DataError> {
         let target = self.position(target)?;
         let others: Vec<_> = (0..self.names.len()).filter(|&j| j != target).collect();
-        let names = others.iter().map(|&j| self.names[j].clone()).collect();
-        let positions = others.iter().map(|&j| self.positions[j]).collect();
-        let rest =
-            Self { names, values: self.values.columns(&others), positions, origin: self.origin.clone() };
-        Ok((rest, self.values.columns(&[target])))
+        Ok((self.columns(&others), self.values.columns(&[target])))
+    }
+
+    /// The table of these columns, by number, in this order.
+    ///
+    /// # Panics
+    /// If there is no such column.
+    #[track_caller]
+    pub fn columns(&self, columns: &[usize]) -> Self {
+        Self {
+            values: self.values.columns(columns),
+            names: columns.iter().map(|&j| self.names[j].clone()).collect(),
+            positions: columns.iter().map(|&j| self.positions[j]).collect(),
+            origin: self.origin.clone(),
+        }
     }
 
     /// The text of a cell as it was read, without quotes.
@@ -208,29 +220,66 @@ impl Table {
     /// The table as text, in the way in which it was read: its separator, its decimal comma, and a header if there was one.
     /// A cell is the text that was read, unless `new` has a number for this row and column.
     pub fn write(&self, new: impl Fn(usize, usize) -> Option<f64>) -> String {
-        let Guess { separator, decimal_comma, header, .. } = self.origin.guess;
-        let mark = separator.character().unwrap_or(' ').to_string();
-        let line = |cells: Vec<String>| {
-            let cells = cells.iter().map(|cell| written(cell, separator, self.origin.options.comment));
-            match cells.collect::<Vec<_>>().join(&mark) {
-                // A line with nothing in it would be no row at the end of the text.
-                empty if empty.trim_matches(' ').is_empty() => "\"\"\n".to_owned(),
-                line => line + "\n",
-            }
-        };
-        let mut text = String::new();
-        if header {
-            text += &line(self.positions.iter().map(|&j| self.origin.head[j].clone()).collect());
+        self.write_header() + &self.write_rows(new)
+    }
+
+    /// The first line of [`write`](Self::write), or nothing if the table has no header.
+    pub fn write_header(&self) -> String {
+        match self.origin.guess.header {
+            true => self.line_of(self.positions.iter().map(|&j| self.origin.head[j].clone())),
+            false => String::new(),
         }
+    }
+
+    /// The other lines of [`write`](Self::write).
+    pub fn write_rows(&self, new: impl Fn(usize, usize) -> Option<f64>) -> String {
         let cell = |row, column| match new(row, column).map(digits) {
-            Some(number) if decimal_comma => number.replace('.', ","),
+            Some(number) if self.origin.guess.decimal_comma => number.replace('.', ","),
             Some(number) => number,
             None => self.text(row, column).to_owned(),
         };
-        for row in 0..self.values.rows {
-            text += &line((0..self.names.len()).map(|column| cell(row, column)).collect());
+        let line = |row| self.line_of((0..self.names.len()).map(|column| cell(row, column)));
+        (0..self.values.rows).map(line).collect()
+    }
+
+    fn line_of(&self, cells: impl Iterator<Item = String>) -> String {
+        let separator = self.origin.guess.separator;
+        let mark = separator.character().unwrap_or(' ').to_string();
+        let cells = cells.map(|cell| written(&cell, separator, self.origin.options.comment));
+        match cells.collect::<Vec<_>>().join(&mark) {
+            // A line with nothing in it would be no row at the end of the text.
+            empty if empty.trim_matches(' ').is_empty() => "\"\"\n".to_owned(),
+            line => line + "\n",
         }
-        text
+    }
+
+    /// Whether the first row names the columns.
+    pub fn has_header(&self) -> bool {
+        self.origin.guess.header
+    }
+
+    /// The texts of a missing value.
+    pub fn marks(&self) -> &[String] {
+        &self.origin.options.marks
+    }
+
+    /// Checks that no cell holds anything but a count up to this one, or is missing.
+    ///
+    /// # Errors
+    /// [`DataError::Cell`] for the first other cell, with this advice.
+    pub fn check_counts(&self, most: f64, advice: &str) -> Result<(), DataError> {
+        let cols = self.names.len();
+        let is_count = |x: &f64| x.is_nan() || *x >= 0.0 && x.fract() == 0.0 && *x <= most;
+        match self.values.values.iter().position(|x| !is_count(x)) {
+            None => Ok(()),
+            Some(cell) => {
+                let (row, column, x) = (cell / cols, cell % cols, self.values.values[cell]);
+                let large = x > most && x.fract() == 0.0;
+                let expected = if large { format!("counts up to {most}") } else { "counts".to_owned() };
+                let large = if large { "divide the column by a power of ten and round, or " } else { "" };
+                Err(self.refuse(row, column, expected, format!("{large}{advice}")))
+            }
+        }
     }
 
     /// The error that says of a cell where it stands in the file, what it holds, what was expected instead, and what to do.
@@ -310,12 +359,12 @@ impl Table {
         let Origin { file, guess, head, rounded, .. } = &*self.origin;
         let mut notes = Vec::new();
         if guess.doubtful && guess.header {
-            let first = listed(head.iter().map(String::as_str));
+            let first = listed(head);
             notes.push(format!(
                 "{file}: the first row, {first}, is taken for the names of the columns; if it is data, say --header no"
             ));
         } else if guess.doubtful {
-            let first = listed((0..self.origin.cols).map(|j| self.origin.cell(0, j)));
+            let first = listed(&(0..self.origin.cols).map(|j| self.origin.cell(0, j)).collect::<Vec<_>>());
             notes.push(format!(
                 "{file}: the first row, {first}, is taken for data; if it names the columns, say --header yes"
             ));
@@ -352,15 +401,15 @@ fn position(names: &[String], column: &str, header: bool) -> Result<usize, DataE
     named.or_else(numbered).ok_or_else(|| DataError::NoColumn {
         name: shown(column),
         columns: names.len(),
-        names: listed(names.iter().map(String::as_str)),
+        names: listed(names),
         advice: if header { "" } else { "; if the first row names them, say --header yes" },
     })
 }
 
 /// The first of some names, for a message.
-fn listed<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
+pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> String {
     const MOST: usize = 12;
     let others = names.len().saturating_sub(MOST);
-    let first: Vec<String> = names.take(MOST).map(label).collect();
+    let first: Vec<String> = names.iter().take(MOST).map(|name| label(name.as_ref())).collect();
     if others == 0 { first.join(", ") } else { format!("{} and {others} more", first.join(", ")) }
 }

@@ -10,11 +10,34 @@ use crate::data::error::shown;
 use crate::data::source::Source;
 use crate::data::{DataError, Matrix};
 
-/// Reads a table, of which one column may hold any text.
+/// Which columns may hold any text.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Texts {
+    /// None.
+    None,
+    /// This one, by name or number.
+    One(String),
+    /// All but these. One of these that is not in the table stands behind its last column, and all its cells are empty.
+    AllBut(Vec<String>),
+}
+
+impl Texts {
+    /// The number of the column, if it is one that is given by number.
+    fn number(&self) -> Option<usize> {
+        if let Self::One(column) = self { column.parse().ok() } else { None }
+    }
+}
+
+/// How a text is written: see [`Guess`].
+pub(super) fn guess(text: &str, options: &TableOptions, texts: &Texts) -> Guess {
+    Guess::new(text, options, texts.number())
+}
+
+/// Reads a table, of which some columns may hold any text.
 pub(super) fn decode(
     mut source: Source<'_>,
     options: &TableOptions,
-    text_column: Option<&str>,
+    texts: Texts,
 ) -> Result<Table, DataError> {
     let bytes = source.take(options.max_bytes.saturating_add(1))?;
     let file = source.file;
@@ -28,14 +51,14 @@ pub(super) fn decode(
             return Err(DataError::Encoding { file, line: 1 + line_breaks(&before) });
         }
     };
-    let guess = Guess::new(text, options, text_column.and_then(|column| column.parse().ok()));
+    let guess = guess(text, options, &texts);
     let mut records = Records::new(text, guess.separator, options.comment);
-    let mut rows = Rows::new(file, options, guess, text_column);
+    let mut rows = Rows::new(Origin::new(file, guess, options.clone()), texts);
     let mut record = Record::default();
     loop {
         match records.read(&mut record) {
             Ok(Next::Record) => rows.push(&record)?,
-            Ok(Next::BlankLine) => rows.blank_lines.push(record.line),
+            Ok(Next::BlankLine) => rows.blank_line(record.line),
             Ok(Next::End) => return rows.finish(),
             Err(OpenQuote { line, column }) => {
                 return Err(DataError::Quote { file: rows.origin.file, line, column });
@@ -45,50 +68,58 @@ pub(super) fn decode(
 }
 
 /// The rows read so far.
-struct Rows<'o> {
-    options: &'o TableOptions,
-    text_column: Option<&'o str>,
-    /// The number of that column, once there are names.
-    text: Option<usize>,
+#[derive(Debug)]
+pub(super) struct Rows {
+    texts: Texts,
+    /// Whether a column may hold any text, once there are names.
+    is_text: Vec<bool>,
     /// Empty before the first record.
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
+    /// The number of columns at the end that are not in the file.
+    pub(super) absent: usize,
     values: Vec<f64>,
-    origin: Origin,
+    pub(super) origin: Origin,
     /// By column.
     rounded: BTreeMap<usize, Rounded>,
     /// Behind the last record.
     blank_lines: Vec<usize>,
 }
 
-impl<'o> Rows<'o> {
-    fn new(file: String, options: &'o TableOptions, guess: Guess, text_column: Option<&'o str>) -> Self {
+impl Rows {
+    pub(super) fn new(origin: Origin, texts: Texts) -> Self {
         Self {
-            options,
-            text_column,
-            text: None,
+            texts,
+            is_text: Vec::new(),
             names: Vec::new(),
+            absent: 0,
             values: Vec::new(),
-            origin: Origin::new(file, guess, options.clone()),
+            origin,
             rounded: BTreeMap::new(),
             blank_lines: Vec::new(),
         }
     }
 
-    fn push(&mut self, record: &Record) -> Result<(), DataError> {
+    pub(super) fn len(&self) -> usize {
+        self.origin.lines.len()
+    }
+
+    pub(super) fn blank_line(&mut self, line: usize) {
+        self.blank_lines.push(line);
+    }
+
+    pub(super) fn push(&mut self, record: &Record) -> Result<(), DataError> {
         let blank_lines = std::mem::take(&mut self.blank_lines);
         if self.names.is_empty() {
             self.name(record)?;
-            self.text =
-                self.text_column.map(|column| position(&self.names, column, self.header())).transpose()?;
             if self.header() {
                 return Ok(());
             }
-        } else if self.names.len() == 1 {
+        } else if self.read() == 1 {
             for line in blank_lines {
                 self.row(line, [""].into_iter())?;
             }
         }
-        let (expected, found) = (self.names.len(), record.len());
+        let (expected, found) = (self.read(), record.len());
         if found != expected {
             let (file, separator) = (self.origin.file.clone(), self.origin.guess.separator.name());
             return Err(DataError::Ragged { file, line: record.line, expected, found, separator });
@@ -98,6 +129,11 @@ impl<'o> Rows<'o> {
 
     fn header(&self) -> bool {
         self.origin.guess.header
+    }
+
+    /// The number of columns in the file.
+    fn read(&self) -> usize {
+        self.names.len() - self.absent
     }
 
     /// Takes the names of the columns from the first record.
@@ -122,6 +158,24 @@ impl<'o> Rows<'o> {
         }
         self.origin.head =
             if self.header() { record.cells().map(str::to_owned).collect() } else { Vec::new() };
+        self.is_text = match &self.texts {
+            Texts::None => vec![false; self.names.len()],
+            Texts::One(column) => {
+                let text = position(&self.names, column, self.header())?;
+                (0..self.names.len()).map(|j| j == text).collect()
+            }
+            Texts::AllBut(numbers) => self.names.iter().map(|name| !numbers.contains(name)).collect(),
+        };
+        if let Texts::AllBut(numbers) = &self.texts {
+            let known: HashSet<&String> = self.names.iter().collect();
+            let absent: Vec<String> = numbers.iter().filter(|name| !known.contains(name)).cloned().collect();
+            self.absent = absent.len();
+            self.is_text.resize(self.names.len() + absent.len(), false);
+            if self.header() {
+                self.origin.head.extend(absent.iter().cloned());
+            }
+            self.names.extend(absent);
+        }
         self.origin.cols = self.names.len();
         Ok(())
     }
@@ -129,12 +183,13 @@ impl<'o> Rows<'o> {
     fn row<'c>(&mut self, line: usize, cells: impl Iterator<Item = &'c str>) -> Result<(), DataError> {
         let row = self.origin.lines.len();
         self.origin.lines.push(line);
-        for (j, cell) in cells.enumerate() {
+        for (j, cell) in cells.chain(std::iter::repeat_n("", self.absent)).enumerate() {
             self.origin.texts += cell;
             self.origin.ends.push(self.origin.texts.len());
-            let text = self.text == Some(j);
-            let value = match self.options.is_missing(cell) {
-                true if text || self.options.missing => f64::NAN,
+            let text = self.is_text[j];
+            let options = &self.origin.options;
+            let value = match options.is_missing(cell) {
+                true if text || options.missing => f64::NAN,
                 true => return Err(self.refused(line, j, cell)),
                 false => match number(cell, self.origin.guess.decimal_comma) {
                     Some(value) => value,
@@ -152,7 +207,7 @@ impl<'o> Rows<'o> {
 
     /// The error of a cell that is no number, with what is most likely to help.
     fn refused(&self, line: usize, j: usize, cell: &str) -> DataError {
-        let advice = if self.options.is_missing(cell) {
+        let advice = if self.origin.options.is_missing(cell) {
             "no value may be missing here: fill it in, or leave the row out"
         } else if cell.starts_with(['#', '%', '!']) && j == 0 {
             "if the line is a comment, name its first character by --comment"
@@ -179,15 +234,27 @@ impl<'o> Rows<'o> {
     }
 
     fn finish(mut self) -> Result<Table, DataError> {
-        if self.values.is_empty() {
-            return Err(DataError::Empty { file: self.origin.file });
+        match self.take() {
+            Some(table) => Ok(table),
+            None => Err(DataError::Empty { file: self.origin.file }),
         }
-        let cols = self.names.len();
-        self.origin.rounded = self.rounded.into_values().collect();
-        self.origin.blank_end = if cols == 1 { self.blank_lines.len() } else { 0 };
-        let values = Matrix::new(self.values.len() / cols, cols, self.values);
-        let positions = (0..cols).collect();
-        Ok(Table { names: self.names, values, positions, origin: Arc::new(self.origin) })
+    }
+
+    /// The rows so far as a table, if there are any. Those that come next begin another one.
+    pub(super) fn take(&mut self) -> Option<Table> {
+        let Origin { file, guess, options, head, cols, .. } = &self.origin;
+        let mut next = Origin::new(file.clone(), guess.clone(), options.clone());
+        (next.head, next.cols) = (head.clone(), *cols);
+        let (cols, values) = (self.names.len(), std::mem::take(&mut self.values));
+        if values.is_empty() {
+            return None;
+        }
+        let mut origin = std::mem::replace(&mut self.origin, next);
+        origin.rounded = std::mem::take(&mut self.rounded).into_values().collect();
+        origin.blank_end = if cols == 1 { self.blank_lines.len() } else { 0 };
+        let values = Matrix::new(values.len() / cols, cols, values);
+        let (names, positions) = (self.names.clone(), (0..cols).collect());
+        Some(Table { names, values, positions, origin: Arc::new(origin) })
     }
 }
 

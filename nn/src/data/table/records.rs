@@ -59,9 +59,33 @@ pub(super) struct Records<'t> {
     line: usize,
 }
 
+/// Where a text is read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The byte, from 0.
+    pub(super) at: usize,
+    /// The line, from 1.
+    pub(super) line: usize,
+}
+
 impl<'t> Records<'t> {
     pub(super) fn new(text: &'t str, separator: Separator, comment: Option<char>) -> Self {
-        Self { text, separator, comment, at: 0, line: 1 }
+        Self::from(text, Place { at: 0, line: 1 }, separator, comment)
+    }
+
+    /// The records from this place on.
+    pub(super) fn from(
+        text: &'t str,
+        Place { at, line }: Place,
+        separator: Separator,
+        comment: Option<char>,
+    ) -> Self {
+        Self { text, separator, comment, at, line }
+    }
+
+    /// Behind what was read last.
+    pub(super) fn place(&self) -> Place {
+        Place { at: self.at, line: self.line }
     }
 
     /// Puts the next record into `record`. Of a blank line it puts the number there.

@@ -3,6 +3,7 @@
 mod bytes;
 mod guesses;
 mod images;
+mod reader;
 mod real;
 mod rows;
 mod tables;

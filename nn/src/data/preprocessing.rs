@@ -1,0 +1,171 @@
+//! What a trained model was told of its data, so that new data can be prepared in the same way.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DataError, Matrix, ScaleError, Standardizer, Table};
+use crate::model::{ModelFile, ModelFileError};
+
+/// How a table becomes the numbers that a model takes: the entry `preprocessing` of a [`ModelFile`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    /// The names of the inputs, in the order in which the model takes them.
+    pub inputs: Vec<String>,
+    /// Whether the first row of the table named them. Otherwise they are "column 0", "column 1" ….
+    pub header: bool,
+    /// The texts of a missing value.
+    pub missing: Vec<String>,
+    /// The largest count, if the inputs are counts.
+    pub counts: Option<f64>,
+    /// To the units of the model, unless numbers stay as they are.
+    pub scaling: Option<Standardizer>,
+    /// The smallest and the largest number of each input in the rows to train on.
+    pub ranges: Vec<[f64; 2]>,
+    /// The column that is predicted, and its scaling.
+    pub target: Option<Target>,
+    /// A column that the model does not see, and that goes with the rows: it colours a picture.
+    pub colour: Option<String>,
+}
+
+/// The column that a model predicts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// From the units of the model, with a mean and a deviation.
+    pub scaling: Standardizer,
+}
+
+impl Preprocessing {
+    /// The name of the entry in a [`ModelFile`].
+    pub const ENTRY: &str = "preprocessing";
+
+    /// That of these inputs, of which these rows train the model. It neither scales nor predicts anything.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[track_caller]
+    pub fn new(inputs: &Table, train: &[usize]) -> Self {
+        let range = |j: usize| {
+            let column = train.iter().map(|&i| inputs.values.row(i)[j]);
+            column.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], x| [low.min(x), high.max(x)])
+        };
+        Self {
+            inputs: inputs.names.clone(),
+            header: inputs.has_header(),
+            missing: inputs.marks().to_vec(),
+            counts: None,
+            scaling: None,
+            ranges: (0..inputs.names.len()).map(range).collect(),
+            target: None,
+            colour: None,
+        }
+    }
+
+    /// The entry of a file, for a model of so many inputs.
+    ///
+    /// # Errors
+    /// [`ModelFileError::Entry`] if it is not there, as in a model of images, or does not fit.
+    pub fn of_file(file: &ModelFile, inputs: usize) -> Result<Self, ModelFileError> {
+        let entry: Self = file.get(Self::ENTRY)?;
+        let fits = |scaling: &Standardizer, columns: usize| {
+            let numbers = scaling.mean.iter().chain(&scaling.sd);
+            [scaling.mean.len(), scaling.sd.len()] == [columns; 2]
+                && numbers.into_iter().all(|x| x.is_finite())
+                && scaling.sd.iter().all(|sd| *sd > 0.0)
+        };
+        let sound = entry.inputs.len() == inputs
+            && entry.ranges.len() == inputs
+            && entry.scaling.as_ref().is_none_or(|scaling| fits(scaling, inputs))
+            && entry.target.as_ref().is_none_or(|target| fits(&target.scaling, 1));
+        match sound {
+            true => Ok(entry),
+            false => {
+                Err(file.fault(Self::ENTRY, &format!("expected names, ranges and scales of {inputs} inputs")))
+            }
+        }
+    }
+
+    /// The columns of a table that are the inputs, in the model's order.
+    ///
+    /// # Errors
+    /// [`DataError::NoColumn`] if one is not there.
+    pub fn inputs_of(&self, table: &Table) -> Result<Table, DataError> {
+        let positions: Result<Vec<usize>, _> = self.inputs.iter().map(|name| table.position(name)).collect();
+        Ok(table.columns(&positions?))
+    }
+
+    /// The numbers that the model takes, from those of a table of its inputs. NaN, which is a missing value, stays as it is.
+    ///
+    /// # Errors
+    /// [`DataError::Cell`] for a cell that is no count where counts are expected, or too far from the rows to train on.
+    pub fn apply(&self, inputs: &Table) -> Result<Matrix<f32>, DataError> {
+        if let Some(most) = self.counts {
+            inputs.check_counts(most, "correct the cell: the model was trained on counts")?;
+        }
+        match &self.scaling {
+            Some(scaling) => scaling.narrow(&inputs.values).map_err(|error| inputs.locate(&error)),
+            None => Ok(inputs.values.map(|x| x as f32)),
+        }
+    }
+
+    /// The inputs that lie outside the range of the rows to train on, by name: there a model extrapolates. `row` are numbers of
+    /// the inputs in the table's units.
+    ///
+    /// # Panics
+    /// If there are not as many numbers as inputs.
+    #[track_caller]
+    pub fn outside(&self, row: &[f64]) -> Vec<&str> {
+        let (expected, found) = (self.inputs.len(), row.len());
+        assert!(expected == found, "outside: expected {expected} numbers, found {found}");
+        let columns = self.inputs.iter().zip(&self.ranges).zip(row);
+        let beyond = columns.filter(|((_, [low, high]), x)| **x < *low || **x > *high);
+        beyond.map(|((name, _), _)| name.as_str()).collect()
+    }
+}
+
+impl Target {
+    /// The column `name` with these numbers, of which these rows train the model.
+    ///
+    /// # Errors
+    /// As [`Standardizer::fit`].
+    ///
+    /// # Panics
+    /// As [`Standardizer::fit`].
+    #[track_caller]
+    pub fn fit(name: &str, column: &Matrix<f64>, train: &[usize]) -> Result<Self, ScaleError> {
+        Ok(Self { name: name.to_owned(), scaling: Standardizer::fit(column, train)? })
+    }
+}
+
+/// What the pixels of a model of images are: the entry `images` of a [`ModelFile`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageFormat {
+    /// The number of rows of pixels in an image.
+    pub height: usize,
+    /// The number of columns of pixels in an image.
+    pub width: usize,
+    /// The grey values of black and white.
+    pub range: [f64; 2],
+}
+
+impl ImageFormat {
+    /// The name of the entry in a [`ModelFile`].
+    pub const ENTRY: &str = "images";
+
+    /// Images of this size, with grey values from 0, black, to 1, white.
+    pub fn new(height: usize, width: usize) -> Self {
+        Self { height, width, range: [0.0, 1.0] }
+    }
+
+    /// The entry of a file, for a model of so many pixels.
+    ///
+    /// # Errors
+    /// [`ModelFileError::Entry`] if it is not there, as in a model of a table, or does not fit.
+    pub fn of_file(file: &ModelFile, pixels: usize) -> Result<Self, ModelFileError> {
+        let entry: Self = file.get(Self::ENTRY)?;
+        match entry.height.checked_mul(entry.width) == Some(pixels) {
+            true => Ok(entry),
+            false => Err(file.fault(Self::ENTRY, &format!("expected images of {pixels} pixels"))),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Programs that apply a trained model to new data.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::folder::Place;
+use super::training::finish;
+use super::{RunError, RunFolder, in_pool};
+use crate::model::ModelFile;
+
+/// The flags of every program that applies a trained model. It adds them to its own by `#[command(flatten)]` and
+/// `#[serde(flatten)]`.
+#[derive(Clone, Debug, clap::Args, Serialize)]
+pub struct ApplyArgs {
+    /// The trained model: the folder of a run, or a file model.safetensors
+    #[arg(long, value_name = "PATH")]
+    pub model: PathBuf,
+    /// Put what is computed into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Where all random numbers start from [default: as in the training]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Use this many threads; the results are the same for any number [default: all]
+    #[arg(long, value_name = "N", value_parser = super::at_most::<1024>)]
+    pub threads: Option<usize>,
+    /// Try everything once on a few rows and keep nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Overwrite what is in the folder
+    #[arg(long)]
+    pub force: bool,
+}
+
+impl ApplyArgs {
+    /// Calls `body` within a pool of `--threads` threads. All parallel work of `body` stays in it.
+    ///
+    /// # Errors
+    /// [`RunError::System`] if the system gives no threads.
+    pub fn in_pool<R: Send>(&self, body: impl FnOnce() -> R + Send) -> Result<R, RunError> {
+        in_pool(self.threads, body)
+    }
+
+    /// Reads the file of the model.
+    ///
+    /// # Errors
+    /// [`RunError::Model`] as [`ModelFile::load`].
+    pub fn load(&self) -> Result<ModelFile, RunError> {
+        Ok(ModelFile::load(&self.model)?)
+    }
+}
+
+/// A run of a program that applies a trained model: its flags and its folder. See [`apply`](super::apply) for its `main`.
+#[derive(Debug)]
+pub struct Application<'a> {
+    /// The flags.
+    pub args: &'a ApplyArgs,
+    folder: RunFolder,
+    started: Instant,
+}
+
+impl<'a> Application<'a> {
+    /// Opens the folder `--out`, and writes all flags of the program to `args.json`. Read the model and open the data before: then
+    /// nothing is left behind, and nothing overwritten, where one of them is wrong.
+    ///
+    /// # Errors
+    /// [`RunError::OwnFolder`] if it is that of the model; otherwise as [`RunFolder::open`].
+    pub fn open(args: &'a ApplyArgs, all: &impl Serialize) -> Result<Self, RunError> {
+        let model = if args.model.is_dir() { Some(&*args.model) } else { args.model.parent() };
+        let place = |path: &Path| fs::canonicalize(path).ok();
+        let model = model.map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path });
+        if !args.dry_run && place(&args.out).is_some_and(|out| model.and_then(place) == Some(out)) {
+            return Err(RunError::OwnFolder { path: args.out.clone() });
+        }
+        let folder = RunFolder::open_at(&Place::of_application(args), all)?;
+        Ok(Self { args, folder, started: Instant::now() })
+    }
+
+    /// The path of a file in the folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.file(name)
+    }
+
+    /// Prints where the files of the run are, unless it is a dry run, and the [result line](super::result_line) with the seconds
+    /// at its end.
+    ///
+    /// # Errors
+    /// [`RunError::NotFinite`] if a result is infinite or not a number.
+    pub fn finish(&self, results: &[(&str, f64)]) -> Result<(), RunError> {
+        let seconds = ("seconds", self.started.elapsed().as_secs_f64());
+        let results =
+            results.iter().chain([&seconds]).map(|(name, value)| (name.to_string(), value.to_string()));
+        finish(self.args.dry_run, &self.args.out, &results.collect::<Vec<_>>())
+    }
+}
+
+/// A flag of the run that trained a model, as it stands in the model's file: a whole number. None if the file does not say.
+pub fn trained_with(model: &ModelFile, flag: &str) -> Option<u64> {
+    model.get::<Value>("run").ok()?.get("flags")?.get(flag)?.as_u64()
+}

@@ -1,0 +1,133 @@
+//! What programs that apply a trained model have from `nn::run`.
+
+use std::fs;
+use std::path::Path;
+
+use clap::Parser;
+use nn::data::{Header, Preprocessing, Table, TableOptions};
+use nn::model::{ModelFile, TrainedOn};
+use nn::run::{
+    Application, ApplyArgs, Csv, Defaults, Output, Run, RunArgs, RunError, TableArgs, parse, trained_with,
+};
+use tempfile::tempdir;
+
+#[derive(Debug, Parser, serde::Serialize)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    apply: ApplyArgs,
+}
+
+#[derive(Debug, Parser, serde::Serialize)]
+struct Trains {
+    #[command(flatten)]
+    #[serde(flatten)]
+    run: RunArgs,
+}
+
+fn args(model: &Path, out: &Path, more: &[&str]) -> Args {
+    let paths = ["apply", "--model", model.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    Args::try_parse_from([&paths[..], more].concat()).unwrap()
+}
+
+#[test]
+fn the_folder_of_the_model_is_never_written_to() {
+    let dir = tempdir().unwrap();
+    let (model, out) = (dir.path().join("run"), dir.path().join("new"));
+    fs::create_dir(&model).unwrap();
+    let file = model.join(ModelFile::NAME);
+    ModelFile::new("example.Net", &1).save(&file).unwrap();
+    for path in [&model, &file] {
+        for out in [&model, &model.join("../run")] {
+            let args = args(path, out, &["--force"]);
+            args.apply.load().unwrap();
+            let error = Application::open(&args.apply, &args).unwrap_err();
+            assert!(matches!(error, RunError::OwnFolder { .. }), "{error}");
+        }
+    }
+    assert!(file.is_file() && fs::read_dir(&model).unwrap().count() == 1);
+
+    let first = args(&model, &out, &["--seed", "3"]);
+    Application::open(&first.apply, &first).unwrap().finish(&[("rows", 2.0)]).unwrap();
+    let flags = fs::read_to_string(out.join("args.json")).unwrap();
+    assert!(flags.contains("\"seed\": 3") && !flags.contains("epochs"), "{flags}");
+    let again = Application::open(&first.apply, &first).unwrap_err();
+    assert!(matches!(again, RunError::Taken { resumable: false, .. }), "{again}");
+    let dry = args(&model, &dir.path().join("dry"), &["--dry-run"]);
+    let file = Application::open(&dry.apply, &dry).unwrap().file("x");
+    assert!(!dir.path().join("dry").exists() && !file.exists());
+}
+
+#[test]
+fn a_model_says_what_it_was_trained_on_and_with_which_flags_and_results() {
+    let dir = tempdir().unwrap();
+    let defaults = Defaults { out: "out", epochs: 2, batch_size: 3, lr: 0.5 };
+    let out = dir.path().join("run");
+    let args: Trains = parse(defaults, ["trains", "--seed", "7", "--out", out.to_str().unwrap()]).unwrap();
+    let run = Run::open(&args.run, &args).unwrap();
+    let on = TrainedOn::new(Some(Path::new("/some/where/table.csv")), "", 12);
+    run.keep_model(ModelFile::new("example.Net", &1), &on).unwrap();
+    // A run that is ended here leaves a model.
+    let file = ModelFile::load(&out).unwrap();
+    assert_eq!(file.get::<TrainedOn>("training").unwrap(), TrainedOn { data: "table.csv".into(), rows: 12 });
+    run.finish(&[("rmse", "0.25"), ("set", "yacht")]).unwrap();
+    let file = ModelFile::load(&out).unwrap();
+    let result: serde_json::Value = file.get("result").unwrap();
+    assert_eq!((result["rmse"].as_f64(), result["set"].as_str()), (Some(0.25), Some("yacht")));
+    assert!(result["seconds"].is_number());
+    assert_eq!((trained_with(&file, "seed"), trained_with(&file, "out")), (Some(7), None));
+    assert_eq!(TrainedOn::new(None, "the digits", 2).data, "the digits");
+}
+
+#[test]
+fn new_rows_are_read_as_those_of_the_training_were_unless_flags_say_otherwise() {
+    #[derive(Parser)]
+    struct Reads {
+        #[command(flatten)]
+        format: TableArgs,
+    }
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("new.csv");
+    let options = TableOptions { missing: true, marks: vec!["-9".to_owned()], ..TableOptions::default() };
+    let model = |header: Header, text: &str| {
+        let options = TableOptions { header, ..options.clone() };
+        let table = Table::parse(text.as_bytes(), &options).unwrap();
+        Preprocessing::new(&table, &[0])
+    };
+    let open = |model: &Preprocessing, text: &str, missing: bool, flags: &[&str]| {
+        fs::write(&file, text).unwrap();
+        let args = Reads::try_parse_from([&["reads"], flags].concat()).unwrap();
+        args.format.open(&file, model, missing, &[])?.read(9)
+    };
+    // A header of numbers, as the training had one.
+    let years = model(Header::Present, "1950,1960,x\n1,2,3\n");
+    let table = open(&years, "1960,1950,x\n5,-9,7\n", true, &[]).unwrap().unwrap();
+    assert_eq!((table.values.rows, table.values.row(0)[0], table.values.row(0)[1].is_nan()), (1, 5.0, true));
+    let error = open(&years, "1960,1950,x\n5,-9,7\n", true, &["--missing", "-1"]).unwrap().unwrap();
+    assert_eq!(error.values.row(0)[1], -9.0);
+    // None, as it had none.
+    let bare = model(Header::Absent, "1,2\n3,4\n");
+    assert_eq!(open(&bare, "5,6\n7,8\n", true, &[]).unwrap().unwrap().values.rows, 2);
+    // Columns that are not there are missing, if that is allowed.
+    assert!(open(&years, "1950,y\n1,2\n", true, &[]).unwrap().unwrap().values.row(0)[2].is_nan());
+    let error = open(&years, "1950,y\n1,2\n", false, &[]).unwrap_err().to_string();
+    assert!(error.contains("expected columns with the names 1960, x too"), "{error}");
+}
+
+#[test]
+fn a_file_that_grows_has_its_name_when_it_is_whole() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("rows.csv");
+    let mut csv = Csv::new(["row", "name"]);
+    let mut output = Output::begin(path.clone()).unwrap();
+    for row in 1..4 {
+        csv.row([row.to_string(), "a, b".to_owned()]);
+        output.write(&csv.take()).unwrap();
+        assert!(!path.exists());
+    }
+    output.finish().unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "row,name\n1,\"a, b\"\n2,\"a, b\"\n3,\"a, b\"\n");
+    drop(Output::begin(dir.path().join("half.csv")).unwrap());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    assert!(Output::begin(dir.path().join("none/rows.csv")).is_err());
+}
