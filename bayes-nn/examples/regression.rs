@@ -10,7 +10,8 @@
 //!     cargo run --release -p bayes-nn --example regression -- --csv FILE --target COLUMN
 //!
 //! Then it holds out a part of the rows, scores the predictions for it beside those of linear regression, and writes those for
-//! all rows to `predictions.csv`, with rows counted from 1. Further random splits say how far the scores can be trusted.
+//! all rows to `predictions.csv`, with rows counted from 1. Further random splits say how far the scores can be trusted. The
+//! network of the first split, or of the curve, is kept in `model.safetensors`: the example `bayes_apply` predicts new rows with it.
 
 mod common;
 mod curve;
@@ -21,7 +22,8 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use bayes_nn::{BayesMlp, BayesMlpConfig, BayesMlpObjective, Scaling};
-use nn::data::diabetes;
+use nn::data::{Preprocessing, Target, diabetes};
+use nn::model::{Model, TrainedOn};
 use nn::run::{Defaults, Run, RunArgs, TableArgs, at_most, share, whole, width};
 use nn::train::End;
 
@@ -107,13 +109,32 @@ fn regression(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// Trains q on rows, which are standardised first; none if the user stopped it.
+/// What the columns of the rows are called.
+struct Named {
+    /// Of the inputs, in the rows to train on.
+    inputs: Preprocessing,
+    target: String,
+    /// The data, if they are not read from a file.
+    embedded: &'static str,
+}
+
+impl Named {
+    fn preprocessing(self: &Named, scaling: &Scaling) -> Preprocessing {
+        let (x, y) = scaling.inputs_and_target();
+        let target = Target { name: self.target.clone(), scaling: y.clone() };
+        Preprocessing { scaling: Some(x.clone()), target: Some(target), ..self.inputs.clone() }
+    }
+}
+
+/// Trains q on rows, which are standardised first, and keeps it in a file with what names the table gives; none if the user stopped
+/// it.
 fn fit(
     run: &Run<'_>,
     args: &Args,
     config: &BayesMlpConfig,
     train: &Rows,
     validation: Option<&Rows>,
+    names: Named,
 ) -> anyhow::Result<Option<Fitted>> {
     let scaling = Scaling::fit(&train.x, &train.y)?;
     let train = train.standardise(&scaling)?;
@@ -130,6 +151,9 @@ fn fit(
     if run.train(&mut trainer, &mut objective, validation.as_mut(), &fit)? == End::Stopped {
         return Ok(None);
     }
+    let mut file = model.to_file(trainer.theta());
+    file.set(Preprocessing::ENTRY, &names.preprocessing(&scaling));
+    run.keep_model(file, &TrainedOn::new(args.csv.as_deref(), names.embedded, objective.x.rows))?;
     let draws = model.draws(trainer.theta(), args.draws, args.run.seed);
     Ok(Some(Fitted { model, draws, scaling }))
 }

@@ -41,6 +41,23 @@ impl Scaling {
         }
     }
 
+    /// The scaling with these standardisers of the inputs and of the target, as [`inputs_and_target`](Self::inputs_and_target)
+    /// gives them: for a model that was saved.
+    ///
+    /// # Panics
+    /// If the target's has not one column.
+    #[track_caller]
+    pub fn of(inputs: Standardizer, target: Standardizer) -> Self {
+        let found = target.mean.len();
+        assert!(found == 1, "Scaling: target: expected one column, found {found}");
+        Self { x: inputs, y: target }
+    }
+
+    /// The standardisers of the inputs and of the target.
+    pub fn inputs_and_target(&self) -> (&Standardizer, &Standardizer) {
+        (&self.x, &self.y)
+    }
+
     /// Standardised inputs for the network.
     ///
     /// # Errors

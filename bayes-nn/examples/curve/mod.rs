@@ -3,7 +3,7 @@
 mod reference;
 
 use bayes_nn::{BayesMlpConfig, Likelihood, Predictive, Scaling, Scores};
-use nn::data::Matrix;
+use nn::data::{Matrix, Preprocessing, Table};
 use nn::model::Nonlinearity;
 use nn::outln;
 use nn::picture::{Figure, Panels};
@@ -11,8 +11,8 @@ use nn::run::{Run, TextTable};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::Args;
 use crate::common::Rows;
+use crate::{Args, Named};
 use reference::Agreement;
 
 /// The function to be learned.
@@ -40,7 +40,13 @@ pub(crate) fn learn(args: &Args) -> anyhow::Result<()> {
     let (phi, modes) = (Nonlinearity::Elu, args.modes);
     let config = BayesMlpConfig { phi, likelihood, modes, ..BayesMlpConfig::new(1, &[20, 20]) };
     let run = Run::open(&args.run, args)?;
-    let Some(fitted) = crate::fit(&run, args, &config, &rows, None)? else { return Ok(()) };
+    let inputs = Table::new(vec!["x".to_owned()], rows.x.clone());
+    let names = Named {
+        inputs: Preprocessing::new(&inputs, &(0..rows.x.rows).collect::<Vec<_>>()),
+        target: "y".to_owned(),
+        embedded: "the curve that the program draws",
+    };
+    let Some(fitted) = crate::fit(&run, args, &config, &rows, None, names)? else { return Ok(()) };
 
     // What each posterior says of the curve at the points of a grid.
     let grid = Matrix::new(241, 1, (0..241).map(|i| -3.0 + i as f64 / 40.0).collect());

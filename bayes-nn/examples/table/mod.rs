@@ -4,14 +4,14 @@ mod scores;
 
 use anyhow::{Context, ensure};
 use bayes_nn::{BayesMlpConfig, Likelihood, Predictive, Sampling, Scaling};
-use nn::data::{Matrix, Standardizer, Table, counts};
+use nn::data::{Matrix, Preprocessing, Standardizer, Table, counts};
 use nn::errln;
 use nn::picture::Figure;
 use nn::run::{Csv, Run, RunArgs};
 use rayon::prelude::*;
 
-use crate::Args;
 use crate::common::{self, Fitted, Rows};
+use crate::{Args, Named};
 use scores::Split;
 
 pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<()> {
@@ -33,7 +33,12 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
 
     let run = Run::open(&args.run, args)?;
     let config = config(args, &first.train, choose_hidden(args, &first));
-    let Some(fitted) = crate::fit(&run, args, &config, &first.train, Some(&first.held_out))? else {
+    let names = Named {
+        inputs: Preprocessing::new(&inputs, &first.train_numbers),
+        target: table.names[column].clone(),
+        embedded: "the embedded diabetes table",
+    };
+    let Some(fitted) = crate::fit(&run, args, &config, &first.train, Some(&first.held_out), names)? else {
         return Ok(());
     };
     let predictive = fitted.predict(&first.held_out.x)?;

@@ -143,8 +143,8 @@ pub enum DataError {
 
     /// A table has none of the columns that a model takes. The names are the first ones.
     #[error(
-        "{file}: expected columns with the names {expected}, found {found}; is it the right file? If its first row names the \
-         columns, say --header yes"
+        "{file}: expected columns with the names {expected}, found {found}; is it the right file? Its first row must name the \
+         columns if that of the training did"
     )]
     NoInputs { file: String, expected: String, found: String },
 

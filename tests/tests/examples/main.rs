@@ -1,5 +1,6 @@
 //! Every example runs, says how it is run, and tells clearly what is wrong with its flags and files; texts about them are true.
 
+mod apply;
 mod data;
 mod every;
 mod graphs;

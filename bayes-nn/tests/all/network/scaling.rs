@@ -82,3 +82,11 @@ fn targets_of_any_magnitude_are_learned_and_scored() {
     }
     assert!((usual[4].powi(2) - usual[5].powi(2) - usual[6].powi(2)).abs() < 1e-9);
 }
+
+#[test]
+fn a_scaling_is_made_again_from_its_parts() {
+    let (x, y) = (Matrix::new(3, 2, vec![1.0, 7.0, 2.0, 7.0, 3.0, 7.0]), column(&[10.0, 30.0, 20.0]));
+    let scaling = Scaling::fit(&x, &y).unwrap();
+    let (inputs, target) = scaling.inputs_and_target();
+    assert_eq!(Scaling::of(inputs.clone(), target.clone()), scaling);
+}

@@ -1,0 +1,206 @@
+//! Predicts new rows with a Bayesian neural network that the example `regression` has trained:
+//!
+//!     cargo run --release -p bayes-nn --example bayes_apply -- --model out/bayes-nn-regression --csv NEW
+//!
+//! It trains nothing. Columns are matched by name, in any order; the target need not be there. Writes to `out/bayes-nn-apply/`
+//! `predictions.csv` with a row for each row of the table: the target as it was read, if it is there, the mean, the standard
+//! deviation `sd`, its parts `epistemic_sd` (what is not known of the function) and `aleatoric_sd` (noise), the ends of the interval,
+//! and `outside`, the inputs that lie outside the range of the rows to train on: there the network extrapolates. Rows with the target
+//! are scored. With the draws and the seed of the training, which are the defaults, the numbers are those that `regression` writes.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::ensure;
+use bayes_nn::{BayesMlp, Draws, Predictive, Scaling, Scores};
+use nn::data::{Preprocessing, Table, Target};
+use nn::model::Model;
+use nn::outln;
+use nn::run::{
+    Application, ApplyArgs, Csv, Output, RowProgress, TableArgs, TextTable, at_most, share, trained_with,
+};
+
+/// Predicts new rows with a trained Bayesian neural network
+#[derive(clap::Parser, serde::Serialize)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    apply: ApplyArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    format: TableArgs,
+    /// The table of new rows
+    #[arg(long, value_name = "FILE")]
+    csv: PathBuf,
+    /// The probability of the interval
+    #[arg(long, value_name = "P", default_value_t = 0.9, value_parser = share)]
+    level: f64,
+    /// Draws of θ [default: as in the training]
+    #[arg(long, value_name = "N", value_parser = at_most::<10_000>)]
+    draws: Option<usize>,
+}
+
+fn main() -> ExitCode {
+    nn::run::apply("out/bayes-nn-apply", |args: Args| args.apply.in_pool(|| apply(&args))?)
+}
+
+/// A network, and how it sees a table.
+struct Network {
+    model: BayesMlp,
+    draws: Draws<f32>,
+    scaling: Scaling,
+    preprocessing: Preprocessing,
+    target: String,
+}
+
+impl Network {
+    fn load(args: &Args) -> anyhow::Result<Self> {
+        let file = args.apply.load()?;
+        let (model, eta) = BayesMlp::from_file::<f32>(&file)?;
+        let preprocessing = Preprocessing::of_file(&file, model.config().inputs)?;
+        let (Some(inputs), Some(Target { name, scaling })) = (&preprocessing.scaling, &preprocessing.target)
+        else {
+            return Err(file.fault(Preprocessing::ENTRY, "expected scales of inputs and target").into());
+        };
+        let of_training = |flag, usual| trained_with(&file, flag).unwrap_or(usual);
+        let seed = args.apply.seed.unwrap_or_else(|| of_training("seed", 0));
+        let draws = args.draws.unwrap_or_else(|| of_training("draws", 400) as usize);
+        let modes = model.config().modes;
+        ensure!(draws >= modes, "--draws: expected at least {modes}, the modes of the model, found {draws}");
+        let (scaling, target) = (Scaling::of(inputs.clone(), scaling.clone()), name.clone());
+        Ok(Self { draws: model.draws(&eta, draws, seed), model, scaling, preprocessing, target })
+    }
+
+    fn predict(&self, inputs: &Table) -> anyhow::Result<Predictive> {
+        let x = self.preprocessing.apply(inputs)?;
+        Ok(self.scaling.restore(&self.model.predict(&self.draws, &x)))
+    }
+}
+
+fn apply(args: &Args) -> anyhow::Result<()> {
+    let network = Network::load(args)?;
+    let mut reader = args.format.open(&args.csv, &network.preprocessing, false, &[&network.target])?;
+    let target = reader.names().iter().position(|name| *name == network.target);
+    let run = Application::open(&args.apply, args)?;
+
+    let tail = ((1.0 - args.level) / 2.0 * 1e12).round() / 1e12;
+    let ends = [tail, 1.0 - tail];
+    let names = ["mean", "sd", "epistemic_sd", "aleatoric_sd"].map(String::from);
+    let names = names.into_iter().chain(ends.map(quantile_name)).chain(["outside".to_owned()]);
+    let known = target.map(|_| "target".to_owned());
+    let mut csv = Csv::new(["row".to_owned()].into_iter().chain(known).chain(names));
+    let mut output = Output::begin(run.file("predictions.csv"))?;
+    let (mut total, mut progress) = (Total::default(), RowProgress::new());
+    // A prediction holds every draw of every row. The network computes 256 rows at a time.
+    let most = if args.apply.dry_run { 16 } else { 256 * (16_384 / network.draws.theta.rows).clamp(1, 16) };
+    while let Some(table) = reader.read(most)? {
+        if total.rows == 0 {
+            table.notes().iter().for_each(|note| nn::errln!("note: {note}"));
+        }
+        let inputs = network.preprocessing.inputs_of(&table)?;
+        let p = network.predict(&inputs)?;
+        let columns =
+            [p.mean(), p.sd(), p.epistemic_sd(), p.aleatoric_sd(), p.quantile(ends[0]), p.quantile(ends[1])];
+        for i in 0..table.values.rows {
+            let outside = network.preprocessing.outside(inputs.values.row(i)).join("; ");
+            total.outside += usize::from(!outside.is_empty());
+            let row =
+                [(total.rows + i + 1).to_string()].into_iter().chain(target.map(|j| table.pointed(i, j)));
+            let cells = columns.iter().map(|column| column[i].to_string());
+            csv.row(row.chain(cells).chain([outside]));
+        }
+        output.write(&csv.take())?;
+        if let Some(column) = target {
+            total.score(&table, column, &p, args.level)?;
+        }
+        total.rows += table.values.rows;
+        progress.done(total.rows, reader.share());
+        if args.apply.dry_run {
+            break;
+        }
+    }
+    drop(progress);
+    ensure!(total.rows > 0, "{}: holds no rows below its header", args.csv.display());
+    output.finish()?;
+    total.report(args, &network.target);
+    Ok(run.finish(&total.results())?)
+}
+
+/// The name of the column of a quantile, such as q05 or q97.5.
+fn quantile_name(p: f64) -> String {
+    let percent = (p * 1e6).round() / 1e4;
+    if percent.fract() == 0.0 { format!("q{percent:02}") } else { format!("q{percent}") }
+}
+
+/// Sums over the rows so far.
+#[derive(Default)]
+struct Total {
+    rows: usize,
+    /// Rows outside the range of the rows to train on.
+    outside: usize,
+    /// Rows with the target.
+    scored: usize,
+    /// The norm of the errors.
+    error: f64,
+    log_density: f64,
+    crps: f64,
+    inside: f64,
+}
+
+impl Total {
+    /// Adds the scores of the rows with the target.
+    fn score(&mut self, table: &Table, column: usize, p: &Predictive, level: f64) -> anyhow::Result<()> {
+        let y = |row: usize| table.values.row(row)[column];
+        let (known, gaps): (Vec<usize>, Vec<usize>) =
+            (0..table.values.rows).partition(|&row| !y(row).is_nan());
+        if let Some(&row) = gaps.iter().find(|&&row| !table.is_missing(row, column)) {
+            return Err(table.refuse(row, column, "a finite number", "correct it, or leave it empty").into());
+        }
+        if known.is_empty() {
+            return Ok(());
+        }
+        let p = Predictive { f: p.f.columns(&known), sigma: p.sigma.columns(&known) };
+        let scores = Scores::of(&p, &known.iter().map(|&row| y(row)).collect::<Vec<_>>());
+        let n = known.len() as f64;
+        self.scored += known.len();
+        self.error = self.error.hypot(n.sqrt() * scores.rmse);
+        self.log_density += n * scores.log_density;
+        self.crps += n * scores.crps;
+        self.inside += n * scores.coverage(level);
+        Ok(())
+    }
+
+    fn scores(&self) -> [(&'static str, f64); 4] {
+        let mean = |sum: f64| sum / self.scored as f64;
+        [
+            ("rmse", self.error / (self.scored as f64).sqrt()),
+            ("ll", mean(self.log_density)),
+            ("crps", mean(self.crps)),
+            ("coverage", mean(self.inside)),
+        ]
+    }
+
+    fn report(&self, args: &Args, target: &str) {
+        let Self { rows, outside, scored, .. } = self;
+        outln!("{rows} rows predicted, in units of {target}");
+        outln!("{outside} of them have inputs outside the range of the rows to train on");
+        if *scored == 0 {
+            return;
+        }
+        let level = format!("inside {} % intervals", 100.0 * args.level);
+        let names = ["RMSE", "log-likelihood, nats per row", "CRPS", &level];
+        outln!("{scored} rows with {target}");
+        let mut table = TextTable::new();
+        for (name, (_, score)) in names.into_iter().zip(self.scores()) {
+            table.row([name.to_owned(), format!("{score:.3}")]);
+        }
+        table.print();
+    }
+
+    fn results(&self) -> Vec<(&'static str, f64)> {
+        let counts =
+            [("rows", self.rows as f64), ("outside", self.outside as f64), ("scored", self.scored as f64)];
+        let scores = self.scores().into_iter().filter(|_| self.scored > 0);
+        counts.into_iter().chain(scores).collect()
+    }
+}
