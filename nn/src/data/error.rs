@@ -91,6 +91,22 @@ pub enum DataError {
     )]
     Pixel { row: usize, column: usize, value: f32 },
 
+    /// An image file cannot be read.
+    #[error(
+        "{file}: {reason}; save it again as PNG or JPEG, move it away, or leave such files out by --skip-damaged{others}"
+    )]
+    Image { file: String, reason: String, others: String },
+
+    /// The files of a folder make no set of images.
+    #[error("{folder}: {reason}")]
+    ImageFiles { folder: String, reason: String },
+
+    /// The program cannot read images.
+    #[error(
+        "{path}: this program was built without what reads images; put --features images before --example in the command"
+    )]
+    WithoutImages { path: String },
+
     /// A file has no data in it.
     #[error("{file}: holds no data; is it the right file?")]
     Empty { file: String },
@@ -159,6 +175,20 @@ pub enum DataError {
         "expected the name or number of a column, found {name:?}; the {columns} columns are, from 0: {names}{advice}"
     )]
     NoColumn { name: String, columns: usize, names: String, advice: &'static str },
+}
+
+#[cfg(feature = "images")]
+impl DataError {
+    /// The same about an image, with other files that cannot be read.
+    pub(super) fn among(mut self, more: &[std::path::PathBuf]) -> Self {
+        if let (Self::Image { others, .. }, Some(next)) = (&mut self, more.first()) {
+            *others = match more.len() {
+                1 => format!(" (neither can {} be read)", next.display()),
+                n => format!(" (neither can {n} others be read, such as {})", next.display()),
+            };
+        }
+        self
+    }
 }
 
 fn bracketed(name: &str) -> String {

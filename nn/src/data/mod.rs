@@ -3,6 +3,7 @@
 //! | | |
 //! | --- | --- |
 //! | [`Idx`], [`LabelledImages`], [`Mnist`] | image files, `f32`, one image a row |
+//! | [`ImageFolder`] | PNG and JPEG files of one's own (with the feature `images`) |
 //! | [`Table`] | numbers separated by commas, semicolons, tabs, bars or blanks, `f64`, with the texts that were read |
 //! | [`TableReader`] | the same, some rows at a time |
 //! | [`digits()`], [`diabetes()`] | two small sets that are part of the program |
@@ -40,6 +41,7 @@ mod binarise;
 mod embedded;
 mod error;
 mod idx;
+mod image_files;
 mod images;
 mod keyed;
 mod matrix;
@@ -53,6 +55,7 @@ pub use binarise::Binarise;
 pub use embedded::{diabetes, digits};
 pub use error::DataError;
 pub use idx::{Idx, IdxValues};
+pub use image_files::{Backdrop, ImageFolder, ImageForm, ImageOptions};
 pub use images::{LabelledImages, Mnist};
 pub use matrix::Matrix;
 pub use preprocessing::{ImageFormat, Preprocessing, Target};

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::data::DataError;
 use crate::model::ModelFileError;
 use crate::train::{CheckpointError, TrainError};
 
@@ -101,6 +102,15 @@ pub enum RunError {
         /// The flag.
         flag: &'static str,
     },
+    /// A flag about images of one's own was given to a run without them.
+    #[error("--{flag}: there are no images to read: give their folder by --images, or leave the flag out")]
+    NoImages {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// Images cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// A checkpoint cannot be read, used or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

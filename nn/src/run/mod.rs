@@ -1,5 +1,5 @@
 //! What example programs share, so that an example shows its idea: flags, the folder of the run, the trainer, progress
-//! and Ctrl-C, tables, the result line, errors in one line.
+//! and Ctrl-C, tables, images, the result line, errors in one line.
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -70,6 +70,7 @@ mod error;
 #[cfg(feature = "pictures")]
 mod figure;
 mod folder;
+mod images;
 mod interrupt;
 mod print;
 mod progress;
@@ -85,6 +86,7 @@ pub use error::RunError;
 #[cfg(feature = "pictures")]
 pub use figure::loss_figure;
 pub use folder::RunFolder;
+pub use images::{ImageArgs, ImageStyle};
 pub use interrupt::Interrupt;
 pub use print::{TextTable, one_line, result_line};
 pub use progress::{Progress, RowProgress};

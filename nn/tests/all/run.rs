@@ -9,8 +9,8 @@ use clap::Parser;
 use nn::data::{Header, Separator, TableOptions};
 use nn::model::Nonlinearity;
 use nn::run::{
-    Activation, Csv, Defaults, Interrupt, RunArgs, RunError, RunFolder, TableArgs, TextTable, one_line,
-    parse, positive, result_line, share, whole,
+    Activation, Csv, Defaults, ImageArgs, Interrupt, RunArgs, RunError, RunFolder, TableArgs, TextTable,
+    one_line, parse, positive, result_line, share, whole,
 };
 use nn::train::Checkpoint;
 use tempfile::tempdir;
@@ -429,4 +429,49 @@ fn a_first_signal_asks_and_a_second_ends_at_once() {
         assert_eq!(child.wait().unwrap().code(), Some(130), "{name}");
     }
     assert!(!Interrupt::default().requested());
+}
+
+/// An example that reads images.
+#[derive(Debug, Parser, serde::Serialize)]
+struct Pictured {
+    #[command(flatten)]
+    #[serde(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    images: ImageArgs,
+}
+
+#[test]
+fn flags_say_how_images_are_read_and_want_images() {
+    let parsed =
+        |flags: &str| parse::<Pictured>(DEFAULTS, ["example"].into_iter().chain(flags.split_whitespace()));
+    let dir = tempdir().unwrap();
+    let image = image::GrayImage::from_pixel(2, 3, image::Luma([51]));
+    image.save(dir.path().join("a.png")).unwrap();
+    let folder = format!("--images {}", dir.path().display());
+    let read = |flags: &str| parsed(&format!("{folder} {flags}")).unwrap().images.read().unwrap().unwrap();
+    assert_eq!((read("").set.height, read("").set.width), (3, 2));
+    let inverted = read("--invert --size 4x5 --backdrop black --skip-damaged");
+    assert_eq!((inverted.set.height, inverted.set.width, inverted.set.images.row(0)[0]), (4, 5, 0.8));
+
+    assert!(parsed("").unwrap().images.read().unwrap().is_none());
+    for (flag, name) in
+        [("--invert", "--invert"), ("--backdrop white", "--backdrop"), ("--skip-damaged", "--skip-damaged")]
+    {
+        let error = parsed(flag).unwrap().images.read().unwrap_err().to_string();
+        assert!(error.starts_with(name) && error.contains("by --images"), "{error}");
+    }
+    for wrong in [
+        "--size 3x4",
+        "--data x --images y",
+        "--images x --size 0x3",
+        "--images x --size 28",
+        "--images x --size 5000x2",
+    ] {
+        assert_eq!(parsed(wrong).unwrap_err().exit_code(), 2, "{wrong}");
+    }
+    // Nothing about images in the flags of a run without.
+    let json = serde_json::to_value(parsed("").unwrap()).unwrap();
+    assert!(["images", "size", "invert", "backdrop"].iter().all(|flag| json.get(flag).is_none()), "{json}");
 }

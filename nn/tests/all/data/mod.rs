@@ -2,6 +2,7 @@
 
 mod bytes;
 mod guesses;
+mod image_files;
 mod images;
 mod reader;
 mod real;

@@ -1,0 +1,118 @@
+//! Images of one's own: a folder of PNG and JPEG files.
+
+#[cfg(feature = "images")]
+mod find;
+#[cfg(feature = "images")]
+mod read;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{DataError, LabelledImages};
+
+/// How image files become rows of a matrix. Models of images keep it in their file as the entry [`ENTRY`](Self::ENTRY), so
+/// that new images are read as those were that the model was trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageForm {
+    /// The number of rows of pixels.
+    pub height: usize,
+    /// The number of columns of pixels.
+    pub width: usize,
+    /// The grey values of black and of white.
+    pub range: [f32; 2],
+    /// Whether light and dark were exchanged.
+    #[serde(default)]
+    pub invert: bool,
+    /// What transparent pixels lie over.
+    #[serde(default)]
+    pub backdrop: Backdrop,
+}
+
+impl ImageForm {
+    /// The name of the entry in a model's file.
+    pub const ENTRY: &str = "images";
+
+    /// Images of this size with grey values from 0, black, to 1, white.
+    pub fn new(height: usize, width: usize) -> Self {
+        Self { height, width, range: [0.0, 1.0], invert: false, backdrop: Backdrop::default() }
+    }
+
+    /// How to read files in this form.
+    pub fn options(&self) -> ImageOptions {
+        let Self { height, width, invert, backdrop, .. } = *self;
+        ImageOptions { size: Some([height, width]), invert, backdrop, ..ImageOptions::default() }
+    }
+}
+
+/// What transparent pixels lie over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backdrop {
+    /// White, as paper.
+    #[default]
+    White,
+    /// Black.
+    Black,
+}
+
+/// How to read image files. The default asks for files of one size, white behind transparent pixels, and every file sound.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageOptions {
+    /// The height and width that all images are brought to. Without it, the size that more than half of the files have.
+    pub size: Option<[usize; 2]>,
+    /// Exchanges light and dark: dark strokes on white become light ones on black, as MNIST's are.
+    pub invert: bool,
+    /// What transparent pixels lie over.
+    pub backdrop: Backdrop,
+    /// Leaves out files that cannot be read, instead of refusing the folder.
+    pub skip_damaged: bool,
+}
+
+/// Images that were read from a folder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageFolder {
+    /// The images, with the class of each, which is 0 for all if there are no classes.
+    pub set: LabelledImages,
+    /// The names of the classes, which are those of the subfolders, sorted; none if there are no subfolders.
+    pub classes: Vec<String>,
+    /// The file of each image, as a path from the folder.
+    pub files: Vec<PathBuf>,
+    /// How the files became rows.
+    pub form: ImageForm,
+    /// What was left out, resized or is otherwise worth knowing, a line each.
+    pub notes: Vec<String>,
+}
+
+impl ImageFolder {
+    /// Reads a folder of PNG and JPEG files, or a single such file.
+    ///
+    /// Subfolders are classes: their names are sorted, and class 0 is the first. Files are sorted by name. Whether a file is an
+    /// image says its extension (`.png`, `.jpg`, `.jpeg`), and which format it has says its contents. Other files, hidden ones
+    /// and folders within a class are left out, which a note says.
+    ///
+    /// Colours become grey by their luminance (Rec. 709), of 8 or 16 bits a channel, and images are turned as their EXIF data
+    /// asks. They are stretched to the size that all have, averaged where they get smaller and interpolated where they get
+    /// larger. `progress` is told how many files of how many are read, by several threads.
+    ///
+    /// No file is decoded whose header claims more than 2²⁶ pixels, or more than so few bytes can hold.
+    ///
+    /// # Errors
+    /// [`DataError::ImageFiles`] if there are no images, images lie beside subfolders, or no size is that of most files;
+    /// [`DataError::Image`] if a file cannot be read; [`DataError::WithoutImages`] if this crate was built without the feature
+    /// `images`.
+    #[cfg_attr(
+        not(feature = "images"),
+        expect(unused_variables, reason = "nothing is read without the feature")
+    )]
+    pub fn read(
+        path: impl AsRef<Path>,
+        options: &ImageOptions,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Self, DataError> {
+        #[cfg(feature = "images")]
+        return read::folder(path.as_ref(), options, progress);
+        #[cfg(not(feature = "images"))]
+        Err(DataError::WithoutImages { path: path.as_ref().display().to_string() })
+    }
+}

@@ -1,0 +1,180 @@
+//! The flags of programs that read images of one's own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::RunError;
+use crate::data::{Backdrop, DataError, ImageFolder, ImageOptions};
+use crate::{errln, outln};
+
+/// Above these flags in the help.
+const HEADING: &str = "Images of your own";
+
+/// A folder of images, and how they are read. An example adds these flags to its own by `#[command(flatten)]` and
+/// `#[serde(flatten)]`.
+#[derive(Clone, Debug, Default, clap::Args, Serialize)]
+pub struct ImageArgs {
+    /// Read PNG and JPEG files from this folder; its subfolders are the classes (needs --features images)
+    #[arg(long, help_heading = HEADING, value_name = "FOLDER", conflicts_with = "data")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<PathBuf>,
+    /// Bring all images to this size in pixels, such as 28x28 [default: the size that most of them have]
+    #[arg(long, help_heading = HEADING, value_name = "HEIGHTxWIDTH", value_parser = size, requires = "images")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<[usize; 2]>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    style: ImageStyle,
+}
+
+/// How images of any size are read. It is a part of [`ImageArgs`], and stands alone where the size is known already.
+#[derive(Clone, Debug, Default, clap::Args, Serialize)]
+pub struct ImageStyle {
+    /// Exchange light and dark: dark strokes on white paper become light ones on black, as MNIST's are
+    #[arg(long, help_heading = HEADING)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    invert: bool,
+    /// What transparent pixels lie over [default: white]
+    #[arg(long, help_heading = HEADING, value_name = "COLOUR", value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backdrop: Option<Behind>,
+    /// Leave out files that cannot be read
+    #[arg(long, help_heading = HEADING)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    skip_damaged: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Behind {
+    White,
+    Black,
+}
+
+/// Parses a height and a width.
+fn size(text: &str) -> Result<[usize; 2], String> {
+    const MOST: usize = 4096;
+    let side = |text: &str| text.trim().parse().ok().filter(|side| (1..=MOST).contains(side));
+    let sides =
+        text.split_once(['x', 'X', '×']).and_then(|(height, width)| Some([side(height)?, side(width)?]));
+    sides.ok_or_else(|| format!("expected HEIGHTxWIDTH in pixels, such as 28x28, each from 1 to {MOST}"))
+}
+
+impl ImageArgs {
+    /// The images of `--images`, if it is given. Prints on standard output in one line what was read, and on standard error what
+    /// a user should know of it, and progress if it takes more than two seconds.
+    ///
+    /// # Errors
+    /// Those of [`ImageFolder::read`]; [`RunError::NoImages`] if a flag of images is given without them.
+    pub fn read(&self) -> Result<Option<ImageFolder>, RunError> {
+        match &self.images {
+            Some(folder) => Ok(Some(self.style.read(folder, self.size)?)),
+            None => self.style.without_images().map(|()| None),
+        }
+    }
+}
+
+impl ImageStyle {
+    /// Reads a folder of images, or a single one, and brings them to this height and width. Prints as [`ImageArgs::read`] does.
+    ///
+    /// # Errors
+    /// Those of [`ImageFolder::read`].
+    pub fn read(&self, path: &Path, size: Option<[usize; 2]>) -> Result<ImageFolder, DataError> {
+        let wait = Wait::new();
+        let read = ImageFolder::read(path, &self.options(size), &|done, of| wait.show(done, of));
+        drop(wait);
+        read.inspect(|folder| {
+            let classes = match folder.classes.len() {
+                0 => "no classes, which would be subfolders".to_owned(),
+                _ => format!("classes {}", listed(&folder.classes)),
+            };
+            let (count, form) = (folder.set.len(), &folder.form);
+            let images = if count == 1 { "image" } else { "images" };
+            outln!(
+                "{}: {count} {images} of {}x{} grey pixels; {classes}",
+                path.display(),
+                form.height,
+                form.width
+            );
+            folder.notes.iter().for_each(|note| errln!("note: {note}"));
+        })
+    }
+
+    /// What the flags say, for the reader, with this height and width.
+    pub fn options(&self, size: Option<[usize; 2]>) -> ImageOptions {
+        let backdrop = match self.backdrop {
+            None | Some(Behind::White) => Backdrop::White,
+            Some(Behind::Black) => Backdrop::Black,
+        };
+        ImageOptions { size, invert: self.invert, backdrop, skip_damaged: self.skip_damaged }
+    }
+
+    /// Refuses these flags, for a run that reads no images.
+    ///
+    /// # Errors
+    /// [`RunError::NoImages`] if one is given.
+    pub fn without_images(&self) -> Result<(), RunError> {
+        let given = [
+            ("invert", self.invert),
+            ("backdrop", self.backdrop.is_some()),
+            ("skip-damaged", self.skip_damaged),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(RunError::NoImages { flag }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The first names, and how many more there are.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 10;
+    let more = if names.len() > MOST { format!(", … ({} in all)", names.len()) } else { String::new() };
+    format!("{}{more}", names[..names.len().min(MOST)].join(", "))
+}
+
+/// Progress of reading on standard error, once it has taken two seconds: a bar, or a line now and then where standard error is
+/// not a terminal.
+struct Wait {
+    started: Instant,
+    bar: Mutex<Option<ProgressBar>>,
+    said: Mutex<Instant>,
+}
+
+impl Wait {
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    fn new() -> Self {
+        let started = Instant::now();
+        Self { started, bar: Mutex::new(None), said: Mutex::new(started) }
+    }
+
+    fn show(&self, done: usize, of: usize) {
+        if self.started.elapsed() < Self::PATIENCE {
+            return;
+        }
+        let Ok(mut bar) = self.bar.lock() else { return };
+        let bar = bar.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template("{bar:40} {pos} of {len} images  {eta} left");
+            ProgressBar::new(of as u64).with_style(style.expect("the template is sound"))
+        });
+        bar.set_position(done as u64);
+        let Ok(mut said) = self.said.lock() else { return };
+        if bar.is_hidden() && said.elapsed() >= Self::PATIENCE {
+            *said = Instant::now();
+            errln!("read {done} of {of} images");
+        }
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if let Ok(Some(bar)) = self.bar.get_mut() {
+            bar.finish_and_clear();
+        }
+    }
+}
