@@ -16,7 +16,7 @@ mod common {
 use std::process::ExitCode;
 
 use common::report::Trained;
-use nn::data::{self, ImageFormat, split};
+use nn::data::{self, ImageForm, split};
 use nn::model::{Model, TrainedOn};
 use nn::outln;
 use nn::run::{Defaults, Run, RunArgs, whole, width};
@@ -61,7 +61,7 @@ fn digits(args: &Args) -> anyhow::Result<()> {
     }
 
     let mut file = vae.to_file(trainer.theta());
-    file.set(ImageFormat::ENTRY, &ImageFormat::new(train.height, train.width));
+    file.set(ImageForm::ENTRY, &ImageForm::new(train.height, train.width));
     run.keep_model(file, &TrainedOn::new(None, "the embedded digits", train.len()))?;
 
     // Clusters in the latent space, which are found without the labels, and the labels.

@@ -9,8 +9,8 @@ use nn::stats::{Estimate, ImportanceWeights, largest_reliable_k};
 use nn::train::Noise;
 use rayon::prelude::*;
 
-use crate::Vae;
 use crate::bounds::noise_on;
+use crate::{RowSeed, Vae};
 
 /// The shares of rows whose k̂ may be too large in a bound that counts as converged: k̂ is itself an estimate, and exceeds its
 /// limit by chance. The first is for a bound that still rises.
@@ -50,18 +50,19 @@ impl Vae {
         theta: &Arc<Vec<F>>,
         x: &Matrix<F>,
         samples: usize,
-        seed: u64,
+        seed: impl Into<RowSeed>,
     ) -> Vec<RowBound> {
         self.check("k_sample_bound", theta, x, self.inputs() + self.conditions());
         assert!(
             (1..=1 << 24).contains(&samples),
             "k_sample_bound: expected 1 to 2²⁴ samples, found {samples}"
         );
+        let RowSeed { seed, first: before } = seed.into();
         const CHUNK: usize = 16;
         let at_once = samples.min(64);
         let chunks = (0..x.rows.div_ceil(CHUNK)).into_par_iter().map_init(Tape::new, |tape, chunk| {
             let rows = chunk * CHUNK..x.rows.min((chunk + 1) * CHUNK);
-            let noise = Noise::evaluation(seed).skip(rows.start);
+            let noise = Noise::evaluation(seed).skip(before + rows.start);
             let mut weights = vec![RowWeights::new(samples); rows.len()];
             for first in (0..samples).step_by(at_once) {
                 let count = at_once.min(samples - first);

@@ -15,6 +15,22 @@ use crate::{LocalBound, LocalPosteriors, Vae};
 /// Rows that are imputed at a time.
 const CHUNK: usize = 16;
 
+/// Where the noise of rows begins: at a seed, and at the number of the first row where the rows are some of many. Then they get the
+/// same noise as if all were computed at once. A seed alone is that of rows from 0 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowSeed {
+    /// The seed.
+    pub seed: u64,
+    /// The number of the first row.
+    pub first: usize,
+}
+
+impl From<u64> for RowSeed {
+    fn from(seed: u64) -> Self {
+        Self { seed, first: 0 }
+    }
+}
+
 /// How E[x_missing | x_observed] is estimated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Imputation {
@@ -51,15 +67,17 @@ impl Vae {
     ///
     /// # Panics
     /// If θ or the rows have another length than the model's, a condition is missing, or there are no sweeps, steps or
-    /// samples.
+    /// samples; if the rows are some of many and the first is not a multiple of 16, unless the estimate is
+    /// [`Importance`](Imputation::Importance).
     #[track_caller]
     pub fn impute<F: Real>(
         &self,
         theta: &Arc<Vec<F>>,
         x: &Matrix<F>,
         how: Imputation,
-        seed: u64,
+        seed: impl Into<RowSeed>,
     ) -> Matrix<F> {
+        let seed = seed.into();
         self.check("impute", theta, x, self.inputs() + self.conditions());
         let works = match how {
             Imputation::PseudoGibbs { sweeps } => sweeps > 0,
@@ -67,11 +85,14 @@ impl Vae {
             Imputation::Refined { sweeps, steps, samples } => sweeps > 0 && steps > 0 && samples > 0,
         };
         assert!(works, "impute: expected numbers of 1 or more, found {how:?}");
+        let whole = matches!(how, Imputation::Importance { .. }) || seed.first.is_multiple_of(CHUNK);
+        assert!(whole, "impute: first row: expected a multiple of {CHUNK}, found {}", seed.first);
         let chunks = x.values.par_chunks(CHUNK * x.cols).enumerate();
         let values: Vec<Vec<F>> = chunks
             .map_init(Tape::new, |tape, (number, values)| {
                 let x = Matrix::new(values.len() / x.cols, x.cols, values.to_vec());
-                Chunk { vae: self, theta, x, number, seed }.impute(tape, how)
+                Chunk { vae: self, theta, x, first: seed.first + number * CHUNK, seed: seed.seed }
+                    .impute(tape, how)
             })
             .collect();
         Matrix::new(x.rows, self.inputs(), values.concat())
@@ -84,14 +105,14 @@ struct Chunk<'a, F> {
     theta: &'a Arc<Vec<F>>,
     /// (x, conditions), NaN where a number is missing.
     x: Matrix<F>,
-    /// Of the chunk, from 0 on.
-    number: usize,
+    /// The number of its first row.
+    first: usize,
     seed: u64,
 }
 
 impl<F: Real> Chunk<'_, F> {
     fn impute(&self, tape: &mut Tape<F>, how: Imputation) -> Vec<F> {
-        let noise = |seed| Noise::evaluation(seed).skip(self.number * CHUNK);
+        let noise = |seed| Noise::evaluation(seed).skip(self.first);
         match how {
             Imputation::PseudoGibbs { sweeps } => self.pseudo_gibbs(tape, sweeps, noise(self.seed)),
             Imputation::Importance { samples } => self.weighted(tape, None, samples, noise(self.seed)),
@@ -107,7 +128,7 @@ impl<F: Real> Chunk<'_, F> {
     fn pseudo_gibbs(&self, tape: &mut Tape<F>, sweeps: usize, noise: Noise) -> Vec<F> {
         let (vae, x) = (self.vae, &self.x.values);
         let (rows, width, inputs) = (self.x.rows, self.x.cols, vae.inputs());
-        let mut rng = StdRng::seed_from_u64(self.seed ^ (self.number as u64).rotate_left(32));
+        let mut rng = StdRng::seed_from_u64(self.seed ^ ((self.first / CHUNK) as u64).rotate_left(32));
         let burn_in = sweeps / 5;
         let mut filled = x.to_vec();
         let mut sum = vec![F::ZERO; rows * inputs];
@@ -138,7 +159,7 @@ impl<F: Real> Chunk<'_, F> {
     fn refined(&self, tape: &mut Tape<F>, filled: &[F], steps: usize) -> Matrix<F> {
         const RATE: f64 = 0.03;
         const SAMPLES: usize = 4;
-        let Self { vae, theta, x, number, seed } = self;
+        let Self { vae, theta, x, first, seed } = self;
         let inputs = vae.inputs();
         let complete = filled.chunks_exact(inputs).zip(x.values.chunks_exact(x.cols));
         let complete: Vec<F> = complete.flat_map(|(filled, x)| [filled, &x[inputs..]].concat()).collect();
@@ -152,7 +173,7 @@ impl<F: Real> Chunk<'_, F> {
         for step in 0..steps {
             let rate = RATE * (1.0 - step as f64 / steps as f64);
             // Not the noise of training.
-            let noise = Noise::new(!seed, step as u64).skip(number * CHUNK);
+            let noise = Noise::new(!seed, step as u64).skip(*first);
             posteriors.refine(&bound, &rows, noise, rate);
         }
         posteriors.parameters().clone()

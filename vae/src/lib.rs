@@ -49,7 +49,7 @@ pub use autoencoder::{Autoencoder, AutoencoderObjective};
 pub use config::{AutoencoderConfig, Layers, NetworkConfig, VaeConfig};
 pub use error::VaeError;
 pub use evaluate::{KSampleBound, RowBound};
-pub use impute::Imputation;
+pub use impute::{Imputation, RowSeed};
 pub use latent::{Grid, active_units, aggregated_posterior, interpolate, traverse};
 pub use likelihood::{Likelihood, Observation};
 pub use local::{LocalBound, LocalPosteriors, LocalStep};

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Layout;
+use crate::data::Matrix;
 use crate::train::{Checkpoint, CheckpointError, Element};
 
 /// A trained model: θ, and whatever using it takes, in one safetensors file.
@@ -18,7 +19,7 @@ use crate::train::{Checkpoint, CheckpointError, Element};
 /// - metadata, texts by name: `format`, the version of all this, 1; `kind`, what model it is, such as `vae.Vae`; `config`, the
 ///   model's configuration; and entries that a kind of model adds. All but the first two are JSON. What data a model takes is said
 ///   by `preprocessing` ([`Preprocessing`](crate::data::Preprocessing): a table) or `images`
-///   ([`ImageFormat`](crate::data::ImageFormat)).
+///   ([`ImageForm`](crate::data::ImageForm)).
 /// - What a run adds: `training`, the data and the number of rows that it was trained on ([`TrainedOn`]); `run`, program, version
 ///   and flags, the seed among them; `result`, the numbers of the run's result line.
 /// - `checksum`, if this crate wrote the file. A file without one is read too: other tools write none.
@@ -221,6 +222,15 @@ impl ModelFile {
     /// [`ModelFileError::Contents`] if there is no such tensor, or it has another shape or type.
     pub fn tensor<F: Element>(&self, name: &str, shape: &[usize]) -> Result<&[F], ModelFileError> {
         Ok(self.contents.tensor(name, shape)?)
+    }
+
+    /// A tensor that is no part of θ, of one or more rows of so many numbers.
+    ///
+    /// # Errors
+    /// [`ModelFileError::Contents`] if there is no such tensor, or it has another shape or type.
+    pub fn rows<F: Element>(&self, name: &str, cols: usize) -> Result<Matrix<F>, ModelFileError> {
+        let rows = self.contents.shape(name).and_then(|shape| shape.first()).map_or(1, |rows| (*rows).max(1));
+        Ok(Matrix::new(rows, cols, self.tensor(name, &[rows, cols])?.to_vec()))
     }
 
     /// Writes the file under another name, then renames it: at no time is there half a model under this name.

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::RunError;
-use crate::data::{Backdrop, DataError, ImageFolder, ImageOptions};
+use crate::data::{Backdrop, DataError, Idx, ImageFolder, ImageForm, ImageOptions, Matrix};
 use crate::{errln, outln};
 
 /// Above these flags in the help.
@@ -84,24 +84,51 @@ impl ImageStyle {
     /// # Errors
     /// Those of [`ImageFolder::read`].
     pub fn read(&self, path: &Path, size: Option<[usize; 2]>) -> Result<ImageFolder, DataError> {
-        let wait = Wait::new();
-        let read = ImageFolder::read(path, &self.options(size), &|done, of| wait.show(done, of));
-        drop(wait);
-        read.inspect(|folder| {
-            let classes = match folder.classes.len() {
-                0 => "no classes, which would be subfolders".to_owned(),
-                _ => format!("classes {}", listed(&folder.classes)),
-            };
-            let (count, form) = (folder.set.len(), &folder.form);
-            let images = if count == 1 { "image" } else { "images" };
-            outln!(
-                "{}: {count} {images} of {}x{} grey pixels; {classes}",
-                path.display(),
-                form.height,
-                form.width
+        read_folder(path, &self.options(size))
+    }
+
+    /// Reads images for a trained model: an IDX file, a folder of images, or a single one. They are brought to the form of those
+    /// that the model was trained on, unless a flag says otherwise. Prints as [`ImageArgs::read`] does.
+    ///
+    /// # Errors
+    /// Those of [`Idx::read`] and [`ImageFolder::read`]; [`DataError::ImageFiles`] for an IDX file with images of another size.
+    pub fn read_for(&self, path: &Path, form: &ImageForm) -> Result<NewImages, DataError> {
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        if path.is_dir() || ["png", "jpg", "jpeg"].contains(&&*extension) {
+            let given = self.options(None);
+            let options = form.options();
+            let invert = options.invert || given.invert;
+            let backdrop = if self.backdrop.is_some() { given.backdrop } else { options.backdrop };
+            let options = ImageOptions { invert, backdrop, skip_damaged: given.skip_damaged, ..options };
+            let ImageFolder { set, files, .. } = read_folder(path, &options)?;
+            return Ok(NewImages { images: set.images, files });
+        }
+        let (idx, file) = (Idx::read(path)?, path.display().to_string());
+        let [_, height, width] = idx.shape[..] else {
+            return Err(DataError::NotThese {
+                file,
+                shape: idx.shape,
+                expected: "images (count, height, width)",
+            });
+        };
+        if [height, width] != [form.height, form.width] {
+            let reason = format!(
+                "expected images of {}x{} pixels, which the model was trained on, found {height}x{width}",
+                form.height, form.width
             );
-            folder.notes.iter().for_each(|note| errln!("note: {note}"));
-        })
+            return Err(DataError::ImageFiles { folder: file, reason });
+        }
+        let mut images = idx.into_images(&file)?;
+        if self.invert {
+            images = images.map(|grey| 1.0 - grey);
+        }
+        match images.rows {
+            0 => Err(DataError::Empty { file }),
+            count => {
+                outln!("{file}: {count} images of {height}x{width} grey pixels");
+                Ok(NewImages { images, files: Vec::new() })
+            }
+        }
     }
 
     /// What the flags say, for the reader, with this height and width.
@@ -128,6 +155,37 @@ impl ImageStyle {
             None => Ok(()),
         }
     }
+}
+
+/// Images for a trained model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewImages {
+    /// The images, one in each row.
+    pub images: Matrix<f32>,
+    /// The file of each, as a path from the folder; none for the images of an IDX file.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads a folder, with progress, and prints what was read.
+fn read_folder(path: &Path, options: &ImageOptions) -> Result<ImageFolder, DataError> {
+    let wait = Wait::new();
+    let read = ImageFolder::read(path, options, &|done, of| wait.show(done, of));
+    drop(wait);
+    read.inspect(|folder| {
+        let classes = match folder.classes.len() {
+            0 => "no classes, which would be subfolders".to_owned(),
+            _ => format!("classes {}", listed(&folder.classes)),
+        };
+        let (count, form) = (folder.set.len(), &folder.form);
+        let images = if count == 1 { "image" } else { "images" };
+        outln!(
+            "{}: {count} {images} of {}x{} grey pixels; {classes}",
+            path.display(),
+            form.height,
+            form.width
+        );
+        folder.notes.iter().for_each(|note| errln!("note: {note}"));
+    })
 }
 
 /// The first names, and how many more there are.

@@ -86,7 +86,7 @@ pub use error::RunError;
 #[cfg(feature = "pictures")]
 pub use figure::loss_figure;
 pub use folder::RunFolder;
-pub use images::{ImageArgs, ImageStyle};
+pub use images::{ImageArgs, ImageStyle, NewImages};
 pub use interrupt::Interrupt;
 pub use print::{TextTable, one_line, result_line};
 pub use progress::{Progress, RowProgress};

@@ -221,6 +221,11 @@ impl Checkpoint {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// The shape of the tensor `name`, if it is there.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|tensor| &tensor.shape[..])
+    }
+
     /// The values of the tensor `name`, which must have this shape, and numbers of the type `F`.
     ///
     /// # Errors

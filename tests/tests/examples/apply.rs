@@ -109,3 +109,171 @@ fn a_bayesian_network_predicts_new_rows_as_it_did_those_of_its_training() {
     assert!(line.contains("--out: expected another folder than that of the model"), "{line}");
     assert!(dir.join("run/model.safetensors").is_file());
 }
+
+/// A table with gaps, a column of text whose name has a line break, and every kind of mark that a text can have.
+fn odd_table(rows: usize) -> String {
+    let row = |i: usize| {
+        let kind = ["red", "\"green; dark\"", ""][i * i % 3];
+        let gap = if i % 7 == 3 { "-99".to_owned() } else { format!("{:+.3}", wave(i, 2)).replace('.', ",") };
+        format!("{};{kind};{gap};0,{:03}\r\n", wave(i, 0).to_string().replace('.', ","), i * 37 % 1000)
+    };
+    "\"a \"\"x\"\"\";\"kind\nof it\";b;c\r\n".to_owned() + &(0..rows).map(row).collect::<String>()
+}
+
+#[test]
+fn a_table_s_vae_scores_and_fills_new_rows_as_it_did_those_of_its_training() {
+    let dir = folder();
+    let dir = dir.path();
+    fs::write(dir.join("t.csv"), odd_table(700)).unwrap();
+    let flags = ["--csv", "t.csv", "--colour", "1", "--missing", "-99", "--seed", "3"];
+    let brief = ["--latent", "2", "--epochs", "4", "--samples", "20", "--clusters", "3", "--out", "run"];
+    success("table", &[&flags[..], &brief].concat(), dir);
+    let read = |file: &str| fs::read_to_string(dir.join(file)).unwrap();
+    for rows in ["1", "200", "100000"] {
+        let flags = ["--model", "run", "--csv", "t.csv", "--out", "same", "--force", "--batch-size", rows];
+        let results = result(&success("vae_apply", &flags, dir));
+        assert_eq!(results[0..2], [("rows".to_owned(), 700.0), ("gaps".to_owned(), 100.0)]);
+        for file in ["rows.csv", "imputed.csv"] {
+            assert_eq!(read(&format!("run/{file}")), read(&format!("same/{file}")), "{rows} rows at a time");
+        }
+    }
+    // All that was known stands as it was read.
+    for (line, filled) in odd_table(700).replace("\r\n", "\n").lines().zip(read("same/imputed.csv").lines()) {
+        assert!(line == filled || line.contains(";-99;") && !filled.contains(";-99;"), "{line}: {filled}");
+    }
+
+    // Other columns in another order, without a's; semicolons and marks are found out, or known from the training.
+    fs::write(dir.join("new.csv"), "c,who,b\n0.1,\"x, y\",0.5\n0.2,z,-99\n").unwrap();
+    let output = success("vae_apply", &["--model", "run", "--csv", "new.csv", "--out", "new"], dir);
+    let stderr = text(&output.stderr);
+    assert!(stderr.starts_with("note: new.csv: no a \"x\": missing in every row\n"), "{stderr}");
+    assert!(stderr.ends_with("note: new.csv: the model does not know who: left out\n"), "{stderr}");
+    let imputed = read("new/imputed.csv");
+    let lines: Vec<&str> = imputed.lines().collect();
+    assert_eq!(lines[0], "c,who,b,\"a \"\"x\"\"\"");
+    assert!(lines[1].starts_with("0.1,\"x, y\",0.5,") && lines[2].starts_with("0.2,z,"), "{imputed}");
+    assert!(
+        !lines[2].contains("-99") && lines[1].rsplit(',').next().unwrap().parse::<f64>().is_ok(),
+        "{imputed}"
+    );
+    let rows = cells(dir, "new/rows.csv");
+    assert_eq!(rows[0].join(","), "row,z1,z2,cluster,score,observed");
+    assert_eq!(columns(&rows, &["observed"]), [["2"], ["1"]]);
+    assert!(columns(&rows, &["cluster"]).iter().all(|row| ["1", "2", "3"].contains(&&*row[0])));
+
+    let write = |name: &str, text: &str| fs::write(dir.join(name), text).unwrap();
+    write("word.csv", "b,c\n1,2\n1,two\n");
+    write("far.csv", "b,c\n1,1e60\n");
+    write("other.csv", "p,q\n1,2\n");
+    for (flags, wanted) in [
+        (
+            &["--csv", "word.csv"][..],
+            "word.csv: line 3, column 2 (c): expected a finite number, found \"two\"",
+        ),
+        (&["--csv", "far.csv"], "far.csv: line 2, column 2 (c): expected a number near those to learn from"),
+        (&["--csv", "other.csv"], "expected columns with the names a \"x\", b, c, found p, q"),
+        (&["--sample", "3"], "run: a model of a table: give new rows by --csv"),
+        (&["--csv", "new.csv", "--invert"], "--invert"),
+        (&[], "run: a model of a table: give new rows by --csv"),
+    ] {
+        let line = error("vae_apply", &[&["--model", "run", "--out", "bad", "--force"], flags].concat(), dir);
+        assert!(line.contains(wanted), "{flags:?}: {line}");
+        assert!(!dir.join("bad/rows.csv").exists());
+    }
+}
+
+#[test]
+fn a_vae_of_counts_takes_counts_alone() {
+    let dir = folder();
+    let dir = dir.path();
+    let brief = ["--latent", "2", "--epochs", "3", "--samples", "5", "--clusters", "2", "--out", "run"];
+    let flags = ["--csv", "counts.csv", "--counts", "--colour", "kind"];
+    success("table", &[&flags[..], &brief].concat(), dir);
+    success("vae_apply", &["--model", "run", "--csv", "counts.csv", "--out", "same"], dir);
+    for file in ["rows.csv", "imputed.csv"] {
+        assert_eq!(
+            fs::read(dir.join("run").join(file)).unwrap(),
+            fs::read(dir.join("same").join(file)).unwrap()
+        );
+    }
+    fs::write(dir.join("half.csv"), "a,b,c\n1,2,0.5\n").unwrap();
+    let line = error("vae_apply", &["--model", "run", "--csv", "half.csv", "--out", "bad"], dir);
+    assert!(line.contains("half.csv: line 2, column 3 (c): expected counts, found \"0.5\""), "{line}");
+}
+
+#[test]
+fn a_vae_of_images_samples_encodes_reconstructs_decodes_and_interpolates() {
+    let dir = folder();
+    let dir = dir.path();
+    success("digits", &["--epochs", "2", "--importance-samples", "3", "--latent", "3", "--out", "run"], dir);
+    // Six images of 8 x 8 pixels as an IDX file.
+    let idx = |count: u32, side: u32| {
+        let mut bytes = [2051, count, side, side].map(u32::to_be_bytes).concat();
+        bytes.extend((0..count * side * side).map(|i| (i * i / 7 % 251) as u8));
+        bytes
+    };
+    fs::write(dir.join("six"), idx(6, 8)).unwrap();
+    fs::write(dir.join("large"), idx(2, 9)).unwrap();
+    let tasks = [
+        "--encode",
+        "six",
+        "--reconstruct",
+        "six",
+        "--sample",
+        "5",
+        "--images",
+        "six",
+        "--interpolate",
+        "2",
+        "6",
+    ];
+    let output = success("vae_apply", &[&["--model", "run", "--out", "new"], &tasks[..]].concat(), dir);
+    let results = result(&output);
+    for (name, count) in [("samples", 5.0), ("encoded", 6.0), ("reconstructed", 6.0)] {
+        assert!(results.contains(&(name.to_owned(), count)), "{results:?}");
+    }
+    let z = ["z1", "z2", "z3"];
+    let codes = cells(dir, "new/codes.csv");
+    assert_eq!(codes[0].join(","), "row,z1,z2,z3,sigma1,sigma2,sigma3,log_p");
+    assert!(columns(&codes, &["sigma1"]).iter().all(|row| row[0].parse::<f64>().unwrap() > 0.0));
+    let walk = columns(&cells(dir, "new/interpolation.csv"), &z);
+    let ends = columns(&codes, &z);
+    assert_eq!((walk.len(), &walk[0], &walk[9]), (10, &ends[1], &ends[5]));
+    assert_eq!(cells(dir, "new/samples.csv").len(), 6);
+    for picture in ["samples", "reconstructions", "interpolation"] {
+        assert!(dir.join(format!("new/{picture}.png")).is_file(), "{picture}");
+    }
+
+    // What was encoded is decoded to its reconstruction; the order of the columns is free.
+    success("vae_apply", &["--model", "run", "--decode", "new/codes.csv", "--out", "decoded"], dir);
+    assert_eq!(cells(dir, "decoded/decoded.csv"), cells(dir, "new/reconstructions.csv"));
+    // Without a file the embedded digits, as far as they have the size.
+    success("vae_apply", &["--model", "run", "--encode", "--out", "all"], dir);
+    assert_eq!(cells(dir, "all/codes.csv").len(), 1798);
+
+    fs::write(dir.join("z.csv"), "z1,z3\n1,2\n").unwrap();
+    for (flags, wanted) in [
+        (
+            &[][..],
+            "run: a model of images: give --sample, --reconstruct, --encode, --decode or --interpolate",
+        ),
+        (&["--csv", "counts.csv"], "run: a model of images: give --sample"),
+        (
+            &["--encode", "large"],
+            "large: expected images of 8x8 pixels, which the model was trained on, found 9x9",
+        ),
+        (&["--encode", "counts.csv"], "counts.csv: expected an IDX file"),
+        (&["--encode", "nothing"], "nothing: cannot be opened"),
+        (&["--decode", "z.csv"], "z.csv: expected the columns z1 to z3, found no z2"),
+        (
+            &["--interpolate", "1", "7", "--images", "six"],
+            "--interpolate: expected images from 1 to 6, found 7",
+        ),
+        (&["--sample", "3", "--separator", "comma"], "--separator: there is no table to read"),
+    ] {
+        let line = error("vae_apply", &[&["--model", "run", "--out", "bad", "--force"], flags].concat(), dir);
+        assert!(line.contains(wanted), "{flags:?}: {line}");
+    }
+    let line = error("bayes_apply", &["--model", "run", "--csv", "counts.csv", "--out", "bad"], dir);
+    assert!(line.ends_with("expected a model of kind bayes_nn.BayesMlp, found vae.Vae"), "{line}");
+}

@@ -11,8 +11,6 @@ const MANY_CLASSES: usize = 20;
 /// The column that colours the picture.
 pub(crate) struct Colour {
     pub(crate) name: String,
-    /// Its place in the table.
-    pub(crate) position: usize,
     /// The cells as they were read.
     pub(crate) cells: Vec<String>,
     /// Whether cells are missing.
@@ -29,7 +27,6 @@ impl Colour {
         let numbers = column.iter().zip(&missing).all(|(x, &missing)| !x.is_nan() || missing);
         Self {
             name: table.names[position].clone(),
-            position,
             cells: rows.map(|row| table.text(row, position).to_owned()).collect(),
             missing,
             numbers: numbers.then(|| column.to_vec()),

@@ -12,26 +12,30 @@
 //! to the model. How the table is written is found out and said in a line; flags decide where that is wrong, and `imputed.csv`
 //! is written in the same way, with every known cell as it was read. Without `--csv` the table is an embedded one: diabetes
 //! patients, or of counts the handwritten digits, how many of 16 dots are black in each of 64 blocks. Writes to
-//! `out/vae-table/`: `rows.csv` (coordinates, cluster, score, observed cells, colour), `imputed.csv`, and pictures.
+//! `out/vae-table/`: `rows.csv` (coordinates, cluster, score, observed cells, colour), `imputed.csv`, pictures, and the model in
+//! `model.safetensors`, with which the example `vae_apply` does the same for new rows.
 
 #[path = "../common/bound.rs"]
 mod bound;
 mod colour;
+#[path = "../common/rows.rs"]
+mod rows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use colour::{Classes, Colour};
-use nn::data::{Matrix, ScaleError, Standardizer, Table, diabetes, digits, hide, split};
-use nn::model::Nonlinearity;
+use nn::data::{Matrix, Preprocessing, ScaleError, Standardizer, Table, diabetes, digits, hide, split};
+use nn::model::{Model, Nonlinearity, TrainedOn};
 use nn::picture::Figure;
-use nn::run::{Csv, Defaults, Run, RunArgs, TableArgs, TextTable, whole, width};
+use nn::run::{Defaults, Run, RunArgs, TableArgs, TextTable, whole, width};
 use nn::stats::{adjusted_rand_index, k_means};
 use nn::train::{End, Fit, Schedule, Trainer};
 use nn::{errln, outln};
+use rows::{CENTRES, Rows, gaps, imputation};
 use vae::linear::{Em, NormalModel};
-use vae::{Imputation, KSampleBound, Likelihood, NetworkConfig, Vae, VaeConfig, VaeObjective};
+use vae::{KSampleBound, Likelihood, NetworkConfig, Vae, VaeConfig, VaeObjective};
 
 /// Larger counts are refused: the model's rates end at e¹⁵, about 3 million.
 const LARGEST_COUNT: f64 = 1e6;
@@ -75,12 +79,6 @@ struct Args {
     samples: usize,
 }
 
-impl Args {
-    fn imputation(&self) -> Imputation {
-        Imputation::Importance { samples: self.samples }
-    }
-}
-
 fn main() -> ExitCode {
     let defaults = Defaults { out: "out/vae-table", epochs: 600, batch_size: 32, lr: 1e-3 };
     nn::run::main(defaults, |args: Args| args.run.in_pool(|| fit(&args))?)
@@ -100,12 +98,22 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     outln!("root mean square error of hidden cells, in standard deviations of their columns");
     errors.table().print();
 
-    let filled = vae.impute(theta, &cells.x, args.imputation(), args.run.seed).map(f64::from);
-    let filled = cells.standardizer.as_ref().map_or_else(|| filled.clone(), |s| s.invert(&filled));
-    let rows = Rows::new(args, &vae, theta, &cells.x);
-    rows.csv(colour.as_ref()).save(&run.file("rows.csv"))?;
-    let position = colour.as_ref().map(|colour| colour.position);
-    run.write("imputed.csv", &imputed(&whole, &filled, position))?;
+    let filled = vae.impute(theta, &cells.x, imputation(args.samples), args.run.seed);
+    let rows = Rows::new(&vae, theta, &cells.x, args.samples, args.run.seed.into());
+    let (bound, clusters) =
+        (KSampleBound::of_rows(&rows.bounds), k_means(&rows.codes, args.clusters, 10, args.run.seed));
+    let mut csv = Rows::csv(vae.latent(), colour.as_ref().map(|colour| &*colour.name));
+    rows.write(&mut csv, 0, &clusters, colour.as_ref().map(|colour| |row: usize| &*colour.cells[row]));
+    csv.save(&run.file("rows.csv"))?;
+    let preprocessing = cells.preprocessing(args, &table, colour.as_ref());
+    run.write("imputed.csv", &whole.write(gaps(&whole, &preprocessing, &filled)))?;
+
+    let mut file = vae.to_file(theta);
+    file.set(Preprocessing::ENTRY, &preprocessing);
+    let centres = centres(&rows.codes, &clusters, args.clusters);
+    file.insert(CENTRES, &[centres.rows, centres.cols], centres.values.to_vec());
+    let embedded = if args.counts { "the embedded digits as counts" } else { "the embedded diabetes table" };
+    run.keep_model(file, &TrainedOn::new(args.csv.as_deref(), embedded, n))?;
 
     let mut results = vec![
         ("rmse_hidden", errors.model),
@@ -114,21 +122,21 @@ fn fit(args: &Args) -> anyhow::Result<()> {
         ("gaps", cells.x.values.iter().filter(|x| x.is_nan()).count() as f64),
     ];
     results.extend(errors.normal.map(|normal| ("rmse_normal", normal)));
-    results.extend(bound::results(&rows.bound));
+    results.extend(bound::results(&bound));
     let classes = match &colour {
         Some(colour) => Classes::new(colour),
-        None => Classes::of_clusters(&rows.clusters, args.clusters),
+        None => Classes::of_clusters(&clusters, args.clusters),
     };
     if let Some(Colour { name, .. }) = &colour {
-        let agreement = adjusted_rand_index(&rows.clusters, &classes.of_rows);
+        let agreement = adjusted_rand_index(&clusters, &classes.of_rows);
         outln!("{} clusters agree with {name} by an adjusted Rand index of {agreement:.3}", args.clusters);
         results.push(("adjusted_rand_index", agreement));
     }
-    let strange = rows.strangest();
+    let strange = strangest(&rows);
     let first = strange.iter().take(5).map(|(row, score)| format!("{} ({score:.2})", row + 1));
     let first = first.collect::<Vec<_>>().join(", ");
     outln!("all rows, nats per row");
-    bound::print(&rows.bound);
+    bound::print(&bound);
     outln!("the strangest rows, with −log p(x) per observed cell in nats: {first}");
     if vae.latent() > 1 {
         let heading = colour.as_ref().map_or("", |colour| &colour.name);
@@ -178,21 +186,13 @@ fn check(args: &Args, table: &Table) -> anyhow::Result<()> {
     let (values, names) = (&table.values, &table.names);
     anyhow::ensure!(values.rows >= 10, "expected at least 10 rows to learn from, found {}", values.rows);
     for (j, name) in names.iter().enumerate() {
-        let mut known =
-            (0..values.rows).map(|i| (i, values.row(i)[j])).filter(|(_, x)| !x.is_nan()).peekable();
         anyhow::ensure!(
-            known.peek().is_some(),
+            (0..values.rows).any(|i| !values.row(i)[j].is_nan()),
             "column {name}: expected known cells, found none; leave the column out"
         );
-        for (i, x) in known.filter(|_| args.counts) {
-            if x < 0.0 || x.fract() != 0.0 {
-                return Err(table.refuse(i, j, "counts", "leave out --counts").into());
-            }
-            if x > LARGEST_COUNT {
-                let advice = "divide the column by a power of ten and round, or leave out --counts";
-                return Err(table.refuse(i, j, format!("counts up to {LARGEST_COUNT}"), advice).into());
-            }
-        }
+    }
+    if args.counts {
+        table.check_counts(LARGEST_COUNT, "leave out --counts")?;
     }
     let (clusters, rows) = (args.clusters, values.rows);
     anyhow::ensure!(
@@ -246,10 +246,20 @@ impl Cells {
         Ok(Self { x, hidden, holed, standardizer, spread })
     }
 
+    /// What prepares new rows as these were.
+    fn preprocessing(&self, args: &Args, table: &Table, colour: Option<&Colour>) -> Preprocessing {
+        Preprocessing {
+            counts: args.counts.then_some(LARGEST_COUNT),
+            scaling: self.standardizer.clone(),
+            colour: colour.map(|colour| colour.name.clone()),
+            ..Preprocessing::new(table, &(0..table.values.rows).collect::<Vec<_>>())
+        }
+    }
+
     /// How well hidden cells are filled.
     fn errors(&self, args: &Args, vae: &Vae, theta: &Arc<Vec<f32>>) -> Errors {
         let Self { x, hidden, holed, standardizer, spread } = self;
-        let filled = vae.impute(theta, holed, args.imputation(), args.run.seed);
+        let filled = vae.impute(theta, holed, imputation(args.samples), args.run.seed);
         let means = column_means(holed);
         let normal = self.by_normal(args);
         let rmse = |guess: &dyn Fn(usize) -> f32| {
@@ -361,7 +371,8 @@ fn validation_error(
     for fold in order.chunks(x.values.len().div_ceil(FOLDS)) {
         let mut holed = x.values.to_vec();
         fold.iter().for_each(|&cell| holed[cell] = f32::NAN);
-        let filled = vae.impute(theta, &Matrix::new(x.rows, x.cols, holed), args.imputation(), args.run.seed);
+        let filled =
+            vae.impute(theta, &Matrix::new(x.rows, x.cols, holed), imputation(args.samples), args.run.seed);
         for &cell in fold.iter().filter(|cell| !x.values[**cell].is_nan()) {
             sum += (f64::from(filled.values[cell] - x.values[cell]) / spread[cell % x.cols]).powi(2);
             count += 1.0;
@@ -382,63 +393,24 @@ fn model(args: &Args, cols: usize, latent: usize) -> anyhow::Result<Vae> {
     Ok(Vae::new(&VaeConfig { encoder, decoder, likelihood, ..usual })?)
 }
 
-/// What the model says of the rows.
-struct Rows {
-    codes: Matrix<f32>,
-    clusters: Vec<usize>,
-    /// −log p(x), from the K-sample bound
-    scores: Vec<f64>,
-    bound: KSampleBound,
-    /// The number of observed cells.
-    observed: Vec<usize>,
+/// The mean of the codes of each cluster; NaN where it has none.
+fn centres(codes: &Matrix<f32>, clusters: &[usize], count: usize) -> Matrix<f64> {
+    let (mut sums, mut sizes) = (vec![0.0; count * codes.cols], vec![0.0; count]);
+    for (i, &cluster) in clusters.iter().enumerate() {
+        sizes[cluster] += 1.0;
+        let sum = &mut sums[cluster * codes.cols..][..codes.cols];
+        sum.iter_mut().zip(codes.row(i)).for_each(|(sum, z)| *sum += f64::from(*z));
+    }
+    let mean = |(i, sum)| sum / sizes[i / codes.cols];
+    Matrix::new(count, codes.cols, sums.into_iter().enumerate().map(mean).collect())
 }
 
-impl Rows {
-    fn new(args: &Args, vae: &Vae, theta: &Arc<Vec<f32>>, x: &Matrix<f32>) -> Self {
-        let codes = vae.encode_rows(theta, x).mu;
-        let log_p = vae.k_sample_bound_of_rows(theta, x, args.samples, args.run.seed);
-        Self {
-            clusters: k_means(&codes, args.clusters, 10, args.run.seed),
-            codes,
-            scores: log_p.iter().map(|row| -row.value).collect(),
-            bound: KSampleBound::of_rows(&log_p),
-            observed: (0..x.rows).map(|i| x.row(i).iter().filter(|x| !x.is_nan()).count()).collect(),
-        }
-    }
-
-    /// Rows with their score per observed cell, the highest first. A score has a term for each observed cell: as it is, it
-    /// does not compare rows with gaps to rows without.
-    fn strangest(&self) -> Vec<(usize, f64)> {
-        let per_cell = |row: usize| (row, self.scores[row] / self.observed[row] as f64);
-        let mut rows: Vec<_> =
-            (0..self.codes.rows).filter(|&row| self.observed[row] > 0).map(per_cell).collect();
-        rows.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        rows
-    }
-
-    fn csv(&self, colour: Option<&Colour>) -> Csv {
-        let names = (1..=self.codes.cols).map(|j| format!("z{j}"));
-        let names = ["row".to_owned()].into_iter().chain(names);
-        let names = names.chain(["cluster", "score", "observed"].map(str::to_owned));
-        let mut csv = Csv::new(names.chain(colour.map(|colour| colour.name.clone())));
-        for i in 0..self.codes.rows {
-            let cells = [(i + 1).to_string()].into_iter().chain(self.codes.row(i).iter().map(f32::to_string));
-            let (cluster, score) = ((self.clusters[i] + 1).to_string(), self.scores[i].to_string());
-            let cells = cells.chain([cluster, score, self.observed[i].to_string()]);
-            csv.row(cells.chain(colour.map(|colour| colour.cells[i].clone())));
-        }
-        csv
-    }
-}
-
-/// The table as it was read, its gaps filled, but for those of the colour.
-fn imputed(table: &Table, filled: &Matrix<f64>, colour: Option<usize>) -> String {
-    table.write(|row, column| {
-        let gap = table.values.row(row)[column].is_nan() && colour != Some(column);
-        // The model does not see the column of the colour.
-        let seen = column - usize::from(colour.is_some_and(|colour| colour < column));
-        gap.then(|| filled.row(row)[seen])
-    })
+/// Rows with their score per observed cell, the highest first.
+fn strangest(rows: &Rows) -> Vec<(usize, f64)> {
+    let mut scored: Vec<_> =
+        (0..rows.codes.rows).filter_map(|row| Some((row, rows.per_cell(row)?))).collect();
+    scored.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    scored
 }
 
 /// The two dimensions in which the codes vary most.

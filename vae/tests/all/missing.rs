@@ -7,7 +7,7 @@ use nn::data::Matrix;
 use nn::model::Nonlinearity;
 use nn::train::Noise;
 use rand::{SeedableRng, rngs::StdRng};
-use vae::{Covariance, Imputation, Likelihood, Vae, VaeConfig};
+use vae::{Covariance, Imputation, Likelihood, RowSeed, Vae, VaeConfig};
 
 use crate::common::{likelihoods, model_of, theta_of};
 
@@ -281,4 +281,27 @@ fn a_condition_must_not_be_missing() {
 fn a_refinement_of_no_steps_panics() {
     let (vae, theta) = exact();
     vae.impute(&theta, &rows(1).1, Imputation::Refined { sweeps: 1, steps: 0, samples: 1 }, 0);
+}
+
+#[test]
+fn rows_that_are_some_of_many_get_the_noise_that_they_have_among_all() {
+    let vae = Vae::new(&VaeConfig::new(3, &[4], 2)).unwrap();
+    let theta = theta_of(&vae);
+    let cell = |i: usize| if i % 5 == 2 { f32::NAN } else { (i as f32).sin() };
+    let x = Matrix::new(48, 3, (0..144).map(cell).collect());
+    let (before, after) = x.split_at_row(32);
+    let seeds = [RowSeed { seed: 9, first: 0 }, RowSeed { seed: 9, first: 32 }];
+    for how in [Imputation::Importance { samples: 5 }, Imputation::PseudoGibbs { sweeps: 6 }] {
+        let whole = vae.impute(&theta, &x, how, 9);
+        let parts = [vae.impute(&theta, &before, how, seeds[0]), vae.impute(&theta, &after, how, seeds[1])];
+        assert_eq!(parts.map(|part| part.values.to_vec()).concat(), whole.values.to_vec(), "{how:?}");
+    }
+    let whole = vae.k_sample_bound_of_rows(&theta, &x, 7, 9);
+    let parts = [&before, &after].into_iter().zip(seeds);
+    let parts: Vec<_> = parts.flat_map(|(x, seed)| vae.k_sample_bound_of_rows(&theta, x, 7, seed)).collect();
+    assert_eq!(
+        parts.iter().map(|row| row.value).collect::<Vec<_>>(),
+        whole.iter().map(|row| row.value).collect::<Vec<_>>()
+    );
+    assert_ne!(whole[0].value, vae.k_sample_bound_of_rows(&theta, &x, 7, seeds[1])[0].value);
 }

@@ -1,0 +1,96 @@
+//! What a model says of the rows of a table, as `rows.csv` and `imputed.csv` have it.
+
+use std::sync::Arc;
+
+use nn::data::{Matrix, Preprocessing, Table};
+use nn::run::Csv;
+use vae::{Imputation, RowBound, RowSeed, Vae};
+
+/// What a model says of rows of a table.
+pub(crate) struct Rows {
+    pub(crate) codes: Matrix<f32>,
+    pub(crate) bounds: Vec<RowBound>,
+    /// The number of observed cells.
+    pub(crate) observed: Vec<usize>,
+}
+
+impl Rows {
+    /// Of rows x in the model's units, by so many draws of z for each.
+    pub(crate) fn new(
+        vae: &Vae,
+        theta: &Arc<Vec<f32>>,
+        x: &Matrix<f32>,
+        samples: usize,
+        seed: RowSeed,
+    ) -> Self {
+        Self {
+            codes: vae.encode_rows(theta, x).mu,
+            bounds: vae.k_sample_bound_of_rows(theta, x, samples, seed),
+            observed: (0..x.rows).map(|i| x.row(i).iter().filter(|x| !x.is_nan()).count()).collect(),
+        }
+    }
+
+    /// −log p(x) of a row, from the K-sample bound.
+    pub(crate) fn score(&self, row: usize) -> f64 {
+        -self.bounds[row].value
+    }
+
+    /// The score per observed cell; none of a row without any. A score has a term for each observed cell: as it is, it does not
+    /// compare rows with gaps to rows without.
+    pub(crate) fn per_cell(&self, row: usize) -> Option<f64> {
+        let observed = self.observed[row];
+        (observed > 0).then(|| self.score(row) / observed as f64)
+    }
+
+    /// `rows.csv`, without rows.
+    pub(crate) fn csv(latent: usize, colour: Option<&str>) -> Csv {
+        let names = (1..=latent).map(|j| format!("z{j}"));
+        let names = ["row".to_owned()].into_iter().chain(names);
+        let names = names.chain(["cluster", "score", "observed"].map(str::to_owned));
+        Csv::new(names.chain(colour.map(str::to_owned)))
+    }
+
+    /// Adds these rows, of which the first has this number from 0 on.
+    pub(crate) fn write<'c>(
+        &self,
+        csv: &mut Csv,
+        first: usize,
+        clusters: &[usize],
+        colour: Option<impl Fn(usize) -> &'c str>,
+    ) {
+        for (i, &cluster) in clusters.iter().enumerate() {
+            let row = [(first + i + 1).to_string()];
+            let cells = row.into_iter().chain(self.codes.row(i).iter().map(f32::to_string));
+            let cells = cells.chain([(cluster + 1).to_string(), self.score(i).to_string()]);
+            let cells = cells.chain([self.observed[i].to_string()]);
+            csv.row(cells.chain(colour.as_ref().map(|colour| colour(i).to_owned())));
+        }
+    }
+}
+
+/// The numbers for the gaps of a table that has the inputs of a model among its columns: see [`Table::write`]. `x` are its rows in the
+/// model's units.
+pub(crate) fn gaps<'a>(
+    table: &'a Table,
+    preprocessing: &Preprocessing,
+    filled: &Matrix<f32>,
+) -> impl Fn(usize, usize) -> Option<f64> + 'a {
+    let filled = filled.map(f64::from);
+    let filled =
+        preprocessing.scaling.as_ref().map_or_else(|| filled.clone(), |scaling| scaling.invert(&filled));
+    let inputs = &preprocessing.inputs;
+    let input = |name: &String| inputs.iter().position(|input| input == name);
+    let seen: Vec<Option<usize>> = table.names.iter().map(input).collect();
+    move |row, column| {
+        let input = seen[column].filter(|_| table.values.row(row)[column].is_nan())?;
+        Some(filled.row(row)[input])
+    }
+}
+
+/// How gaps are filled, and rows scored: by so many draws of z.
+pub(crate) fn imputation(samples: usize) -> Imputation {
+    Imputation::Importance { samples }
+}
+
+/// The tensor with the mean of the codes of each cluster in the file of a model, (clusters, latent).
+pub(crate) const CENTRES: &str = "clusters";
