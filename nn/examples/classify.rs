@@ -3,7 +3,12 @@
 //!     cargo run --release -p nn --example classify
 //!     cargo run --release -p nn --example classify -- --widths 128,64 --phi relu --psi sigmoid
 //!
-//! or of MNIST's four files by `--data DIR`. φ, ψ and the widths are the lecture's "Model choice". Training stops when the
+//! or of MNIST's four files by `--data DIR`, or of images of your own, in a subfolder for each class. The seed chooses which of them
+//! validate and test, one of ten each:
+//!
+//!     cargo run --release -p nn --example classify -- --images FOLDER --size 28x28
+//!
+//! A dense network compares pixels in their places: it suits characters, signs, or parts under a camera, not photographs. φ, ψ and the widths are the lecture's "Model choice". Training stops when the
 //! loss on validation images no longer falls. The example draws the confusion matrix, the images that are taken for
 //! another digit, and the learning curve.
 
@@ -17,15 +22,18 @@ use nn::model::density::{Bernoulli, Categorical, one_hot};
 use nn::model::{Layout, Mlp, Nonlinearity, map_rows};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Activation, Defaults, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Activation, Defaults, ImageArgs, Run, RunArgs, TextTable, whole, width};
 use nn::train::{Batch, End, Fit, Loss, Objective, Parts};
 
-/// Tells handwritten digits apart and shows which it confuses
+/// Tells handwritten digits, or images of your own, apart and shows which it confuses
 #[derive(clap::Parser, serde::Serialize)]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    own: ImageArgs,
     /// Neurons of the hidden layers; without any, the model is logistic regression
     #[arg(long, value_name = "N,…", value_delimiter = ',', num_args = 0..,
         default_value = "64", value_parser = width)]
@@ -44,13 +52,11 @@ struct Args {
 #[derive(Clone, Copy, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Psi {
-    /// One variable with ten classes
+    /// One variable that is one of the classes
     Softmax,
-    /// Ten variables with yes and no
+    /// A variable with yes and no for each class
     Sigmoid,
 }
-
-const CLASSES: usize = 10;
 
 fn main() -> ExitCode {
     nn::run::main(Defaults { out: "out/nn-classify", epochs: 500, batch_size: 32, lr: 1e-3 }, |args: Args| {
@@ -63,6 +69,7 @@ struct CrossEntropyObjective<'a> {
     network: &'a Mlp,
     psi: Psi,
     set: &'a LabelledImages,
+    classes: usize,
 }
 
 impl Objective<f32> for CrossEntropyObjective<'_> {
@@ -79,16 +86,17 @@ impl Objective<f32> for CrossEntropyObjective<'_> {
         parts: &mut Parts<'_>,
     ) -> Result<Var<'t, f32>, NotPositiveDefinite> {
         let (tape, images, rows) = (theta.tape(), &self.set.images, batch.rows.len());
+        let classes = self.classes;
         let labels: Vec<u8> = batch.rows.iter().map(|&row| self.set.labels[row]).collect();
         let x = tape.constant_with([rows, images.cols], |out| images.gather_into(batch.rows, out));
-        let y = tape.constant_with([rows, CLASSES], |out| one_hot(&labels, CLASSES, out));
+        let y = tape.constant_with([rows, classes], |out| one_hot(&labels, classes, out));
         let logits = self.network.apply(theta, x);
         let log_prob = match self.psi {
             Psi::Softmax => Categorical { logits }.log_prob(y),
             Psi::Sigmoid => Bernoulli { logits }.log_prob(y),
         };
         let right = |logits: &[f32]| {
-            let pairs = labels.iter().zip(logits.chunks_exact(CLASSES));
+            let pairs = labels.iter().zip(logits.chunks_exact(classes));
             pairs.filter(|&(&label, logits)| largest(logits) == usize::from(label)).count()
         };
         parts.add("accuracy", logits.with(right) as f64);
@@ -101,23 +109,35 @@ fn largest(x: &[f32]) -> usize {
     (1..x.len()).fold(0, |best, i| if x[i] > x[best] { i } else { best })
 }
 
+/// Images to train, to validate and to test on, and their classes.
+struct Data {
+    train: LabelledImages,
+    validation: LabelledImages,
+    test: LabelledImages,
+    /// What the classes are: digits, or classes.
+    kind: &'static str,
+    names: Vec<String>,
+}
+
 fn classify(args: &Args) -> anyhow::Result<()> {
-    let [train, validation, test] = read(args)?;
+    let data = Data::read(args)?;
+    let Data { train, validation, test, names, .. } = &data;
+    let classes = names.len();
     let run = Run::open(&args.run, args)?;
 
     let mut layout = Layout::new();
-    let widths = [&[train.images.cols], &args.widths[..], &[CLASSES]].concat();
+    let widths = [&[train.images.cols], &args.widths[..], &[classes]].concat();
     let network = Mlp::new(&mut layout, "network", &widths, args.phi.into(), Nonlinearity::Identity);
 
-    let objective = |set| CrossEntropyObjective { network: &network, psi: args.psi, set };
+    let objective = |set| CrossEntropyObjective { network: &network, psi: args.psi, set, classes };
     let mut trainer = run.trainer(&layout);
     let fit = Fit { patience: Some(args.patience), ..run.fit() };
-    let end = run.train(&mut trainer, &mut objective(&train), Some(&mut objective(&validation)), &fit)?;
+    let end = run.train(&mut trainer, &mut objective(train), Some(&mut objective(validation)), &fit)?;
     if end == End::Stopped {
         return Ok(());
     }
 
-    let loss: Loss = trainer.evaluate(&mut objective(&test))?;
+    let loss: Loss = trainer.evaluate(&mut objective(test))?;
     let accuracy = loss.part("accuracy");
     let se = (accuracy * (1.0 - accuracy) / test.len() as f64).sqrt();
     let mut table = TextTable::new();
@@ -126,10 +146,13 @@ fn classify(args: &Args) -> anyhow::Result<()> {
     outln!("{} images not seen in training, a network of {} numbers", test.len(), layout.size());
     table.print();
 
-    let logits = map_rows(trainer.theta(), &test.images, CLASSES, |theta, x| network.apply(theta, x));
-    let classes: Vec<usize> = (0..test.len()).map(|i| largest(logits.row(i))).collect();
-    draw_confusion(&run, &test, &classes)?;
-    draw_errors(&run, &test, &classes)?;
+    let logits = map_rows(trainer.theta(), &test.images, classes, |theta, x| network.apply(theta, x));
+    let taken_for: Vec<usize> = (0..test.len()).map(|i| largest(logits.row(i))).collect();
+    if args.own.images.is_some() {
+        print_classes(&data, &taken_for);
+    }
+    draw_confusion(&run, &data, &taken_for)?;
+    draw_errors(&run, &data, &taken_for)?;
     run.draw_loss(&trainer, "cross-entropy, nats per image")?;
     run.finish(&[
         ("accuracy", accuracy),
@@ -140,55 +163,79 @@ fn classify(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Images to train, to validate and to test on.
-fn read(args: &Args) -> anyhow::Result<[LabelledImages; 3]> {
-    let [train, validation, test] = match &args.run.data {
-        None => {
-            let data = data::digits();
-            split(data.len(), [1297, 200, 300], args.run.seed).map(|rows| data.select(&rows))
-        }
-        Some(dir) => {
-            let data = Mnist::read(dir)?;
-            let n = data.train.len();
-            let held_out = n / 12;
-            let parts = split(n, [n - held_out, held_out], args.run.seed);
-            let [train, validation] = parts.map(|rows| data.train.select(&rows));
-            anyhow::ensure!(held_out > 0, "{}: too few images to hold any out", dir.display());
-            [train, validation, data.test]
-        }
-    };
-    let test = test.select(&(0..args.run.rows(test.len())).collect::<Vec<_>>());
-    Ok([train, validation, test])
+impl Data {
+    fn read(args: &Args) -> anyhow::Result<Self> {
+        let digits: Vec<String> = (0..10).map(|digit| digit.to_string()).collect();
+        let ([train, validation, test], kind, names) = match (args.own.read()?, &args.run.data) {
+            (Some(folder), _) => {
+                folder.check_classes()?;
+                (folder.split([0.8, 0.1, 0.1], args.run.seed)?, "class", folder.classes)
+            }
+            (None, None) => {
+                let data = data::digits();
+                let parts = split(data.len(), [1297, 200, 300], args.run.seed);
+                (parts.map(|rows| data.select(&rows)), "digit", digits)
+            }
+            (None, Some(dir)) => {
+                let data = Mnist::read(dir)?;
+                let n = data.train.len();
+                let held_out = n / 12;
+                let parts = split(n, [n - held_out, held_out], args.run.seed);
+                let [train, validation] = parts.map(|rows| data.train.select(&rows));
+                anyhow::ensure!(held_out > 0, "{}: too few images to hold any out", dir.display());
+                ([train, validation, data.test], "digit", digits)
+            }
+        };
+        let test = test.select(&(0..args.run.rows(test.len())).collect::<Vec<_>>());
+        Ok(Self { train, validation, test, kind, names })
+    }
 }
 
-/// Draws which digits are taken for which.
-fn draw_confusion(run: &Run<'_>, test: &LabelledImages, classes: &[usize]) -> anyhow::Result<()> {
-    let mut counts = [[0.0; CLASSES]; CLASSES];
-    for (&label, &class) in test.labels.iter().zip(classes) {
-        counts[usize::from(label)][class] += 1.0;
+/// Prints how many test images of each class are recognised; the numbers are those of the confusion matrix.
+fn print_classes(data: &Data, taken_for: &[usize]) {
+    let mut table = TextTable::new().header(["class", "number", "test images", "recognised"]);
+    for (class, name) in data.names.iter().enumerate() {
+        let of_class = |&&i: &&usize| usize::from(data.test.labels[i]) == class;
+        let rows: Vec<usize> = (0..data.test.len()).collect();
+        let images: Vec<usize> = rows.iter().filter(of_class).copied().collect();
+        let recognised = images.iter().filter(|&&i| taken_for[i] == class).count();
+        table.row([name.clone(), class.to_string(), images.len().to_string(), recognised.to_string()]);
     }
-    let names: Vec<String> = (0..CLASSES).map(|class| class.to_string()).collect();
+    table.print();
+}
+
+/// Draws which classes are taken for which.
+fn draw_confusion(run: &Run<'_>, data: &Data, taken_for: &[usize]) -> anyhow::Result<()> {
+    let (kind, classes) = (data.kind, data.names.len());
+    let mut counts = vec![0.0; classes * classes];
+    for (&label, &class) in data.test.labels.iter().zip(taken_for) {
+        counts[usize::from(label) * classes + class] += 1.0;
+    }
     let matrix = |title: &str, label: &str, cell: &dyn Fn(usize, usize) -> f64| {
-        let cells = (0..CLASSES * CLASSES).map(|i| cell(i / CLASSES, i % CLASSES));
-        Figure::new(title).axes("taken for", "digit").matrix(label, (&names, &names), cells)
+        let cells = (0..classes * classes).map(|i| cell(i / classes, i % classes));
+        Figure::new(title).axes("taken for", kind).matrix(label, (&data.names, &data.names), cells)
     };
-    let share = |i: usize, j: usize| counts[i][j] / counts[i].iter().sum::<f64>();
-    let errors = |i: usize, j: usize| if i == j { 0.0 } else { counts[i][j] };
+    let row = |i: usize| &counts[i * classes..(i + 1) * classes];
+    // A class without test images has no shares.
+    let share = |i: usize, j: usize| row(i)[j] / row(i).iter().sum::<f64>().max(1.0);
+    let errors = |i: usize, j: usize| if i == j { 0.0 } else { row(i)[j] };
     // The diagonal outshines the rest: errors have a panel of their own.
-    Panels::new("Which digits are taken for which", 2)
-        .figure(matrix("All test images", "share of the digit's images", &share))
+    let plural = if kind == "class" { "classes" } else { "digits" };
+    Panels::new(&format!("Which {plural} are taken for which"), 2)
+        .figure(matrix("All test images", &format!("share of the {kind}'s images"), &share))
         .figure(matrix("Errors alone", "images", &errors))
         .save(&run.file("confusion.png"))
         .context("the confusion matrix")
 }
 
-/// Draws some images that are taken for another digit.
-fn draw_errors(run: &Run<'_>, test: &LabelledImages, classes: &[usize]) -> anyhow::Result<()> {
-    let wrong = (0..test.len()).filter(|&i| classes[i] != usize::from(test.labels[i]));
+/// Draws some images that are taken for another class.
+fn draw_errors(run: &Run<'_>, data: &Data, taken_for: &[usize]) -> anyhow::Result<()> {
+    let Data { test, kind, .. } = data;
+    let wrong = (0..test.len()).filter(|&i| taken_for[i] != usize::from(test.labels[i]));
     let wrong: Vec<usize> = wrong.take(12).collect();
-    ImageGrid::new("Test images that are taken for another digit", test.height, test.width)
-        .columns(wrong.iter().map(|&i| format!("{} → {}", test.labels[i], classes[i])))
+    ImageGrid::new(&format!("Test images that are taken for another {kind}"), test.height, test.width)
+        .columns(wrong.iter().map(|&i| format!("{} → {}", test.labels[i], taken_for[i])))
         .row("", &test.images.select(&wrong).values)
         .save(&run.file("errors.png"))
-        .context("the images that are taken for another digit")
+        .context("the images that are taken for another class")
 }

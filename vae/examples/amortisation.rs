@@ -35,7 +35,7 @@ struct Args {
     latent: usize,
     /// At most so many training images; of MNIST, with --data, the first ones and a fifth as many test images
     #[arg(long, value_name = "N", default_value_t = 1497, value_parser = whole)]
-    images: usize,
+    rows: usize,
     /// Steps of refinement in semi-amortised training
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole)]
     steps: usize,
@@ -62,8 +62,8 @@ struct Learned {
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
-    let [train, test] = sets::load(&args.run, args.images)?.map(|set| set.images);
-    let (train, _) = train.split_at_row(args.images.min(train.rows));
+    let [train, test] = sets::load(&args.run, args.rows)?.map(|set| set.images);
+    let (train, _) = train.split_at_row(args.rows.min(train.rows));
     let run = Run::open(&args.run, args)?;
     let vae = Vae::new(&VaeConfig::new(train.cols, &[64, 64], args.latent))?;
 

@@ -9,18 +9,29 @@
 //! ranks an image of the unknown digit above a test image of a known one (the area under the ROC curve: a half for a coin, 1
 //! without mistakes), models that are trained by its mean over seeds. Writes these to `out/vae-anomalies/` as a picture, with
 //! the scores and reconstructions of the digits that are told most and least easily.
+//!
+//! Of images of your own, in a subfolder for each class, every class in turn is left out, or the one that `--unknown` names. A fifth
+//! of the images tests, which --seed chooses. Dense networks compare pixels in their places: it suits images of things that lie in the
+//! same place, such as parts under a camera or signs.
+//!
+//!     cargo run --release -p vae --example anomalies --features images -- --images FOLDER --size 28x28
+//!     cargo run --release -p vae --example anomalies --features images -- --images FOLDER --size 28x28 --unknown CLASS
 
 mod common {
+    pub(crate) mod classes;
+    pub(crate) mod own;
     pub(crate) mod sets;
 }
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use common::classes::Classes;
 use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Defaults, ImageArgs, Run, RunArgs, TextTable, whole, width};
 use nn::stats::{Estimate, area_under_roc, nearest_rows, squared_distances};
 use nn::train::{Fit, Schedule};
 use nn::{errln, outln};
@@ -31,12 +42,19 @@ use vae::{
     VaeObjective,
 };
 
-/// Finds images of a digit that was not learned
+/// Finds images of a digit, or of a class of your own images, that was not learned
 #[derive(clap::Parser, serde::Serialize)]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    own: ImageArgs,
+    /// Leave out this class alone, by its name [default: each in turn]
+    #[arg(long, value_name = "CLASS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<String>,
     /// Principal components and dimensions of the latent spaces
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = width)]
     latent: usize,
@@ -50,9 +68,9 @@ struct Args {
     /// How many seeds, from --seed on
     #[arg(long, value_name = "N", default_value_t = 5, default_value_if("dry_run", "true", "2"), value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
-    /// Use this many of MNIST's training images
+    /// At most so many training images, of MNIST the first
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
-    images: usize,
+    rows: usize,
 }
 
 const METHODS: [(&str, &str); 5] = [
@@ -74,14 +92,60 @@ fn main() -> ExitCode {
     nn::run::main(defaults, |args: Args| args.run.in_pool(|| detect(&args))?)
 }
 
-/// What methods that have not seen a digit make of it.
+/// Images to train and to test on.
+struct Data {
+    sets: [LabelledImages; 2],
+    classes: Classes,
+}
+
+impl Data {
+    fn read(args: &Args) -> anyhow::Result<Self> {
+        let Some(folder) = args.own.read()? else {
+            return Ok(Self { sets: sets::load(&args.run, args.rows)?, classes: Classes::digits() });
+        };
+        folder.check_classes()?;
+        let [train, test] = folder.split([0.8, 0.2], args.run.seed)?;
+        let sets = [sets::first(&train, args.rows), test];
+        let sets =
+            if args.run.dry_run { sets.map(|set| sets::first(&set, args.run.batch_size)) } else { sets };
+        Ok(Self { sets, classes: Classes::of(&folder) })
+    }
+
+    /// The classes to leave out, one after the other.
+    fn unknown(&self, args: &Args) -> anyhow::Result<Vec<u8>> {
+        let Self { sets: [train, test], classes: Classes { kind, names } } = self;
+        let distinct = |sets: &[&LabelledImages]| -> BTreeSet<u8> {
+            sets.iter().flat_map(|set| set.labels.clone()).collect()
+        };
+        let kinds = plural(kind);
+        anyhow::ensure!(
+            distinct(&[test]).len() > 1,
+            "expected test images of two {kinds} or more, found one; give more images"
+        );
+        let Some(name) = &args.unknown else { return Ok(distinct(&[train, test]).into_iter().collect()) };
+        let found = names.iter().position(|class| class == name);
+        let found = found.with_context(|| {
+            let known: Vec<&str> = names.iter().take(20).map(String::as_str).collect();
+            format!("--unknown {name}: there is no such {kind}; expected one of {}", known.join(", "))
+        })?;
+        Ok(vec![found as u8])
+    }
+}
+
+/// Several digits or classes.
+fn plural(kind: &str) -> &'static str {
+    if kind == "digit" { "digits" } else { "classes" }
+}
+
+/// What methods that have not seen a class make of it.
 struct Unknown {
-    digit: u8,
+    class: u8,
+    name: String,
     /// Each method's areas under the ROC curve: one, or one for each seed.
     areas: Vec<Vec<f64>>,
     /// Of the first seed.
     first: Learned,
-    /// Some images of the unknown digit, and each model's reconstructions.
+    /// Some images of the unknown class, and each model's reconstructions.
     shown: [Matrix<f32>; 4],
 }
 
@@ -92,31 +156,31 @@ impl Unknown {
     }
 }
 
-/// A method's scores of test images of known digits, and of all images of the unknown one.
+/// A method's scores of test images of known classes, and of all images of the unknown one.
 type Scores = [Vec<f64>; 2];
 
-/// What two models that were trained with a seed make of an unknown digit.
+/// What two models that were trained with a seed make of an unknown class.
 struct Learned {
     /// Of the methods behind PCA.
     scores: [Scores; 3],
     /// Of all these images.
     bound: KSampleBound,
-    /// The reconstructions of some images of the unknown digit.
+    /// The reconstructions of some images of the unknown class.
     shown: [Matrix<f32>; 2],
 }
 
-/// Images of digits that the models know, and of the one that they do not.
+/// Images of classes that the models know, and of the one that they do not.
 struct Parts {
     known: Matrix<f32>,
-    /// Test images of known digits.
+    /// Test images of known classes.
     usual: Matrix<f32>,
     unknown: Matrix<f32>,
 }
 
 impl Parts {
-    fn new([train, test]: &[LabelledImages; 2], digit: u8) -> Self {
-        let rows = |set: &LabelledImages, of_digit: bool| -> Matrix<f32> {
-            let rows = (0..set.len()).filter(|&row| (set.labels[row] == digit) == of_digit);
+    fn new([train, test]: &[LabelledImages; 2], class: u8) -> Self {
+        let rows = |set: &LabelledImages, of_class: bool| -> Matrix<f32> {
+            let rows = (0..set.len()).filter(|&row| (set.labels[row] == class) == of_class);
             set.images.select(&rows.collect::<Vec<_>>())
         };
         let unknown = [rows(test, true), rows(train, true)];
@@ -126,12 +190,13 @@ impl Parts {
     }
 }
 
-fn leave_out(args: &Args, sets: &[LabelledImages; 2], digit: u8) -> anyhow::Result<Unknown> {
-    let parts = Parts::new(sets, digit);
+fn leave_out(args: &Args, data: &Data, class: u8) -> anyhow::Result<Unknown> {
+    let parts = Parts::new(&data.sets, class);
+    let name = data.classes.names[usize::from(class)].clone();
     let Parts { known, usual, unknown } = &parts;
     let both = [usual, unknown];
     let pca = Pca::fit(&known.map(f64::from), args.latent)
-        .with_context(|| format!("principal components of the training images without the {digit}"))?;
+        .with_context(|| format!("principal components of the training images without {name}"))?;
     let by_pca = |x: &Matrix<f32>| pca.reconstruct(&x.map(f64::from)).map(|x| x as f32);
     let distances = |x| nearest_rows(x, known).into_iter().map(|near| near.distance).collect();
     let [near, by_components] = [both.map(distances), both.map(|x| squared_distances(x, &by_pca(x)))];
@@ -141,17 +206,17 @@ fn leave_out(args: &Args, sets: &[LabelledImages; 2], digit: u8) -> anyhow::Resu
     let learned = seeds.into_par_iter().map(|seed| learn(args, &parts, &some, seed));
     let learned = learned.collect::<anyhow::Result<Vec<_>>>()?;
     let finite = learned.iter().flat_map(|of| &of.scores).flatten().flatten().all(|score| score.is_finite());
-    anyhow::ensure!(finite, "without the {digit}: a score is not finite; a smaller --lr may help");
+    anyhow::ensure!(finite, "without {name}: a score is not finite; a smaller --lr may help");
     let area = |[usual, unknown]: &Scores| area_under_roc(usual, unknown);
     let over_seeds = |method: usize| learned.iter().map(|of| area(&of.scores[method])).collect();
     let areas = [vec![area(&near)], vec![area(&by_components)]].into_iter().chain((0..3).map(over_seeds));
     let areas = areas.collect();
     let first = learned.into_iter().next().context("--seeds: expected 2 or more")?;
     let [of_autoencoder, of_vae] = first.shown.clone();
-    Ok(Unknown { digit, areas, shown: [some.clone(), by_pca(&some), of_autoencoder, of_vae], first })
+    Ok(Unknown { class, name, areas, shown: [some.clone(), by_pca(&some), of_autoencoder, of_vae], first })
 }
 
-/// Trains an autoencoder and a VAE on the known digits.
+/// Trains an autoencoder and a VAE on the known classes.
 fn learn(args: &Args, parts: &Parts, some: &Matrix<f32>, seed: u64) -> anyhow::Result<Learned> {
     let Parts { known, usual, unknown } = parts;
     let run = RunArgs { seed, ..args.run.clone() };
@@ -184,32 +249,37 @@ fn learn(args: &Args, parts: &Parts, some: &Matrix<f32>, seed: u64) -> anyhow::R
 fn detect(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
     anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
-    let sets = sets::load(&args.run, args.images)?;
-    let mut digits = sets[1].labels.clone();
-    digits.sort_unstable();
-    digits.dedup();
-    anyhow::ensure!(digits.len() > 1, "expected test images of at least two digits, found one");
+    let data = Data::read(args)?;
+    let unknown = data.unknown(args)?;
     let run = Run::open(&args.run, args)?;
-    let unknowns = digits.par_iter().map(|&digit| leave_out(args, &sets, digit));
+    let unknowns = unknown.par_iter().map(|&class| leave_out(args, &data, class));
     let unknowns = unknowns.collect::<anyhow::Result<Vec<_>>>()?;
 
-    let results = print(&unknowns);
-    areas_figure(&unknowns).save(&run.file("areas.png"))?;
-    draw(&run, &sets[0], &unknowns)?;
+    let results = print(&unknowns, data.classes.kind);
+    if unknowns.len() > 1 {
+        areas_figure(&unknowns, data.classes.kind).save(&run.file("areas.png"))?;
+    }
+    draw(&run, &data, &unknowns)?;
     run.finish(&results)?;
     Ok(())
 }
 
 /// Prints the areas, and returns their means by name.
-fn print(unknowns: &[Unknown]) -> Vec<(String, f64)> {
-    outln!("area under the ROC curve of an unknown digit; of trained models the mean over seeds");
-    let mut table = TextTable::new().header(["digit"].into_iter().chain(METHODS.map(|(name, _)| name)));
+fn print(unknowns: &[Unknown], kind: &str) -> Vec<(String, f64)> {
+    let kinds = plural(kind);
+    outln!("area under the ROC curve of an unknown {kind}; of trained models the mean over seeds");
+    let mut table = TextTable::new().header([kind].into_iter().chain(METHODS.map(|(name, _)| name)));
     for unknown in unknowns {
         let areas = (0..METHODS.len()).map(|method| format!("{:.3}", unknown.area(method)));
-        table.row([unknown.digit.to_string()].into_iter().chain(areas));
+        table.row([unknown.name.clone()].into_iter().chain(areas));
     }
     table.print();
-    outln!("mean over digits ± standard error over seeds, and paired differences ± over digits");
+    match unknowns.len() {
+        1 => outln!("± standard error over seeds"),
+        _ => outln!(
+            "mean over the {kinds} ± standard error over seeds, and paired differences ± over the {kinds}"
+        ),
+    }
     let mut table = TextTable::new().header(["", "area", &format!("below {}", METHODS[REFERENCE].0)]);
     let mut results = Vec::new();
     for (method, (name, key)) in METHODS.iter().enumerate() {
@@ -222,6 +292,7 @@ fn print(unknowns: &[Unknown]) -> Vec<(String, f64)> {
         let area = if seeds > 1 { format!("{mean:.3} ± {se:.3}") } else { format!("{mean:.3}") };
         let below = match method {
             REFERENCE => String::new(),
+            _ if unknowns.len() == 1 => format!("{:.3}", below.mean),
             _ => format!("{:.3} ± {:.3}", below.mean, below.se),
         };
         table.row([name, &*area, &below]);
@@ -245,23 +316,27 @@ fn print(unknowns: &[Unknown]) -> Vec<(String, f64)> {
     results
 }
 
-fn areas_figure(unknowns: &[Unknown]) -> Figure {
-    let figure = Figure::new("How well an unknown digit is told from the others")
-        .axes("the digit that was not learned", "area under the ROC curve");
+fn areas_figure(unknowns: &[Unknown], kind: &str) -> Figure {
+    let figure = Figure::new(&format!("How well an unknown {kind} is told from the others"))
+        .axes(&format!("the {kind} that was not learned, by number"), "area under the ROC curve");
     METHODS.iter().enumerate().fold(figure, |figure, (method, (name, _))| {
-        figure.points(name, unknowns.iter().map(|of| (f64::from(of.digit), of.area(method))))
+        figure.points(name, unknowns.iter().map(|of| (f64::from(of.class), of.area(method))))
     })
 }
 
-/// Draws scores and reconstructions of the digits that are told most and least easily by −log p(x).
-fn draw(run: &Run<'_>, images: &LabelledImages, unknowns: &[Unknown]) -> anyhow::Result<()> {
+/// Draws scores and reconstructions of the classes that are told most and least easily by −log p(x).
+fn draw(run: &Run<'_>, data: &Data, unknowns: &[Unknown]) -> anyhow::Result<()> {
     let by_vae = |a: &&Unknown, b: &&Unknown| a.area(SURPRISE).total_cmp(&b.area(SURPRISE));
     let extremes = [unknowns.iter().max_by(by_vae), unknowns.iter().min_by(by_vae)];
-    let mut panels = Panels::new("Scores −log p(x) of the digits that they tell most and least easily", 2);
-    for (unknown, ease) in extremes.into_iter().flatten().zip(["most easily", "least easily"]) {
-        let Unknown { digit, first, shown, .. } = unknown;
-        panels = panels.figure(histograms(*digit, &first.scores[SURPRISE - 2]));
-        let title = format!("A {digit}, {ease} told by −log p(x), and what models without it make of it");
+    let (images, kind) = (&data.sets[0], data.classes.kind);
+    let kinds = plural(kind);
+    let extremes = extremes.into_iter().flatten().zip(["most easily", "least easily"]).take(unknowns.len());
+    let title = format!("Scores −log p(x) of the {kinds} that they tell most and least easily");
+    let mut panels = Panels::new(&title, unknowns.len().min(2));
+    for (unknown, ease) in extremes {
+        let Unknown { name, first, shown, .. } = unknown;
+        panels = panels.figure(histograms(kind, name, &first.scores[SURPRISE - 2]));
+        let title = format!("{kind} {name}, {ease} told by −log p(x), and what models without it make of it");
         let labels = ["data", "PCA", "autoencoder", "VAE"];
         let grid = ImageGrid::new(&title, images.height, images.width);
         let rows = labels.into_iter().zip(shown);
@@ -273,13 +348,14 @@ fn draw(run: &Run<'_>, images: &LabelledImages, unknowns: &[Unknown]) -> anyhow:
 }
 
 /// The shares of known and unknown images in bins of the score.
-fn histograms(digit: u8, scores: &[Vec<f64>; 2]) -> Figure {
+fn histograms(kind: &str, name: &str, scores: &[Vec<f64>; 2]) -> Figure {
+    let kinds = plural(kind);
     const BINS: usize = 30;
     let all = || scores.iter().flatten().copied();
     let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
     let width = ((high - low) / BINS as f64).max(f64::MIN_POSITIVE);
-    let mut figure = Figure::new(&format!("a {digit} is unknown")).axes("−log p(x), nats", "share, %");
-    for (name, scores) in ["known digits", "the unknown digit"].into_iter().zip(scores) {
+    let mut figure = Figure::new(&format!("{kind} {name} is unknown")).axes("−log p(x), nats", "share, %");
+    for (name, scores) in [format!("known {kinds}"), format!("the unknown {kind}")].iter().zip(scores) {
         let mut shares = [0.0; BINS];
         for score in scores {
             shares[(((score - low) / width) as usize).min(BINS - 1)] += 100.0 / scores.len() as f64;

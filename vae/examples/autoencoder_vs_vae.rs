@@ -45,7 +45,7 @@ struct Args {
     sigma: f64,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
-    images: usize,
+    rows: usize,
 }
 
 /// Samples of each kind that are compared with the data.
@@ -160,7 +160,7 @@ fn trained(args: &Args, sets: &[LabelledImages; 2], latent: usize) -> anyhow::Re
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
-    let sets = sets::load(&args.run, args.images)?;
+    let sets = sets::load(&args.run, args.rows)?;
     let run = Run::open(&args.run, args)?;
     outln!(
         "root mean square differences of pixels; {SAMPLES} samples of each kind, of which those lie in a gap that"

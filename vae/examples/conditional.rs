@@ -9,6 +9,7 @@
 //! latent spaces.
 
 mod common {
+    pub(crate) mod classes;
     pub(crate) mod codes;
     pub(crate) mod seeds;
     pub(crate) mod sets;
@@ -18,6 +19,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use common::classes::Classes;
 use common::codes::codes_figure;
 use common::seeds::{OverSeeds, Results};
 use common::sets;
@@ -51,7 +53,7 @@ struct Args {
     seeds: u64,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
-    images: usize,
+    rows: usize,
 }
 
 const CLASSES: usize = 10;
@@ -71,7 +73,7 @@ struct Data {
 
 impl Data {
     fn load(args: &Args) -> anyhow::Result<Self> {
-        let sets = sets::load(&args.run, args.images)?;
+        let sets = sets::load(&args.run, args.rows)?;
         let labels = |set: &LabelledImages| set.labels.iter().map(|&label| label.into()).collect();
         let labels: [Vec<usize>; 2] = sets.each_ref().map(labels);
         let classes: BTreeSet<usize> = labels.iter().flatten().copied().collect();
@@ -264,7 +266,7 @@ fn draw(run: &Run<'_>, data: &Data, pair: &Pair) -> anyhow::Result<()> {
     const ROWS: usize = 10;
     let mut panels = Panels::new("Latent spaces: means of q(z|x) of test images", 2);
     for (name, model) in [("VAE", &pair.plain), ("conditional VAE", &pair.conditional)] {
-        panels = panels.figure(codes_figure(name, &model.codes, &data.sets[1].labels));
+        panels = panels.figure(codes_figure(name, &model.codes, &data.sets[1].labels, &Classes::digits()));
     }
     panels.save(&run.file("latent.png"))?;
     let Trained { vae, theta, test: told_test, .. } = &pair.conditional;

@@ -8,15 +8,19 @@
 
 mod common {
     pub(crate) mod bound;
+    pub(crate) mod classes;
     pub(crate) mod codes;
+    pub(crate) mod keep;
     pub(crate) mod manifold;
     pub(crate) mod report;
 }
 
 use std::process::ExitCode;
 
+use common::classes::Classes;
+use common::keep::keep;
 use common::report::Trained;
-use nn::data::{self, ImageForm, split};
+use nn::data::{self, ImageFormat, split};
 use nn::model::{Model, TrainedOn};
 use nn::outln;
 use nn::run::{Defaults, Run, RunArgs, whole, width};
@@ -60,15 +64,15 @@ fn digits(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
 
-    let mut file = vae.to_file(trainer.theta());
-    file.set(ImageForm::ENTRY, &ImageForm::new(train.height, train.width));
-    run.keep_model(file, &TrainedOn::new(None, "the embedded digits", train.len()))?;
+    let format = ImageFormat::new(train.height, train.width);
+    let trained_on = TrainedOn::new(None, "the embedded digits", train.len());
+    keep(&run, vae.to_file(trainer.theta()), &format, &trained_on)?;
 
     // Clusters in the latent space, which are found without the labels, and the labels.
     let codes = vae.encode_rows(trainer.theta(), &test.images).mu;
     let labels: Vec<usize> = test.labels.iter().map(|&label| label.into()).collect();
     let agreement = adjusted_rand_index(&k_means(&codes, 10, 10, args.run.seed), &labels);
     outln!("10 clusters of codes agree with the digits by an adjusted Rand index of {agreement:.3}");
-    Trained { run: &run, vae: &vae, trainer: &mut trainer, test: &test }
+    Trained { run: &run, vae: &vae, trainer: &mut trainer, test: &test, classes: &Classes::digits() }
         .report(args.importance_samples, &[("adjusted_rand_index", agreement)])
 }

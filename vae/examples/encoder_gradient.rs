@@ -51,7 +51,7 @@ struct Args {
     seeds: u64,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
-    images: usize,
+    rows: usize,
 }
 
 const ESTIMATORS: [(&str, &str, Estimator); 3] = [
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
 fn compare(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
     anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
-    let sets = sets::load(&args.run, args.images)?.map(|set| set.images);
+    let sets = sets::load(&args.run, args.rows)?.map(|set| set.images);
     let run = Run::open(&args.run, args)?;
     let vae = Vae::new(&VaeConfig::new(sets[0].cols, &args.hidden, args.latent))?;
     let seeds = args.run.seed..args.run.seed + args.seeds;

@@ -40,7 +40,7 @@ struct Args {
     adam: f64,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
-    images: usize,
+    rows: usize,
 }
 
 fn main() -> ExitCode {
@@ -102,7 +102,7 @@ fn descend(args: &Args, x: &Matrix<f32>, descent: &Descent) -> anyhow::Result<Ve
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
-    let [train, _] = sets::load(&args.run, args.images)?;
+    let [train, _] = sets::load(&args.run, args.rows)?;
     let run = Run::open(&args.run, args)?;
     let descents = descents(args);
     let curves = descents.par_iter().map(|descent| descend(args, &train.images, descent));

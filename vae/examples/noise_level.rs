@@ -54,7 +54,7 @@ struct Args {
     seeds: u64,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
-    images: usize,
+    rows: usize,
 }
 
 /// Where the σ that is learned begins: from 1 the codes would first become the prior's, and some of them stay so.
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
 fn sweep(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
     anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
-    let sets = sets::load(&args.run, args.images)?;
+    let sets = sets::load(&args.run, args.rows)?;
     let run = Run::open(&args.run, args)?;
     let mut sigmas = args.sigmas.clone();
     sigmas.sort_by(f64::total_cmp);

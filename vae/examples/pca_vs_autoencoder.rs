@@ -48,7 +48,7 @@ struct Args {
     oja_epochs: usize,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
-    images: usize,
+    rows: usize,
 }
 
 fn main() -> ExitCode {
@@ -103,7 +103,7 @@ struct Fitted {
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
-    let sets = sets::load(&args.run, args.images)?;
+    let sets = sets::load(&args.run, args.rows)?;
     let pixels = Pixels::of(&sets[0].images);
     let x = sets.each_ref().map(|set| pixels.centred(&set.images));
     let (used, all) = (x[0].cols, sets[0].images.cols);

@@ -44,7 +44,7 @@ struct Args {
     samples: usize,
     /// With --data, the first images of MNIST's training set to use, and a fifth as many of its test images
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
-    images: usize,
+    rows: usize,
 }
 
 fn main() -> ExitCode {
@@ -99,7 +99,7 @@ fn train(
 fn compare(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
     anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
-    let sets = sets::load(&args.run, args.images)?;
+    let sets = sets::load(&args.run, args.rows)?;
     let run = Run::open(&args.run, args)?;
     let seeds = args.run.seed..args.run.seed + args.seeds;
     let jobs: Vec<(u64, Covariance)> =

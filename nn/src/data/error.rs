@@ -101,9 +101,22 @@ pub enum DataError {
     #[error("{folder}: {reason}")]
     ImageFiles { folder: String, reason: String },
 
+    /// There are too few images to learn from.
+    #[error(
+        "expected at least {expected} images to learn from and to test on, found {found}; add some to the folder"
+    )]
+    FewImages { expected: usize, found: usize },
+
+    /// Images have no classes.
+    #[error(
+        "expected the images in two folders or more, one for each class, found {found}; sort them into folders that are named \
+         after their classes"
+    )]
+    FewClasses { found: usize },
+
     /// The program cannot read images.
     #[error(
-        "{path}: this program was built without what reads images; put --features images before --example in the command"
+        "{path}: this program was built without what reads images; write --features images before the -- of the command"
     )]
     WithoutImages { path: String },
 

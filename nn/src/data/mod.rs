@@ -10,7 +10,7 @@
 //! | [`split`], [`Minibatches`] | which rows, in which order |
 //! | [`hide`] | which cells to hide, to tell how well they are predicted |
 //! | [`Standardizer`], [`Binarise`] | how their values are transformed |
-//! | [`Preprocessing`], [`ImageForm`] | what a trained model keeps of all this, for new data |
+//! | [`Preprocessing`], [`ImageFormat`] | what a trained model keeps of all this, for new data |
 //!
 //! Files may be gzipped, which their first bytes tell, not their names. No contents of a file make a reader panic, or allocate
 //! more than a small multiple of its size. What is wrong comes back as a [`DataError`].
@@ -55,10 +55,10 @@ pub use binarise::Binarise;
 pub use embedded::{diabetes, digits};
 pub use error::DataError;
 pub use idx::{Idx, IdxValues};
-pub use image_files::{Backdrop, ImageFolder, ImageForm, ImageOptions};
+pub use image_files::{Backdrop, ImageFolder, ImageOptions};
 pub use images::{LabelledImages, Mnist};
 pub use matrix::Matrix;
-pub use preprocessing::{Preprocessing, Target};
+pub use preprocessing::{ImageFormat, Preprocessing, Target};
 pub use standardizer::{ScaleError, Standardizer};
 #[cfg(feature = "run")]
 pub(crate) use table::listed;

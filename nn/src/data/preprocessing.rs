@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, ImageForm, Matrix, ScaleError, Standardizer, Table};
+use super::{Backdrop, DataError, ImageOptions, Matrix, ScaleError, Standardizer, Table};
 use crate::model::{ModelFile, ModelFileError};
 
 /// How a table becomes the numbers that a model takes: the entry `preprocessing` of a [`ModelFile`].
@@ -137,8 +137,39 @@ impl Target {
     }
 }
 
-impl ImageForm {
-    /// The entry of a model's file, for a model of so many pixels.
+/// What the pixels of a model of images are: the entry `images` of a [`ModelFile`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageFormat {
+    /// The number of rows of pixels in an image.
+    pub height: usize,
+    /// The number of columns of pixels in an image.
+    pub width: usize,
+    /// The grey values of black and white.
+    pub range: [f64; 2],
+    /// Whether light and dark were exchanged.
+    #[serde(default)]
+    pub invert: bool,
+    /// What transparent pixels lay over.
+    #[serde(default)]
+    pub backdrop: Backdrop,
+}
+
+impl ImageFormat {
+    /// The name of the entry in a [`ModelFile`].
+    pub const ENTRY: &str = "images";
+
+    /// Images of this size, with grey values from 0, black, to 1, white.
+    pub fn new(height: usize, width: usize) -> Self {
+        Self { height, width, range: [0.0, 1.0], invert: false, backdrop: Backdrop::default() }
+    }
+
+    /// How to read files as images of this format.
+    pub fn options(&self) -> ImageOptions {
+        let Self { height, width, invert, backdrop, .. } = *self;
+        ImageOptions { size: Some([height, width]), invert, backdrop, skip_damaged: false }
+    }
+
+    /// The entry of a file, for a model of so many pixels.
     ///
     /// # Errors
     /// [`ModelFileError::Entry`] if it is not there, as in a model of a table, or does not fit.

@@ -19,7 +19,7 @@ use crate::train::{Checkpoint, CheckpointError, Element};
 /// - metadata, texts by name: `format`, the version of all this, 1; `kind`, what model it is, such as `vae.Vae`; `config`, the
 ///   model's configuration; and entries that a kind of model adds. All but the first two are JSON. What data a model takes is said
 ///   by `preprocessing` ([`Preprocessing`](crate::data::Preprocessing): a table) or `images`
-///   ([`ImageForm`](crate::data::ImageForm)).
+///   ([`ImageFormat`](crate::data::ImageFormat)).
 /// - What a run adds: `training`, the data and the number of rows that it was trained on ([`TrainedOn`]); `run`, program, version
 ///   and flags, the seed among them; `result`, the numbers of the run's result line.
 /// - `checksum`, if this crate wrote the file. A file without one is read too: other tools write none.

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::RunError;
-use crate::data::{Backdrop, DataError, Idx, ImageFolder, ImageForm, ImageOptions, Matrix};
+use crate::data::{Backdrop, DataError, Idx, ImageFolder, ImageFormat, ImageOptions, Matrix};
 use crate::{errln, outln};
 
 /// Above these flags in the help.
@@ -92,7 +92,7 @@ impl ImageStyle {
     ///
     /// # Errors
     /// Those of [`Idx::read`] and [`ImageFolder::read`]; [`DataError::ImageFiles`] for an IDX file with images of another size.
-    pub fn read_for(&self, path: &Path, form: &ImageForm) -> Result<NewImages, DataError> {
+    pub fn read_for(&self, path: &Path, form: &ImageFormat) -> Result<NewImages, DataError> {
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         if path.is_dir() || ["png", "jpg", "jpeg"].contains(&&*extension) {
             let given = self.options(None);
@@ -176,13 +176,13 @@ fn read_folder(path: &Path, options: &ImageOptions) -> Result<ImageFolder, DataE
             0 => "no classes, which would be subfolders".to_owned(),
             _ => format!("classes {}", listed(&folder.classes)),
         };
-        let (count, form) = (folder.set.len(), &folder.form);
+        let (count, format) = (folder.set.len(), &folder.format);
         let images = if count == 1 { "image" } else { "images" };
         outln!(
             "{}: {count} {images} of {}x{} grey pixels; {classes}",
             path.display(),
-            form.height,
-            form.width
+            format.height,
+            format.width
         );
         folder.notes.iter().for_each(|note| errln!("note: {note}"));
     })

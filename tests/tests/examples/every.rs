@@ -23,11 +23,13 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("gpvae", "timeseries", &["--dry-run"]),
     ("nn", "classify", &["--dry-run"]),
     ("nn", "classify", &["--dry-run", "--data", "mnist", "--widths", "--psi", "sigmoid"]),
+    ("nn", "classify", &["--dry-run", "--images", "own"]),
     ("nn", "regress", &["--dry-run", "--widths", "8,4", "--phi", "relu"]),
     ("vae", "amortisation", &["--dry-run"]),
     ("vae", "amortisation", &["--dry-run", "--data", "mnist"]),
     ("vae", "anomalies", &["--dry-run"]),
     ("vae", "anomalies", &["--dry-run", "--data", "mnist"]),
+    ("vae", "anomalies", &["--dry-run", "--images", "own", "--unknown", "dot", "--latent", "2"]),
     ("vae", "autoencoder_vs_vae", &["--dry-run", "--data", "mnist", "--latent", "3,2"]),
     ("vae", "autoencoder_vs_vae", &["--dry-run"]),
     ("vae", "conditional", &["--dry-run"]),
@@ -45,6 +47,8 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
         &["--dry-run", "--data", "mnist", "--importance-samples", "2", "--protocol", "iwae", "--k", "3"],
     ),
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--importance-samples", "2", "--protocol", "lecture"]),
+    ("vae", "mnist", &["--dry-run", "--images", "own", "--importance-samples", "2", "--latent", "2"]),
+    ("vae", "mnist", &["--dry-run", "--images", "own", "--importance-samples", "2", "--protocol", "lecture"]),
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--latent", "2,5"]),
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--decoder"]),
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--importance-samples", "2", "--conv"]),
@@ -122,7 +126,7 @@ fn every_example_runs_and_ends_with_finite_results() {
         left.sort();
         assert_eq!(
             left,
-            ["counts.csv", "frey", "mnist", "rotated", "uci"],
+            ["counts.csv", "frey", "mnist", "own", "rotated", "uci"],
             "{package}/{name}: a dry run leaves something behind"
         );
     }

@@ -4,6 +4,7 @@ mod apply;
 mod data;
 mod every;
 mod graphs;
+mod images;
 mod runs;
 mod tables;
 mod texts;
@@ -23,8 +24,8 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A folder with a small MNIST in `mnist/`, 40 images of noise in each set, 40 frames of noise in `frey/`, a regression set of
-/// 40 rows with two splits in `uci/`, 10 objects under 4 views of 28 x 28 pixels in `rotated/`, and a table of counts with
-/// gaps.
+/// 40 rows with two splits in `uci/`, 10 objects under 4 views of 28 x 28 pixels in `rotated/`, a table of counts with gaps, and
+/// 20 PNG files of each of three classes in `own/`, with a text beside them.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mnist = dir.path().join("mnist");
@@ -57,6 +58,20 @@ fn folder() -> tempfile::TempDir {
     let role = |p: usize| if p < 9 { format!("{p},train/test,1011,1\n") } else { format!("{p},val,-,0\n") };
     let split = "id,role,train_views,in_test\n".to_owned() + &(0..10).map(role).collect::<String>();
     fs::write(rotated.join("split.csv"), split).unwrap();
+    let own = dir.path().join("own");
+    for (class, name) in ["bar", "cross", "dot"].iter().enumerate() {
+        fs::create_dir_all(own.join(name)).unwrap();
+        for i in 0..20 {
+            let drawing = |x: u32, y: u32| match class {
+                0 => x == 2 + i % 4,
+                1 => x == 3 + i % 2 || y == 3 + i % 3,
+                _ => x.abs_diff(4) + y.abs_diff(4) <= i % 3,
+            };
+            let drawing = |x, y| image::Luma([if drawing(x, y) { 250 - i as u8 } else { 5 }]);
+            image::GrayImage::from_fn(9, 8, drawing).save(own.join(format!("{name}/{i}.png"))).unwrap();
+        }
+    }
+    fs::write(own.join("bar/notes.txt"), "drawn by hand").unwrap();
     let uci = dir.path().join("uci");
     fs::create_dir(&uci).unwrap();
     let row = |i: usize| {

@@ -3,16 +3,18 @@
 use nn::data::Matrix;
 use nn::picture::Figure;
 
-/// The first two dimensions of the codes of images, by digit. The title says so if there are more.
-pub(crate) fn codes_figure(title: &str, codes: &Matrix<f32>, labels: &[u8]) -> Figure {
+use super::classes::Classes;
+
+/// The first two dimensions of the codes of images, by class. The title says so if there are more.
+pub(crate) fn codes_figure(title: &str, codes: &Matrix<f32>, labels: &[u8], classes: &Classes) -> Figure {
     let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[0]), f64::from(codes.row(i)[1])));
-    let classes = labels.iter().map(|&label| usize::from(label));
+    let labels = labels.iter().map(|&label| usize::from(label));
     let title = match codes.cols {
         2 => title.to_owned(),
         more => format!("{title}, two of {more} dimensions"),
     };
     Figure::new(&title)
         .axes("z₁", "z₂")
-        .legend("digit")
-        .classes((0..10).map(|digit| digit.to_string()), points.zip(classes))
+        .legend(classes.kind)
+        .classes(classes.names.clone(), points.zip(labels))
 }

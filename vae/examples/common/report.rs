@@ -9,6 +9,7 @@ use nn::train::Trainer;
 use vae::{Vae, VaeObjective};
 
 use super::bound;
+use super::classes::Classes;
 use super::codes::codes_figure;
 use super::manifold::manifold;
 
@@ -19,13 +20,14 @@ pub(crate) struct Trained<'a> {
     pub(crate) trainer: &'a mut Trainer<f32>,
     /// Images that the model has not seen.
     pub(crate) test: &'a LabelledImages,
+    pub(crate) classes: &'a Classes,
 }
 
 impl Trained<'_> {
     /// Evaluates the model by `samples` draws of z for each image, draws what it learned, and prints a result line that ends
     /// with `more` numbers.
     pub(crate) fn report(self, samples: usize, more: &[(&str, f64)]) -> anyhow::Result<()> {
-        let Self { run, vae, trainer, test } = self;
+        let Self { run, vae, trainer, test, classes } = self;
         let test = &test.select(&(0..run.args.rows(test.len())).collect::<Vec<_>>());
         let loss = trainer.evaluate(&mut VaeObjective::new(vae, &test.images))?;
         let bound = vae.k_sample_bound(trainer.theta(), &test.images, samples, run.args.seed);
@@ -34,7 +36,7 @@ impl Trained<'_> {
         outln!("    E_q[log p(x|z)]          {:9.2}", loss.part("log_likelihood"));
         outln!("    KL(q(z|x) ‖ p(z))        {:9.2}", loss.part("kl"));
         bound::print(&bound);
-        draw(&Trained { run, vae, trainer, test }).context("the pictures could not be drawn")?;
+        draw(&Trained { run, vae, trainer, test, classes }).context("the pictures could not be drawn")?;
         let results = [
             ("test_elbo", loss.part("elbo")),
             ("log_likelihood", loss.part("log_likelihood")),
@@ -48,7 +50,7 @@ impl Trained<'_> {
 
 /// Draws reconstructions, samples, the loss curve, and the first two dimensions of the latent space.
 pub(crate) fn draw(trained: &Trained<'_>) -> anyhow::Result<()> {
-    let Trained { run, vae, trainer, test } = trained;
+    let Trained { run, vae, trainer, test, classes } = trained;
     let (theta, height, width) = (trainer.theta(), test.height, test.width);
     let shown = test.images.select(&(0..test.len().min(10)).collect::<Vec<_>>());
     ImageGrid::new("Test images and their reconstructions", height, width)
@@ -61,7 +63,7 @@ pub(crate) fn draw(trained: &Trained<'_>) -> anyhow::Result<()> {
     run.draw_loss(trainer, "−ELBO, nats per image")?;
     if vae.latent() > 1 {
         let codes = vae.encode_rows(theta, &test.images).mu;
-        codes_figure("Latent space: means of q(z|x) of test images", &codes, &test.labels)
+        codes_figure("Latent space: means of q(z|x) of test images", &codes, &test.labels, classes)
             .save(&run.file("latent.png"))?;
         let others = if vae.latent() > 2 { ", the other dimensions 0" } else { "" };
         manifold(

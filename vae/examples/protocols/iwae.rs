@@ -5,7 +5,7 @@
 //! stages of 3^(i−1) epochs at learning rate 1e-4 · 10^(1−(i−1)/7). Without it larger batches and a rate that falls as a
 //! cosine, both chosen by the bound of the last 5,000 training images, reach the same region in minutes.
 
-use nn::data::{Binarise, LabelledImages, Matrix, Mnist};
+use nn::data::{Binarise, LabelledImages, Matrix};
 use nn::model::Nonlinearity;
 use nn::outln;
 use nn::run::Run;
@@ -13,9 +13,9 @@ use nn::train::{End, Fit, Rule, Schedule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::{Estimator, Vae, VaeConfig, VaeObjective, active_units};
 
-use crate::Args;
 use crate::common::bound;
 use crate::common::report::{self, Trained};
+use crate::{Args, Data};
 
 /// The images that are kept back from training: their bound is reported after every epoch.
 const VALIDATION: usize = 5000;
@@ -25,7 +25,7 @@ pub(crate) const PUBLISHED: usize = 3280;
 
 const ADAM: Rule = Rule::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-4 };
 
-pub(crate) fn run(args: &Args, data: &Mnist) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
     let run = Run::open(&args.run, args)?;
     let seed = args.run.seed;
     let held_back = VALIDATION.min(data.train.len() / 2);
@@ -48,6 +48,7 @@ pub(crate) fn run(args: &Args, data: &Mnist) -> anyhow::Result<()> {
         return Ok(());
     }
     let trained = run.seconds();
+    data.keep(&run, &vae, &trainer, args, train.rows)?;
 
     let rows: Vec<usize> = (0..args.run.rows(data.test.len())).collect();
     let test = binary(data.test.select(&rows), seed);
@@ -61,7 +62,13 @@ pub(crate) fn run(args: &Args, data: &Mnist) -> anyhow::Result<()> {
     outln!("  active units {active} of {}; trained in {trained:.0} s", vae.latent());
     let validation = trainer.history().last().and_then(|epoch| epoch.validation.as_ref());
     let validation = validation.map_or(f64::NAN, |loss| -loss.total);
-    report::draw(&Trained { run: &run, vae: &vae, trainer: &mut trainer, test: &test })?;
+    report::draw(&Trained {
+        run: &run,
+        vae: &vae,
+        trainer: &mut trainer,
+        test: &test,
+        classes: &data.classes,
+    })?;
     let results = [
         ("test_bound", bound),
         ("validation_bound", validation),

@@ -6,20 +6,20 @@
 
 use std::sync::Arc;
 
-use nn::data::{Binarise, LabelledImages, Matrix, Mnist};
+use nn::data::{Binarise, LabelledImages, Matrix};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
 use nn::run::Run;
 use nn::train::{End, Fit};
 use vae::{Grid, Vae, VaeConfig, VaeObjective, aggregated_posterior};
 
-use crate::Args;
-use crate::common::{bound, codes::codes_figure, manifold::manifold};
+use crate::common::{bound, classes::Classes, codes::codes_figure, manifold::manifold};
+use crate::{Args, Data};
 
 const VALIDATION: usize = 5000;
 const BINARISE: Binarise = Binarise::Threshold(0.5);
 
-pub(crate) fn run(args: &Args, data: &Mnist) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
     let run = Run::open(&args.run, args)?;
     let (images, test) = (&data.train.images, binary(&data.test, args.run.rows(data.test.len())));
     let (train, validation) = images.split_at_row(images.rows - VALIDATION.min(images.rows / 2));
@@ -36,9 +36,10 @@ pub(crate) fn run(args: &Args, data: &Mnist) -> anyhow::Result<()> {
         }
         // A resumed run is beyond some of them, whose pictures are there already.
         if trainer.epochs() == epochs {
-            draw(&run, &vae, trainer.theta(), &test, epochs)?;
+            draw(&run, &vae, trainer.theta(), &test, &data.classes, epochs)?;
         }
     }
+    data.keep(&run, &vae, &trainer, args, train.rows)?;
     run.draw_loss(&trainer, "−ELBO, nats per image")?;
 
     let loss = trainer.evaluate(&mut VaeObjective::new(&vae, &test.images))?;
@@ -68,6 +69,7 @@ fn draw(
     vae: &Vae,
     theta: &Arc<Vec<f32>>,
     test: &LabelledImages,
+    classes: &Classes,
     epochs: usize,
 ) -> anyhow::Result<()> {
     let name = if epochs == 1 { "epoch 1".to_owned() } else { format!("{epochs} epochs") };
@@ -81,13 +83,19 @@ fn draw(
     if vae.latent() > 1 {
         let title = format!("Manifold after {name}: E[x|z], z₁ to the right, z₂ upwards");
         manifold(&title, vae, theta, [test.height, test.width]).save(&file("manifold"))?;
-        posterior(&name, vae, theta, test).save(&file("posterior"))?;
+        posterior(&name, vae, theta, test, classes).save(&file("posterior"))?;
     }
     Ok(())
 }
 
 /// The means by class, the aggregated posterior, and that of each class.
-fn posterior(name: &str, vae: &Vae, theta: &Arc<Vec<f32>>, test: &LabelledImages) -> Panels {
+fn posterior(
+    name: &str,
+    vae: &Vae,
+    theta: &Arc<Vec<f32>>,
+    test: &LabelledImages,
+    classes: &Classes,
+) -> Panels {
     let codes = vae.encode_rows(theta, &test.images);
     // All codes lie within, some standard deviations from the frame.
     let furthest = codes.mu.values.iter().fold(0.0_f64, |reach, z| reach.max(f64::from(z.abs())));
@@ -103,11 +111,14 @@ fn posterior(name: &str, vae: &Vae, theta: &Arc<Vec<f32>>, test: &LabelledImages
     };
     let all: Vec<usize> = (0..test.len()).collect();
     let panels = Panels::new(&format!("Averaged distribution over z after {name}"), 4)
-        .figure(codes_figure("means of q(z|x)", &codes.mu, &test.labels))
+        .figure(codes_figure("means of q(z|x)", &codes.mu, &test.labels, classes))
         .figure(density("all test images", &all));
-    (0..10).fold(panels, |panels, digit| {
-        let rows: Vec<usize> = all.iter().copied().filter(|&row| test.labels[row] == digit).collect();
-        panels.figure(density(&format!("digit {digit}"), &rows))
+    // Images without classes have no more to show, and a picture has room for ten.
+    let shown = if classes.names.len() > 1 { classes.names.len().min(10) } else { 0 };
+    classes.names.iter().enumerate().take(shown).fold(panels, |panels, (class, name)| {
+        let rows: Vec<usize> =
+            all.iter().copied().filter(|&row| usize::from(test.labels[row]) == class).collect();
+        panels.figure(density(&format!("{} {name}", classes.kind), &rows))
     })
 }
 

@@ -1,15 +1,14 @@
 //! `--latent 2,5,10,20` and `--decoder`: several models, side by side.
 
 use anyhow::Context;
-use nn::data::Mnist;
 use nn::outln;
 use nn::picture::{ImageGrid, Panels};
 use nn::run::Run;
 use nn::train::{Loss, Trainer};
 use vae::{NetworkConfig, Vae, VaeConfig, VaeObjective};
 
-use crate::Args;
 use crate::common::codes::codes_figure;
+use crate::{Args, Data};
 
 /// A trained model and its loss on the test images.
 struct Trained {
@@ -19,7 +18,7 @@ struct Trained {
 }
 
 /// Trains on grey pixels, as without a protocol.
-fn train(args: &Args, data: &Mnist, config: &VaeConfig) -> anyhow::Result<Trained> {
+fn train(args: &Args, data: &Data, config: &VaeConfig) -> anyhow::Result<Trained> {
     let vae = crate::begun_as_pytorch(config)?;
     let mut trainer = args.run.trainer(vae.layout());
     trainer.fit(&mut VaeObjective::new(&vae, &data.train.images), None, &args.run.fit(), &mut ())?;
@@ -39,7 +38,7 @@ fn header(name: &str) {
 }
 
 /// A model of each latent dimension, and 100 samples of each.
-pub(crate) fn latents(args: &Args, data: &Mnist) -> anyhow::Result<()> {
+pub(crate) fn latents(args: &Args, data: &Data) -> anyhow::Result<()> {
     let run = Run::open(&args.run, args)?;
     header("dimensions");
     let mut results = Vec::new();
@@ -58,7 +57,7 @@ pub(crate) fn latents(args: &Args, data: &Mnist) -> anyhow::Result<()> {
 }
 
 /// A model with each decoder: latent spaces side by side, and the bounds.
-pub(crate) fn decoders(args: &Args, data: &Mnist) -> anyhow::Result<()> {
+pub(crate) fn decoders(args: &Args, data: &Data) -> anyhow::Result<()> {
     let latent = args.latent[0];
     anyhow::ensure!(args.latent.len() == 1 && latent > 1, "--decoder takes a single --latent from 2 on");
     let named = args.decoder.as_deref().unwrap_or_default();
@@ -75,7 +74,7 @@ pub(crate) fn decoders(args: &Args, data: &Mnist) -> anyhow::Result<()> {
         print(name, &trained.test);
         let title = format!("{name}: −ELBO {:.1}", trained.test.total);
         let codes = trained.vae.encode_rows(trained.trainer.theta(), &test.images).mu;
-        panels = panels.figure(codes_figure(&title, &codes, &test.labels));
+        panels = panels.figure(codes_figure(&title, &codes, &test.labels, &data.classes));
         results.push((format!("loss_{}", name.replace('-', "_")), trained.test.total));
     }
     panels.save(&run.file("latent.png"))?;

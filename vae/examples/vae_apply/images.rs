@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::ensure;
-use nn::data::{self, ImageForm, Matrix, TableReader};
+use nn::data::{self, ImageFormat, Matrix, TableReader};
 use nn::outln;
 use nn::picture::ImageGrid;
 use nn::run::{Application, Csv, NewImages, Output};
@@ -19,12 +19,12 @@ const STEPS: usize = 10;
 struct Work<'a> {
     args: &'a Args,
     trained: &'a Trained,
-    form: ImageForm,
+    form: ImageFormat,
     results: Vec<(&'static str, f64)>,
 }
 
 pub(crate) fn apply(args: &Args, trained: &Trained) -> anyhow::Result<()> {
-    let form = ImageForm::of_file(&trained.file, trained.vae.inputs())?;
+    let form = ImageFormat::of_file(&trained.file, trained.vae.inputs())?;
     let mut work = Work { args, trained, form, results: Vec::new() };
     // All that is wrong with files is said before the folder is opened.
     let read = |path: &Option<Option<PathBuf>>| path.as_ref().map(|path| work.read(path)).transpose();

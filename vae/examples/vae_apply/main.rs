@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::ensure;
-use nn::data::{ImageForm, Preprocessing};
+use nn::data::{ImageFormat, Preprocessing};
 use nn::model::{Model, ModelFile};
 use nn::run::{ApplyArgs, ImageStyle, TableArgs, at_most, trained_with, whole};
 use serde::de::IgnoredAny;
@@ -109,7 +109,7 @@ fn apply(args: &Args) -> anyhow::Result<()> {
     let usual = flag("samples").or(flag("importance_samples")).unwrap_or(100) as usize;
     let samples = args.samples.unwrap_or(if args.apply.dry_run { 2 } else { usual });
     let [of_table, of_images] =
-        [Preprocessing::ENTRY, ImageForm::ENTRY].map(|entry| file.get::<IgnoredAny>(entry).is_ok());
+        [Preprocessing::ENTRY, ImageFormat::ENTRY].map(|entry| file.get::<IgnoredAny>(entry).is_ok());
     let path = args.apply.model.display();
     ensure!(of_table || of_images, "{path}: the file does not say what the model is of, a table or images");
     let trained = Trained { file, vae, theta, seed, samples };

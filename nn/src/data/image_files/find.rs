@@ -101,7 +101,7 @@ impl Found {
 
 /// What lies in the folder `inner` of `root`, as paths from `root`.
 fn entries(root: &Path, inner: &Path) -> Result<Entries, DataError> {
-    let folder = root.join(inner);
+    let folder = if inner.as_os_str().is_empty() { root.to_owned() } else { root.join(inner) };
     let refused = |reason| DataError::Open { file: folder.display().to_string(), reason };
     let mut entries = Entries::default();
     for entry in fs::read_dir(&folder).map_err(refused)? {

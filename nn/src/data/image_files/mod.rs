@@ -9,41 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, LabelledImages};
-
-/// How image files become rows of a matrix. Models of images keep it in their file as the entry [`ENTRY`](Self::ENTRY), so
-/// that new images are read as those were that the model was trained on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ImageForm {
-    /// The number of rows of pixels.
-    pub height: usize,
-    /// The number of columns of pixels.
-    pub width: usize,
-    /// The grey values of black and of white.
-    pub range: [f32; 2],
-    /// Whether light and dark were exchanged.
-    #[serde(default)]
-    pub invert: bool,
-    /// What transparent pixels lie over.
-    #[serde(default)]
-    pub backdrop: Backdrop,
-}
-
-impl ImageForm {
-    /// The name of the entry in a model's file.
-    pub const ENTRY: &str = "images";
-
-    /// Images of this size with grey values from 0, black, to 1, white.
-    pub fn new(height: usize, width: usize) -> Self {
-        Self { height, width, range: [0.0, 1.0], invert: false, backdrop: Backdrop::default() }
-    }
-
-    /// How to read files in this form.
-    pub fn options(&self) -> ImageOptions {
-        let Self { height, width, invert, backdrop, .. } = *self;
-        ImageOptions { size: Some([height, width]), invert, backdrop, ..ImageOptions::default() }
-    }
-}
+use super::{DataError, ImageFormat, LabelledImages, counts, split};
 
 /// What transparent pixels lie over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +45,7 @@ pub struct ImageFolder {
     /// The file of each image, as a path from the folder.
     pub files: Vec<PathBuf>,
     /// How the files became rows.
-    pub form: ImageForm,
+    pub format: ImageFormat,
     /// What was left out, resized or is otherwise worth knowing, a line each.
     pub notes: Vec<String>,
 }
@@ -114,5 +80,38 @@ impl ImageFolder {
         return read::folder(path.as_ref(), options, progress);
         #[cfg(not(feature = "images"))]
         Err(DataError::WithoutImages { path: path.as_ref().display().to_string() })
+    }
+
+    /// Deals the images at random into parts of these shares, such as 80 % to train on and 20 % to test on. The same seed gives
+    /// the same parts.
+    ///
+    /// # Errors
+    /// [`DataError::FewImages`] if there are fewer than ten.
+    ///
+    /// # Panics
+    /// If a share is negative or not a number, or if they add up to more than 1.
+    #[track_caller]
+    pub fn split<const K: usize>(
+        &self,
+        shares: [f64; K],
+        seed: u64,
+    ) -> Result<[LabelledImages; K], DataError> {
+        const LEAST: usize = 10;
+        let found = self.set.len();
+        if found < LEAST {
+            return Err(DataError::FewImages { expected: LEAST, found });
+        }
+        Ok(split(found, counts(found, shares), seed).map(|rows| self.set.select(&rows)))
+    }
+
+    /// Checks that there are two classes or more, for what learns to tell them apart.
+    ///
+    /// # Errors
+    /// [`DataError::FewClasses`] if there are fewer.
+    pub fn check_classes(&self) -> Result<(), DataError> {
+        match self.classes.len() {
+            0 | 1 => Err(DataError::FewClasses { found: self.classes.len() }),
+            _ => Ok(()),
+        }
     }
 }

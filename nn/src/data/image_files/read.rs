@@ -12,8 +12,8 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, Luma};
 use rayon::prelude::*;
 
 use super::find::{Found, named};
-use super::{Backdrop, ImageFolder, ImageForm, ImageOptions};
-use crate::data::{DataError, LabelledImages, Matrix};
+use super::{Backdrop, ImageFolder, ImageOptions};
+use crate::data::{DataError, ImageFormat, LabelledImages, Matrix};
 
 /// The most pixels of a file: 8,192 · 8,192.
 const MOST_PIXELS: u64 = 1 << 26;
@@ -93,9 +93,9 @@ pub(super) fn folder(
         labels.retain(|_| *keep.next().expect("a flag for each file"));
     }
     let images = Matrix::new(files.len(), height * width, values);
-    let form =
-        ImageForm { invert: options.invert, backdrop: options.backdrop, ..ImageForm::new(height, width) };
-    Ok(ImageFolder { set: LabelledImages { images, labels, height, width }, classes, files, form, notes })
+    let format =
+        ImageFormat { invert: options.invert, backdrop: options.backdrop, ..ImageFormat::new(height, width) };
+    Ok(ImageFolder { set: LabelledImages { images, labels, height, width }, classes, files, format, notes })
 }
 
 /// The height and width that more than half of the files have.

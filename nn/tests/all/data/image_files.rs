@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage};
-use nn::data::{Backdrop, DataError, ImageFolder, ImageForm, ImageOptions};
+use image::ImageFormat::{Jpeg, Png};
+use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage};
+use nn::data::{Backdrop, DataError, ImageFolder, ImageFormat, ImageOptions};
 use tempfile::tempdir;
 
 use super::assert_fails;
@@ -19,7 +20,7 @@ fn sized(height: usize, width: usize) -> ImageOptions {
 }
 
 /// The bytes of an image in this format.
-fn bytes(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+fn bytes(image: &DynamicImage, format: image::ImageFormat) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     image.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
@@ -35,7 +36,7 @@ fn put(folder: &Path, name: impl AsRef<Path>, bytes: &[u8]) -> PathBuf {
 
 /// A PNG of one grey value.
 fn flat(height: u32, width: u32, grey: u8) -> Vec<u8> {
-    bytes(&GrayImage::from_pixel(width, height, Luma([grey])).into(), ImageFormat::Png)
+    bytes(&GrayImage::from_pixel(width, height, Luma([grey])).into(), Png)
 }
 
 /// `bytes` of a PNG with this height and width in its header, and the checksum that fits.
@@ -53,8 +54,7 @@ fn subfolders_are_classes_by_name_and_files_are_sorted() {
     let dir = tempdir().unwrap();
     for (name, grey) in [("zebra/1.png", 51), ("ant/b.PNG", 102), ("ant/a.jpg", 0), ("ant/10.jpeg", 0)] {
         let image = DynamicImage::from(GrayImage::from_pixel(3, 2, Luma([grey])));
-        let format =
-            if name.ends_with("png") || name.ends_with("PNG") { ImageFormat::Png } else { ImageFormat::Jpeg };
+        let format = if name.ends_with("png") || name.ends_with("PNG") { Png } else { Jpeg };
         put(dir.path(), name, &bytes(&image, format));
     }
     let read = read(dir.path(), &ImageOptions::default()).unwrap();
@@ -64,7 +64,7 @@ fn subfolders_are_classes_by_name_and_files_are_sorted() {
     assert_eq!((read.set.height, read.set.width, read.set.images.cols), (2, 3, 6));
     assert_eq!(read.set.images.row(2), [0.4; 6]);
     assert_eq!(read.set.images.row(3), [0.2; 6]);
-    assert_eq!(read.form, ImageForm::new(2, 3));
+    assert_eq!(read.format, ImageFormat::new(2, 3));
     assert!(read.notes.is_empty(), "{:?}", read.notes);
 }
 
@@ -72,7 +72,7 @@ fn subfolders_are_classes_by_name_and_files_are_sorted() {
 fn grey_files_are_what_idx_files_of_the_same_bytes_are() {
     let dir = tempdir().unwrap();
     let image = GrayImage::from_fn(16, 16, |x, y| Luma([(16 * y + x) as u8]));
-    let path = put(dir.path(), "all.png", &bytes(&image.into(), ImageFormat::Png));
+    let path = put(dir.path(), "all.png", &bytes(&image.into(), Png));
     let wanted: Vec<f32> = (0..=255).map(|grey| f32::from(grey as u8) / 255.0).collect();
     for place in [dir.path(), &path] {
         let read = read(place, &ImageOptions::default()).unwrap();
@@ -80,10 +80,10 @@ fn grey_files_are_what_idx_files_of_the_same_bytes_are() {
         assert!(read.classes.is_empty());
     }
     let inverted = read(dir.path(), &ImageOptions { invert: true, ..ImageOptions::default() }).unwrap();
-    assert!(inverted.form.invert);
+    assert!(inverted.format.invert);
     assert_eq!(*inverted.set.images.values, wanted.iter().map(|grey| 1.0 - grey).collect::<Vec<_>>());
     // The form leads back to the options.
-    assert_eq!(inverted.form.options(), ImageOptions { invert: true, ..sized(16, 16) });
+    assert_eq!(inverted.format.options(), ImageOptions { invert: true, ..sized(16, 16) });
 }
 
 #[test]
@@ -91,12 +91,12 @@ fn colours_become_luminance_and_transparent_pixels_show_what_lies_behind() {
     let dir = tempdir().unwrap();
     let colours =
         RgbImage::from_fn(4, 1, |x, _| Rgb([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255; 3]][x as usize]));
-    put(dir.path(), "a.png", &bytes(&colours.into(), ImageFormat::Png));
+    put(dir.path(), "a.png", &bytes(&colours.into(), Png));
     // Half of grey 0.4, all and nothing of it, in 16 bits.
     let clear = ImageBuffer::from_fn(4, 1, |x, _| LumaA([26214_u16, [32768, 65535, 0, 0][x as usize]]));
-    put(dir.path(), "b.png", &bytes(&DynamicImage::ImageLumaA16(clear), ImageFormat::Png));
+    put(dir.path(), "b.png", &bytes(&DynamicImage::ImageLumaA16(clear), Png));
     let deep = ImageBuffer::from_fn(4, 1, |x, _| Luma([1 + 100 * x as u16]));
-    put(dir.path(), "c.png", &bytes(&DynamicImage::ImageLuma16(deep), ImageFormat::Png));
+    put(dir.path(), "c.png", &bytes(&DynamicImage::ImageLuma16(deep), Png));
     for (backdrop, behind) in [(Backdrop::White, 1.0), (Backdrop::Black, 0.0)] {
         let read = read(dir.path(), &ImageOptions { backdrop, ..ImageOptions::default() }).unwrap();
         let near = |row: usize, wanted: [f32; 4]| {
@@ -139,7 +139,7 @@ fn a_photograph_is_turned_as_its_exif_data_asks() {
     let dir = tempdir().unwrap();
     // The left half is black, the right one white, 16 pixels high and 32 wide.
     let image = GrayImage::from_fn(32, 16, |x, _| Luma([if x < 16 { 0 } else { 255 }]));
-    let jpeg = bytes(&image.into(), ImageFormat::Jpeg);
+    let jpeg = bytes(&image.into(), Jpeg);
     // An EXIF segment with orientation 6, turned by a quarter clockwise, behind the marker of the beginning.
     let exif = b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
     put(dir.path(), "a.jpg", &[&jpeg[..2], exif, &jpeg[2..]].concat());
@@ -153,7 +153,7 @@ fn a_photograph_is_turned_as_its_exif_data_asks() {
 fn resizing_averages_and_keeps_what_is_uniform() {
     let dir = tempdir().unwrap();
     let board = GrayImage::from_fn(40, 20, |x, y| Luma([if (x / 2 + y / 2) % 2 == 0 { 0 } else { 255 }]));
-    put(dir.path(), "board.png", &bytes(&board.into(), ImageFormat::Png));
+    put(dir.path(), "board.png", &bytes(&board.into(), Png));
     put(dir.path(), "dot.png", &flat(1, 1, 51));
     let read = read(dir.path(), &sized(5, 10)).unwrap();
     assert!(
@@ -243,8 +243,7 @@ fn a_folder_without_images_says_what_is_in_it_and_other_files_are_left_out_in_on
 #[test]
 fn a_damaged_or_odd_file_is_named_with_what_to_do() {
     let sound = flat(8, 8, 7);
-    let jpeg =
-        bytes(&GrayImage::from_fn(64, 64, |x, y| Luma([(x * y % 251) as u8])).into(), ImageFormat::Jpeg);
+    let jpeg = bytes(&GrayImage::from_fn(64, 64, |x, y| Luma([(x * y % 251) as u8])).into(), Jpeg);
     let wrong: [(&str, Vec<u8>, &str); 7] = [
         ("empty.png", vec![], "found an empty file"),
         ("text.png", b"hello, world\n".to_vec(), "\"hello, world"),
@@ -305,8 +304,8 @@ fn a_thousand_files_of_several_sizes_are_read_and_the_broken_one_is_named() {
         let image = GrayAlphaImage::from_pixel(width, height, LumaA([(i % 256) as u8, 255]));
         let image = DynamicImage::from(image);
         match i % 2 {
-            0 => put(dir.path(), name(i), &bytes(&image, ImageFormat::Png)),
-            _ => put(dir.path(), name(i), &bytes(&image.to_rgb8().into(), ImageFormat::Jpeg)),
+            0 => put(dir.path(), name(i), &bytes(&image, Png)),
+            _ => put(dir.path(), name(i), &bytes(&image.to_rgb8().into(), Jpeg)),
         };
     }
     let seen = Mutex::new(Vec::new());

@@ -3,7 +3,7 @@
 use std::fs;
 
 use nn::data::{
-    DataError, Header, ImageForm, Preprocessing, Standardizer, Table, TableOptions, TableReader, Target,
+    DataError, Header, ImageFormat, Preprocessing, Standardizer, Table, TableOptions, TableReader, Target,
 };
 use nn::model::ModelFile;
 use tempfile::tempdir;
@@ -136,14 +136,14 @@ fn preprocessing_comes_back_from_a_file_and_prepares_new_rows() {
     assert_eq!(preprocessing.ranges, [[1.0, 3.0], [0.1, 0.3]]);
     let mut file = ModelFile::new("example.Net", &1);
     file.set(Preprocessing::ENTRY, &preprocessing);
-    file.set(ImageForm::ENTRY, &ImageForm::new(2, 3));
+    file.set(ImageFormat::ENTRY, &ImageFormat::new(2, 3));
     let path = dir.path().join("model.safetensors");
     file.save(&path).unwrap();
     let file = ModelFile::load(&path).unwrap();
     assert_eq!(Preprocessing::of_file(&file, 2).unwrap(), preprocessing);
     assert!(Preprocessing::of_file(&file, 3).unwrap_err().to_string().contains("of 3 inputs"));
-    assert_eq!(ImageForm::of_file(&file, 6).unwrap(), ImageForm::new(2, 3));
-    assert!(ImageForm::of_file(&file, 7).is_err());
+    assert_eq!(ImageFormat::of_file(&file, 6).unwrap(), ImageFormat::new(2, 3));
+    assert!(ImageFormat::of_file(&file, 7).is_err());
 
     // Columns in another order.
     let new = Table::parse(b"b,c,a\n0.2,7,3.5\nNA,7,1\n", &options).unwrap();
