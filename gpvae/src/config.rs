@@ -1,6 +1,7 @@
 //! What a model consists of.
 
 use nn::model::Nonlinearity::Elu;
+use serde::{Deserialize, Serialize};
 use vae::{NetworkConfig, VaeError};
 
 use crate::GpVaeError;
@@ -25,7 +26,8 @@ pub struct GpVaeConfig {
 }
 
 /// σ_y, the standard deviation of a pixel from its decoded mean.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PixelNoise {
     /// σ_y is this number.
     Fixed {

@@ -52,6 +52,18 @@
 //!
 //! let image = model.predict(trainer.theta(), &samples, &places(&[(0, 2)])?)?;
 //! assert_eq!((image.rows, image.cols), (1, 2));
+//!
+//! // In a file with what predictions condition on, and back. The prior is said again.
+//! # let path = std::env::temp_dir().join(format!("gpvae-doc-{}.safetensors", std::process::id()));
+//! let codes = model.training_codes(trainer.theta(), &samples);
+//! model.to_file(trainer.theta(), &codes).save(&path)?;
+//! let gpvae::Loaded { model, theta, codes } = GpVae::load::<f64>(&path, |layout| {
+//!     let view = Periodic::new(layout, "nu", 1.0);
+//!     let views = Matrix::new(3, 1, (0..3).map(angle).collect());
+//!     LowRank::new(layout, ViewObject::new(view, views, 2).with_jitter(1e-6), 0.1)
+//! })?;
+//! assert_eq!(model.predict_given(&theta, &codes, &places(&[(0, 2)])?)?, image);
+//! # std::fs::remove_file(&path)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -66,6 +78,7 @@ mod objective;
 mod phases;
 mod predict;
 pub mod prior;
+mod saved;
 
 pub use baselines::Baseline;
 pub use config::{GpVaeConfig, PixelNoise};
@@ -74,7 +87,8 @@ pub use exact::ElboGradient;
 pub use model::{Elbo, GpVae};
 pub use objective::{ExactObjective, GpVaeObjective};
 pub use phases::{Pace, Part, Phase, Plan};
-pub use predict::{LatentPrediction, Prediction};
+pub use predict::{LatentPrediction, Prediction, TrainingCodes};
+pub use saved::Loaded;
 
 /// ln 2π
 const LN_2PI: f64 = 2.0 * autograd::numerics::HALF_LN_2PI;

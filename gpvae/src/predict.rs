@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use autograd::{Real, Tape};
 use nn::data::Matrix;
-use nn::model::map_rows;
+use nn::model::{map_row_numbers, map_rows};
 use nn::train::Noise;
-use vae::Codes;
+use vae::{Codes, Covariance};
 
 use crate::data::{Places, Samples};
-use crate::exact::doubles;
+use crate::exact::{doubles, noise_on};
 use crate::prior::LatentPrior;
 use crate::{GpVae, GpVaeError};
 
@@ -23,6 +23,15 @@ pub struct LatentPrediction {
     pub mean: Matrix<f64>,
     /// Var[f⋆ | Z] + α, (n), the same for all columns
     pub variance: Vec<f64>,
+}
+
+/// What predictions condition on: where the training samples lie, and q(z|y) there. The images themselves are not needed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainingCodes<F> {
+    /// Where the samples lie, N places
+    pub places: Places,
+    /// The means and the logarithms of the standard deviations of q(z|y), (N, 2 L)
+    pub(crate) packed: Matrix<F>,
 }
 
 /// Moments of predicted images at n new places.
@@ -49,6 +58,15 @@ impl<P: LatentPrior> GpVae<P> {
         map_rows(theta, z, self.pixels(), |theta, z| self.decode(theta, z))
     }
 
+    /// What predictions condition on: the places of training samples, and q(z|y) there.
+    pub fn training_codes<F: Real>(&self, theta: &Arc<Vec<F>>, train: &Samples<F>) -> TrainingCodes<F> {
+        let packed = map_row_numbers(theta, train.len(), 2 * self.latent(), |theta, rows| {
+            let rows: Vec<usize> = rows.collect();
+            self.encode(theta, train.rows_on(theta.tape(), &rows).y).packed
+        });
+        TrainingCodes { places: train.places.clone(), packed }
+    }
+
     /// p(z⋆ | x⋆, w⋆, Z) at new places, with the means of q(Z|Y) as Z (lecture 003, "Predictive posterior sampling": the
     /// latent-space GP predictive posterior).
     ///
@@ -61,23 +79,36 @@ impl<P: LatentPrior> GpVae<P> {
         train: &Samples<F>,
         at: &Places,
     ) -> Result<LatentPrediction, GpVaeError> {
-        self.predict_latents_given(theta, train, &self.latent_means(theta, train), at)
+        self.predict_latents_given(theta, &self.training_codes(theta, train), at)
     }
 
-    /// p(z⋆ | x⋆, w⋆, Z) for this Z.
-    fn predict_latents_given<F: Real>(
+    /// [`predict_latents`](Self::predict_latents) without the training samples, from their codes.
+    ///
+    /// # Errors
+    /// Those of [`predict_latents`](Self::predict_latents).
+    pub fn predict_latents_given<F: Real>(
+        &self,
+        theta: &Arc<Vec<F>>,
+        training: &TrainingCodes<F>,
+        at: &Places,
+    ) -> Result<LatentPrediction, GpVaeError> {
+        self.latents_of(theta, &training.places, &training.means(), at)
+    }
+
+    /// p(z⋆ | x⋆, w⋆, Z) for this Z at these places.
+    fn latents_of<F: Real>(
         &self,
         theta: &[F],
-        train: &Samples<F>,
+        train: &Places,
         z: &[F],
         at: &Places,
     ) -> Result<LatentPrediction, GpVaeError> {
-        at.check_seen_in(&train.places)?;
+        at.check_seen_in(train)?;
         let (tape, latent) = (Tape::new(), self.latent());
         let alpha = self.prior().alpha().map_or(0.0, |alpha| alpha.value(theta));
         let theta = tape.constant(&doubles(theta), [theta.len()]);
         let z = tape.constant(&doubles(z), [train.len(), latent]);
-        let [x, at_rows] = [&train.places, at].map(|places| self.place_rows(theta, places));
+        let [x, at_rows] = [train, at].map(|places| self.place_rows(theta, places));
         let posterior = self.prior().posterior(theta, x, z, at_rows)?;
         // Rounding may leave a variance that should be 0 below 0.
         let variance = posterior.variance.with(|v| v.iter().map(|&v| v.max(0.0) + alpha).collect());
@@ -94,7 +125,20 @@ impl<P: LatentPrior> GpVae<P> {
         train: &Samples<F>,
         at: &Places,
     ) -> Result<Matrix<F>, GpVaeError> {
-        Ok(self.decode_rows(theta, &self.predict_latents(theta, train, at)?.mean.map(F::from_f64)))
+        self.predict_given(theta, &self.training_codes(theta, train), at)
+    }
+
+    /// [`predict`](Self::predict) without the training samples, from their codes: the same bits.
+    ///
+    /// # Errors
+    /// Those of [`predict_latents`](Self::predict_latents).
+    pub fn predict_given<F: Real>(
+        &self,
+        theta: &Arc<Vec<F>>,
+        training: &TrainingCodes<F>,
+        at: &Places,
+    ) -> Result<Matrix<F>, GpVaeError> {
+        Ok(self.decode_rows(theta, &self.predict_latents_given(theta, training, at)?.mean.map(F::from_f64)))
     }
 
     /// E[y⋆ | Y] and Var[y⋆ | Y] at new places, by draws of Z, z⋆ given Z, and g(z⋆) (lecture 003, "Predictive posterior
@@ -118,11 +162,30 @@ impl<P: LatentPrior> GpVae<P> {
         draws: usize,
         seed: u64,
     ) -> Result<Prediction, GpVaeError> {
+        self.predict_sampled_given(theta, &self.training_codes(theta, train), at, draws, seed)
+    }
+
+    /// [`predict_sampled`](Self::predict_sampled) without the training samples, from their codes: the same bits.
+    ///
+    /// # Errors
+    /// Those of [`predict_latents`](Self::predict_latents).
+    ///
+    /// # Panics
+    /// If there are no draws.
+    #[track_caller]
+    pub fn predict_sampled_given<F: Real>(
+        &self,
+        theta: &Arc<Vec<F>>,
+        training: &TrainingCodes<F>,
+        at: &Places,
+        draws: usize,
+        seed: u64,
+    ) -> Result<Prediction, GpVaeError> {
         assert!(draws > 0, "predict_sampled: expected at least one draw");
         let mut mean = vec![0.0; at.len() * self.pixels()];
         let mut variance = mean.clone();
         for draw in 0..draws {
-            let images = self.sample_images(theta, train, at, Noise::new(seed, draw as u64))?;
+            let images = self.sample_images(theta, training, at, Noise::new(seed, draw as u64))?;
             for ((mean, square), y) in mean.iter_mut().zip(&mut variance).zip(images.values.iter()) {
                 *mean += y.to_f64();
                 *square += y.to_f64().powi(2);
@@ -141,13 +204,13 @@ impl<P: LatentPrior> GpVae<P> {
     fn sample_images<F: Real>(
         &self,
         theta: &Arc<Vec<F>>,
-        train: &Samples<F>,
+        training: &TrainingCodes<F>,
         at: &Places,
         noise: Noise,
     ) -> Result<Matrix<F>, GpVaeError> {
         let latent = self.latent();
-        let z = self.sample_latents(theta, train, noise);
-        let LatentPrediction { mean, variance } = self.predict_latents_given(theta, train, &z, at)?;
+        let z = training.sample(noise);
+        let LatentPrediction { mean, variance } = self.latents_of(theta, &training.places, &z.values, at)?;
         let mut z = vec![0.0; at.len() * latent];
         noise.normal(NEW, latent, &mut z);
         for ((z, mean), i) in z.iter_mut().zip(mean.values.iter()).zip(0..) {
@@ -155,5 +218,28 @@ impl<P: LatentPrior> GpVae<P> {
         }
         let z = z.into_iter().map(F::from_f64).collect();
         Ok(self.decode_rows(theta, &Matrix::new(at.len(), latent, z)))
+    }
+}
+
+impl<F: Real> TrainingCodes<F> {
+    /// L
+    fn latent(&self) -> usize {
+        self.packed.cols / 2
+    }
+
+    /// The means μ of q(Z|Y), (N, L).
+    fn means(&self) -> Vec<F> {
+        let latent = self.latent();
+        self.packed.values.chunks_exact(2 * latent).flat_map(|row| row[..latent].iter().copied()).collect()
+    }
+
+    /// A draw Z = μ + σ ⊙ ε of q(Z|Y), (N, L).
+    fn sample(&self, noise: Noise) -> Matrix<F> {
+        let latent = self.latent();
+        map_row_numbers(&self.packed.values, self.packed.rows, latent, |packed, rows| {
+            let here = packed.view(rows.start * 2 * latent, [rows.len(), 2 * latent]);
+            let q = Covariance::Diagonal.at(latent, here).diagonal;
+            q.sample_with(noise_on(packed.tape(), noise.skip(rows.start), [rows.len(), latent]))
+        })
     }
 }

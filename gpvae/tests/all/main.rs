@@ -9,4 +9,5 @@ mod errors;
 mod kernel;
 mod prediction;
 mod prior;
+mod saved;
 mod training;
