@@ -52,6 +52,9 @@ pub struct RunArgs {
     /// Overwrite the run that is in the folder
     #[arg(long)]
     pub force: bool,
+    /// Write no index.html about the run
+    #[arg(long)]
+    pub no_report: bool,
 }
 
 /// The values of an example's flags that are not given; `--help` shows them.

@@ -26,6 +26,9 @@ impl Run<'_> {
     /// # Errors
     /// [`PictureError`] if the file cannot be written.
     pub fn draw_loss<F: Real>(&self, trainer: &Trainer<F>, label: &str) -> Result<(), PictureError> {
-        loss_figure(trainer.history(), label).save(&self.file("loss.png"))
+        let text = "The loss over the epochs, of the rows that train and of those that only validate. Both should fall and level \
+            off; where the validation's rises again while the training's falls, the model learns its rows by heart (lecture 000, \
+            \"Minimization by Stochastic gradient descent\")";
+        loss_figure(trainer.history(), label).save(&self.picture("loss.png", text))
     }
 }

@@ -1,4 +1,4 @@
-//! The folder of a run: `args.json`, `metrics.csv`, the checkpoint, pictures.
+//! The folder of a run: `args.json`, `metrics.csv`, the checkpoint, pictures, report.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::csv::Metrics;
 use super::error::io_error;
+use super::report::Report;
 use super::{ApplyArgs, RunArgs, RunError};
 use crate::errln;
 use crate::model::ModelFile;
@@ -16,14 +17,15 @@ use crate::train::{Checkpoint, CheckpointError, write_aside};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-const ARGS: &str = "args.json";
+pub(super) const ARGS: &str = "args.json";
 const LOCK: &str = ".lock";
 /// Name and extension; a part of a run puts its own name between them.
-const METRICS: (&str, &str) = ("metrics", "csv");
+pub(super) const METRICS: (&str, &str) = ("metrics", "csv");
 const CHECKPOINT: (&str, &str) = ("checkpoint", "safetensors");
 
 /// Flags that may change when a run goes on: they do not change what it computes up to the same epoch.
-const FREE: [&str; 8] = ["data", "out", "epochs", "threads", "save", "resume", "dry_run", "force"];
+const FREE: [&str; 9] =
+    ["data", "out", "epochs", "threads", "save", "resume", "dry_run", "force", "no_report"];
 
 /// The folder of a run. In a dry run it lies among the system's temporary files and is removed when this is dropped.
 #[derive(Clone, Debug)]
@@ -280,13 +282,13 @@ fn file_name((name, extension): (&str, &str), part: Option<&str>) -> String {
 }
 
 /// Whether a file has this name, for the run or for a part of it.
-fn is(file: &str, (name, extension): (&str, &str)) -> bool {
+pub(super) fn is(file: &str, (name, extension): (&str, &str)) -> bool {
     let middle = file.strip_prefix(name).and_then(|rest| rest.strip_suffix(extension)?.strip_suffix('.'));
     middle.is_some_and(|middle| middle.is_empty() || middle.starts_with('-'))
 }
 
 /// The names of the files in a folder; none if it cannot be read.
-fn files_of(folder: &Path) -> impl Iterator<Item = String> {
+pub(super) fn files_of(folder: &Path) -> impl Iterator<Item = String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok())
 }
@@ -294,7 +296,7 @@ fn files_of(folder: &Path) -> impl Iterator<Item = String> {
 /// Removes the files of an earlier run. What another program put into the folder stays, and so does the checkpoint to go
 /// on from.
 fn remove_run(folder: &Path, resume: &Resume) -> Result<(), RunError> {
-    let whole = [ARGS, ModelFile::NAME];
+    let whole = [ARGS, ModelFile::NAME, Report::NAME];
     let old = files_of(folder)
         .filter(|name| whole.contains(&name.as_str()) || is(name, METRICS) || is(name, CHECKPOINT));
     for path in old.map(|name| folder.join(name)).collect::<Vec<_>>() {

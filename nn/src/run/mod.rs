@@ -1,5 +1,5 @@
 //! What example programs share, so that an example shows its idea: flags, the folder of the run, the trainer, progress
-//! and Ctrl-C, tables, images, the result line, errors in one line.
+//! and Ctrl-C, tables, images, the result line, the report, errors in one line.
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -74,6 +74,7 @@ mod images;
 mod interrupt;
 mod print;
 mod progress;
+mod report;
 mod stream;
 mod table;
 mod training;
@@ -90,6 +91,7 @@ pub use images::{ImageArgs, ImageStyle, NewImages};
 pub use interrupt::Interrupt;
 pub use print::{TextTable, one_line, result_line};
 pub use progress::{Progress, RowProgress};
+pub use report::{Curves, Decoder, Dense, Explorer, Frames, Plane, Position, Scene, Series, Shape};
 #[doc(hidden)]
 pub use stream::write_line;
 pub use table::TableArgs;

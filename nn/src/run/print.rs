@@ -77,16 +77,24 @@ impl Display for TextTable {
 /// # Errors
 /// [`RunError::NotFinite`] instead of the line if a value is infinite or not a number.
 pub fn result_line<N: Display, V: Display>(results: &[(N, V)]) -> Result<(), RunError> {
-    let results: Vec<[String; 2]> =
-        results.iter().map(|(name, value)| [name.to_string(), value.to_string()]).collect();
-    let is_bad = |[_, value]: &&[String; 2]| value.parse().is_ok_and(|x: f64| !x.is_finite());
-    let bad: Vec<String> = results.iter().filter(is_bad).map(|pair| pair.join("=")).collect();
-    if !bad.is_empty() {
-        return Err(RunError::NotFinite { results: bad.join(" ") });
-    }
-    let line: String = results.iter().map(|pair| format!(" {}", pair.join("="))).collect();
+    let line: String = finite(results)?.iter().map(|(name, value)| format!(" {name}={value}")).collect();
     outln!("RESULT{line}");
     Ok(())
+}
+
+/// The results as text.
+///
+/// # Errors
+/// [`RunError::NotFinite`] if a value is infinite or not a number.
+pub(super) fn finite<N: Display, V: Display>(results: &[(N, V)]) -> Result<Vec<(String, String)>, RunError> {
+    let results = results.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    let results: Vec<(String, String)> = results.collect();
+    let is_bad = |(_, value): &&(String, String)| value.parse().is_ok_and(|x: f64| !x.is_finite());
+    let bad: Vec<_> = results.iter().filter(is_bad).map(|(name, value)| format!("{name}={value}")).collect();
+    match bad.is_empty() {
+        true => Ok(results),
+        false => Err(RunError::NotFinite { results: bad.join(" ") }),
+    }
 }
 
 /// An error and its causes on one line. A cause that the line holds already is left out.

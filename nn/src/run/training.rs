@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use autograd::Real;
@@ -12,6 +13,8 @@ use serde_json::Value;
 
 use super::csv::Metrics;
 use super::error::io_error;
+use super::print::finite;
+use super::report::{Explorer, Report};
 use super::{Interrupt, Progress, RunArgs, RunError, RunFolder, result_line};
 use crate::data::Minibatches;
 use crate::model::{Layout, ModelFile, TrainedOn};
@@ -31,6 +34,8 @@ pub struct Run<'a> {
     restored: Cell<bool>,
     /// The trained model, if there is one.
     kept: RefCell<Option<ModelFile>>,
+    /// What there is to show, of all parts of the run.
+    report: Rc<RefCell<Report>>,
 }
 
 impl<'a> Run<'a> {
@@ -42,7 +47,7 @@ impl<'a> Run<'a> {
         let (folder, interrupt) = (RunFolder::open(args, all)?, Interrupt::install()?);
         interrupt.set_saved(true); // there is nothing to lose yet
         let (started, restored, kept) = (Instant::now(), Cell::new(false), RefCell::new(None));
-        Ok(Self { args, folder, interrupt, started, restored, kept })
+        Ok(Self { args, folder, interrupt, started, restored, kept, report: Rc::default() })
     }
 
     /// The run of one of several models, in the same folder: see [`RunFolder::part`].
@@ -55,6 +60,7 @@ impl<'a> Run<'a> {
             interrupt: self.interrupt.clone(),
             restored: Cell::new(false),
             kept: RefCell::new(None),
+            report: self.report.clone(),
             ..*self
         })
     }
@@ -62,6 +68,18 @@ impl<'a> Run<'a> {
     /// The path of a file in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.file(name)
+    }
+
+    /// The path of a picture in the folder, for what draws it. The report shows it with this text: what is to be seen, what to
+    /// look for, and, in parentheses at the end, the page of the lecture.
+    pub fn picture(&self, name: &str, text: &str) -> PathBuf {
+        self.report.borrow_mut().picture(name, text);
+        self.file(name)
+    }
+
+    /// Adds a part to the report that its reader can move.
+    pub fn explore(&self, explorer: Explorer) {
+        self.report.borrow_mut().explorers.push(explorer);
     }
 
     /// The path of the folder.
@@ -156,16 +174,20 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Writes the report, `index.html`, unless `--no-report` is given: the command, the results, the [pictures](Self::picture),
+    /// what [can be moved](Self::explore), the metrics, the flags. A result `NAME_se` is the standard error of the result `NAME`.
     /// Prints where the files of the run are, unless it is a dry run, which keeps none. Then prints the
     /// [result line](result_line) with the seconds at its end. The file of a trained model gets them as its entry `result`.
     ///
     /// # Errors
-    /// [`RunError::NotFinite`] if a result is infinite or not a number; [`RunError::Model`] if the file of the model cannot be
-    /// written.
+    /// [`RunError::NotFinite`] if a result is infinite or not a number; otherwise if the report or the file of the model cannot
+    /// be written.
     pub fn finish<N: Display, V: Display>(&self, results: &[(N, V)]) -> Result<(), RunError> {
-        let results = results.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-        let seconds = ("seconds".to_owned(), self.seconds().to_string());
-        let results: Vec<_> = results.chain([seconds]).collect();
+        let (mut results, seconds) = (finite(results)?, self.seconds());
+        if !self.args.no_report {
+            self.report.borrow().write(&self.folder, &results, seconds)?;
+        }
+        results.push(("seconds".to_owned(), seconds.to_string()));
         if let Some(mut model) = self.kept.take() {
             let value = |text: &String| text.parse::<f64>().map_or(Value::from(&text[..]), Value::from);
             let pairs = results.iter().map(|(name, text)| (name.clone(), value(text)));

@@ -10,6 +10,7 @@ mod model_file;
 mod multivariate_normal;
 mod optimizer;
 mod picture;
+mod report;
 mod run;
 mod stats;
 mod train;

@@ -43,6 +43,7 @@ fn a_run_keeps_flags_metrics_checkpoint_and_pictures_and_is_not_overwritten() {
         ".lock",
         "args.json",
         "checkpoint.safetensors",
+        "index.html",
         "latent.png",
         "loss.png",
         "manifold.png",
@@ -87,7 +88,7 @@ fn no_stream_that_is_closed_or_full_ends_a_run() {
         run.args(["--epochs", "2", "--importance-samples", "2", "--out", name]).current_dir(dir.path());
         let status = run.stdout(stdout).stderr(stderr).status().unwrap();
         assert_eq!(status.code(), Some(code), "{name}");
-        for file in ["checkpoint.safetensors", "model.safetensors", "latent.png"] {
+        for file in ["checkpoint.safetensors", "model.safetensors", "latent.png", "index.html"] {
             assert!(dir.path().join(name).join(file).is_file(), "{name}: {file}");
         }
     }

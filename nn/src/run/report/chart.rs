@@ -1,0 +1,151 @@
+//! Charts of a run's metrics, drawn without a script.
+
+use std::fs::File;
+use std::path::Path;
+
+use maud::{Markup, html};
+use serde_json::json;
+
+use crate::run::RunError;
+use crate::run::error::io_error;
+
+/// The most points of a line. Of more an even part is drawn.
+const MOST: usize = 400;
+/// The size of a chart, and its frame. `report.js` draws in the same one.
+const SIZE: (f64, f64) = (480.0, 270.0);
+const FRAME: [f64; 4] = [62.0, 468.0, 12.0, 232.0];
+
+/// A line: its name and its points.
+struct Line {
+    name: String,
+    points: Vec<(f64, f64)>,
+}
+
+/// A chart of each column of a metrics file, over its first column. What was measured on several sets of rows is one chart.
+pub(super) fn charts(path: &Path) -> Result<Vec<Markup>, RunError> {
+    let damaged = |error: csv::Error| RunError::Damaged { path: path.to_owned(), reason: error.to_string() };
+    let file = File::open(path).map_err(io_error("read", path))?;
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
+    let header = reader.headers().map_err(damaged)?.clone();
+    let rows = reader.records().collect::<Result<Vec<_>, _>>().map_err(damaged)?;
+    let shown: Vec<_> = rows.iter().step_by(rows.len().div_ceil(MOST).max(1)).collect();
+    let number = |row: &csv::StringRecord, column: usize| row.get(column).and_then(|cell| cell.parse().ok());
+    let mut charts: Vec<(&str, Vec<Line>)> = Vec::new();
+    for (column, name) in header.iter().enumerate().skip(1) {
+        let split = name.split_once('_').filter(|(set, _)| ["train", "validation"].contains(set));
+        let (set, of) = split.unwrap_or(("", name));
+        let points = shown.iter().filter_map(|row| Some((number(row, 0)?, number(row, column)?)));
+        let points = points.filter(|(x, y): &(f64, f64)| x.is_finite() && y.is_finite()).collect();
+        let line = Line { name: if set.is_empty() { of } else { set }.to_owned(), points };
+        match charts.iter_mut().find(|(other, _)| *other == of) {
+            Some((_, lines)) => lines.push(line),
+            None => charts.push((of, vec![line])),
+        }
+    }
+    let first = header.get(0).unwrap_or_default();
+    Ok(charts.iter().map(|(name, lines)| chart(&name.replace('_', " "), first, lines)).collect())
+}
+
+fn chart(title: &str, label: &str, lines: &[Line]) -> Markup {
+    let [left, right, top, bottom] = FRAME;
+    let points = || lines.iter().flat_map(|line| &line.points);
+    let x = Axis::over(points().map(|p| p.0));
+    let y = Axis::over(points().map(|p| p.1));
+    let place = |p: &(f64, f64)| (left + x.at(p.0) * (right - left), bottom + y.at(p.1) * (top - bottom));
+    let path = |line: &Line| {
+        let text = |p: &(f64, f64)| format!("{:.1},{:.1}", place(p).0, place(p).1);
+        line.points.iter().map(text).collect::<Vec<_>>().join(" ")
+    };
+    let series = lines.iter().map(|line| {
+        let (x, y): (Vec<f64>, Vec<f64>) = line.points.iter().copied().unzip();
+        json!({ "name": line.name, "shape": { "line": { "x": x, "y": y } } })
+    });
+    let data = json!({ "x": [x.low, x.high], "y": [y.low, y.high], "series": series.collect::<Vec<_>>() });
+    let last = |line: &Line| line.points.last().map(|p| short(p.1)).unwrap_or_default();
+    html! {
+        figure.chart {
+            figcaption {
+                strong { (title) } " "
+                @for (i, line) in lines.iter().enumerate() {
+                    span.key { span class={ "swatch s" (i) } {} (line.name) " " b { (last(line)) } } " "
+                }
+            }
+            svg viewBox={ "0 0 " (SIZE.0) " " (SIZE.1) } role="img" data-chart=(data)
+                aria-label={ (title) " over " (label) @for line in lines { ", " (line.name) " ends at " (last(line)) } } {
+                @for tick in x.ticks(6) {
+                    @let at = left + x.at(tick) * (right - left);
+                    line.grid x1=(at) x2=(at) y1=(top) y2=(bottom) {}
+                    text x=(at) y=(bottom + 18.0) text-anchor="middle" { (short(tick)) }
+                }
+                @for tick in y.ticks(5) {
+                    @let at = bottom + y.at(tick) * (top - bottom);
+                    line.grid x1=(left) x2=(right) y1=(at) y2=(at) {}
+                    text x=(left - 6.0) y=(at + 4.0) text-anchor="end" { (short(tick)) }
+                }
+                text x=((left + right) / 2.0) y=(SIZE.1 - 4.0) text-anchor="middle" { (label) }
+                @for (i, line) in lines.iter().enumerate() {
+                    polyline class={ "line s" (i) } points=(path(line)) {}
+                    @if let [only] = &line.points[..] {
+                        circle class={ "dot s" (i) } cx=(place(only).0) cy=(place(only).1) r="3" {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// An axis from the lowest to the highest number.
+struct Axis {
+    low: f64,
+    high: f64,
+}
+
+impl Axis {
+    fn over(values: impl Iterator<Item = f64>) -> Self {
+        let (low, high) =
+            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+        match (low <= high, low < high) {
+            (_, true) => Self { low, high },
+            (true, false) => {
+                Self { low: low - 0.5 * low.abs().max(1.0), high: high + 0.5 * high.abs().max(1.0) }
+            }
+            (false, false) => Self { low: 0.0, high: 1.0 },
+        }
+    }
+
+    /// The place of a number, from 0 to 1.
+    fn at(&self, x: f64) -> f64 {
+        // Halves, since the difference of two numbers may be too large for one.
+        (x / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0)
+    }
+
+    /// Round numbers, about so many.
+    fn ticks(&self, about: usize) -> Vec<f64> {
+        let rough = (self.high / 2.0 - self.low / 2.0) / about as f64 * 2.0;
+        let power = 10_f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|step| *step >= rough);
+        let Some(step) = step.filter(|step| step.is_normal()) else { return vec![self.low, self.high] };
+        let first = (self.low / step).ceil();
+        (0..=2 * about).map(|i| (first + i as f64) * step).take_while(|x| *x <= self.high).collect()
+    }
+}
+
+/// A number in few digits.
+pub(super) fn short(x: f64) -> String {
+    match x.abs() {
+        0.0 => "0".to_owned(),
+        size if (1e-3..1e6).contains(&size) => {
+            let decimals = (4 - size.log10().floor() as i32).clamp(0, 6) as usize;
+            let text = format!("{x:.decimals$}");
+            match text.contains('.') {
+                true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+                false => text,
+            }
+        }
+        _ => {
+            let text = format!("{x:.3e}");
+            let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+            format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.'))
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Parts of a report that can be moved. The page computes what they show from the numbers here; `report.js` is the other half.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Serialize, Serializer};
+
+use crate::data::Matrix;
+
+/// A part of the report that can be moved.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Explorer {
+    /// A latent space, and what a decoder makes of its points.
+    Plane(Plane),
+    /// One thing after another, chosen by a slider.
+    Frames(Frames),
+    /// A chart whose parts are switched on and off, and which zooms.
+    Curves(Curves),
+}
+
+/// A latent space with the codes of images, and a decoder.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plane {
+    /// What it shows.
+    pub title: String,
+    /// The height and width of an image, in pixels.
+    pub size: [usize; 2],
+    /// From a point to an image.
+    pub decoder: Decoder,
+    /// The names of what the decoder is told besides the point, one of them at a time; empty if nothing.
+    pub conditions: Vec<String>,
+    /// The names of the classes.
+    pub classes: Vec<String>,
+    /// The class of each image.
+    pub labels: Vec<usize>,
+    /// The images with grey values from 0 to 1, one a row.
+    #[serde(serialize_with = "grey")]
+    pub images: Matrix<f32>,
+    /// The codes of the images, (N, L).
+    #[serde(serialize_with = "numbers")]
+    pub codes: Matrix<f32>,
+    /// Points as the decoder takes them, with their conditions: what the page is checked at.
+    #[serde(serialize_with = "numbers")]
+    pub check_points: Matrix<f32>,
+    /// The images that the model itself makes of these points.
+    #[serde(serialize_with = "numbers")]
+    pub check_images: Matrix<f32>,
+}
+
+/// From a point of a latent space to an image.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Decoder {
+    /// Dense layers, which the page computes.
+    Network {
+        /// The layers.
+        layers: Vec<Dense>,
+        /// Of each layer the weights (inputs, outputs), row after row, and the biases.
+        #[serde(serialize_with = "floats")]
+        weights: Vec<f32>,
+    },
+    /// Images that were computed beforehand, at the nodes of a square grid over the first two dimensions.
+    Grid {
+        /// The number of nodes along a side.
+        side: usize,
+        /// The grid goes from −reach to reach.
+        reach: f32,
+        /// The images, z₁ first.
+        #[serde(serialize_with = "grey")]
+        images: Matrix<f32>,
+    },
+}
+
+/// A dense layer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Dense {
+    /// The numbers that it takes.
+    pub inputs: usize,
+    /// The numbers that it computes.
+    pub outputs: usize,
+    /// Its activation: `identity`, `relu`, `leaky_relu`, `elu`, `tanh`, `sigmoid`, `softplus` or `exp`.
+    pub phi: &'static str,
+    /// Whether it also takes, behind what the layer before it computes, what the first layer takes.
+    pub takes_point: bool,
+}
+
+/// Scenes, of which a slider chooses one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Frames {
+    /// What they show.
+    pub title: String,
+    /// What the slider changes.
+    pub slider: String,
+    /// The scenes from the slider's left to its right.
+    pub positions: Vec<Position>,
+    /// The position of the first look.
+    pub start: usize,
+}
+
+/// A position of a slider.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Position {
+    /// Its value, as text.
+    pub name: String,
+    /// Whether it is marked, as what the model has not seen.
+    pub marked: bool,
+    /// What is said of it.
+    pub text: String,
+    /// What is shown.
+    pub scene: Scene,
+}
+
+/// What a position of a slider shows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scene {
+    /// Rows of images.
+    Images {
+        /// The height and width of an image, in pixels.
+        size: [usize; 2],
+        /// The names of the rows.
+        rows: Vec<String>,
+        /// The images, row after row.
+        #[serde(serialize_with = "grey")]
+        images: Matrix<f32>,
+    },
+    /// A chart.
+    Curves(Curves),
+}
+
+/// A chart.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Curves {
+    /// What it shows.
+    pub title: String,
+    /// The labels of the axes.
+    pub labels: [String; 2],
+    /// What is drawn, later ones on top.
+    pub series: Vec<Series>,
+}
+
+/// A part of a chart.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Series {
+    /// Its name in the legend.
+    pub name: String,
+    /// What is drawn.
+    pub shape: Shape,
+}
+
+/// What is drawn over these x.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are coordinates")]
+pub enum Shape {
+    /// A line.
+    Line { x: Vec<f64>, y: Vec<f64> },
+    /// Points.
+    Points { x: Vec<f64>, y: Vec<f64> },
+    /// An area between two lines.
+    Band { x: Vec<f64>, low: Vec<f64>, high: Vec<f64> },
+    /// Lines that are switched on one by one.
+    Draws { x: Vec<f64>, draws: Vec<Vec<f64>> },
+}
+
+impl Explorer {
+    pub(super) fn title(&self) -> &str {
+        match self {
+            Self::Plane(Plane { title, .. })
+            | Self::Frames(Frames { title, .. })
+            | Self::Curves(Curves { title, .. }) => title,
+        }
+    }
+}
+
+/// 32-bit numbers, the lowest byte first, in base64.
+fn floats<S: Serializer>(values: &[f32], serializer: S) -> Result<S::Ok, S::Error> {
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    serializer.serialize_str(&STANDARD.encode(bytes))
+}
+
+fn numbers<S: Serializer>(matrix: &Matrix<f32>, serializer: S) -> Result<S::Ok, S::Error> {
+    floats(&matrix.values, serializer)
+}
+
+/// A byte for each grey value, in base64.
+fn grey<S: Serializer>(images: &Matrix<f32>, serializer: S) -> Result<S::Ok, S::Error> {
+    let bytes: Vec<u8> = images.values.iter().map(|x| (x.clamp(0.0, 1.0) * 255.0).round() as u8).collect();
+    serializer.serialize_str(&STANDARD.encode(bytes))
+}

@@ -1,0 +1,205 @@
+//! The page.
+
+use std::fs;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde_json::Value;
+
+use super::chart::{charts, short};
+use super::{Explorer, Picture, Report};
+use crate::run::error::io_error;
+use crate::run::folder::{METRICS, files_of, is};
+use crate::run::{RunError, RunFolder};
+
+const STYLE: &str = include_str!("report.css");
+const SCRIPT: &str = include_str!("report.js");
+
+/// What was run, and what came of it.
+pub(super) struct Facts<'a> {
+    pub(super) program: String,
+    pub(super) command: String,
+    pub(super) flags: Value,
+    pub(super) results: &'a [(String, String)],
+    pub(super) seconds: f64,
+}
+
+/// The whole page of a run.
+pub(super) fn page(run: &Facts<'_>, report: &Report, folder: &RunFolder) -> Result<String, RunError> {
+    let pictures = report.pictures.iter().map(|picture| Ok((picture, image(picture, folder)?)));
+    let pictures: Vec<_> = pictures.collect::<Result<_, RunError>>()?;
+    let pictures: Vec<_> = pictures.into_iter().filter_map(|(of, data)| Some((of, data?))).collect();
+    let metrics = metrics(folder)?;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy"
+                    content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+                meta name="color-scheme" content="light dark";
+                link rel="icon" href="data:,";
+                title { (run.program) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { (run.program) }
+                    dl {
+                        dt { "command" } dd { code { (run.command) } }
+                        dt { "data" } dd { (data(&run.flags)) }
+                        dt { "seed" } dd { (text(&run.flags["seed"])) }
+                        dt { "version" } dd { (env!("CARGO_PKG_VERSION")) }
+                        dt { "time" } dd { (duration(run.seconds)) }
+                    }
+                }
+                main {
+                    section.results { h2 { "Results" } (results(run.results)) }
+                    @for (i, explorer) in report.explorers.iter().enumerate() { (explore(i, explorer)) }
+                    @if !pictures.is_empty() {
+                        section.pictures {
+                            h2 { "Pictures" }
+                            @for (picture, data) in &pictures { (figure(picture, data)) }
+                        }
+                    }
+                    @if !metrics.is_empty() {
+                        section {
+                            h2 { "Learning" }
+                            @for (name, charts) in &metrics {
+                                @if metrics.len() > 1 { h3 { (name) } }
+                                div.charts { @for chart in charts { (chart) } }
+                            }
+                        }
+                    }
+                    section { h2 { "All flags" } (flags(&run.flags)) }
+                    section { h2 { "Files" } (files(folder)) }
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+/// A picture as an address that holds it; none if it was not drawn.
+fn image(picture: &Picture, folder: &RunFolder) -> Result<Option<String>, RunError> {
+    let path = folder.file(&picture.name);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+    Ok(Some(format!("data:image/png;base64,{}", STANDARD.encode(bytes))))
+}
+
+/// The sentence of a picture; its source, in parentheses at the end, apart.
+fn figure(picture: &Picture, data: &str) -> Markup {
+    let source = picture.text.strip_suffix(')').and_then(|text| text.rsplit_once(" ("));
+    let (text, source) = source.map_or((&*picture.text, None), |(text, source)| (text, Some(source)));
+    html! {
+        figure {
+            img src=(data) alt=(text) loading="lazy";
+            figcaption { (text) " " code { (picture.name) } @if let Some(source) = source { cite { (source) } } }
+        }
+    }
+}
+
+fn explore(i: usize, explorer: &Explorer) -> Markup {
+    // Within a script, no text may look as its end.
+    let data = serde_json::to_string(explorer).expect("numbers and text").replace('<', "\\u003c");
+    html! {
+        section.explorer aria-labelledby={ "explorer-" (i) } {
+            h2 id={ "explorer-" (i) } { (explorer.title()) }
+            noscript { p { "This part can be moved, and needs scripts for it." } }
+            script type="application/json" { (PreEscaped(data)) }
+        }
+    }
+}
+
+/// The results; one whose name ends in `_se` is the standard error of another one.
+fn results(results: &[(String, String)]) -> Markup {
+    let error = |name: &str| results.iter().find(|(of, _)| of.strip_suffix("_se") == Some(name));
+    let is_error = |name: &str| {
+        name.strip_suffix("_se").is_some_and(|name| results.iter().any(|(other, _)| other == name))
+    };
+    html! {
+        div.wide { table {
+            thead { tr { th scope="col" { "result" } th scope="col" { "value" } th scope="col" { "± standard error" } } }
+            tbody {
+                @for (name, value) in results.iter().filter(|(name, _)| !is_error(name)) {
+                    tr {
+                        th scope="row" { (name.replace('_', " ")) }
+                        (number(value))
+                        @match error(name) { Some((_, se)) => (number(se)), None => td {} }
+                    }
+                }
+            }
+        } }
+    }
+}
+
+fn number(value: &str) -> Markup {
+    let digits = value.parse().map_or_else(|_| value.to_owned(), short).replace('-', "−");
+    html! { td title=(value) { (digits) } }
+}
+
+fn metrics(folder: &RunFolder) -> Result<Vec<(String, Vec<Markup>)>, RunError> {
+    let mut names: Vec<_> = files_of(folder.path()).filter(|name| is(name, METRICS)).collect();
+    names.sort();
+    names.into_iter().map(|name| Ok((name.clone(), charts(&folder.file(&name))?))).collect()
+}
+
+fn data(flags: &Value) -> String {
+    let given = ["csv", "data", "images", "table"].iter().map(|flag| &flags[flag]);
+    let given = given.filter(|value| value.is_string()).map(text).next();
+    given.unwrap_or_else(|| "part of the program".to_owned())
+}
+
+fn flags(flags: &Value) -> Markup {
+    html! {
+        div.wide { table {
+            @for (flag, value) in flags.as_object().into_iter().flatten() {
+                @if !["force", "resume", "dry_run", "no_report"].contains(&flag.as_str()) {
+                    tr { th scope="row" { "--" (flag.replace('_', "-")) } td { (text(value)) } }
+                }
+            }
+        } }
+    }
+}
+
+/// A flag's value as a user writes it.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "not given".to_owned(),
+        Value::Bool(given) => (if *given { "yes" } else { "no" }).to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+fn files(folder: &RunFolder) -> Markup {
+    let mut names: Vec<_> =
+        files_of(folder.path()).filter(|name| !name.starts_with('.') && name != Report::NAME).collect();
+    names.sort();
+    // "./" keeps a name with a colon from being read as an address.
+    html! { ul.files { @for name in names { li { a href={ "./" (escaped(&name)) } { (name) } } } } }
+}
+
+/// A file's name as a part of an address.
+fn escaped(name: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    name.bytes().map(byte).collect()
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.1} s"),
+        s if s < 7200.0 => format!("{:.1} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
