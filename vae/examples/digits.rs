@@ -3,13 +3,14 @@
 //!     cargo run --release -p vae --example digits
 //!
 //! Trains with two latent dimensions, so that the latent space can be drawn, and writes to `out/vae-digits/`:
-//! the trained model, reconstructions, samples from the prior, latent means by class, the decoded manifold and the loss
-//! curve. `digits.py` beside this file reads the model in Python.
+//! the trained model, reconstructions, samples from the prior, latent means by class, the decoded manifold, the loss
+//! curve, and `index.html`, which shows all of it and lets you walk through the latent space. `digits.py` beside this file reads the model in Python.
 
 mod common {
     pub(crate) mod bound;
     pub(crate) mod classes;
     pub(crate) mod codes;
+    pub(crate) mod explorer;
     pub(crate) mod keep;
     pub(crate) mod manifold;
     pub(crate) mod report;
