@@ -227,13 +227,26 @@ fn report_frequencies(args: &Args) -> f64 {
 
 fn draw(run: &Run<'_>, args: &Args, answers: &[Answer; 2], history: &[Epoch]) -> anyhow::Result<()> {
     let (n, k) = (args.throws, args.heads);
-    fair_coin(n, k).save(&run.file("fair.png"))?;
+    fair_coin(n, k).save(&run.picture(
+        "fair.png",
+        "How often a fair coin shows each number of heads. The coloured part is the p-value: at least as many as \
+        were thrown. It is not the probability that the coin is fair (lecture 004, \"Example : coin flip (again)\")",
+    ))?;
     let mut panels = Panels::new(&format!("{k} heads in {n} throws: what is known of p"), 2);
     for answer in answers {
         panels = panels.figure(densities(answer));
     }
-    panels.save(&run.file("posteriors.png"))?;
-    elbos(answers, history).save(&run.file("bounds.png"))?;
+    panels.save(&run.picture(
+        "posteriors.png",
+        "What is known of p before and after the throws, under two priors, with the interval of 95 %. The peaked \
+        prior pulls towards a half; the normal distribution found by ADVI should lie on the exact posterior \
+        (lecture 004, \"Example : coin flip (again)\")",
+    ))?;
+    elbos(answers, history).save(&run.picture(
+        "bounds.png",
+        "The bounds as they rise to the evidences, which they never cross; what is left is the divergence of q from \
+        the posterior (lecture 004, \"Maximizing the ELBO\")",
+    ))?;
     Ok(())
 }
 

@@ -204,8 +204,18 @@ fn draw(run: &Run<'_>, args: &Args, statistics: &[Statistics], history: &[Epoch]
         let curve = steps.map(|(step, epoch)| ((step + 1) as f64, epoch.train.part(PARTS[i])));
         learning = learning.line(name, curve);
     }
-    variances.save(&run.file("variances.png"))?;
-    learning.save(&run.file("learning.png"))?;
+    variances.save(&run.picture(
+        "variances.png",
+        "The variance of three estimators of one gradient, by the dimension of θ. That of the score function grows \
+        fastest; a control variate helps, reparameterisation more (lecture 002, \"Sampling to approximate \
+        expectations: Beware of the variance!\")",
+    ))?;
+    learning.save(&run.picture(
+        "learning.png",
+        "What these variances do to learning: the distance to the posterior, step by step. The noisier the \
+        gradient, the higher the curve ends (lecture 002, \"Sampling to approximate expectations: Beware of the \
+        variance!\")",
+    ))?;
     Ok(())
 }
 

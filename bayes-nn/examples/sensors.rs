@@ -300,7 +300,12 @@ fn draw(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> anyh
             panels = panels.figure(figure);
         }
     }
-    panels.save(&run.file("landscapes.png"))?;
+    panels.save(&run.picture(
+        "landscapes.png",
+        "What is known of both rates before and after 1, 5 and 100 observations, with contours of q. The hill gets \
+        narrower as 1/√N, closes in on the truth, and forgets the prior (lecture 004, \"We have two sensors that \
+        measure events from different processes (decay rate, etc)\")",
+    ))?;
     Ok(())
 }
 

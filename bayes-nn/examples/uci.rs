@@ -290,6 +290,10 @@ fn write(run: &Run<'_>, splits: &[SplitScores]) -> anyhow::Result<()> {
     csv.save(&run.file("splits.csv"))?;
     let cdf = splits.iter().flat_map(|split| split.scores.cdf.iter().copied()).collect();
     let all = Scores { cdf, ..splits.first().context("there are no splits")?.scores.clone() };
-    common::calibration(&all).save(&run.file("calibration.png"))?;
+    common::calibration(&all).save(&run.picture(
+        "calibration.png",
+        "How often the truth lies in an interval, over how often it should. A curve on the diagonal is calibrated; \
+        below it the intervals are too narrow (lecture 002, \"Variational inference and the VAE\")",
+    ))?;
     Ok(())
 }

@@ -101,7 +101,17 @@ fn timeseries(args: &Args) -> anyhow::Result<()> {
     let score = Score::of(&series, &scaling, &filled);
     score.print();
     write(&run.file("filled.csv"), &series, &filled)?;
-    draw(&run.file("series.png"), &series, &filled).context("the picture could not be drawn")?;
+    draw(
+        &run.picture(
+            "series.png",
+            "Each channel with its gaps filled in. The hidden points were not shown to the model: about 95 % of \
+            them should lie in the band, which is wide where the gap is long (lecture 003, \"Predictive posterior \
+            sampling\")",
+        ),
+        &series,
+        &filled,
+    )
+    .context("the picture could not be drawn")?;
     run.finish(&[
         ("rmse", score.rmse),
         ("rmse_linear", score.linear),

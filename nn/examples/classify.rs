@@ -224,7 +224,12 @@ fn draw_confusion(run: &Run<'_>, data: &Data, taken_for: &[usize]) -> anyhow::Re
     Panels::new(&format!("Which {plural} are taken for which"), 2)
         .figure(matrix("All test images", &format!("share of the {kind}'s images"), &share))
         .figure(matrix("Errors alone", "images", &errors))
-        .save(&run.file("confusion.png"))
+        .save(&run.picture(
+            "confusion.png",
+            "Which classes are taken for which: a row is a class, a column what it was taken for. The left diagonal \
+            should be bright; on the right, look for pairs that are mistaken for each other (lecture 000, \"About \
+            neural networks\")",
+        ))
         .context("the confusion matrix")
 }
 
@@ -236,6 +241,10 @@ fn draw_errors(run: &Run<'_>, data: &Data, taken_for: &[usize]) -> anyhow::Resul
     ImageGrid::new(&format!("Test images that are taken for another {kind}"), test.height, test.width)
         .columns(wrong.iter().map(|&i| format!("{} → {}", test.labels[i], taken_for[i])))
         .row("", &test.images.select(&wrong).values)
-        .save(&run.file("errors.png"))
+        .save(&run.picture(
+            "errors.png",
+            "Test images that are taken for another class. Many are hard for a reader, too; those that are not show \
+            what the network has not learned (lecture 000, \"About neural networks\")",
+        ))
         .context("the images that are taken for another class")
 }

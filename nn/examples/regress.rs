@@ -164,5 +164,9 @@ fn draw(run: &Run<'_>, predictions: &[(&str, Matrix<f64>)], truth: &Matrix<f64>)
                 .classes(["patients"], points),
         )
     });
-    Ok(panels.save(&run.file("predictions.png"))?)
+    Ok(panels.save(&run.picture(
+        "predictions.png",
+        "Patients that were held out: what happened over what was predicted. Points should lie along the line; as \
+        far as they spread at one prediction, nobody knows (lecture 000, \"More details for the regression case\")",
+    ))?)
 }

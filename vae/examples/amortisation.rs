@@ -92,7 +92,11 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let encoder = vae.layout().range("encoder").len();
     outln!("variational parameters: {encoder} in the encoder, {own} of {} images' own", train.rows);
     let mut results = print(&learned, &refined);
-    draw(&learned, &refined).save(&run.file("amortisation.png"))?;
+    draw(&learned, &refined).save(&run.picture(
+        "amortisation.png",
+        "The bound of test images by several ways to find q(z|x). Refinement closes the gap that an encoder leaves; \
+        without an encoder, every image needs parameters and steps of its own (lecture 002, \"Amortized inference\")",
+    ))?;
     results.push(("encoder_parameters".to_owned(), encoder as f64));
     results.push(("own_parameters".to_owned(), own as f64));
     run.finish(&results)?;

@@ -257,7 +257,12 @@ fn detect(args: &Args) -> anyhow::Result<()> {
 
     let results = print(&unknowns, data.classes.kind);
     if unknowns.len() > 1 {
-        areas_figure(&unknowns, data.classes.kind).save(&run.file("areas.png"))?;
+        areas_figure(&unknowns, data.classes.kind).save(&run.picture(
+            "areas.png",
+            "How well each score tells a class that was not learned from the others: 1 is without mistakes, a half is a \
+             coin. Look for classes that are hard for all scores, and for scores that fail where the others do not \
+             (lecture 004, \"Autoencoders (AE)\")",
+        ))?;
     }
     draw(&run, &data, &unknowns)?;
     run.finish(&results)?;
@@ -307,8 +312,8 @@ fn print(unknowns: &[Unknown], kind: &str) -> Vec<(String, f64)> {
     if bounds > 0.0 {
         let Learned { bound, .. } = &unknowns[0].first;
         errln!(
-            "the bound of K = {} draws has not converged in {:.0} % of the models: −log p(x) is too high, most of all for \
-             strange images",
+            "the bound of K = {} draws has not converged in {:.0} % of the models: −log p(x) is too high, most of \
+            all for strange images",
             bound.samples,
             100.0 * bounds
         );
@@ -340,10 +345,17 @@ fn draw(run: &Run<'_>, data: &Data, unknowns: &[Unknown]) -> anyhow::Result<()> 
         let labels = ["data", "PCA", "autoencoder", "VAE"];
         let grid = ImageGrid::new(&title, images.height, images.width);
         let rows = labels.into_iter().zip(shown);
-        rows.fold(grid, |grid, (label, images)| grid.row(label, &images.values))
-            .save(&run.file(&format!("{}.png", ease.replace(' ', "-"))))?;
+        rows.fold(grid, |grid, (label, images)| grid.row(label, &images.values)).save(&run.picture(
+            &format!("{}.png", ease.replace(' ', "-")),
+            "Images of a digit that no model has seen, and what models make of them. A reconstruction that is \
+            another digit gives the stranger away; one that is right does not (lecture 004, \"Autoencoders (AE)\")",
+        ))?;
     }
-    panels.save(&run.file("scores.png"))?;
+    panels.save(&run.picture(
+        "scores.png",
+        "The distribution of a score over known and unknown images, for the digit that is told best and for the one \
+        that is told worst. The less they overlap, the better (lecture 004, \"Autoencoders (AE)\")",
+    ))?;
     Ok(())
 }
 

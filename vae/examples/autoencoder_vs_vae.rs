@@ -180,7 +180,11 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         for (space, curves) in spaces.iter().zip(&mut curves) {
             images = sample(space, &sets, args.run.seed, images, curves, &mut results)?;
         }
-        images.save(&run.file(&format!("samples-{latent}.png")))?;
+        images.save(&run.picture(
+            &format!("samples-{latent}.png"),
+            "Two rows for each model and each way to draw z. Look for images that are no digits: they come from \
+            places where no code is (lecture 004, \"Generate new images ?\")",
+        ))?;
         if latent == 2 {
             draw(&run, &sets[0], &spaces)?;
         }
@@ -192,7 +196,12 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         .line("autoencoder, codes' moments", of_autoencoder[1].iter().copied())
         .line("VAE, evenly drawn", of_vae[0].iter().copied())
         .line("VAE, N(0, I)", of_vae[2].iter().copied())
-        .save(&run.file("gaps.png"))?;
+        .save(&run.picture(
+            "gaps.png",
+            "The share of samples that lie farther from all data than nearly all test images do. The VAE drawn from \
+            its prior should stay low; an autoencoder has no prior, and its gaps grow with the number of dimensions \
+            (lecture 000, \"Using the autoencoder to simulate\")",
+        ))?;
     run.finish(&results)?;
     Ok(())
 }
@@ -246,9 +255,19 @@ fn draw(run: &Run<'_>, train: &LabelledImages, spaces: &[Space; 2]) -> anyhow::R
     let mut panels = Panels::new("Codes of training images", 2);
     for space in spaces {
         panels = panels.figure(codes(space, &train.labels)?);
-        manifold(space, train.height, train.width).save(&run.file(&format!("manifold_{}.png", space.key)))?;
+        let path = run.picture(
+            &format!("manifold_{}.png", space.key),
+            "What the decoder makes of a grid over the codes. With gaps between the codes, some of these images are \
+            no digits (lecture 004, \"Generate new images ?\")",
+        );
+        manifold(space, train.height, train.width).save(&path)?;
     }
-    panels.save(&run.file("codes.png"))?;
+    panels.save(&run.picture(
+        "codes.png",
+        "Where both encoders put the training images, with the ellipses that samples are drawn from. The VAE fills \
+        the circle of N(0, I); the autoencoder leaves gaps and long arms (lecture 000, \"Using the autoencoder to \
+        simulate\")",
+    ))?;
     Ok(())
 }
 

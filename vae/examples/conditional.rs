@@ -11,6 +11,7 @@
 mod common {
     pub(crate) mod classes;
     pub(crate) mod codes;
+    pub(crate) mod explorer;
     pub(crate) mod seeds;
     pub(crate) mod sets;
 }
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use common::classes::Classes;
 use common::codes::codes_figure;
+use common::explorer::Space;
 use common::seeds::{OverSeeds, Results};
 use common::sets;
 use nn::data::{LabelledImages, Matrix};
@@ -268,7 +270,12 @@ fn draw(run: &Run<'_>, data: &Data, pair: &Pair) -> anyhow::Result<()> {
     for (name, model) in [("VAE", &pair.plain), ("conditional VAE", &pair.conditional)] {
         panels = panels.figure(codes_figure(name, &model.codes, &data.sets[1].labels, &Classes::digits()));
     }
-    panels.save(&run.file("latent.png"))?;
+    panels.save(&run.picture(
+        "latent.png",
+        "Where a VAE that is not told the digit puts test images, and one that is told. The first needs its plane \
+        for the digits; in the second they should overlap, since z says only the style (lecture 003, \"Compared \
+        Methods\")",
+    ))?;
     let Trained { vae, theta, test: told_test, .. } = &pair.conditional;
     let test = &data.sets[1];
     let (height, width, latent, count) = (test.height, test.width, vae.latent(), data.classes.len());
@@ -277,12 +284,17 @@ fn draw(run: &Run<'_>, data: &Data, pair: &Pair) -> anyhow::Result<()> {
         vae.decode_rows(theta, &told(&z, &data.classes)).values
     };
     let z = noise(ROWS, latent, run.args.seed);
+    let space = Space { vae, theta, rows: told_test, size: [height, width], labels: &test.labels };
+    space.explorer().into_iter().for_each(|explorer| run.explore(explorer));
     let digits = || data.classes.iter().map(usize::to_string);
     let styles = ImageGrid::new("E[x|z, y]: a row is one z ~ N(0, I)", height, width).columns(digits());
-    z.values
-        .chunks_exact(latent)
-        .fold(styles, |grid, z| grid.row("", &all_classes(z)))
-        .save(&run.file("styles.png"))?;
+    z.values.chunks_exact(latent).fold(styles, |grid, z| grid.row("", &all_classes(z))).save(
+        &run.picture(
+            "styles.png",
+            "Every row is one z, with each digit in turn. A row should have one hand: one slant, one weight of the \
+            pen (lecture 003, \"Compared Methods\")",
+        ),
+    )?;
 
     let shown = told_test.select(&(0..ROWS.min(test.len())).collect::<Vec<_>>());
     let codes = vae.encode_rows(theta, &shown).mu;
@@ -293,6 +305,10 @@ fn draw(run: &Run<'_>, data: &Data, pair: &Pair) -> anyhow::Result<()> {
     for row in 0..shown.rows {
         again = again.row("", &[test.images.row(row), &blank, &all_classes(codes.row(row))].concat());
     }
-    again.save(&run.file("rewritten.png"))?;
+    again.save(&run.picture(
+        "rewritten.png",
+        "A test image on the left, and its code with every digit. Where the digit is its own it is the \
+        reconstruction; the others should be in the same hand (lecture 003, \"Compared Methods\")",
+    ))?;
     Ok(())
 }

@@ -84,7 +84,12 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     Panels::new("The gradient for the encoder", 2)
         .figure(print_errors(&over))
         .figure(print_learning(args, &over))
-        .save(&run.file("gradients.png"))?;
+        .save(&run.picture(
+            "gradients.png",
+            "Left: the error of the encoder's gradient falls with the number of samples of z, and that of the score \
+            function is far larger than that of reparameterisation. Right: what this does to learning (lecture 001, \
+            \"Encoder Gradient\")",
+        ))?;
     let results = over.results().into_iter().filter(|(name, _)| !name.starts_with("epoch_"));
     run.finish(&results.collect::<Vec<_>>())?;
     Ok(())

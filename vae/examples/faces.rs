@@ -12,6 +12,7 @@
 
 mod common {
     pub(crate) mod bound;
+    pub(crate) mod explorer;
     pub(crate) mod manifold;
 }
 
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use common::bound;
+use common::explorer::Space;
 use common::manifold::manifold;
 use nn::data::{Idx, Matrix};
 use nn::model::Nonlinearity;
@@ -185,9 +187,20 @@ fn two_dimensions(run: &Run<'_>, args: &Args, frames: &Frames, fit: &Fit) -> any
         .iter()
         .fold(learning, |grid, (name, images)| grid.row(name, &images.values))
         .row("the best", &vae.reconstruct(trainer.theta(), &shown).values)
-        .save(&run.file("learning.png"))?;
+        .save(&run.picture(
+            "learning.png",
+            "Test frames by the model with two dimensions, as it learns. At first all look like the mean face; \
+            expressions come last (lecture 001, \"Example of use\")",
+        ))?;
     let title = "Manifold of two dimensions: E[x|z], z₁ to the right, z₂ upwards";
-    manifold(title, &vae, trainer.theta(), [frames.height, frames.width]).save(&run.file("manifold.png"))?;
+    manifold(title, &vae, trainer.theta(), [frames.height, frames.width]).save(&run.picture(
+        "manifold.png",
+        "What the decoder of the model with two dimensions makes of a grid. Look for the two things that change \
+        most, such as the turn of the head and the smile (lecture 001, \"Example of use\")",
+    ))?;
+    let size = [frames.height, frames.width];
+    let space = Space { vae: &vae, theta: trainer.theta(), rows: &frames.test, size, labels: &[] };
+    space.explorer().into_iter().for_each(|explorer| run.explore(explorer));
     Ok(())
 }
 
@@ -332,7 +345,11 @@ fn fill_in(
         shown
             .fold(grid, |grid, (way, _, filled)| grid.row(way, &first(filled)))
             .row("the frame", &first(test))
-            .save(&run.file(&format!("imputed-{key}.png")))?;
+            .save(&run.picture(
+                &format!("imputed-{key}.png"),
+                "Half of each test frame is hidden and filled in. Linear methods blur; the VAE should meet the \
+                expression that the seen half tells (lecture 001, \"Missing data imputation after learning\")",
+            ))?;
     }
     Ok(results)
 }
@@ -347,7 +364,11 @@ fn draw_samples(run: &Run<'_>, frames: &Frames, model: &Model<'_>) -> anyhow::Re
     for (real, made) in train.values.chunks_exact(shown * size).zip(generated.values.chunks_exact(6 * size)) {
         grid = grid.row("", &[real, &between, made].concat());
     }
-    grid.save(&run.file("batch.png"))?;
+    grid.save(&run.picture(
+        "batch.png",
+        "Training frames on the left, draws from the prior on the right. At best one cannot tell the sides apart \
+        (lecture 001, \"Example of use\")",
+    ))?;
     Ok(())
 }
 
@@ -359,7 +380,11 @@ fn draw_walks(run: &Run<'_>, frames: &Frames, model: &Model<'_>) -> anyhow::Resu
         let line = interpolate(codes.row(2 * pair), codes.row(2 * pair + 1), 10);
         between = between.row("", &model.vae.decode_rows(model.theta, &line).values);
     }
-    between.save(&run.file("interpolation.png"))?;
+    between.save(&run.picture(
+        "interpolation.png",
+        "From one test frame to another on a straight line of the latent space. In between there should be faces, \
+        not two faces that shine through each other (lecture 001, \"Example of use\")",
+    ))?;
 
     let spread = |j: &usize| {
         let column = || (0..codes.rows).map(|i| f64::from(codes.row(i)[*j]));
@@ -377,6 +402,10 @@ fn draw_walks(run: &Run<'_>, frames: &Frames, model: &Model<'_>) -> anyhow::Resu
         let row = walks.select(&(j * STEPS..(j + 1) * STEPS).collect::<Vec<_>>());
         traversal = traversal.row(&format!("dimension {}", j + 1), &row.values);
     }
-    traversal.save(&run.file("traversal.png"))?;
+    traversal.save(&run.picture(
+        "traversal.png",
+        "A test frame, of which one latent dimension changes at a time. Look for what each dimension stands for \
+        (lecture 001, \"Example of use\")",
+    ))?;
     Ok(())
 }

@@ -122,7 +122,12 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         figure = figure.line(name, curve.iter().enumerate().map(|(epoch, &loss)| (epoch as f64, loss)));
     }
     table.print();
-    figure.save(&run.file("descent.png"))?;
+    figure.save(&run.picture(
+        "descent.png",
+        "The loss of the same network from the same θ by several rules and rates. Look for a rate that is too small \
+        to arrive, for one that is too large to settle, and for rules that do without the right one (lecture 000, \
+        \"Tuning the algorithm\")",
+    ))?;
     run.finish(&results)?;
     Ok(())
 }

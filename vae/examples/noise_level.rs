@@ -95,7 +95,12 @@ fn sweep(args: &Args) -> anyhow::Result<()> {
         "the learned σ² is {:.5}, E_q ‖x − E[x|z]‖² / D of the training images {square:.5}",
         sigma * sigma
     );
-    draw_parts(&levels, &learned).save(&run.file("noise_level.png"))?;
+    draw_parts(&levels, &learned).save(&run.picture(
+        "noise_level.png",
+        "The smaller σ², the better the reconstructions and the more nats the codes cost. The bound is highest \
+        between the extremes, and the σ² that is learned should lie there (lecture 000, \"Probabilistic version of \
+        the autoencoder\")",
+    ))?;
     draw_images(&run, &sets[1], &levels, &learned)?;
     let elbo = |level: &&Level<'_>| level.over.mean("elbo");
     let best = levels.iter().max_by(|a, b| elbo(a).total_cmp(&elbo(b))).expect("there is one");
@@ -238,7 +243,15 @@ fn draw_images(
         images = images.row(&label, &level.first.reconstructions.values[..shown]);
         samples = samples.row(&label, &level.first.samples.values);
     }
-    images.save(&run.file("reconstructions.png"))?;
-    samples.save(&run.file("samples.png"))?;
+    images.save(&run.picture(
+        "reconstructions.png",
+        "Test images again, one row for each σ. With a large σ all look like an average; with a small one they are \
+        sharp (lecture 000, \"Probabilistic version of the autoencoder\")",
+    ))?;
+    samples.save(&run.picture(
+        "samples.png",
+        "Draws from the prior, one row for each σ. With a small σ the codes no longer fill the prior, and samples \
+        fall between them (lecture 000, \"Probabilistic version of the autoencoder\")",
+    ))?;
     Ok(())
 }

@@ -127,7 +127,12 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let mut results = print(&fitted, &angles, &x);
     outln!("the bound of the linear VAE on the training images is {bound:.4} nats");
     draw_images(&run, &sets[1], &pixels, &fitted)?;
-    draw_angles(&fitted, &angles).save(&run.file("angles.png"))?;
+    draw_angles(&fitted, &angles).save(&run.picture(
+        "angles.png",
+        "The angles between the subspace of PCA and that of what learns it. The linear autoencoder's and Oja's \
+        should be near 0, on a logarithmic scale; factor analysis finds another subspace (lecture 000, \"PCA versus \
+        autoencoder\")",
+    ))?;
     results.push(("vae_elbo".into(), bound));
     run.finish(&results)?;
     Ok(())
@@ -326,9 +331,21 @@ fn draw_images(
         let names: Vec<String> = (1..=basis.rows).map(|i| i.to_string()).collect();
         grams = grams.figure(Figure::new(name).matrix("", (&names, &names), gram(basis)));
     }
-    images.save(&run.file("reconstructions.png"))?;
-    bases.save(&run.file("bases.png"))?;
-    grams.save(&run.file("gram.png"))?;
+    images.save(&run.picture(
+        "reconstructions.png",
+        "Test images from the same number of components. All linear methods look alike; the deep autoencoder keeps \
+        more (lecture 000, \"PCA versus autoencoder\")",
+    ))?;
+    bases.save(&run.picture(
+        "bases.png",
+        "The vectors that span each subspace. They differ although the subspaces are the same: only PCA orders \
+        them, and only its and Oja's are orthonormal (lecture 001, \"What differences between Oja's rule and VAE\")",
+    ))?;
+    grams.save(&run.picture(
+        "gram.png",
+        "The products of all pairs of basis vectors. The identity says that a basis is orthonormal (lecture 001, \
+        \"What differences between Oja's rule and VAE\")",
+    ))?;
     Ok(())
 }
 

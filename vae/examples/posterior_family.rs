@@ -119,9 +119,17 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     table.print();
     let Estimate { mean, se } = Estimate::of(&differences);
     outln!("mean difference {mean:.3} ± {se:.3} (standard error over seeds)");
-    bounds(args, &differences, mean).save(&run.file("bounds.png"))?;
+    bounds(args, &differences, mean).save(&run.picture(
+        "bounds.png",
+        "What a full covariance of q(z|x) adds to the bound, seed by seed. All bars should be above 0: its family \
+        contains the diagonal one (lecture 001, \"Full Gaussian posterior\")",
+    ))?;
     if args.latent == 2 {
-        posteriors(&trained[..2], &sets[1]).save(&run.file("posteriors.png"))?;
+        posteriors(&trained[..2], &sets[1]).save(&run.picture(
+            "posteriors.png",
+            "The exact posterior of some test images, and the ellipse of two standard deviations of q. Where the \
+            posterior lies askew, only the full covariance can follow it (lecture 001, \"Full Gaussian posterior\")",
+        ))?;
     }
     for (model, (name, _)) in trained.iter().zip(COVARIANCES.iter().cycle()) {
         if let Some(warning) = model.bound.warning() {

@@ -142,7 +142,12 @@ fn draw(
     for (title, posterior) in posteriors {
         panels = panels.figure(panel(title, rows, grid, posterior));
     }
-    panels.shared_heights().save(&run.file("posterior.png"))?;
+    panels.shared_heights().save(&run.picture(
+        "posterior.png",
+        "What each posterior says of the curve. The inner band should be narrow at the data, and wide in the gap \
+        and beyond, where nothing was observed; Hamiltonian Monte Carlo is the reference for the others (lecture \
+        002, \"Variational inference and the VAE\")",
+    ))?;
     Ok(())
 }
 

@@ -44,7 +44,12 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
     let predictive = fitted.predict(&first.held_out.x)?;
     write_predictions(&run, &fitted, table, column, &rows, &first.numbers)
         .context("the predictions could not be written")?;
-    observed_against_predicted(target, &first.held_out.y, &predictive).save(&run.file("predictions.png"))?;
+    observed_against_predicted(target, &first.held_out.y, &predictive).save(&run.picture(
+        "predictions.png",
+        "Rows that were held out: what was observed over what was predicted, with intervals. The line should run \
+        through most intervals, and wide ones should be where points are far off (lecture 000, \"More details for \
+        the regression case\")",
+    ))?;
 
     let further = (1..args.splits).into_par_iter().map(|number| {
         let split = Split::new(args, &rows, number);

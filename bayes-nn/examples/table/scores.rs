@@ -95,7 +95,11 @@ pub(super) fn report(
         cell(over(&gain))
     );
 
-    calibration(&pooled(network)).save(&run.file("calibration.png"))?;
+    calibration(&pooled(network)).save(&run.picture(
+        "calibration.png",
+        "How often the truth lies in an interval, over how often it should. A curve on the diagonal is calibrated; \
+        below it the intervals are too narrow (lecture 002, \"Variational inference and the VAE\")",
+    ))?;
     let mean = |of: Of, score: usize| over(&|split| scores[score].1(of(split))).mean;
     run.finish(&[
         ("rmse", mean(network, 0)),

@@ -22,15 +22,32 @@ pub(crate) fn draw(run: &Run<'_>, views: &Views, outcomes: &[Outcome]) -> Result
         .figure(density("Log variances of q(z|y)", "ln σ², all dimensions", outcomes, |outcome| {
             outcome.codes.log_sigma.values.iter().map(|&s| 2.0 * f64::from(s)).collect()
         }))
-        .save(&run.file("codes.png"))?;
-    predictions(views, outcomes).save(&run.file("predictions.png"))?;
+        .save(&run.picture(
+            "codes.png",
+            "Left: the error at the angle that was not seen, by method; lower is better. Right: means and log \
+            variances of the codes, which tell how far each method uses its latent dimensions (lecture 003, \
+            \"Example: Rotated MNIST\")",
+        ))?;
+    predictions(views, outcomes).save(&run.picture(
+        "predictions.png",
+        "The objects at the angle that no training image has. The shape should be the object's own, and its angle \
+        the right one (lecture 003, \"Example: Rotated MNIST\")",
+    ))?;
     let learning = Figure::new("Learning").axes("epoch", "bound, nats per image").log_x();
     outcomes
         .iter()
         .fold(learning, |figure, outcome| figure.line(outcome.method.title(), outcome.bound.iter().copied()))
-        .save(&run.file("learning.png"))?;
+        .save(&run.picture(
+            "learning.png",
+            "The bound over the epochs. Where it jumps, the next stage of the schedule begins (lecture 003, \"ELBO \
+            and Estimation\")",
+        ))?;
     match covariances(outcomes) {
-        Some(panels) => panels.save(&run.file("covariances.png")),
+        Some(panels) => panels.save(&run.picture(
+            "covariances.png",
+            "What the model learned of how alike objects and angles are. Neighbouring angles should be alike, and \
+            the last is a neighbour of the first (lecture 003, \"Example: Rotated MNIST\")",
+        )),
         None => Ok(()),
     }
 }

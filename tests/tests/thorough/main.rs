@@ -5,6 +5,7 @@
 mod calibration;
 mod kills;
 mod python;
+mod report;
 mod soak;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -28,7 +28,7 @@ pub(crate) struct Space<'a> {
 impl Space<'_> {
     /// The codes of the first rows, and the decoder: computed in the page, or, if its weights are too many or it is no dense
     /// network, as images on a grid over the first two dimensions. None with a single dimension, which is no plane.
-    pub(crate) fn explorer(&self, title: &str) -> Option<Explorer> {
+    pub(crate) fn explorer(&self) -> Option<Explorer> {
         let Self { vae, theta, size, .. } = *self;
         let (latent, inputs) = (vae.latent(), vae.inputs());
         if latent < 2 {
@@ -49,7 +49,7 @@ impl Space<'_> {
         let names = |count: usize| (0..count).map(|class| class.to_string()).collect::<Vec<_>>();
         let classes = self.labels.iter().max().map_or(0, |&most| usize::from(most) + 1);
         Some(Explorer::Plane(Plane {
-            title: title.to_owned(),
+            title: "The latent space, and what the decoder makes of it".to_owned(),
             size,
             conditions: names(vae.conditions()),
             classes: names(classes),
@@ -74,7 +74,9 @@ fn network(vae: &Vae, theta: &[f32]) -> Option<Decoder> {
     let mean = match (config.likelihood, config.decoder.psi) {
         (Likelihood::Bernoulli, Nonlinearity::Identity) => "sigmoid",
         (Likelihood::Bernoulli, _) => return None,
-        (Likelihood::Normal { .. } | Likelihood::NormalLearned { .. }, psi) => name(psi)?,
+        (Likelihood::Normal { .. } | Likelihood::NormalLearned { .. } | Likelihood::NormalHead, psi) => {
+            name(psi)?
+        }
         _ => return None,
     };
     let (mut layers, mut weights) = (Vec::new(), Vec::new());
@@ -82,10 +84,12 @@ fn network(vae: &Vae, theta: &[f32]) -> Option<Decoder> {
         let is_last = i == hidden.len();
         let [weight, bias] = ["weight", "bias"].map(|of| layout.range(&format!("decoder.{i}.{of}")));
         let phi = if is_last { mean } else { name(config.decoder.phi)? };
-        let outputs = bias.len();
         let takes_point = with_linear_path && is_last;
-        layers.push(Dense { inputs: weight.len() / outputs, outputs, phi, takes_point });
-        weights.extend([&theta[weight], &theta[bias]].into_iter().flatten());
+        // The last layer may compute more than means, which come first.
+        let (all, outputs) = (bias.len(), if is_last { vae.inputs() } else { bias.len() });
+        layers.push(Dense { inputs: weight.len() / all, outputs, phi, takes_point });
+        let rows = theta[weight].chunks_exact(all).chain([&theta[bias]]);
+        weights.extend(rows.flat_map(|row| &row[..outputs]));
     }
     (4 * weights.len().div_ceil(3) * 4 <= WEIGHTS).then_some(Decoder::Network { layers, weights })
 }

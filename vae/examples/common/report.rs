@@ -59,39 +59,37 @@ pub(crate) fn draw(trained: &Trained<'_>) -> anyhow::Result<()> {
         .row("reconstruction", &vae.reconstruct(theta, &shown).values)
         .save(&run.picture(
             "reconstructions.png",
-            "Images that the model has not seen, and E[x|z] at their codes. What is lost is what the latent dimensions have no \
-            room for; a digit that turns into another one lies where two classes meet (lecture 002, \"Trying to reconstruct\")",
+            "Images that the model has not seen, and E[x|z] at their codes. What is lost is what the latent \
+            dimensions have no room for; a digit that turns into another one lies where two classes meet (lecture \
+            002, \"Trying to reconstruct\")",
         ))?;
     ImageGrid::new("Samples: E[x|z] for z ~ N(0, I)", height, width)
         .rows(&vae.decode_prior_samples(theta, 100, run.args.seed).values, 10)
         .save(&run.picture(
             "samples.png",
-            "What the decoder makes of draws from the prior. Where they look like data, the codes fill the prior; what is \
-            blurred or no digit comes from holes between the classes (lecture 002, \"Fun with MNIST\")",
+            "What the decoder makes of draws from the prior. Where they look like data, the codes fill the prior; \
+            what is blurred or no digit comes from holes between the classes (lecture 002, \"Fun with MNIST\")",
         ))?;
     run.draw_loss(trainer, "−ELBO, nats per image")?;
     if vae.latent() > 1 {
         let codes = vae.encode_rows(theta, &test.images).mu;
         codes_figure("Latent space: means of q(z|x) of test images", &codes, &test.labels, classes)
             .save(&run.picture(
-                "latent.png",
-                "Where the encoder puts images that it has not seen, by class. It was not told the classes: that they lie apart \
-                was found in the images; all together they should fill the standard normal distribution (lecture 002, \
-                \"Averaged distribution over Z\")",
-            ))?;
+            "latent.png",
+            "Where the encoder puts images that it has not seen, by class. It was not told the classes: that \
+                they lie apart was found in the images; all together they should fill the standard normal \
+                distribution (lecture 002, \"Averaged distribution over Z\")",
+        ))?;
         let others = if vae.latent() > 2 { ", the other dimensions 0" } else { "" };
         let title = format!("Manifold: E[x|z], z₁ to the right, z₂ upwards{others}");
         manifold(&title, vae, theta, [height, width])
             .save(&run.picture(
                 "manifold.png",
-                "What the decoder makes of a grid over the same plane. Neighbours should be alike, and a walk from one class to \
-                another should pass through images that make sense (lecture 002, \"Fun with MNIST\")",
+                "What the decoder makes of a grid over the same plane. Neighbours should be alike, and a walk from \
+                one class to another should pass through images that make sense (lecture 002, \"Fun with MNIST\")",
             ))?;
         let space = Space { vae, theta, rows: &test.images, size: [height, width], labels: &test.labels };
-        space
-            .explorer("The latent space, and what the decoder makes of it")
-            .into_iter()
-            .for_each(|it| run.explore(it));
+        space.explorer().into_iter().for_each(|explorer| run.explore(explorer));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use nn::run::Run;
 use nn::train::{End, Fit};
 use vae::{Grid, Vae, VaeConfig, VaeObjective, aggregated_posterior};
 
-use crate::common::{bound, classes::Classes, codes::codes_figure, manifold::manifold};
+use crate::common::{bound, classes::Classes, codes::codes_figure, explorer::Space, manifold::manifold};
 use crate::{Args, Data};
 
 const VALIDATION: usize = 5000;
@@ -41,6 +41,9 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
     }
     data.keep(&run, &vae, &trainer, args, train.rows)?;
     run.draw_loss(&trainer, "−ELBO, nats per image")?;
+    let size = [test.height, test.width];
+    let space = Space { vae: &vae, theta: trainer.theta(), rows: &test.images, size, labels: &test.labels };
+    space.explorer().into_iter().for_each(|explorer| run.explore(explorer));
 
     let loss = trainer.evaluate(&mut VaeObjective::new(&vae, &test.images))?;
     let bound = vae.k_sample_bound(trainer.theta(), &test.images, args.draws(), args.run.seed);
@@ -73,17 +76,29 @@ fn draw(
     epochs: usize,
 ) -> anyhow::Result<()> {
     let name = if epochs == 1 { "epoch 1".to_owned() } else { format!("{epochs} epochs") };
-    let file = |what: &str| run.file(&format!("{what}-{epochs}.png"));
+    let file = |what: &str, text: &str| run.picture(&format!("{what}-{epochs}.png"), text);
     let shown = test.images.select(&(0..test.len().min(10)).collect::<Vec<_>>());
     let title = format!("Test images and their reconstructions after {name}");
     ImageGrid::new(&title, test.height, test.width)
         .row("data", &shown.values)
         .row("model", &vae.reconstruct(theta, &shown).values)
-        .save(&file("reconstructions"))?;
+        .save(&file(
+            "reconstructions",
+            "Test images and E[x|z] at their codes. From picture to picture they turn from an average into digits \
+            (lecture 002, \"Trying to reconstruct\")",
+        ))?;
     if vae.latent() > 1 {
         let title = format!("Manifold after {name}: E[x|z], z₁ to the right, z₂ upwards");
-        manifold(&title, vae, theta, [test.height, test.width]).save(&file("manifold"))?;
-        posterior(&name, vae, theta, test, classes).save(&file("posterior"))?;
+        manifold(&title, vae, theta, [test.height, test.width]).save(&file(
+            "manifold",
+            "What the decoder makes of a grid over the plane. With the epochs more digits find a place (lecture \
+            002, \"Fun with MNIST\")",
+        ))?;
+        posterior(&name, vae, theta, test, classes).save(&file(
+            "posterior",
+            "Where the codes lie, all together and digit by digit. All together they should look like N(0, I), and \
+            the digits share it out (lecture 002, \"Averaged distribution over Z\")",
+        ))?;
     }
     Ok(())
 }

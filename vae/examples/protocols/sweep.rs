@@ -49,7 +49,11 @@ pub(crate) fn latents(args: &Args, data: &Data) -> anyhow::Result<()> {
         let title = format!("Samples from {latent} latent dimensions");
         ImageGrid::new(&title, data.train.height, data.train.width)
             .rows(&samples.values, 10)
-            .save(&run.file(&format!("samples-{latent}.png")))?;
+            .save(&run.picture(
+            &format!("samples-{latent}.png"),
+            "Draws from the prior of this many dimensions. With few, samples are blurred; with many they are \
+                sharp, and more of them are no digits (lecture 002, \"Fun with MNIST\")",
+        ))?;
         results.push((format!("loss_{latent}"), trained.test.total));
     }
     run.finish(&results)?;
@@ -77,7 +81,11 @@ pub(crate) fn decoders(args: &Args, data: &Data) -> anyhow::Result<()> {
         panels = panels.figure(codes_figure(&title, &codes, &test.labels, &data.classes));
         results.push((format!("loss_{}", name.replace('-', "_")), trained.test.total));
     }
-    panels.save(&run.file("latent.png"))?;
+    panels.save(&run.picture(
+        "latent.png",
+        "Where the encoders of models with decoders from linear to deep put test images. A linear decoder cannot \
+        fold the plane, and the classes overlap; a deep one pulls them apart (lecture 002, \"Fun with MNIST\")",
+    ))?;
     run.finish(&results)?;
     Ok(())
 }

@@ -140,9 +140,17 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     outln!("the strangest rows, with −log p(x) per observed cell in nats: {first}");
     if vae.latent() > 1 {
         let heading = colour.as_ref().map_or("", |colour| &colour.name);
-        latent_figure(&rows.codes, classes, heading)?.save(&run.file("latent.png"))?;
+        latent_figure(&rows.codes, classes, heading)?.save(&run.picture(
+            "latent.png",
+            "The rows in the first two latent dimensions. Rows that are alike lie together; where colours separate, \
+            what colours has to do with the columns that the model saw (lecture 000, \"Reduction of dimension\")",
+        ))?;
     }
-    histogram(strange.iter().map(|(_, score)| *score)).save(&run.file("scores.png"))?;
+    histogram(strange.iter().map(|(_, score)| *score)).save(&run.picture(
+        "scores.png",
+        "The rows by how strange the model finds them, −log p(x) for each observed cell. Look at the few on the \
+        right: rows.csv has their numbers (lecture 004, \"Autoencoders (AE)\")",
+    ))?;
     run.draw_loss(&trainer, "−ELBO, nats per row")?;
     run.finish(&results)?;
     Ok(())

@@ -95,8 +95,11 @@ fn image(picture: &Picture, folder: &RunFolder) -> Result<Option<String>, RunErr
 
 /// The sentence of a picture; its source, in parentheses at the end, apart.
 fn figure(picture: &Picture, data: &str) -> Markup {
-    let source = picture.text.strip_suffix(')').and_then(|text| text.rsplit_once(" ("));
-    let (text, source) = source.map_or((&*picture.text, None), |(text, source)| (text, Some(source)));
+    let source = picture.text.rfind(" (lecture ").filter(|_| picture.text.ends_with(')'));
+    let (text, source) = match source {
+        Some(at) => (&picture.text[..at], Some(&picture.text[at + 2..picture.text.len() - 1])),
+        None => (&*picture.text, None),
+    };
     html! {
         figure {
             img src=(data) alt=(text) loading="lazy";

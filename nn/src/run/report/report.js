@@ -472,9 +472,9 @@ document.querySelectorAll(".explorer").forEach(section => {
   const data = JSON.parse(section.querySelector("script").textContent);
   ({ plane, frames, curves })[data.kind](section, data);
 });
-if (location.hash === "#test") {
+if (location.hash === "#test") addEventListener("load", () => {
   const checks = selfTests.flatMap(test => { try { return test(); } catch (error) { return [[String(error), false]]; } });
   const bad = [...checks.filter(([, isRight]) => !isRight).map(([name]) => name), ...failures];
   const verdict = (bad.length ? `failed: ${bad.join("; ")}` : "ok: ") + (bad.length ? "" : checks.map(([name]) => name).join("; "));
   document.body.append(make("output", { id: "verdict" }, verdict));
-}
+});

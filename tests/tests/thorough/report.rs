@@ -1,0 +1,102 @@
+//! Reports in a browser: what they compute is what the models do, nothing is said in the console, and the keyboard is enough.
+//! The browser is `$CHROMIUM`, or `chromium`.
+
+use std::path::Path;
+use std::process::Command;
+
+use tests::programs::program;
+
+use crate::alone;
+
+fn chromium() -> Command {
+    Command::new(std::env::var_os("CHROMIUM").unwrap_or_else(|| "chromium".into()))
+}
+
+/// Whether there is a browser; otherwise says that this is skipped.
+fn is_there() -> bool {
+    let is_there = chromium().arg("--version").output().is_ok_and(|output| output.status.success());
+    if !is_there {
+        eprintln!(
+            "skipped: reports are not tried in a browser, since chromium is not there; name one by $CHROMIUM"
+        );
+    }
+    is_there
+}
+
+/// What the page says of itself, and what was said in the console.
+fn verdict(page: &Path, profile: &Path) -> (String, Vec<String>) {
+    let output = chromium()
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--enable-logging=stderr",
+            "--v=0",
+            "--dump-dom",
+        ])
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(format!("file://{}#test", page.display()))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (dom, log) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    let verdict =
+        dom.split_once("<output id=\"verdict\">").and_then(|(_, rest)| rest.split_once("</output>"));
+    let verdict = verdict.map_or_else(|| format!("none in {dom}"), |(verdict, _)| verdict.to_owned());
+    (verdict, log.lines().filter(|line| line.contains("CONSOLE")).map(str::to_owned).collect())
+}
+
+/// Runs a program for a moment, and returns the verdict of its report.
+#[track_caller]
+fn tried(name: &str, flags: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let output = Command::new(program(name)).args(flags).arg("--out").arg(&run).output().unwrap();
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    let (verdict, console) = verdict(&run.join("index.html"), &folder.path().join("profile"));
+    assert_eq!(console, [""; 0], "{name} {flags:?}");
+    assert!(verdict.starts_with("ok: "), "{name} {flags:?}: {verdict}");
+    verdict
+}
+
+#[test]
+fn a_page_decodes_as_the_model_does_without_a_word_in_the_console_and_by_keyboard() {
+    let _alone = alone();
+    if !is_there() {
+        return;
+    }
+    let brief = ["--epochs", "2", "--importance-samples", "2"];
+    for latent in ["2", "5"] {
+        let verdict = tried("digits", &[&brief[..], &["--latent", latent]].concat());
+        for part in ["10 points decoded", "arrow keys move the point", "a code is chosen without a mouse"] {
+            assert!(verdict.contains(part), "{verdict}");
+        }
+    }
+    // A single dimension is no plane.
+    assert_eq!(tried("digits", &[&brief[..], &["--latent", "1"]].concat()), "ok: ");
+}
+
+#[test]
+fn a_page_that_is_wrong_says_so() {
+    let _alone = alone();
+    if !is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let flags = ["--epochs", "1", "--importance-samples", "2", "--out"];
+    assert!(Command::new(program("digits")).args(flags).arg(&run).output().unwrap().status.success());
+    let page = std::fs::read_to_string(run.join("index.html")).unwrap();
+    let wrong = |from: &str, to: &str| {
+        assert!(page.contains(from), "{from}");
+        std::fs::write(run.join("wrong.html"), page.replace(from, to)).unwrap();
+        verdict(&run.join("wrong.html"), &folder.path().join("profile"))
+    };
+    let (said, _) = wrong("\"phi\":\"sigmoid\"", "\"phi\":\"tanh\"");
+    assert!(said.starts_with("failed: 10 points decoded"), "{said}");
+    let (said, _) = wrong("ArrowUp: [0, 1]", "ArrowUp: [0, 0]");
+    assert!(said.starts_with("failed: arrow keys"), "{said}");
+    let (said, console) =
+        wrong("const selfTests = [];", "const selfTests = []; queueMicrotask(() => nothing());");
+    assert!(said.starts_with("failed: ") && !console.is_empty(), "{said} {console:?}");
+}
