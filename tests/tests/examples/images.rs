@@ -18,7 +18,7 @@ fn classify_takes_its_classes_from_folders_and_learns_to_tell_them_apart() {
             fs::create_dir_all(&name).unwrap();
             for i in 0..8 {
                 // A stroke in a place of its own.
-                let stroke = |x, y| image::Luma([if x == class - 3 && y > i % 2 { 255 } else { 0 }]);
+                let stroke = |x, y| image::Luma([if x as usize == class - 3 && y > i % 2 { 255 } else { 0 }]);
                 image::GrayImage::from_fn(9, 8, stroke).save(name.join(format!("{i}.png"))).unwrap();
             }
         }
