@@ -31,6 +31,7 @@ struct Args {
     format: TableArgs,
     /// The table of new rows
     #[arg(long, value_name = "FILE")]
+    #[serde(serialize_with = "nn::run::path_text")]
     csv: PathBuf,
     /// The probability of the interval
     #[arg(long, value_name = "P", default_value_t = 0.9, value_parser = share)]

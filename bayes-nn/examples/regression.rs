@@ -40,6 +40,7 @@ struct Args {
     format: TableArgs,
     /// Learn this table of numbers, without gaps
     #[arg(long, value_name = "FILE", requires = "target", conflicts_with = "table")]
+    #[serde(serialize_with = "nn::run::path_text")]
     csv: Option<PathBuf>,
     /// The column to predict from the others, by name or by number from 0
     #[arg(long, value_name = "COLUMN")]

@@ -38,6 +38,7 @@ struct Args {
     format: TableArgs,
     /// Read the series from this table, with or without a header
     #[arg(long, value_name = "FILE")]
+    #[serde(serialize_with = "nn::run::path_text")]
     csv: Option<PathBuf>,
     /// The column of times, by name or by number from 0
     #[arg(long, value_name = "COLUMN", default_value = "0")]

@@ -14,9 +14,11 @@ pub(crate) struct Args {
     pub(crate) run: RunArgs,
     /// The benchmark's images, an IDX file (objects, views, height, width); with --split
     #[arg(long, value_name = "FILE", requires = "split", conflicts_with = "data")]
+    #[serde(serialize_with = "nn::run::path_text")]
     pub(crate) images: Option<PathBuf>,
     /// What the benchmark's images are for, a CSV file
     #[arg(long, value_name = "FILE", requires = "images")]
+    #[serde(serialize_with = "nn::run::path_text")]
     pub(crate) split: Option<PathBuf>,
     /// The digit to turn, where images are not turned already
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..10))]

@@ -108,8 +108,8 @@ fn a_run_of_several_models_goes_on_in_its_folder_as_if_it_had_not_ended() {
     // The first model was trained, and the second one for 11 steps, when the machine went down.
     let args = Args::parse_from(flags);
     let begun = RunFolder::open(&args.run, &args).unwrap();
-    begun.part("first").unwrap().save(&whole.checkpoint()).unwrap();
-    begun.part("second").unwrap().save(&stopped(&model, &samples, 11)).unwrap();
+    begun.part("first").unwrap().save(whole.checkpoint()).unwrap();
+    begun.part("second").unwrap().save(stopped(&model, &samples, 11)).unwrap();
     drop(begun);
 
     let args = Args::parse_from([&flags[..], &["--resume"]].concat());

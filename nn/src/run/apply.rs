@@ -18,9 +18,11 @@ use crate::model::ModelFile;
 pub struct ApplyArgs {
     /// The trained model: the folder of a run, or a file model.safetensors
     #[arg(long, value_name = "PATH")]
+    #[serde(serialize_with = "super::path_text")]
     pub model: PathBuf,
     /// Put what is computed into this folder
     #[arg(long, value_name = "DIR")]
+    #[serde(serialize_with = "super::path_text")]
     pub out: PathBuf,
     /// Where all random numbers start from [default: as in the training]
     #[arg(long, value_name = "N")]

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use autograd::Real;
 use clap::Parser;
 use rand::{SeedableRng, rngs::StdRng};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::print::one_line;
 use super::{RunError, stream};
@@ -16,14 +17,43 @@ use crate::errln;
 use crate::model::{Layout, Nonlinearity};
 use crate::train::{Fit, Rule, Trainer};
 
+/// Writes a path, or none, as text; what is not Unicode, with replacement characters:
+/// `#[serde(serialize_with = "nn::run::path_text")]` for flags.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn path_text<P: PathText, S: Serializer>(path: &P, serializer: S) -> Result<S::Ok, S::Error> {
+    path.text().serialize(serializer)
+}
+
+/// A path, or none, for [`path_text`].
+pub trait PathText {
+    /// The path as a text, `null` if there is none.
+    fn text(&self) -> Value;
+}
+
+impl PathText for PathBuf {
+    fn text(&self) -> Value {
+        self.to_string_lossy().into()
+    }
+}
+
+impl<P: PathText> PathText for Option<P> {
+    fn text(&self) -> Value {
+        self.as_ref().map_or(Value::Null, P::text)
+    }
+}
+
 /// The flags of every example. An example adds them to its own by `#[command(flatten)]` and `#[serde(flatten)]`.
 #[derive(Clone, Debug, clap::Args, Serialize)]
 pub struct RunArgs {
     /// Read the data from this folder
     #[arg(long, value_name = "DIR")]
+    #[serde(serialize_with = "path_text")]
     pub data: Option<PathBuf>,
     /// Put checkpoint, metrics and pictures into this folder
     #[arg(long, value_name = "DIR")]
+    #[serde(serialize_with = "path_text")]
     pub out: PathBuf,
     /// Go through the data this many times in all
     #[arg(long, value_name = "N", default_value_if("dry_run", "true", "1"))]
@@ -42,9 +72,11 @@ pub struct RunArgs {
     pub threads: Option<usize>,
     /// Also write the checkpoint to this file
     #[arg(long, value_name = "FILE")]
+    #[serde(serialize_with = "path_text")]
     pub save: Option<PathBuf>,
     /// Go on from the run's own checkpoint, or from FILE
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    #[serde(serialize_with = "path_text")]
     pub resume: Option<Option<PathBuf>>,
     /// Try everything once on a single minibatch and keep nothing
     #[arg(long)]

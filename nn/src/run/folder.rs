@@ -14,6 +14,7 @@ use super::{ApplyArgs, RunArgs, RunError};
 use crate::errln;
 use crate::model::ModelFile;
 use crate::train::{Checkpoint, CheckpointError, write_aside};
+use flate2::CrcReader;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -27,6 +28,11 @@ const CHECKPOINT: (&str, &str) = ("checkpoint", "safetensors");
 const FREE: [&str; 9] =
     ["data", "out", "epochs", "threads", "save", "resume", "dry_run", "force", "no_report"];
 
+/// Flags that name files with data.
+const FILES: [&str; 2] = ["csv", "split"];
+/// The entry of a checkpoint that says which run it is of.
+const IDENTITY: &str = "run";
+
 /// The folder of a run. In a dry run it lies among the system's temporary files and is removed when this is dropped.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
@@ -37,6 +43,8 @@ pub struct RunFolder {
     save: Option<PathBuf>,
     /// What the run is, for the files that it leaves.
     origin: Value,
+    /// What a checkpoint must agree with: the flags that may not change, and what the files hold that they name.
+    identity: Value,
     _owner: Arc<Owner>,
 }
 
@@ -119,18 +127,21 @@ impl RunFolder {
         }
         let path = run.out.clone();
         fs::create_dir_all(&path).map_err(io_error("create the folder", &path))?;
-        let owner = Owner::Lock(lock(&path)?);
         let mut files = fs::read_dir(&path).map_err(io_error("read the folder", &path))?;
         let taken = files.any(|entry| entry.is_ok_and(|entry| entry.file_name() != LOCK));
-        if let Resume::Own(_) = resume {
-            same_flags(&path.join(ARGS), &args)?;
-        } else if taken && !run.force {
+        let refused = taken && !run.force && !matches!(resume, Resume::Own(_));
+        // What another program left there gets no file of ours.
+        let is_ours = !refused || path.join(LOCK).exists();
+        let owner = if is_ours { Some(lock(&path)?) } else { None };
+        let (Some(owner), false) = (owner, refused) else {
             let resumable = files_of(&path).any(|name| is(&name, CHECKPOINT));
             return Err(RunError::Taken { resumable, path });
-        } else {
-            remove_run(&path, &resume)?;
+        };
+        match resume {
+            Resume::Own(_) => same_flags(&path.join(ARGS), &args)?,
+            _ => remove_run(&path, &resume)?,
         }
-        Self::begin(path, resume, run.save.cloned(), owner, &args)
+        Self::begin(path, resume, run.save.cloned(), Owner::Lock(owner), &args)
     }
 
     fn begin(
@@ -142,7 +153,8 @@ impl RunFolder {
     ) -> Result<Self, RunError> {
         let file = path.join(ARGS);
         write_aside(&file, format!("{args:#}\n").as_bytes()).map_err(io_error("write", &file))?;
-        Ok(Self { path, part: None, resume, save, origin: origin(args), _owner: Arc::new(owner) })
+        let (origin, identity) = (origin(args), identity(args)?);
+        Ok(Self { path, part: None, resume, save, origin, identity, _owner: Arc::new(owner) })
     }
 
     /// The same folder for one of several models that a run trains. Its checkpoint is `checkpoint-NAME.safetensors` and
@@ -175,7 +187,7 @@ impl RunFolder {
     /// The checkpoint to go on from, with `--resume`.
     ///
     /// # Errors
-    /// [`RunError`] if it is not there or cannot be read.
+    /// [`RunError`] if it is not there, cannot be read, or was made with other flags or from other data.
     pub fn resumed(&self) -> Result<Option<Checkpoint>, RunError> {
         let path = match &self.resume {
             Resume::No => return Ok(None),
@@ -183,7 +195,14 @@ impl RunFolder {
             Resume::From(file) => file.clone(),
         };
         match (path.is_file(), &self.part) {
-            (true, _) => Ok(Some(Checkpoint::load(&path)?)),
+            (true, _) => {
+                let checkpoint = Checkpoint::load(&path)?;
+                // Another program's has no such entry.
+                if let Ok(text) = checkpoint.value::<String>(IDENTITY) {
+                    same(&path, &parsed(&path, &text)?, &self.identity)?;
+                }
+                Ok(Some(checkpoint))
+            }
             (false, Some(_)) => Ok(None),
             (false, None) => Err(RunError::NothingToResume { path }),
         }
@@ -194,7 +213,8 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`CheckpointError`] if a file cannot be written.
-    pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
+    pub fn save(&self, mut checkpoint: Checkpoint) -> Result<(), CheckpointError> {
+        checkpoint.set(IDENTITY, &self.identity);
         checkpoint.save(&self.file(&file_name(CHECKPOINT, self.part.as_deref())))?;
         let Some(path) = &self.save else { return Ok(()) };
         let Some(part) = &self.part else { return checkpoint.save(path) };
@@ -224,6 +244,22 @@ fn origin(args: &Value) -> Value {
         .map(|(flag, value)| (flag.clone(), value.clone()))
         .collect();
     json!({ "program": program, "version": env!("CARGO_PKG_VERSION"), "flags": flags })
+}
+
+/// The flags that may not change when a run goes on, and what the files hold that they name.
+fn identity(args: &Value) -> Result<Value, RunError> {
+    let flags = args.as_object().into_iter().flatten();
+    let fixed = flags.filter(|(flag, _)| !FREE.contains(&flag.as_str()));
+    let mut identity: serde_json::Map<_, _> =
+        fixed.map(|(flag, value)| (flag.clone(), value.clone())).collect();
+    for flag in FILES {
+        let Some(path) = args[flag].as_str().map(Path::new).filter(|path| path.is_file()) else { continue };
+        let mut file = CrcReader::new(File::open(path).map_err(io_error("read", path))?);
+        let bytes = io::copy(&mut file, &mut io::sink()).map_err(io_error("read", path))?;
+        let contents = format!("{bytes} bytes, CRC-32 {:08x}", file.crc().sum());
+        identity.insert(format!("contents of --{flag}"), contents.into());
+    }
+    Ok(identity.into())
 }
 
 /// Locks a folder for this process: a file in it, with the number of the process as its text.
@@ -312,12 +348,20 @@ fn remove_run(folder: &Path, resume: &Resume) -> Result<(), RunError> {
 
 /// A run goes on with the flags that it was begun with. With others it would be neither of two runs.
 fn same_flags(path: &Path, now: &Value) -> Result<(), RunError> {
+    let text = fs::read_to_string(path).map_err(io_error("read", path))?;
+    same(path, &parsed(path, &text)?, now)
+}
+
+fn parsed(path: &Path, text: &str) -> Result<Value, RunError> {
     let damaged =
         |error: serde_json::Error| RunError::Damaged { path: path.into(), reason: error.to_string() };
-    let text = fs::read_to_string(path).map_err(io_error("read", path))?;
-    let then: Value = serde_json::from_str(&text).map_err(damaged)?;
+    serde_json::from_str(text).map_err(damaged)
+}
+
+/// Refuses flags that differ from those that a file names.
+fn same(path: &Path, then: &Value, now: &Value) -> Result<(), RunError> {
     let flags: BTreeSet<_> =
-        [&then, now].into_iter().filter_map(Value::as_object).flat_map(|flags| flags.keys()).collect();
+        [then, now].into_iter().filter_map(Value::as_object).flat_map(|flags| flags.keys()).collect();
     let differences: Vec<_> = flags
         .into_iter()
         .filter(|flag| !FREE.contains(&flag.as_str()) && then[flag] != now[flag])

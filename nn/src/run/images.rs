@@ -20,7 +20,7 @@ const HEADING: &str = "Images of your own";
 pub struct ImageArgs {
     /// Read PNG and JPEG files from this folder; its subfolders are the classes (needs --features images)
     #[arg(long, help_heading = HEADING, value_name = "FOLDER", conflicts_with = "data")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::path_text")]
     pub images: Option<PathBuf>,
     /// Bring all images to this size in pixels, such as 28x28 [default: the size that most of them have]
     #[arg(long, help_heading = HEADING, value_name = "HEIGHTxWIDTH", value_parser = size, requires = "images")]

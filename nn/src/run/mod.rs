@@ -82,7 +82,10 @@ mod training;
 pub use self::csv::{Csv, Metrics, Output};
 pub use apply::{Application, ApplyArgs, trained_with};
 use args::in_pool;
-pub use args::{Activation, Defaults, RunArgs, apply, at_most, main, parse, positive, share, whole, width};
+pub use args::{
+    Activation, Defaults, PathText, RunArgs, apply, at_most, main, parse, path_text, positive, share, whole,
+    width,
+};
 pub use error::RunError;
 #[cfg(feature = "pictures")]
 pub use figure::loss_figure;

@@ -72,7 +72,8 @@ impl Display for TextTable {
     }
 }
 
-/// Prints the last line on standard output, for programs to read: `RESULT name=value name=value`.
+/// Prints the last line on standard output, for programs to read: `RESULT name=value name=value`. Numbers have at most eight
+/// digits, but for whole ones, which have all of theirs.
 ///
 /// # Errors
 /// [`RunError::NotFinite`] instead of the line if a value is infinite or not a number.
@@ -87,13 +88,26 @@ pub fn result_line<N: Display, V: Display>(results: &[(N, V)]) -> Result<(), Run
 /// # Errors
 /// [`RunError::NotFinite`] if a value is infinite or not a number.
 pub(super) fn finite<N: Display, V: Display>(results: &[(N, V)]) -> Result<Vec<(String, String)>, RunError> {
-    let results = results.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    let results = results.iter().map(|(name, value)| (name.to_string(), in_eight_digits(value.to_string())));
     let results: Vec<(String, String)> = results.collect();
     let is_bad = |(_, value): &&(String, String)| value.parse().is_ok_and(|x: f64| !x.is_finite());
     let bad: Vec<_> = results.iter().filter(is_bad).map(|(name, value)| format!("{name}={value}")).collect();
     match bad.is_empty() {
         true => Ok(results),
         false => Err(RunError::NotFinite { results: bad.join(" ") }),
+    }
+}
+
+/// A number that is not whole with at most eight digits; any other text as it is.
+fn in_eight_digits(text: String) -> String {
+    let Some(number) = text.parse().ok().filter(|x: &f64| x.is_finite() && text.parse::<i128>().is_err())
+    else {
+        return text;
+    };
+    let rounded: f64 = format!("{number:.7e}").parse().expect("a number is written");
+    match (1e-5..1e16).contains(&rounded.abs()) || rounded == 0.0 {
+        true => rounded.to_string(),
+        false => format!("{rounded:e}"),
     }
 }
 

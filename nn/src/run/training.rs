@@ -153,7 +153,7 @@ impl<'a> Run<'a> {
         drop(session);
         let end =
             end.map_err(|error: TrainError<RunError>| error.observer().unwrap_or_else(RunError::Train))?;
-        folder.save(&trainer.checkpoint())?;
+        folder.save(trainer.checkpoint())?;
         interrupt.set_saved(true);
         if end == End::Stopped {
             errln!("stopped in epoch {} and saved; go on with --resume", trainer.epochs() + 1);
@@ -249,7 +249,7 @@ impl<F: Real + Element> Observer<F> for Session<'_> {
         // The row before its checkpoint: a run that ends between the two does not lose it.
         self.metrics.row(trainer.epochs(), &row)?;
         if self.saved.elapsed() >= BETWEEN_CHECKPOINTS {
-            self.folder.save(&trainer.checkpoint())?;
+            self.folder.save(trainer.checkpoint())?;
             self.saved = Instant::now();
         }
         self.progress.epoch(trainer.epochs(), &text.join("  "));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use nn::data::{Header, Separator, TableOptions};
@@ -27,6 +27,10 @@ struct Args {
     /// φ
     #[arg(long, default_value = "relu")]
     phi: Activation,
+    /// A table
+    #[arg(long)]
+    #[serde(serialize_with = "nn::run::path_text")]
+    csv: Option<PathBuf>,
 }
 
 const DEFAULTS: Defaults = Defaults { out: "out/nn-example", epochs: 40, batch_size: 64, lr: 1e-3 };
@@ -93,7 +97,7 @@ fn a_dry_run_is_one_minibatch_once_and_leaves_nothing() {
     let folder = open(&out, &format!("--dry-run --save {}", save.display())).unwrap();
     let path = folder.path().to_owned();
     folder.metrics(&["loss"], 0).unwrap().row(1, &[2.0]).unwrap();
-    folder.save(&Checkpoint::new()).unwrap();
+    folder.save(Checkpoint::new()).unwrap();
     assert_eq!(fs::read_dir(&path).unwrap().count(), 3);
     drop(folder);
     assert!(!path.exists() && !out.exists() && !save.exists());
@@ -108,7 +112,7 @@ fn a_run_writes_its_flags_and_keeps_its_checkpoint_in_both_places() {
     let args: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(out.join("args.json")).unwrap()).unwrap();
     assert_eq!((&args["seed"], &args["latent"], &args["lr"]), (&3.into(), &4.into(), &1e-3.into()));
-    folder.save(&Checkpoint::new()).unwrap();
+    folder.save(Checkpoint::new()).unwrap();
     Checkpoint::load(&save).unwrap();
     Checkpoint::load(&out.join("checkpoint.safetensors")).unwrap();
     assert!(folder.resumed().unwrap().is_none());
@@ -119,7 +123,7 @@ fn an_earlier_run_is_overwritten_only_by_force() {
     let out = tempdir().unwrap();
     let folder = open(out.path(), "").unwrap();
     folder.metrics(&["loss"], 0).unwrap().row(1, &[2.0]).unwrap();
-    folder.save(&Checkpoint::new()).unwrap();
+    folder.save(Checkpoint::new()).unwrap();
     fs::write(out.path().join("notes.txt"), "mine").unwrap();
     let metrics_path = folder.file("metrics.csv");
     drop(folder);
@@ -152,7 +156,7 @@ fn a_run_without_a_checkpoint_refuses_its_flags_and_is_not_to_be_resumed() {
 fn force_spares_the_checkpoint_that_it_goes_on_from() {
     let out = tempdir().unwrap();
     let folder = open(out.path(), "").unwrap();
-    folder.save(&Checkpoint::new()).unwrap();
+    folder.save(Checkpoint::new()).unwrap();
     let checkpoint = folder.file("checkpoint.safetensors");
     drop(folder);
     let folder = open(out.path(), &format!("--force --resume {}", checkpoint.display())).unwrap();
@@ -167,7 +171,7 @@ fn a_resumed_run_neither_loses_nor_doubles_rows() {
     for epoch in 1..=12 {
         rows.row(epoch, &[0.5, f64::NAN]).unwrap();
     }
-    folder.save(&Checkpoint::new()).unwrap();
+    folder.save(Checkpoint::new()).unwrap();
     // The run was ended after the eleventh checkpoint, while a row was written.
     let whole = metrics(&folder);
     drop(folder);
@@ -195,12 +199,75 @@ fn resuming_wants_a_checkpoint_and_the_same_flags() {
     let error = open(out.path(), "--resume").unwrap_err();
     assert!(matches!(error, RunError::NothingToResume { .. }), "{error}");
     let folder = open(out.path(), "--lr 0.25").unwrap();
-    folder.save(&Checkpoint::new()).unwrap();
+    folder.save(Checkpoint::new()).unwrap();
     drop(folder);
     let error = open(out.path(), "--resume --latent 9").unwrap_err().to_string();
     assert!(error.contains("(latent was 2, is 9, lr was 0.25, is 0.001)"), "{error}");
     fs::write(out.path().join("args.json"), "{").unwrap();
     assert!(matches!(open(out.path(), "--resume --lr 0.25"), Err(RunError::Damaged { .. })));
+}
+
+#[test]
+fn the_checkpoint_of_another_run_is_not_gone_on_from() {
+    let (out, other) = (tempdir().unwrap(), tempdir().unwrap());
+    let csv = out.path().join("table.csv");
+    fs::write(&csv, "a,b\n1,2\n").unwrap();
+    let first = out.path().join("first");
+    let folder = open(&first, &format!("--seed 3 --csv {}", csv.display())).unwrap();
+    folder.save(Checkpoint::new()).unwrap();
+    let checkpoint = folder.file("checkpoint.safetensors");
+    drop(folder);
+    let resumed = |more: &str| {
+        let flags = format!("--force --resume {} --csv {} {more}", checkpoint.display(), csv.display());
+        open(other.path(), &flags).unwrap().resumed().map(|checkpoint| checkpoint.is_some())
+    };
+    assert!(resumed("--seed 3 --epochs 50 --threads 2").unwrap());
+    let error = resumed("--seed 4").unwrap_err();
+    assert!(matches!(&error, RunError::OtherFlags { path, .. } if *path == checkpoint), "{error}");
+    assert!(error.to_string().contains("(seed was 3, is 4)"), "{error}");
+    let error = resumed("--seed 3 --latent 9").unwrap_err().to_string();
+    assert!(error.contains("(latent was 2, is 9)"), "{error}");
+    // The same path with another table, for either kind of resuming.
+    fs::write(&csv, "a,b\n1,3\n").unwrap();
+    let error = resumed("--seed 3").unwrap_err().to_string();
+    assert!(error.contains("contents of --csv was \"8 bytes, CRC-32 "), "{error}");
+    let own = open(&first, &format!("--resume --seed 3 --csv {}", csv.display())).unwrap();
+    assert!(matches!(own.resumed(), Err(RunError::OtherFlags { .. })));
+    drop(own);
+    fs::write(&csv, "a,b\n1,2\n").unwrap();
+    assert!(resumed("--seed 3").unwrap());
+    // What another program wrote says nothing of its run.
+    Checkpoint::new().save(&checkpoint).unwrap();
+    assert!(resumed("--seed 9").unwrap());
+}
+
+#[test]
+fn a_folder_of_another_program_is_left_as_it_is() {
+    let out = tempdir().unwrap();
+    fs::write(out.path().join("notes.txt"), "mine").unwrap();
+    assert!(matches!(open(out.path(), ""), Err(RunError::Taken { resumable: false, .. })));
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn paths_need_not_be_unicode() {
+    use std::os::unix::ffi::OsStringExt;
+    let parent = tempdir().unwrap();
+    let name = |name: &[u8]| parent.path().join(OsString::from_vec(name.to_vec()));
+    let (out, save) = (name(b"r\xe9sultat"), name(b"\xff.safetensors"));
+    let flags = ["example".into(), "--out".into(), out.clone().into(), "--save".into(), save.clone().into()];
+    let args: Args = parse(DEFAULTS, flags as [OsString; 5]).unwrap();
+    let folder = RunFolder::open(&args.run, &args).unwrap();
+    folder.save(Checkpoint::new()).unwrap();
+    folder.metrics(&["loss"], 0).unwrap().row(1, &[0.5]).unwrap();
+    assert!(out.join("checkpoint.safetensors").is_file() && save.is_file());
+    let written = fs::read_to_string(out.join("args.json")).unwrap();
+    assert!(written.contains("r\u{fffd}sultat"), "{written}");
+    drop(folder);
+    let flags = ["example".into(), "--out".into(), out.into(), "--resume".into()];
+    let args: Args = parse(DEFAULTS, flags as [OsString; 4]).unwrap();
+    assert!(RunFolder::open(&args.run, &args).unwrap().resumed().unwrap().is_some());
 }
 
 #[test]
@@ -212,7 +279,7 @@ fn parts_of_a_run_have_files_of_their_own_and_begin_or_go_on_by_themselves() {
     joint.metrics(&["loss"], 0).unwrap().row(1, &[0.5]).unwrap();
     let mut checkpoint = Checkpoint::new();
     checkpoint.set("part", "joint");
-    joint.save(&checkpoint).unwrap();
+    joint.save(checkpoint).unwrap();
     for file in [
         out.path().join("checkpoint-joint.safetensors"),
         out.path().join("metrics-joint.csv"),
@@ -245,7 +312,7 @@ fn a_folder_belongs_to_one_run_until_that_ends() {
     let out = tempdir().unwrap();
     let folder = open(out.path(), "").unwrap();
     let part = folder.part("joint").unwrap();
-    folder.save(&Checkpoint::new()).unwrap();
+    folder.save(Checkpoint::new()).unwrap();
     drop(folder);
     for more in ["", "--force", "--resume"] {
         let error = open(out.path(), more).unwrap_err();
@@ -254,7 +321,7 @@ fn a_folder_belongs_to_one_run_until_that_ends() {
         assert!(!cfg!(unix) || error.to_string().contains(&id), "{error}");
     }
     // What the run has written is there yet.
-    part.save(&Checkpoint::new()).unwrap();
+    part.save(Checkpoint::new()).unwrap();
     drop(part);
     open(out.path(), "--resume").unwrap();
     // A file that a killed process left is no obstacle.

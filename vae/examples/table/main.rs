@@ -51,6 +51,7 @@ struct Args {
     format: TableArgs,
     /// The table: cells separated by commas, semicolons, tabs, bars or blanks, with or without a header [default: embedded]
     #[arg(long, value_name = "FILE")]
+    #[serde(serialize_with = "nn::run::path_text")]
     csv: Option<PathBuf>,
     /// The column that colours the picture, text or numbers, by name or number; the model does not see it [default: of the
     /// embedded tables progression and digit, else none]

@@ -48,6 +48,7 @@ struct Args {
     style: ImageStyle,
     /// Score and fill the rows of this table
     #[arg(long, value_name = "FILE", help_heading = "A model of a table")]
+    #[serde(serialize_with = "nn::run::path_text")]
     csv: Option<PathBuf>,
     /// Read so many rows at a time, or up to 127 more; the results are the same for any number [default: up to 4096]
     #[arg(long, value_name = "N", value_parser = at_most::<65_536>, help_heading = "A model of a table")]
@@ -60,18 +61,22 @@ struct Args {
     sample: Option<usize>,
     /// Reconstruct these images [default: the embedded digits]
     #[arg(long, value_name = "IMAGES", num_args = 0..=1, help_heading = "A model of images")]
+    #[serde(serialize_with = "nn::run::path_text")]
     reconstruct: Option<Option<PathBuf>>,
     /// Write codes and log p(x) of these images [default: the embedded digits]
     #[arg(long, value_name = "IMAGES", num_args = 0..=1, help_heading = "A model of images")]
+    #[serde(serialize_with = "nn::run::path_text")]
     encode: Option<Option<PathBuf>>,
     /// Decode the rows of this table with the columns z1, z2 …
     #[arg(long, value_name = "FILE", help_heading = "A model of images")]
+    #[serde(serialize_with = "nn::run::path_text")]
     decode: Option<PathBuf>,
     /// Go from one image to another in the latent space; images are counted from 1
     #[arg(long, value_names = ["A", "B"], num_args = 2, help_heading = "A model of images")]
     interpolate: Option<Vec<usize>>,
     /// The images of --interpolate [default: the embedded digits]
     #[arg(long, value_name = "IMAGES", requires = "interpolate", help_heading = "A model of images")]
+    #[serde(serialize_with = "nn::run::path_text")]
     images: Option<PathBuf>,
 }
 

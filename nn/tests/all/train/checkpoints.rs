@@ -175,7 +175,7 @@ fn a_run_goes_on_in_its_folder_as_if_it_had_not_ended() {
     let begun = RunFolder::open(&args.run, &args).unwrap();
     let mut trainer = toy.trainer::<f32>(6);
     trainer.fit(&mut toy, Some(&mut validation), &fit, &mut StopAfter(3)).unwrap();
-    begun.save(&trainer.checkpoint()).unwrap();
+    begun.save(trainer.checkpoint()).unwrap();
     let header = [
         "train_loss",
         "train_first",
