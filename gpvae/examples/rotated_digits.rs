@@ -8,7 +8,8 @@
 //!     cargo run --release -p gpvae --example rotated_digits -- --images FILE --split FILE
 //!     cargo run --release -p gpvae --example rotated_digits -- --data DIR --digit 3
 //!
-//! Each method has a checkpoint and metrics of its own in the run's folder. Ctrl-C saves; `--resume` goes on with the method
+//! The model by joint training, which has the least error, is kept in `model.safetensors`; the example `gp_apply` turns its
+//! objects to any angle. Each method has a checkpoint and metrics of its own in the run's folder. Ctrl-C saves; `--resume` goes on with the method
 //! that was in progress.
 
 mod rotated;
@@ -16,10 +17,9 @@ mod rotated;
 use std::process::ExitCode;
 
 use gpvae::data::{ObjectFeatures, Samples, Views, principal_features};
-use gpvae::kernel::Periodic;
-use gpvae::prior::{LowRank, ViewObject};
 use gpvae::{Baseline, GpVae, GpVaeConfig, GpVaeError, GpVaeObjective};
-use nn::data::Matrix;
+use nn::data::ImageFormat;
+use nn::model::TrainedOn;
 use nn::run::{Defaults, Run};
 use nn::stats::Estimate;
 use nn::train::{End, Fit, Schedule, Trainer};
@@ -29,6 +29,7 @@ use vae::{Vae, VaeObjective};
 use rotated::data::load;
 use rotated::flags::{Args, Method, Options};
 use rotated::report::{Learned, Outcome, report};
+use rotated::saved::{Process, RotatedEntry};
 
 fn main() -> ExitCode {
     let defaults = Defaults { out: "out/gpvae-rotated_digits", epochs: 200, batch_size: 32, lr: 8e-3 };
@@ -59,7 +60,27 @@ fn rotated_digits(args: &Args) -> anyhow::Result<()> {
         let Some(outcome) = outcome else { return Ok(()) }; // stopped, and saved
         outcomes.push(outcome);
     }
+    keep(args, &run, &views, &mut outcomes)?;
     report(&run, &views, &outcomes)
+}
+
+/// Keeps the model by joint training, which this example recommends.
+fn keep(args: &Args, run: &Run<'_>, views: &Views, outcomes: &mut [Outcome]) -> anyhow::Result<()> {
+    let joint = outcomes.iter_mut().find(|outcome| outcome.method == Method::Joint);
+    let Some(mut file) = joint.and_then(|outcome| outcome.model.take()) else { return Ok(()) };
+    file.set(RotatedEntry::ENTRY, &entry(views, &args.options));
+    file.set(ImageFormat::ENTRY, &ImageFormat::new(views.height, views.width));
+    let data = args.images.as_deref().or(args.run.data.as_deref());
+    run.keep_model(file, &TrainedOn::new(data, "the embedded digits, turned", views.train.len()))?;
+    if !args.run.dry_run {
+        outln!("the model that is recommended and kept: {}", Method::Joint.title());
+    }
+    Ok(())
+}
+
+/// What the prior is built of.
+fn entry(views: &Views, options: &Options) -> RotatedEntry {
+    RotatedEntry { angles: views.angles.clone(), features: options.features }
 }
 
 /// Trains the model, and predicts the test images; none if the user stopped it.
@@ -82,8 +103,9 @@ fn gaussian_process(
     }
 
     let (theta, test) = (trainer.theta(), views.places(&views.test)?);
-    let predicted = model.predict(theta, &samples, &test)?;
-    let sampled = model.predict_sampled(theta, &samples, &test, 1, run.args.seed)?.mean;
+    let codes = model.training_codes(theta, &samples);
+    let predicted = model.predict_given(theta, &codes, &test)?;
+    let sampled = model.predict_sampled_given(theta, &codes, &test, 1, run.args.seed)?.mean;
     Ok(Some(Outcome {
         method,
         errors: views.errors(&views.test, &predicted),
@@ -93,23 +115,15 @@ fn gaussian_process(
         learned: Some(Learned::of(&model, theta, views)),
         bound: bounds(&trainer, |epoch| phases[epoch].part.trains_networks()),
         seconds: seconds(&trainer),
+        model: Some(model.to_file(theta, &codes)),
     }))
 }
 
-/// z_n = f(x_{p_n}, w_n) + η_n with a kernel of period 2π in the angle w, and learned features x of the objects
-fn model(
-    options: &Options,
-    views: &Views,
-    samples: &Samples<f32>,
-) -> Result<GpVae<LowRank<ViewObject<Periodic>>>, GpVaeError> {
+/// The model with the features of objects to begin with.
+fn model(options: &Options, views: &Views, samples: &Samples<f32>) -> Result<GpVae<Process>, GpVaeError> {
     let features = principal_features(samples, [views.objects, options.features])?;
     let config = GpVaeConfig { objects: ObjectFeatures::Learned(features), ..options.config(views) };
-    let angles = Matrix::new(views.angles.len(), 1, views.angles.clone());
-    GpVae::new(&config, |layout| {
-        let turn = Periodic::new(layout, "nu", options.nu);
-        let process = ViewObject::new(turn, angles, options.features).with_jitter(1e-4);
-        LowRank::new(layout, process, options.alpha)
-    })
+    GpVae::new(&config, |layout| entry(views, options).process(layout, options.nu, options.alpha))
 }
 
 /// Trains a VAE with the same networks, and predicts the test images from its codes; none if the user stopped it.
@@ -140,6 +154,7 @@ fn baseline(
         learned: None,
         bound: bounds(&trainer, |_| true),
         seconds: seconds(&trainer),
+        model: None,
     }))
 }
 

@@ -8,7 +8,8 @@
 //!
 //!     cargo run --release -p gpvae --example timeseries -- --csv FILE --time COLUMN
 //!
-//! Some of the measured cells are hidden from the model, to score it by. `filled.csv` has mean and standard deviation for
+//! Some of the measured cells are hidden from the model, to score it by. `model.safetensors` is the trained model, which the
+//! example `gp_apply` applies to other times. `filled.csv` has mean and standard deviation for
 //! every cell, and `series.png` shows them. Ctrl-C saves; `--resume` goes on.
 
 mod series;
@@ -18,13 +19,14 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use gpvae::data::{Places, Samples};
-use gpvae::kernel::{Constant, Kernel, Matern52};
-use gpvae::prior::{Inducing, LowRank, RowwisePrior};
+use gpvae::prior::Features;
 use gpvae::{GpVae, GpVaeConfig, GpVaeError, GpVaeObjective, Pace, Part, Prediction};
 use nn::data::{Matrix, Standardizer};
+use nn::model::TrainedOn;
 use nn::run::{Defaults, Run, RunArgs, TableArgs, at_most, positive, share, width};
 use nn::train::End;
 
+use series::saved::{Process, SeriesEntry, process};
 use series::{Filled, Score, Series, draw, write};
 
 /// Fills gaps of a time series by a VAE with a Gaussian-process prior
@@ -82,7 +84,8 @@ fn timeseries(args: &Args) -> anyhow::Result<()> {
     let scaling = series.scaling()?;
     let run = Run::open(&args.run, args)?;
 
-    let places = Places::of_views(series.unit_time())?;
+    let clock = series.clock();
+    let places = clock.places(&series.time)?;
     let samples = samples(&scaling.apply(&series.seen()), &places, args)?;
 
     let model = model(args, &samples)?;
@@ -97,7 +100,16 @@ fn timeseries(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
 
-    let prediction = model.predict_sampled(trainer.theta(), &samples, &places, args.draws, args.run.seed)?;
+    let theta = trainer.theta();
+    let codes = model.training_codes(theta, &samples);
+    let mut file = model.to_file(theta, &codes);
+    let channels = series.names.clone();
+    let inducing = model.prior().features.rank();
+    let entry = SeriesEntry { clock, channels, scaling: scaling.clone(), inducing };
+    file.set(SeriesEntry::ENTRY, &entry);
+    run.keep_model(file, &TrainedOn::new(args.csv.as_deref(), "the generated series", samples.len()))?;
+
+    let prediction = model.predict_sampled_given(theta, &codes, &places, args.draws, args.run.seed)?;
     let filled = filled(&prediction, &scaling);
     let score = Score::of(&series, &scaling, &filled);
     score.print();
@@ -143,19 +155,14 @@ fn samples(scaled: &Matrix<f64>, places: &Places, args: &Args) -> Result<Samples
 }
 
 /// y_t = g(z_t) + ε_t,   z_t = f(t) + η_t,   f ~ GP(0, β k) with a Matérn kernel k, by inducing points in time
-fn model(args: &Args, samples: &Samples<f32>) -> Result<GpVae<impl RowwisePrior + use<>>, GpVaeError> {
+fn model(args: &Args, samples: &Samples<f32>) -> Result<GpVae<Process>, GpVaeError> {
     let count = args.inducing.min(samples.len()).max(2);
     let ends = (f64::INFINITY, f64::NEG_INFINITY);
     let (first, last) = samples.places.views.values.iter().fold(ends, |a, &t| (a.0.min(t), a.1.max(t)));
     let point = |i| first + (last - first) * i as f64 / (count - 1) as f64;
     let points = Matrix::new(count, 1, (0..count).map(point).collect());
     let config = GpVaeConfig::new(samples.images.cols, &[args.hidden], args.latent);
-    GpVae::new(&config, |layout| {
-        let amplitude = Constant::new(layout, "beta", 1.0);
-        let kernel = amplitude.times(Matern52::new(layout, "length", args.length));
-        let process = Inducing::new(layout, kernel, &points).with_jitter(1e-5);
-        LowRank::new(layout, process, 0.05)
-    })
+    GpVae::new(&config, |layout| process(layout, &points, args.length))
 }
 
 /// Mean and standard deviation of every cell, in the units of the series.

@@ -4,3 +4,4 @@ pub(crate) mod data;
 mod figure;
 pub(crate) mod flags;
 pub(crate) mod report;
+pub(crate) mod saved;

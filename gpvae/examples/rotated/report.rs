@@ -9,6 +9,7 @@ use gpvae::data::Views;
 use gpvae::kernel::{Kernel, Periodic};
 use gpvae::prior::{LatentPrior, LowRank, ViewObject};
 use nn::data::Matrix;
+use nn::model::ModelFile;
 use nn::outln;
 use nn::run::{Run, TextTable};
 use nn::stats::Estimate;
@@ -33,6 +34,8 @@ pub(crate) struct Outcome {
     pub(crate) bound: Vec<(f64, f64)>,
     /// Of training
     pub(crate) seconds: f64,
+    /// The trained Gaussian process
+    pub(crate) model: Option<ModelFile>,
 }
 
 impl Outcome {

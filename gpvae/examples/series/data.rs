@@ -6,6 +6,8 @@ use nn::data::{Matrix, Standardizer, Table, hide};
 use nn::errln;
 use nn::train::Noise;
 
+use super::saved::Clock;
+
 /// A largest gap of so many median gaps is odd.
 const ODD: f64 = 100.0;
 
@@ -108,12 +110,12 @@ impl Series {
         })
     }
 
-    /// The times as shares of the whole time, counted from the median time, (times, 1): where most of them are, single precision
-    /// tells them apart even if one lies far off.
-    pub(crate) fn unit_time(&self) -> Matrix<f64> {
+    /// How times become those of the model.
+    pub(crate) fn clock(&self) -> Clock {
         let (count, time) = (self.time.len(), &self.time);
-        let (span, median) = (time[count - 1] - time[0], time[count / 2]);
-        Matrix::new(count, 1, time.iter().map(|t| (t - median) / span).collect())
+        let range = [time[0], time[count - 1]];
+        let name = self.table.names[self.clock].clone();
+        Clock { name, origin: time[count / 2], span: range[1] - range[0], range }
     }
 
     /// The text of a time as it was read.

@@ -2,6 +2,7 @@
 
 mod data;
 mod output;
+pub(crate) mod saved;
 mod score;
 
 pub(crate) use data::Series;

@@ -3,6 +3,7 @@
 mod apply;
 mod data;
 mod every;
+mod gaussian;
 mod graphs;
 mod images;
 mod runs;

@@ -1,0 +1,240 @@
+//! Gaussian-process models that programs have trained, applied to other times and angles.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use nn::data::Idx;
+use tests::programs::root;
+
+use crate::{error, folder, result, run, text};
+
+/// The cells of a CSV file without quotes.
+fn cells(dir: &Path, file: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(dir.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+}
+
+/// A column by its name.
+fn column(rows: &[Vec<String>], name: &str) -> Vec<String> {
+    let place = rows[0].iter().position(|found| found == name).unwrap_or_else(|| panic!("no column {name}"));
+    rows[1..].iter().map(|row| row[place].clone()).collect()
+}
+
+#[track_caller]
+fn success(name: &str, flags: &[&str], dir: &Path) -> Output {
+    let output = run(name, flags, dir);
+    assert!(output.status.success(), "{name} {flags:?}: {}", text(&output.stderr));
+    let results = result(&output);
+    assert!(results.iter().all(|(_, value)| value.is_finite()), "{results:?}");
+    output
+}
+
+/// A series of two channels at forty times from 1000 on, in minutes.
+fn series(dir: &Path) {
+    let row = |i: usize| {
+        let t = 0.7 * i as f64;
+        format!("{},{:.4},{:.4}\n", 1000.0 + t, 50.0 + 9.0 * t.sin(), (t / 2.0).cos())
+    };
+    let text = "minute,warm,wet\n".to_owned() + &(0..40).map(row).collect::<String>();
+    fs::write(dir.join("series.csv"), text).unwrap();
+}
+
+const TRAIN: [&str; 10] =
+    ["--csv", "series.csv", "--time", "minute", "--epochs", "200", "--draws", "40", "--seed", "3"];
+
+#[test]
+fn gp_apply_predicts_a_series_at_any_times_as_its_training_did() {
+    let dir = folder();
+    let dir = dir.path();
+    series(dir);
+    success("timeseries", &[&TRAIN[..], &["--out", "run"]].concat(), dir);
+    let then = cells(dir, "run/filled.csv");
+    // The same times, of which one stands there twice, in another order, with another column beside them.
+    let mut times: Vec<String> = column(&then, "time");
+    times.reverse();
+    times.push(times[7].clone());
+    let table: String = times.iter().map(|time| format!("7,{time}\n")).collect();
+    fs::write(dir.join("times.csv"), "other,minute\n".to_owned() + &table).unwrap();
+    success("gp_apply", &["--model", "run", "--at", "times.csv", "--out", "same"], dir);
+    let now = cells(dir, "same/predictions.csv");
+    assert_eq!(
+        now[0].join(","),
+        "minute,warm mean,warm sd,warm low,warm high,wet mean,wet sd,wet low,wet high,outside"
+    );
+    for name in ["warm mean", "warm sd", "wet mean", "wet sd"] {
+        let mut then = column(&then, name);
+        then.reverse();
+        then.push(then[7].clone());
+        assert_eq!(column(&now, name), then, "{name}");
+    }
+    assert!(column(&now, "outside").iter().all(String::is_empty));
+    assert!(dir.join("same/predictions.png").is_file());
+
+    // The interval of 95 % is 1.96 deviations to each side, and that of 50 % 0.6745.
+    let number = |rows: &[Vec<String>], name: &str| -> Vec<f64> {
+        column(rows, name).iter().map(|x| x.parse().unwrap()).collect()
+    };
+    let widths = |rows: &[Vec<String>]| -> Vec<f64> {
+        let [sd, low, high] = ["sd", "low", "high"].map(|what| number(rows, &format!("warm {what}")));
+        (0..sd.len()).map(|i| (high[i] - low[i]) / sd[i]).collect()
+    };
+    assert!(widths(&now).iter().all(|width| (width - 2.0 * 1.959964).abs() < 1e-5));
+
+    // Times without a header, between and beyond those of the series. Far away the mean is that of the prior on either side.
+    fs::write(dir.join("bare.csv"), "1000.35\n-1e9\n1e12\n900\n1027.3\n1e300\n").unwrap();
+    let output =
+        success("gp_apply", &["--model", "run", "--at", "bare.csv", "--level", "0.5", "--out", "new"], dir);
+    let new = cells(dir, "new/predictions.csv");
+    assert_eq!(column(&new, "outside"), ["", "before", "after", "before", "", "after"]);
+    assert!(
+        text(&output.stdout).contains("4 of them lie outside the times of the series, 1000 to 1027.3"),
+        "{}",
+        text(&output.stdout)
+    );
+    assert!(widths(&new).iter().all(|width| (width - 2.0 * 0.6744898).abs() < 1e-5));
+    let (mean, sd) = (number(&new, "warm mean"), number(&new, "warm sd"));
+    // Near a measured cell the process is known, far from all it is as wide as the series.
+    assert!((mean[0] - 50.0 - 9.0 * 0.35_f64.sin()).abs() < 2.0 && sd[0] < 3.0, "{mean:?} {sd:?}");
+    for far in [1, 2, 3, 5] {
+        assert!((mean[far] - 50.0).abs() < 8.0 && sd[far] > 1.5 * sd[0], "{mean:?} {sd:?}");
+    }
+    let dry = success("gp_apply", &["--model", "run", "--at", "bare.csv", "--dry-run", "--out", "dry"], dir);
+    assert!(!dir.join("dry").exists() && !text(&dry.stdout).contains("the files of this run"));
+}
+
+#[test]
+fn gp_apply_says_what_is_wrong_with_times_flags_and_models() {
+    let dir = folder();
+    let dir = dir.path();
+    series(dir);
+    success("timeseries", &[&TRAIN[..4], &["--epochs", "1", "--draws", "2", "--out", "run"]].concat(), dir);
+    let digits = ["--epochs", "1", "--importance-samples", "2", "--out", "digits"];
+    success("digits", &digits, dir);
+    for (name, content) in [
+        ("words.csv", "noon\nlate\n"),
+        ("two.csv", "1,2\n3,4\n"),
+        ("none.csv", ""),
+        ("gap.csv", "minute\n1\n\n3\n"),
+        ("good.csv", "1\n2\n"),
+    ] {
+        fs::write(dir.join(name), content).unwrap();
+    }
+    for (flags, wanted) in [
+        (
+            &["--model", "run"][..],
+            "expected times to predict: give a file with a column of them by --at FILE, in the units of minute",
+        ),
+        (
+            &["--model", "run", "--at", "words.csv"],
+            "words.csv: line 2, column 1 (noon): expected a finite number, found \"late\"",
+        ),
+        (
+            &["--model", "run", "--at", "two.csv"],
+            "two.csv: expected a single column of times, or one with the name minute, found",
+        ),
+        (&["--model", "run", "--at", "none.csv"], "none.csv: holds no data"),
+        (&["--model", "run", "--at", "gap.csv"], "gap.csv: line 3"),
+        (&["--model", "run", "--at", "nowhere.csv"], "nowhere.csv"),
+        (
+            &["--model", "run", "--angle", "30"],
+            "--angle: run is a model of a time series; give times by --at FILE",
+        ),
+        (&["--model", "digits", "--at", "good.csv"], "expected a model of kind gpvae.GpVae, found vae.Vae"),
+        (&["--model", "run/checkpoint.safetensors", "--at", "good.csv"], "expected a trained model"),
+        (&["--model", "nowhere", "--at", "good.csv"], "nowhere"),
+    ] {
+        let line = error("gp_apply", &[flags, &["--out", "new"]].concat(), dir);
+        assert!(line.contains(wanted), "{flags:?}: {line}");
+    }
+    assert!(!dir.join("new").exists());
+    for flags in [
+        &["--at", "good.csv"][..],
+        &["--model", "run", "--at", "good.csv", "--level", "2"],
+        &["--model", "run", "--angle", "east"],
+    ] {
+        let output = run("gp_apply", flags, dir);
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn gp_apply_turns_the_objects_of_rotated_digits_to_any_angle() {
+    let dir = folder();
+    let dir = dir.path();
+    let flags =
+        ["--objects", "20", "--features", "4", "--epochs", "4", "--methods", "joint,livae", "--out", "run"];
+    let output = success("rotated_digits", &flags, dir);
+    assert!(
+        text(&output.stdout).contains("the model that is recommended and kept: GP prior, joint"),
+        "{}",
+        text(&output.stdout)
+    );
+    let output =
+        success("gp_apply", &["--model", "run", "--angle", "0,157.5,-22.5,337.5,33", "--out", "new"], dir);
+    let results = result(&output);
+    assert_eq!(
+        results[..3],
+        [("objects".to_owned(), 20.0), ("angles".to_owned(), 5.0), ("unseen".to_owned(), 2.0)]
+    );
+    let rows = cells(dir, "new/angles.csv");
+    assert_eq!((rows.len(), rows[0].len()), (101, 2 + 144));
+    // A whole turn further is the same view.
+    for object in 0..20 {
+        let row = |angle: usize| &rows[1 + 5 * object + angle][2..];
+        assert_eq!(row(2), row(3));
+        assert_ne!(row(0), row(1));
+    }
+    let idx = Idx::read(dir.join("new/angles.idx")).unwrap();
+    assert_eq!(idx.shape, [20, 5, 12, 12]);
+    let pixels = idx.into_matrix();
+    assert_eq!(pixels.row(3)[144 + 7].to_string(), rows[1 + 5 * 3 + 1][2 + 7]);
+    assert!(dir.join("new/angles.png").is_file());
+    for (flags, wanted) in [
+        (&["--model", "run"][..], "expected angles in degrees for the objects of run: give them by --angle"),
+        (
+            &["--model", "run", "--at", "counts.csv"],
+            "--at: run is a model of turned objects; give angles by --angle",
+        ),
+    ] {
+        let line = error("gp_apply", &[flags, &["--out", "bad"]].concat(), dir);
+        assert!(line.contains(wanted), "{line}");
+    }
+    // Without the method that is recommended there is no model to keep.
+    success("rotated_digits", &[&flags[..6], &["--methods", "livae", "--out", "other"]].concat(), dir);
+    assert!(!dir.join("other/model.safetensors").exists());
+}
+
+/// The README's commands, with a small series in place of FILE and little training.
+#[test]
+fn the_commands_of_the_readme_for_new_data_work() {
+    let dir = folder();
+    let dir = dir.path();
+    series(dir);
+    fs::write(dir.join("times.csv"), "1003.1\n1011\n").unwrap();
+    let readme = fs::read_to_string(root().join("gpvae/README.md")).unwrap();
+    let section = readme.split("## Use it on new data").nth(1).expect("the section is there");
+    let commands: Vec<&str> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("    cargo run --release -p gpvae --example "))
+        .collect();
+    assert_eq!(commands.len(), 4, "{commands:?}");
+    for command in commands {
+        let command =
+            command.replace("FILE", "series.csv").replace("COLUMN", "minute").replace("TIMES", "times.csv");
+        let (program, flags) = command.split_once(" -- ").unwrap_or((&command, ""));
+        let brief: &[&str] = match program {
+            "timeseries" => &["--epochs", "2", "--draws", "2"],
+            "rotated_digits" => &["--epochs", "2", "--objects", "20", "--features", "4"],
+            _ => &["--force"],
+        };
+        success(program, &[&flags.split_whitespace().collect::<Vec<_>>(), brief].concat(), dir);
+    }
+    for file in [
+        "out/gpvae-timeseries/model.safetensors",
+        "out/gpvae-rotated_digits/model.safetensors",
+        "out/gpvae-apply/angles.idx",
+    ] {
+        assert!(dir.join(file).is_file(), "{file}");
+    }
+}
