@@ -118,7 +118,8 @@ impl RunFolder {
             let own = run.out.join(file_name(CHECKPOINT, None));
             return Err(RunError::NothingToResume { path: run.resume.cloned().flatten().unwrap_or(own) });
         }
-        let args = serde_json::to_value(all).expect("flags are plain values");
+        let args =
+            serde_json::to_value(all).map_err(|error| RunError::Flags { reason: error.to_string() })?;
         if run.dry_run {
             errln!("dry run: {}; nothing is kept in {}", run.what, run.out.display());
             let temporary = Temporary::new()?;
