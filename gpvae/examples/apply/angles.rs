@@ -1,5 +1,6 @@
 //! Objects at other angles.
 
+use std::f64::consts::TAU;
 use std::fs;
 
 use anyhow::Context;
@@ -56,7 +57,10 @@ pub(crate) fn run(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
 
     // An angle that no training image has is marked.
     let seen = |angle: &f64| {
-        let near = |view: &f64| (view - radians(angle)).rem_euclid(std::f64::consts::TAU) < 1e-9;
+        let near = |view: &f64| {
+            let ahead = (view - radians(angle)).rem_euclid(TAU);
+            ahead.min(TAU - ahead) < 1e-9
+        };
         codes.places.views.values.iter().any(near)
     };
     let unseen = angles.iter().filter(|angle| !seen(angle)).count();
