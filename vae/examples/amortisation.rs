@@ -4,9 +4,12 @@
 //!     cargo run --release -p vae --example amortisation
 //!
 //! Writes to `out/vae-amortisation/` one picture: the bound of the training images while the three learn, and that of test
-//! images as their posteriors are refined.
+//! images as their posteriors are refined. The model of amortised inference, which needs no steps for new images, is kept in
+//! `model.safetensors`.
 
 mod common {
+    pub(crate) mod keep;
+    pub(crate) mod recommend;
     pub(crate) mod sets;
 }
 
@@ -14,9 +17,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use common::recommend::recommend;
 use common::sets;
 use nn::data::{Matrix, Minibatches};
-use nn::model::map_rows;
+use nn::model::{Model, map_rows};
 use nn::outln;
 use nn::picture::{Figure, Panels};
 use nn::run::{Defaults, Run, RunArgs, TextTable, whole, width};
@@ -62,21 +66,22 @@ struct Learned {
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
-    let [train, test] = sets::load(&args.run, args.rows)?.map(|set| set.images);
-    let (train, _) = train.split_at_row(args.rows.min(train.rows));
+    let sets = sets::load(&args.run, args.rows)?;
+    let known = sets::first(&sets[0], args.rows);
+    let (train, test) = (&known.images, &sets[1].images);
     let run = Run::open(&args.run, args)?;
     let vae = Vae::new(&VaeConfig::new(train.cols, &[64, 64], args.latent))?;
 
-    let mut bound = VaeObjective::new(&vae, &train);
+    let mut bound = VaeObjective::new(&vae, train);
     let mut refining = SemiAmortisedObjective { bound, steps: args.steps, rate: 0.02 };
     let learned = [
         amortised("amortised", args, &vae, &mut bound)?,
         amortised("semi-amortised", args, &vae, &mut refining)?,
-        not_amortised(args, &vae, &train),
+        not_amortised(args, &vae, train),
     ];
     // Test images have no parameters of their own. They are fitted, beginning with the encoder's or with the prior's.
     let encoded = |of: &Learned| {
-        map_rows(&of.theta, &test, 2 * args.latent, |theta, x| vae.posterior_parameters(theta, x))
+        map_rows(&of.theta, test, 2 * args.latent, |theta, x| vae.posterior_parameters(theta, x))
     };
     let zeros = Matrix::new(test.rows, 2 * args.latent, vec![0.0; 2 * args.latent * test.rows]);
     let starts = [encoded(&learned[0]), encoded(&learned[1]), zeros];
@@ -84,7 +89,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         .iter()
         .zip(starts)
         .map(|(of, start)| {
-            refine(args, &LocalBound { vae: &vae, theta: &of.theta, data: &test, samples: 4 }, start)
+            refine(args, &LocalBound { vae: &vae, theta: &of.theta, data: test, samples: 4 }, start)
         })
         .collect();
 
@@ -92,6 +97,8 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let encoder = vae.layout().range("encoder").len();
     outln!("variational parameters: {encoder} in the encoder, {own} of {} images' own", train.rows);
     let mut results = print(&learned, &refined);
+    // Its encoder has an answer for every new image, without further steps.
+    recommend(&run, "amortised inference", vae.to_file(&learned[0].theta), &known)?;
     draw(&learned, &refined).save(&run.picture(
         "amortisation.png",
         "The bound of test images by several ways to find q(z|x). Refinement closes the gap that an encoder leaves; \

@@ -8,7 +8,9 @@
 //! of a VAE with a normal decoder; and minus the VAE's K-sample bound of log p(x). Each is judged by the probability that it
 //! ranks an image of the unknown digit above a test image of a known one (the area under the ROC curve: a half for a coin, 1
 //! without mistakes), models that are trained by its mean over seeds. Writes these to `out/vae-anomalies/` as a picture, with
-//! the scores and reconstructions of the digits that are told most and least easily.
+//! the scores and reconstructions of the digits that are told most and least easily. Where every digit is left out in turn, none of
+//! the models is recommended nor kept; where `--unknown` names one, the VAE of the first seed is kept in `model.safetensors`, and −log
+//! p(x) of a new image is its score.
 //!
 //! Of images of your own, in a subfolder for each class, every class in turn is left out, or the one that `--unknown` names. A fifth
 //! of the images tests, which --seed chooses. Dense networks compare pixels in their places: it suits images of things that lie in the
@@ -19,17 +21,21 @@
 
 mod common {
     pub(crate) mod classes;
+    pub(crate) mod keep;
     pub(crate) mod own;
     pub(crate) mod sets;
 }
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use common::classes::Classes;
+use common::keep::keep;
 use common::sets;
-use nn::data::{LabelledImages, Matrix};
+use nn::data::{ImageFormat, LabelledImages, Matrix};
+use nn::model::{Model, ModelFile, TrainedOn};
 use nn::picture::{Figure, ImageGrid, Panels};
 use nn::run::{Defaults, ImageArgs, Run, RunArgs, TextTable, whole, width};
 use nn::stats::{Estimate, area_under_roc, nearest_rows, squared_distances};
@@ -96,24 +102,27 @@ fn main() -> ExitCode {
 struct Data {
     sets: [LabelledImages; 2],
     classes: Classes,
+    format: ImageFormat,
 }
 
 impl Data {
     fn read(args: &Args) -> anyhow::Result<Self> {
         let Some(folder) = args.own.read()? else {
-            return Ok(Self { sets: sets::load(&args.run, args.rows)?, classes: Classes::digits() });
+            let sets = sets::load(&args.run, args.rows)?;
+            let format = ImageFormat::new(sets[0].height, sets[0].width);
+            return Ok(Self { sets, classes: Classes::digits(), format });
         };
         folder.check_classes()?;
         let [train, test] = folder.split([0.8, 0.2], args.run.seed)?;
         let sets = [sets::first(&train, args.rows), test];
         let sets =
             if args.run.dry_run { sets.map(|set| sets::first(&set, args.run.batch_size)) } else { sets };
-        Ok(Self { sets, classes: Classes::of(&folder) })
+        Ok(Self { sets, classes: Classes::of(&folder), format: folder.format })
     }
 
     /// The classes to leave out, one after the other.
     fn unknown(&self, args: &Args) -> anyhow::Result<Vec<u8>> {
-        let Self { sets: [train, test], classes: Classes { kind, names } } = self;
+        let Self { sets: [train, test], classes: Classes { kind, names }, .. } = self;
         let distinct = |sets: &[&LabelledImages]| -> BTreeSet<u8> {
             sets.iter().flat_map(|set| set.labels.clone()).collect()
         };
@@ -167,6 +176,10 @@ struct Learned {
     bound: KSampleBound,
     /// The reconstructions of some images of the unknown class.
     shown: [Matrix<f32>; 2],
+    /// The VAE.
+    file: ModelFile,
+    /// The number of images that it was trained on.
+    images: usize,
 }
 
 /// Images of classes that the models know, and of the one that they do not.
@@ -243,7 +256,8 @@ fn learn(args: &Args, parts: &Parts, some: &Matrix<f32>, seed: u64) -> anyhow::R
         bounds.each_ref().map(|rows| rows.iter().map(|row| -row.value).collect()),
     ];
     let bound = KSampleBound::of_rows(&bounds.concat());
-    Ok(Learned { scores, bound, shown: [by_autoencoder(some), by_vae(some)] })
+    let shown = [by_autoencoder(some), by_vae(some)];
+    Ok(Learned { scores, bound, shown, file: vae.to_file(vae_trainer.theta()), images: known.rows })
 }
 
 fn detect(args: &Args) -> anyhow::Result<()> {
@@ -255,6 +269,18 @@ fn detect(args: &Args) -> anyhow::Result<()> {
     let unknowns = unknown.par_iter().map(|&class| leave_out(args, &data, class));
     let unknowns = unknowns.collect::<anyhow::Result<Vec<_>>>()?;
 
+    if let [alone] = &unknowns[..] {
+        let folder = args.own.images.as_ref().or(args.run.data.as_ref());
+        let trained_on =
+            TrainedOn::new(folder.map(PathBuf::as_path), "the embedded digits", alone.first.images);
+        keep(&run, alone.first.file.clone(), &data.format, &trained_on)?;
+        if !args.run.dry_run {
+            outln!(
+                "the model that is recommended and kept: the VAE of the first seed, which does not know {}",
+                alone.name
+            );
+        }
+    }
     let results = print(&unknowns, data.classes.kind);
     if unknowns.len() > 1 {
         areas_figure(&unknowns, data.classes.kind).save(&run.picture(

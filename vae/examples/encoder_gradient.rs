@@ -6,7 +6,7 @@
 //!
 //! All have the same mean. Draws how far each is from it by the number of samples of z, at a θ that has learned for a tenth of
 //! the epochs, and how models learn by each of them, with the same samples and from the same θ; means over seeds. Writes to
-//! `out/vae-encoder_gradient/`.
+//! `out/vae-encoder_gradient/`. It compares gradients, and keeps none of the models.
 
 mod common {
     pub(crate) mod seeds;

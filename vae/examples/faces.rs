@@ -8,11 +8,12 @@
 //! One model has two latent dimensions, for the manifold; the other one, with `--latent` of them, generates faces and fills in
 //! the half of each test face that is hidden from it. Beside it do so the mean face, principal components, and ridge regression
 //! of the hidden pixels on the others; the number of components and the penalty are those that fill validation frames best.
-//! Writes to `out/vae-faces/`; `learning.png` is of the model with two dimensions as it learns.
+//! Writes to `out/vae-faces/`; the model that is kept there is the one with `--latent` dimensions, and `learning.png` is of the model with two dimensions as it learns.
 
 mod common {
     pub(crate) mod bound;
     pub(crate) mod explorer;
+    pub(crate) mod keep;
     pub(crate) mod manifold;
 }
 
@@ -23,9 +24,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use common::bound;
 use common::explorer::Space;
+use common::keep::keep;
 use common::manifold::manifold;
-use nn::data::{Idx, Matrix};
-use nn::model::Nonlinearity;
+use nn::data::{Idx, ImageFormat, Matrix};
+use nn::model::{Model as _, Nonlinearity, TrainedOn};
 use nn::outln;
 use nn::picture::ImageGrid;
 use nn::run::{Defaults, Run, RunArgs, TextTable, whole, width};
@@ -63,6 +65,9 @@ fn main() -> ExitCode {
     let defaults = Defaults { out: "out/vae-faces", epochs: 1000, batch_size: 100, lr: 1e-3 };
     nn::run::main(defaults, |args: Args| args.run.in_pool(|| faces(&args))?)
 }
+
+/// The grey values of black and white.
+const RANGE: [f64; 2] = [0.5 / 256.0, 255.5 / 256.0];
 
 /// Frames of height x width pixels.
 struct Frames {
@@ -133,6 +138,9 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     if run.train(&mut trainer, &mut training, Some(&mut validating), &fit)? == End::Stopped {
         return Ok(());
     }
+    let format = ImageFormat { range: RANGE, ..ImageFormat::new(frames.height, frames.width) };
+    let trained_on = TrainedOn::new(args.run.data.as_deref(), "Frey's face", frames.train.rows);
+    keep(&run, vae.to_file(trainer.theta()), &format, &trained_on)?;
     run.draw_loss(&trainer, "−ELBO, nats per frame")?;
     two_dimensions(&run, args, &frames, &fit)?;
 

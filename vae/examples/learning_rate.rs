@@ -4,7 +4,8 @@
 //!     cargo run --release -p vae --example learning_rate
 //!
 //! All begin at the same θ and see the same minibatches. Draws the loss on all training images over the epochs: of plain
-//! gradient descent with ρ too small, too large, right, and decreasing; and of momentum, Nesterov's gradient, and Adam.
+//! gradient descent with ρ too small, too large, right, and decreasing; and of momentum, Nesterov's gradient, and Adam. Rules are what
+//! it compares, and it keeps none of the models.
 
 mod common {
     pub(crate) mod sets;

@@ -5,8 +5,11 @@
 //!
 //! Trains a VAE for each σ² and one that learns it, and draws both parts of the bound of test images over σ², means over seeds,
 //! with reconstructions and samples of the first seed. With a small σ² the codes say much and leave the prior; with a large one they say nothing.
+//! The model of the first seed that learns σ² is kept in `model.safetensors`.
 
 mod common {
+    pub(crate) mod keep;
+    pub(crate) mod recommend;
     pub(crate) mod seeds;
     pub(crate) mod sets;
 }
@@ -14,9 +17,11 @@ mod common {
 use std::process::ExitCode;
 
 use autograd::Tape;
+use common::recommend::recommend;
 use common::seeds::{OverSeeds, Results};
 use common::sets;
 use nn::data::{LabelledImages, Matrix};
+use nn::model::{Model, ModelFile};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
 use nn::run::{Defaults, Run, RunArgs, TextTable, positive, whole, width};
@@ -95,6 +100,7 @@ fn sweep(args: &Args) -> anyhow::Result<()> {
         "the learned σ² is {:.5}, E_q ‖x − E[x|z]‖² / D of the training images {square:.5}",
         sigma * sigma
     );
+    recommend(&run, "σ² learned, of the first seed", learned.first.file.clone(), &sets[0])?;
     draw_parts(&levels, &learned).save(&run.picture(
         "noise_level.png",
         "The smaller σ², the better the reconstructions and the more nats the codes cost. The bound is highest \
@@ -144,6 +150,7 @@ struct Trained {
     results: Results,
     reconstructions: Matrix<f32>,
     samples: Matrix<f32>,
+    file: ModelFile,
 }
 
 fn train(
@@ -180,6 +187,7 @@ fn train(
         results: results.map(|(name, value)| (name.to_owned(), value)).into(),
         reconstructions,
         samples: vae.decode_prior_samples(theta, SHOWN, seed),
+        file: vae.to_file(theta),
     })
 }
 

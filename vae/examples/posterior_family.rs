@@ -5,9 +5,11 @@
 //!
 //! Trains both from the same weights, with no covariance to begin with, seed by seed, and compares their bounds on images not
 //! seen in training. Writes to `out/vae-posterior_family/`: the bounds, and exact posteriors of some images with the ellipses
-//! that stand for them.
+//! that stand for them. The model of the first seed with a full covariance is kept in `model.safetensors`.
 
 mod common {
+    pub(crate) mod keep;
+    pub(crate) mod recommend;
     pub(crate) mod sets;
 }
 
@@ -15,8 +17,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use autograd::Tape;
+use common::recommend::recommend;
 use common::sets;
 use nn::data::LabelledImages;
+use nn::model::Model;
 use nn::picture::{Figure, Panels};
 use nn::run::{Defaults, Run, RunArgs, TextTable, whole, width};
 use nn::stats::Estimate;
@@ -119,6 +123,8 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     table.print();
     let Estimate { mean, se } = Estimate::of(&differences);
     outln!("mean difference {mean:.3} ± {se:.3} (standard error over seeds)");
+    let full = &trained[1];
+    recommend(&run, "full covariance, of the first seed", full.vae.to_file(&full.theta), &sets[0])?;
     bounds(args, &differences, mean).save(&run.picture(
         "bounds.png",
         "What a full covariance of q(z|x) adds to the bound, seed by seed. All bars should be above 0: its family \

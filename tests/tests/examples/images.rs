@@ -139,3 +139,57 @@ fn folders_that_cannot_be_learned_from_are_refused_with_what_to_do() {
     );
     assert!(!dir.path().join("x").exists(), "a run was begun without images");
 }
+
+#[test]
+fn programs_of_images_keep_the_model_that_they_recommend() {
+    let mnist = ["--data", "mnist", "--epochs", "1", "--out", "run", "--force"];
+    let seeds = ["--seeds", "2", "--samples", "2"];
+    let few = ["--importance-samples", "2"];
+    for (program, flags, says, rows) in [
+        ("mnist", &few[..], "", 40),
+        ("mnist", &["--importance-samples", "2", "--protocol", "lecture"], "", 20),
+        ("mnist", &["--importance-samples", "2", "--protocol", "iwae"], "", 20),
+        ("conditional", &seeds, "the conditional VAE of the first seed", 40),
+        ("noise_level", &[&["--sigmas", "0.1,1"], &seeds[..]].concat(), "σ² learned, of the first seed", 40),
+        ("posterior_family", &seeds, "full covariance, of the first seed", 40),
+        ("amortisation", &["--rows", "10"], "amortised inference", 10),
+        (
+            "anomalies",
+            &[&["--unknown", "3"], &seeds[..]].concat(),
+            "the VAE of the first seed, which does not know 3",
+            36,
+        ),
+        ("faces", &["--data", "frey", "--sweeps", "2", "--steps", "2"], "", 24),
+    ] {
+        let dir = folder();
+        let flags = if program == "faces" { [&mnist[2..], flags].concat() } else { [&mnist, flags].concat() };
+        let output = run(program, &flags, dir.path());
+        assert!(output.status.success(), "{program} {flags:?}: {}", text(&output.stderr));
+        let stdout = text(&output.stdout);
+        let named =
+            stdout.lines().find_map(|line| line.strip_prefix("the model that is recommended and kept: "));
+        assert_eq!(named.unwrap_or_default(), says, "{program}: {stdout}");
+        let file = ModelFile::load(dir.path().join("run")).unwrap();
+        let (vae, _) = Vae::from_file::<f32>(&file).unwrap();
+        let format = ImageFormat::of_file(&file, vae.config().inputs).unwrap();
+        assert_eq!([format.height, format.width], if program == "faces" { [28, 20] } else { [28, 28] });
+        let trained_on: TrainedOn = file.get(TrainedOn::ENTRY).unwrap();
+        assert_eq!(trained_on.data, if program == "faces" { "frey" } else { "mnist" });
+        assert_eq!(trained_on.rows, rows, "{program} {flags:?}");
+        let conditions = if program == "conditional" { 10 } else { 0 };
+        assert_eq!(vae.config().conditions, conditions);
+        assert_eq!(file.get::<Vec<String>>("conditions").map_or(0, |names| names.len()), conditions);
+    }
+    // What compares only keeps none.
+    for (program, flags) in [
+        ("autoencoder_vs_vae", &["--latent", "2"][..]),
+        ("learning_rate", &[]),
+        ("anomalies", &seeds),
+        ("mnist", &["--latent", "2,3"]),
+    ] {
+        let dir = folder();
+        let output = run(program, &[&mnist, flags].concat(), dir.path());
+        assert!(output.status.success(), "{program}: {}", text(&output.stderr));
+        assert!(!dir.path().join("run/model.safetensors").exists(), "{program}");
+    }
+}
