@@ -20,7 +20,7 @@ use bayes_nn::inference::{
 use nn::model::{Init, Layout};
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, RunError, whole};
+use nn::run::{Curves, Defaults, Explorer, Frames, Position, Run, RunArgs, RunError, Scene, Series, whole};
 use nn::stats::Estimate;
 use nn::train::{Batch, End, Epoch, Fit, Objective, Parts, Schedule};
 
@@ -242,12 +242,50 @@ fn draw(run: &Run<'_>, args: &Args, answers: &[Answer; 2], history: &[Epoch]) ->
         prior pulls towards a half; the normal distribution found by ADVI should lie on the exact posterior \
         (lecture 004, \"Example : coin flip (again)\")",
     ))?;
+    run.explore(more_and_more_throws(n, k));
     elbos(answers, history).save(&run.picture(
         "bounds.png",
         "The bounds as they rise to the evidences, which they never cross; what is left is the divergence of q from \
         the posterior (lecture 004, \"Maximizing the ELBO\")",
     ))?;
     Ok(())
+}
+
+/// The posteriors after fewer and more throws of the same share of heads.
+fn more_and_more_throws(n: u32, k: u32) -> Explorer {
+    let shares = (0..=10).map(|tenth| f64::from(tenth) / 10.0).chain([2.0, 5.0, 10.0]);
+    let mut counts: Vec<u32> = shares.map(|share| (share * f64::from(n)).round() as u32).collect();
+    counts.dedup();
+    let start = counts.iter().position(|&count| count == n).unwrap_or(0);
+    let position = |throws: u32| {
+        let heads = (f64::from(throws) * f64::from(k) / f64::from(n)).round() as u32;
+        let places = || (1..400).map(|i| f64::from(i) / 400.0);
+        let posteriors = PRIORS.map(|(name, prior)| (name, prior.posterior(heads, throws)));
+        let band = |(name, posterior): (&str, Beta)| {
+            let points = places().map(move |p| (p, 0.0, posterior.density(p)));
+            Series::band(&format!("{name} prior"), points)
+        };
+        let [uniform, peaked] = posteriors.map(|(_, posterior)| posterior.mean());
+        Position {
+            name: throws.to_string(),
+            marked: false,
+            text: format!(
+                "{heads} heads in {throws} throws: E[p] is {uniform:.3} under the uniform prior, {peaked:.3} under \
+                the peaked one. Data outweigh the priors, and both agree in the end."
+            ),
+            scene: Scene::Curves(Curves {
+                title: "what is known of p".to_owned(),
+                labels: ["p, the probability of heads".to_owned(), "density".to_owned()],
+                series: posteriors.map(band).into(),
+            }),
+        }
+    };
+    Explorer::Frames(Frames {
+        title: "What is known of p as the coin is thrown".to_owned(),
+        slider: "throws".to_owned(),
+        positions: counts.into_iter().map(position).collect(),
+        start,
+    })
 }
 
 /// The number of heads of a fair coin.

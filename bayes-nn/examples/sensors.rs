@@ -22,7 +22,9 @@ use bayes_nn::inference::{
 use nn::model::{Init, Layout};
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, RunError, TextTable, whole};
+use nn::run::{
+    Curves, Defaults, Explorer, Frames, Position, Run, RunArgs, RunError, Scene, Series, TextTable, whole,
+};
 use nn::stats::Estimate;
 use nn::train::{Batch, End, Fit, Objective, Parts, Rule, Schedule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
@@ -88,6 +90,7 @@ fn sensors(args: &Args) -> anyhow::Result<()> {
             Approximation::new(case, trainer.theta(), elbo)
         })
         .collect();
+    run.explore(more_and_more_counts(&counts));
     draw(&run, &cases, &approximations)?;
     report(&run, &cases, &approximations)?;
     Ok(())
@@ -327,6 +330,53 @@ fn window(case: &Case) -> [Range<f64>; 2] {
 fn log_joint(sensors: &[Sensor; 2], [a, b]: [f64; 2]) -> f64 {
     let allowed = sensors[0].allows(a) && sensors[1].allows(b);
     if allowed { sensors[0].log_joint(a) + sensors[1].log_joint(b) } else { f64::NEG_INFINITY }
+}
+
+/// The exact posteriors of both rates after more and more observations.
+fn more_and_more_counts(counts: &[Vec<f64>; 2]) -> Explorer {
+    const SEEN: [usize; 11] = [0, 1, 2, 3, 5, 8, 12, 20, 35, 60, 100];
+    const POINTS: usize = 400;
+    let step = (WINDOW.end - WINDOW.start) / POINTS as f64;
+    let position = |&seen: &usize| {
+        let mut series = Vec::new();
+        for (prior, (name, of)) in PRIORS.into_iter().enumerate() {
+            for (i, counts) in counts.iter().enumerate() {
+                let sensor = Sensor::new(&counts[..seen], of, i);
+                let log_evidence = sensor.exact().log_evidence;
+                let density = |point: usize| {
+                    let lambda = WINDOW.start + (point as f64 + 0.5) * step;
+                    (lambda, (sensor.log_joint(lambda) - log_evidence).exp())
+                };
+                let name = format!("λ{}, {name} prior", ["₁", "₂"][i]);
+                let points = (0..POINTS).map(density);
+                series.push(match prior {
+                    0 => Series::band(&name, points.map(|(lambda, density)| (lambda, 0.0, density))),
+                    _ => Series::line(&name, points),
+                });
+            }
+        }
+        series.push(Series::points("truth", TRUTH.map(|rate| (rate, 0.0))));
+        let counted = counts.each_ref().map(|counts| counts[..seen].iter().sum::<f64>());
+        Position {
+            name: seen.to_string(),
+            marked: false,
+            text: format!(
+                "Events counted: {} and {}. The priors differ at first, and matter less with every observation.",
+                counted[0], counted[1]
+            ),
+            scene: Scene::Curves(Curves {
+                title: "what is known of the rates".to_owned(),
+                labels: ["λ".to_owned(), "density".to_owned()],
+                series,
+            }),
+        }
+    };
+    Explorer::Frames(Frames {
+        title: "What is known of both rates as the sensors count".to_owned(),
+        slider: "observations".to_owned(),
+        positions: SEEN.iter().map(position).collect(),
+        start: 4,
+    })
 }
 
 /// The exact density of both rates.

@@ -27,6 +27,7 @@ use nn::{errln, outln};
 use vae::{Vae, VaeObjective};
 
 use rotated::data::load;
+use rotated::figure::turned;
 use rotated::flags::{Args, Method, Options};
 use rotated::report::{Learned, Outcome, report};
 use rotated::saved::{Process, RotatedEntry};
@@ -106,6 +107,7 @@ fn gaussian_process(
     let codes = model.training_codes(theta, &samples);
     let predicted = model.predict_given(theta, &codes, &test)?;
     let sampled = model.predict_sampled_given(theta, &codes, &test, 1, run.args.seed)?.mean;
+    run.explore(turned(method, views, |places| model.predict_given(theta, &codes, places))?);
     Ok(Some(Outcome {
         method,
         errors: views.errors(&views.test, &predicted),

@@ -27,7 +27,7 @@ use nn::run::{Defaults, Run, RunArgs, TableArgs, at_most, positive, share, width
 use nn::train::End;
 
 use series::saved::{Process, SeriesEntry, process};
-use series::{Filled, Score, Series, draw, write};
+use series::{Filled, Score, Series, draw, explorers, write};
 
 /// Fills gaps of a time series by a VAE with a Gaussian-process prior
 #[derive(clap::Parser, serde::Serialize)]
@@ -125,6 +125,7 @@ fn timeseries(args: &Args) -> anyhow::Result<()> {
         &filled,
     )
     .context("the picture could not be drawn")?;
+    explorers(&series, &filled).for_each(|explorer| run.explore(explorer));
     run.finish(&[
         ("rmse", score.rmse),
         ("rmse_linear", score.linear),

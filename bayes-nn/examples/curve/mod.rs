@@ -7,7 +7,7 @@ use nn::data::{Matrix, Preprocessing, Table};
 use nn::model::Nonlinearity;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Run, TextTable};
+use nn::run::{Curves, Explorer, Run, Series, TextTable};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -65,6 +65,7 @@ pub(crate) fn learn(args: &Args) -> anyhow::Result<()> {
     }
     posteriors.extend(laplace.as_ref().map(|of| ("Laplace, linearised", &of.linearised)));
     draw(&run, &rows, &grid, &posteriors)?;
+    run.explore(explorer(&rows, &grid, &q, &hmc));
     // Curves by draws of θ are off the scale of the picture.
     posteriors.extend(laplace.as_ref().map(|of| ("Laplace, draws of θ", &of.of_draws)));
     report(&posteriors, &grid, &hmc);
@@ -149,6 +150,31 @@ fn draw(
         002, \"Variational inference and the VAE\")",
     ))?;
     Ok(())
+}
+
+/// The curve with bands and draws of q beside Hamiltonian Monte Carlo, which a reader switches on and off.
+fn explorer(rows: &Rows, grid: &Matrix<f64>, q: &Predictive, hmc: &Predictive) -> Explorer {
+    let at = &grid.values;
+    let band = |name: &str, p: &Predictive, variance: Vec<f64>| {
+        let points = at.iter().zip(p.mean()).zip(variance);
+        let ends = points.map(|((&x, mean), v)| (x, mean - 2.0 * v.sqrt(), mean + 2.0 * v.sqrt()));
+        Series::band(name, ends)
+    };
+    let drawn = (0..q.f.rows.min(20)).map(|s| q.f.row(s));
+    let data = rows.x.values.iter().copied().zip(rows.y.values.iter().copied());
+    Explorer::Curves(Curves {
+        title: "The curve, and what q knows of it".to_owned(),
+        labels: ["x".to_owned(), "y".to_owned()],
+        series: vec![
+            band("q, curve: ± 2 sd", q, q.epistemic()),
+            band("q, observations: ± 2 sd", q, q.variance()),
+            band("Hamiltonian Monte Carlo, curve: ± 2 sd", hmc, hmc.epistemic()),
+            Series::line("q, mean", at.iter().copied().zip(q.mean())),
+            Series::line("truth", at.iter().map(|&x| (x, truth(x)))),
+            Series::points("data", data),
+            Series::draws("q, drawn curves", at, drawn),
+        ],
+    })
 }
 
 /// Data, truth, and what a posterior says of the curve.

@@ -1,10 +1,12 @@
 //! Lecture 003, figure 2.
 
-use gpvae::data::Views;
+use gpvae::GpVaeError;
+use gpvae::data::{Places, Views};
 use nn::data::Matrix;
 use nn::picture::{Figure, ImageGrid, Panels, PictureError};
-use nn::run::Run;
+use nn::run::{Explorer, Frames, Position, Run, Scene};
 
+use super::flags::Method;
 use super::report::Outcome;
 
 /// The number of predicted objects, and of objects whose covariances are shown.
@@ -50,6 +52,59 @@ pub(crate) fn draw(run: &Run<'_>, views: &Views, outcomes: &[Outcome]) -> Result
         )),
         None => Ok(()),
     }
+}
+
+/// Test objects at all angles of the data and at three between any two of them.
+pub(crate) fn turned(
+    method: Method,
+    views: &Views,
+    predict: impl Fn(&Places) -> Result<Matrix<f32>, GpVaeError>,
+) -> Result<Explorer, GpVaeError> {
+    const STEPS: usize = 4;
+    let mut objects: Vec<usize> = views.test.iter().map(|&row| views.object[row]).collect();
+    objects.dedup();
+    objects.truncate(SHOWN);
+    let angles = views.angles.len() * STEPS;
+    let turn = |i: usize| std::f64::consts::TAU * i as f64 / angles as f64;
+    let at: Vec<f64> = (0..angles).flat_map(|i| objects.iter().map(move |_| turn(i))).collect();
+    let places = Places::new(Matrix::new(at.len(), 1, at), objects.repeat(angles))?;
+    let predicted = predict(&places)?;
+    let unseen = views.test.first().map(|&row| views.view[row]);
+    let position = |i: usize| {
+        let images: Vec<usize> = (i * objects.len()..(i + 1) * objects.len()).collect();
+        let mut images = predicted.select(&images).values.to_vec();
+        let mut rows = vec!["predicted".to_owned()];
+        let view = Some(i / STEPS).filter(|_| i.is_multiple_of(STEPS));
+        let of = |object: &usize| {
+            (0..views.images.rows).find(|&row| views.object[row] == *object && Some(views.view[row]) == view)
+        };
+        if let Some(truth) = objects.iter().map(of).collect::<Option<Vec<_>>>() {
+            images.extend_from_slice(&views.images.select(&truth).values);
+            rows.push("truth".to_owned());
+        }
+        let pixels = views.images.cols;
+        Position {
+            name: format!("{:.1}°", turn(i).to_degrees()),
+            marked: view.is_some() && view == unseen,
+            text: match view {
+                None => "between two angles of the data: no image was ever seen here",
+                view if view == unseen => "the angle that no training image has",
+                _ => "an angle of the data, at which some objects were seen",
+            }
+            .to_owned(),
+            scene: Scene::Images {
+                size: [views.height, views.width],
+                rows,
+                images: Matrix::new(images.len() / pixels, pixels, images),
+            },
+        }
+    };
+    Ok(Explorer::Frames(Frames {
+        title: format!("Digits turned through all angles: {}", method.title()),
+        slider: "angle".to_owned(),
+        positions: (0..angles).map(position).collect(),
+        start: unseen.unwrap_or(0) * STEPS,
+    }))
 }
 
 fn errors(outcomes: &[Outcome]) -> Figure {

@@ -1,7 +1,7 @@
 //! The parts of the example: its flags, its data, what it reports and draws.
 
 pub(crate) mod data;
-mod figure;
+pub(crate) mod figure;
 pub(crate) mod flags;
 pub(crate) mod report;
 pub(crate) mod saved;

@@ -6,5 +6,5 @@ pub(crate) mod saved;
 mod score;
 
 pub(crate) use data::Series;
-pub(crate) use output::{draw, write};
+pub(crate) use output::{draw, explorers, write};
 pub(crate) use score::{Filled, Score};

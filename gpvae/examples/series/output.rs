@@ -4,9 +4,12 @@ use std::iter::once;
 use std::path::Path;
 
 use nn::picture::{Figure, Panels, PictureError};
-use nn::run::{Csv, RunError};
+use nn::run::{Csv, Curves, Explorer, RunError, Series as Drawn};
 
 use super::{Filled, Series};
+
+/// The most channels that are drawn.
+const MOST: usize = 6;
 
 /// Writes the time, and for every channel what was measured, both as they were read, whether the model saw it, mean and
 /// standard deviation.
@@ -29,9 +32,35 @@ pub(crate) fn write(path: &Path, series: &Series, filled: &Filled) -> Result<(),
     csv.save(path)
 }
 
+/// The first channels, to be zoomed. Of many times an even part is shown.
+pub(crate) fn explorers<'a>(series: &'a Series, filled: &'a Filled) -> impl Iterator<Item = Explorer> + 'a {
+    const TIMES: usize = 1000;
+    let (k, step) = (series.values.cols, series.time.len().div_ceil(TIMES));
+    series.names.iter().enumerate().take(MOST).map(move |(j, name)| {
+        let cells = || series.time.iter().enumerate().step_by(step).map(|(row, &time)| (row * k + j, time));
+        let of = |hidden: bool| {
+            let measured = cells().filter(move |&(i, _)| series.hidden[i] == hidden);
+            measured.map(|(i, time)| (time, series.values.values[i]))
+        };
+        let interval = cells().map(|(i, time)| {
+            let (mean, sd) = (filled.mean.values[i], filled.sd.values[i]);
+            (time, mean - 2.0 * sd, mean + 2.0 * sd)
+        });
+        Explorer::Curves(Curves {
+            title: format!("{name}, measured and filled in"),
+            labels: ["time".to_owned(), "value".to_owned()],
+            series: vec![
+                Drawn::band("± 2 sd", interval),
+                Drawn::line("mean", cells().map(|(i, time)| (time, filled.mean.values[i]))),
+                Drawn::points("seen", of(false)),
+                Drawn::points("hidden", of(true)),
+            ],
+        })
+    })
+}
+
 /// Draws the first channels.
 pub(crate) fn draw(path: &Path, series: &Series, filled: &Filled) -> Result<(), PictureError> {
-    const MOST: usize = 6;
     let k = series.values.cols;
     let mut panels = Panels::new("Measured, and filled in", 2);
     for (j, name) in series.names.iter().enumerate().take(MOST) {

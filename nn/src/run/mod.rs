@@ -94,7 +94,7 @@ pub use images::{ImageArgs, ImageStyle, NewImages};
 pub use interrupt::Interrupt;
 pub use print::{TextTable, one_line, result_line};
 pub use progress::{Progress, RowProgress};
-pub use report::{Curves, Decoder, Dense, Explorer, Frames, Plane, Position, Scene, Series, Shape};
+pub use report::{Curves, Decoder, Dense, Explorer, Frames, Plane, Position, Scene, Series, gallery};
 #[doc(hidden)]
 pub use stream::write_line;
 pub use table::TableArgs;

@@ -6,8 +6,8 @@ use std::path::Path;
 use clap::Parser;
 use nn::data::Matrix;
 use nn::run::{
-    Curves, Decoder, Defaults, Dense, Explorer, Frames, Plane, Position, Run, RunArgs, Scene, Series, Shape,
-    parse,
+    Curves, Decoder, Defaults, Dense, Explorer, Frames, Plane, Position, Run, RunArgs, Scene, Series,
+    gallery, parse,
 };
 use tempfile::tempdir;
 
@@ -80,7 +80,7 @@ fn the_report_loads_nothing_and_takes_no_text_for_a_part_of_the_page() {
     let curves = Curves {
         title: HOSTILE.to_owned(),
         labels: [HOSTILE, HOSTILE].map(str::to_owned),
-        series: vec![Series { name: HOSTILE.to_owned(), shape: Shape::Line { x: vec![0.0], y: vec![1.0] } }],
+        series: vec![Series::line(HOSTILE, [(0.0, 1.0)])],
     };
     let body = |run: &Run<'_>| {
         run.folder.metrics(&[HOSTILE], 0).unwrap().row(1, &[1.0]).unwrap();
@@ -156,4 +156,34 @@ fn numbers_of_an_explorer_are_base64_of_their_bytes() {
     ] {
         assert!(page.contains(text), "{text} is not in {page}");
     }
+}
+
+#[test]
+fn a_gallery_links_to_reports_with_their_results_and_first_pictures() {
+    let dir = tempdir().unwrap();
+    let runs = [dir.path().join("out/first <b>"), dir.path().join("out/second")];
+    for (i, run) in runs.iter().enumerate() {
+        let body = |run: &Run<'_>| {
+            for name in ["a picture.png", "another.png"] {
+                fs::write(run.picture(name, "Points"), "").unwrap();
+            }
+        };
+        page(run, &[], body, &[("accuracy", 0.5 + 0.25 * i as f64)]).unwrap();
+    }
+    let path = dir.path().join("pages/gallery.html");
+    fs::create_dir(dir.path().join("pages")).unwrap();
+    gallery(&path, &runs).unwrap();
+    let page = fs::read_to_string(&path).unwrap();
+    for text in [
+        "href=\"./../out/first%20%3Cb%3E/index.html\"",
+        "src=\"./../out/second/a%20picture.png\"",
+        "<td title=\"0.75\">0.75</td>",
+    ] {
+        assert!(page.contains(text), "{text} is not in {page}");
+    }
+    assert!(!page.contains("another.png"), "{page}");
+
+    fs::write(runs[1].join("index.html"), "<html></html>").unwrap();
+    let error = gallery(&path, &runs).unwrap_err().to_string();
+    assert!(error.contains("index.html is damaged: expected the report of a run"), "{error}");
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tests::programs::root;
 
+use crate::texts::files;
 use crate::{folder, result, run, text};
 
 /// An example with flags that make it run on little data, in a folder with a small MNIST and a small regression set.
@@ -69,7 +70,9 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
 /// All examples of the workspace as (crate, name, source).
 fn examples() -> Vec<(String, String, String)> {
     let mut examples = Vec::new();
-    for member in fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path()) {
+    // Those of `tests` are tools.
+    let members = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    for member in members.filter(|member| !member.ends_with("tests")) {
         let Ok(files) = fs::read_dir(member.join("examples")) else { continue };
         for path in files.map(|entry| entry.unwrap().path()) {
             // NAME.rs, or NAME/main.rs
@@ -111,6 +114,21 @@ fn every_example_says_the_command_that_runs_it_and_is_run_by_this_test() {
         !examples.iter().any(|(p, n, _)| (p, n) == (&package.to_string(), &name.to_string()))
     };
     assert_eq!(SMOKE.iter().find(gone), None, "an example that is gone is still listed");
+}
+
+#[test]
+fn the_report_shows_every_picture_of_an_example() {
+    let mut pictures = 0;
+    let sources =
+        ["bayes-nn", "gpvae", "nn", "vae"].map(|name| files(&root().join(name).join("examples"), "rs"));
+    for path in sources.iter().flatten() {
+        for line in fs::read_to_string(path).unwrap().lines() {
+            let is_silent = line.contains("file(") && line.contains(".png");
+            assert!(!is_silent, "{}: {line}: expected run.picture", path.display());
+            pictures += usize::from(line.contains(".png\""));
+        }
+    }
+    assert!(pictures > 30, "only {pictures} pictures");
 }
 
 #[test]

@@ -65,6 +65,27 @@ fn a_run_keeps_flags_metrics_checkpoint_and_pictures_and_is_not_overwritten() {
     assert!(line.contains("--force") && line.contains("--resume"), "{line}");
 }
 
+#[test]
+fn a_report_says_the_command_and_takes_nothing_in_it_for_a_part_of_the_page() {
+    let dir = folder();
+    let csv = "<script>it's.csv";
+    fs::write(
+        dir.path().join(csv),
+        "<b>a,\"</table>\",kind\n".to_owned() + &"1,2,x\n3,5,y\n2,1,x\n".repeat(10),
+    )
+    .unwrap();
+    let flags = ["--csv", csv, "--colour", "kind", "--epochs", "2", "--samples", "5", "--out", "run"];
+    let output = run("table", &[&flags[..], &["--force", "--latent", "2"]].concat(), dir.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let page = fs::read_to_string(dir.path().join("run/index.html")).unwrap();
+    let command = r"--example table -- --csv '&lt;script&gt;it'\''s.csv' --colour kind --epochs 2 --samples 5 --out run --latent 2<";
+    assert!(page.contains(command), "{page}");
+    assert!(!page.contains("<script>it") && !page.contains("<b>a"), "{page}");
+    // No path of this machine, but those that the user gave.
+    assert!(!page.contains(dir.path().to_str().unwrap()), "{page}");
+    assert!(!page.contains(tests::programs::root().to_str().unwrap()), "{page}");
+}
+
 /// Linux has a file that is always full.
 #[cfg(target_os = "linux")]
 #[test]

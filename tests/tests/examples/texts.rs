@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tests::programs::root;
 
 /// The files below a folder with this extension; build outputs and hidden folders are left out.
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         let name = path.file_name().unwrap().to_string_lossy();

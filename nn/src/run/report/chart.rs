@@ -132,20 +132,21 @@ impl Axis {
 
 /// A number in few digits.
 pub(super) fn short(x: f64) -> String {
-    match x.abs() {
+    let trimmed = |digits: &str| match digits.contains('.') {
+        true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => digits.to_owned(),
+    };
+    let text = match x.abs() {
         0.0 => "0".to_owned(),
-        size if (1e-3..1e6).contains(&size) => {
-            let decimals = (4 - size.log10().floor() as i32).clamp(0, 6) as usize;
-            let text = format!("{x:.decimals$}");
-            match text.contains('.') {
-                true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-                false => text,
-            }
+        size if (1e-4..1e6).contains(&size) => {
+            let decimals = (4 - size.log10().floor() as i32).clamp(0, 8) as usize;
+            trimmed(&format!("{x:.decimals$}"))
         }
         _ => {
             let text = format!("{x:.3e}");
             let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
-            format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.'))
+            format!("{}e{power}", trimmed(digits))
         }
-    }
+    };
+    text.replace('-', "−")
 }

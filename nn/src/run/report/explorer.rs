@@ -139,28 +139,62 @@ pub struct Curves {
     pub series: Vec<Series>,
 }
 
-/// A part of a chart.
+/// A part of a chart. Numbers that are not finite are left out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Series {
-    /// Its name in the legend.
-    pub name: String,
-    /// What is drawn.
-    pub shape: Shape,
+    name: String,
+    shape: Shape,
 }
 
 /// What is drawn over these x.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields are coordinates")]
-pub enum Shape {
-    /// A line.
+enum Shape {
     Line { x: Vec<f64>, y: Vec<f64> },
-    /// Points.
     Points { x: Vec<f64>, y: Vec<f64> },
-    /// An area between two lines.
     Band { x: Vec<f64>, low: Vec<f64>, high: Vec<f64> },
-    /// Lines that are switched on one by one.
     Draws { x: Vec<f64>, draws: Vec<Vec<f64>> },
+}
+
+impl Series {
+    /// A line through these points.
+    pub fn line(name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        let (x, y) = points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()).unzip();
+        Self { name: name.to_owned(), shape: Shape::Line { x, y } }
+    }
+
+    /// Points.
+    pub fn points(name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        let (x, y) = points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()).unzip();
+        Self { name: name.to_owned(), shape: Shape::Points { x, y } }
+    }
+
+    /// The area between two lines, through points (x, low, high).
+    pub fn band(name: &str, points: impl IntoIterator<Item = (f64, f64, f64)>) -> Self {
+        let (mut xs, mut lows, mut highs) = (Vec::new(), Vec::new(), Vec::new());
+        for (x, low, high) in points {
+            if [x, low, high].iter().all(|value| value.is_finite()) {
+                xs.push(x);
+                lows.push(low);
+                highs.push(high);
+            }
+        }
+        Self { name: name.to_owned(), shape: Shape::Band { x: xs, low: lows, high: highs } }
+    }
+
+    /// Lines over the same x, which the reader switches on one by one. Those that are not finite everywhere are left out.
+    ///
+    /// # Panics
+    /// If a line has not as many numbers as x.
+    #[track_caller]
+    pub fn draws<'a>(name: &str, x: &[f64], draws: impl IntoIterator<Item = &'a [f64]>) -> Self {
+        let draws = draws.into_iter().inspect(|draw| {
+            let (expected, found) = (x.len(), draw.len());
+            assert!(expected == found, "Series::draws: expected {expected} numbers, found {found}");
+        });
+        let draws = draws.filter(|draw| draw.iter().all(|y| y.is_finite())).map(<[f64]>::to_vec).collect();
+        Self { name: name.to_owned(), shape: Shape::Draws { x: x.to_vec(), draws } }
+    }
 }
 
 impl Explorer {

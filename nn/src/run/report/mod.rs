@@ -2,6 +2,7 @@
 
 mod chart;
 mod explorer;
+mod gallery;
 mod page;
 
 use std::ffi::OsString;
@@ -10,7 +11,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-pub use explorer::{Curves, Decoder, Dense, Explorer, Frames, Plane, Position, Scene, Series, Shape};
+pub use explorer::{Curves, Decoder, Dense, Explorer, Frames, Plane, Position, Scene, Series};
+pub use gallery::gallery;
 
 use super::error::io_error;
 use super::{RunError, RunFolder};

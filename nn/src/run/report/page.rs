@@ -5,9 +5,11 @@ use std::fs;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::chart::{charts, short};
+use super::gallery::Summary;
 use super::{Explorer, Picture, Report};
 use crate::run::error::io_error;
 use crate::run::folder::{METRICS, files_of, is};
@@ -31,56 +33,75 @@ pub(super) fn page(run: &Facts<'_>, report: &Report, folder: &RunFolder) -> Resu
     let pictures: Vec<_> = pictures.collect::<Result<_, RunError>>()?;
     let pictures: Vec<_> = pictures.into_iter().filter_map(|(of, data)| Some((of, data?))).collect();
     let metrics = metrics(folder)?;
-    let page = html! {
+    let summary = Summary {
+        program: run.program.clone(),
+        command: run.command.clone(),
+        results: run.results.to_vec(),
+        pictures: pictures.iter().map(|(picture, _)| picture.name.clone()).collect(),
+    };
+    let body = html! {
+        header {
+            h1 { (run.program) }
+            dl {
+                dt { "command" } dd { code { (run.command) } }
+                dt { "data" } dd { (data(&run.flags)) }
+                dt { "seed" } dd { (text(&run.flags["seed"])) }
+                dt { "version" } dd { (env!("CARGO_PKG_VERSION")) }
+                dt { "time" } dd { (duration(run.seconds)) }
+            }
+        }
+        main {
+            section { h2 { "Results" } (results(run.results)) }
+            @for (i, explorer) in report.explorers.iter().enumerate() { (explore(i, explorer)) }
+            @if !pictures.is_empty() {
+                section.pictures {
+                    h2 { "Pictures" }
+                    @for (picture, data) in &pictures { (figure(picture, data)) }
+                }
+            }
+            @if !metrics.is_empty() {
+                section {
+                    h2 { "Learning" }
+                    @for (name, charts) in &metrics {
+                        @if metrics.len() > 1 { h3 { (name) } }
+                        div.charts { @for chart in charts { (chart) } }
+                    }
+                }
+            }
+            section { h2 { "All flags" } (flags(&run.flags)) }
+            section { h2 { "Files" } (files(folder)) }
+        }
+        (summary.markup())
+        script { (PreEscaped(SCRIPT)) }
+    };
+    Ok(shell(&run.program, "data:", &body).into_string())
+}
+
+/// A page with this title, which loads nothing but images from these sources.
+pub(super) fn shell(title: &str, images: &str, body: &Markup) -> Markup {
+    let policy = format!(
+        "default-src 'none'; img-src {images}; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    );
+    html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy"
-                    content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+                meta http-equiv="Content-Security-Policy" content=(policy);
                 meta name="color-scheme" content="light dark";
                 link rel="icon" href="data:,";
-                title { (run.program) }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                header {
-                    h1 { (run.program) }
-                    dl {
-                        dt { "command" } dd { code { (run.command) } }
-                        dt { "data" } dd { (data(&run.flags)) }
-                        dt { "seed" } dd { (text(&run.flags["seed"])) }
-                        dt { "version" } dd { (env!("CARGO_PKG_VERSION")) }
-                        dt { "time" } dd { (duration(run.seconds)) }
-                    }
-                }
-                main {
-                    section.results { h2 { "Results" } (results(run.results)) }
-                    @for (i, explorer) in report.explorers.iter().enumerate() { (explore(i, explorer)) }
-                    @if !pictures.is_empty() {
-                        section.pictures {
-                            h2 { "Pictures" }
-                            @for (picture, data) in &pictures { (figure(picture, data)) }
-                        }
-                    }
-                    @if !metrics.is_empty() {
-                        section {
-                            h2 { "Learning" }
-                            @for (name, charts) in &metrics {
-                                @if metrics.len() > 1 { h3 { (name) } }
-                                div.charts { @for chart in charts { (chart) } }
-                            }
-                        }
-                    }
-                    section { h2 { "All flags" } (flags(&run.flags)) }
-                    section { h2 { "Files" } (files(folder)) }
-                }
-                script { (PreEscaped(SCRIPT)) }
-            }
+            body { (body) }
         }
-    };
-    Ok(page.into_string())
+    }
+}
+
+/// Numbers and text for a script of data, within which no text may look as its end.
+pub(super) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("numbers and text").replace('<', "\\u003c")
 }
 
 /// A picture as an address that holds it; none if it was not drawn.
@@ -109,32 +130,31 @@ fn figure(picture: &Picture, data: &str) -> Markup {
 }
 
 fn explore(i: usize, explorer: &Explorer) -> Markup {
-    // Within a script, no text may look as its end.
-    let data = serde_json::to_string(explorer).expect("numbers and text").replace('<', "\\u003c");
     html! {
         section.explorer aria-labelledby={ "explorer-" (i) } {
             h2 id={ "explorer-" (i) } { (explorer.title()) }
             noscript { p { "This part can be moved, and needs scripts for it." } }
-            script type="application/json" { (PreEscaped(data)) }
+            script type="application/json" { (PreEscaped(json(explorer))) }
         }
     }
 }
 
 /// The results; one whose name ends in `_se` is the standard error of another one.
-fn results(results: &[(String, String)]) -> Markup {
+pub(super) fn results(results: &[(String, String)]) -> Markup {
     let error = |name: &str| results.iter().find(|(of, _)| of.strip_suffix("_se") == Some(name));
     let is_error = |name: &str| {
         name.strip_suffix("_se").is_some_and(|name| results.iter().any(|(other, _)| other == name))
     };
+    let has_errors = results.iter().any(|(name, _)| is_error(name));
     html! {
-        div.wide { table {
-            thead { tr { th scope="col" { "result" } th scope="col" { "value" } th scope="col" { "± standard error" } } }
+        div.wide { table.results {
+            thead { tr { th scope="col" { "result" } th scope="col" { "value" } @if has_errors { th scope="col" { "± standard error" } } } }
             tbody {
                 @for (name, value) in results.iter().filter(|(name, _)| !is_error(name)) {
                     tr {
                         th scope="row" { (name.replace('_', " ")) }
                         (number(value))
-                        @match error(name) { Some((_, se)) => (number(se)), None => td {} }
+                        @match error(name) { Some((_, se)) => (number(se)), None => @if has_errors { td {} } }
                     }
                 }
             }
@@ -143,7 +163,7 @@ fn results(results: &[(String, String)]) -> Markup {
 }
 
 fn number(value: &str) -> Markup {
-    let digits = value.parse().map_or_else(|_| value.to_owned(), short).replace('-', "−");
+    let digits = value.parse().map_or_else(|_| value.to_owned(), short);
     html! { td title=(value) { (digits) } }
 }
 
@@ -191,7 +211,7 @@ fn files(folder: &RunFolder) -> Markup {
 }
 
 /// A file's name as a part of an address.
-fn escaped(name: &str) -> String {
+pub(super) fn escaped(name: &str) -> String {
     let byte = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),

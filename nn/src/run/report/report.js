@@ -40,7 +40,7 @@ function slider(name, { min, max, step, value, text = number, change }) {
     oninput: () => { input.show(); change(Number(input.value)); },
   });
   input.show = () => { output.textContent = text(Number(input.value)); };
-  input.set = x => { input.value = x; input.show(); };
+  input.set = x => { input.value = x; output.textContent = text(x); }; // the input itself rounds to its steps
   return { input, label: make("label", {}, make("span", {}, name), input, output) };
 }
 
@@ -320,7 +320,10 @@ function ticks([low, high], about) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map(m => m * power).find(step => step >= rough * (1 - 1e-9));
   const first = Math.ceil(low / step);
-  return Array.from({ length: 2 * about + 1 }, (_, i) => (first + i) * step).filter(x => x <= high);
+  const digits = clamp(Math.ceil(Math.log10(Math.max(Math.abs(low), Math.abs(high)) / step)) + 1, 1, 15);
+  const text = x => (Object.is(x, -0) ? 0 : x).toLocaleString("en", { maximumSignificantDigits: digits }).replace("-", "−");
+  const all = Array.from({ length: 2 * about + 1 }, (_, i) => (first + i) * step).filter(x => x <= high);
+  return all.map(x => [x, text(x)]);
 }
 
 const numbers = shape => { const list = Object.values(shape)[0]; return list.draws ? list.draws.flat() : [list.y, list.low, list.high].flat(); };
@@ -343,13 +346,13 @@ function drawChart(svg, { labels, series }, ranges, isShown, drawsShown) {
   const [x, y] = [scale(ranges.x, [LEFT, RIGHT]), scale(ranges.y, [BOTTOM, TOP])];
   const isInside = v => v >= ranges.x[0] && v <= ranges.x[1];
   svg.replaceChildren();
-  for (const tick of ticks(ranges.x, 6)) {
+  for (const [tick, text] of ticks(ranges.x, 6)) {
     svg.append(make("line", { class: "grid", x1: x(tick), x2: x(tick), y1: TOP, y2: BOTTOM }),
-      make("text", { x: x(tick), y: BOTTOM + 18, "text-anchor": "middle" }, number(tick)));
+      make("text", { x: x(tick), y: BOTTOM + 18, "text-anchor": "middle" }, text));
   }
-  for (const tick of ticks(ranges.y, 5)) {
+  for (const [tick, text] of ticks(ranges.y, 5)) {
     svg.append(make("line", { class: "grid", x1: LEFT, x2: RIGHT, y1: y(tick), y2: y(tick) }),
-      make("text", { x: LEFT - 6, y: y(tick) + 4, "text-anchor": "end" }, number(tick)));
+      make("text", { x: LEFT - 6, y: y(tick) + 4, "text-anchor": "end" }, text));
   }
   svg.append(make("text", { x: (LEFT + RIGHT) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, labels[0]));
   svg.append(make("text", { x: LEFT + 4, y: TOP + 12 }, labels[1]));
@@ -399,7 +402,7 @@ function curves(section, data) {
   });
   const ends = [end("from", 0), end("to", 1)];
   const count = slider("draws", { min: 0, max: draws, step: 1, value: drawsShown, change: n => { drawsShown = n; show(); } });
-  section.append(make("div", { class: "parts" }, make("div", { class: "stage", style: "max-width:52rem" }, figure),
+  section.append(make("div", { class: "parts" }, make("div", { class: "stage", style: "max-width:42rem" }, figure),
     make("div", { class: "side" }, ...keys, ...(draws ? [count.label] : []), ...ends.map(end => end.label))));
   show();
   selfTests.push(() => {
@@ -417,7 +420,7 @@ function curves(section, data) {
 /** Scenes, of which a slider chooses one. */
 function frames(section, data) {
   const text = make("p", { "aria-live": "polite" });
-  const stage = make("div", { class: "stage", style: "max-width:52rem" });
+  const stage = make("div", { class: "stage", style: "max-width:42rem" });
   // All scenes have the same axes, or the eye would follow these.
   const all = data.positions.flatMap(({ scene }) => scene.curves?.series ?? []);
   const ranges = all.length && rangesOf(all);
