@@ -17,7 +17,7 @@ use nn::data::{Preprocessing, Table, Target};
 use nn::model::Model;
 use nn::outln;
 use nn::run::{
-    Application, ApplyArgs, Csv, Output, RowProgress, TableArgs, TextTable, at_most, share, trained_with,
+    Application, ApplyArgs, Counter, Csv, Output, TableArgs, TextTable, at_most, share, trained_with,
 };
 
 /// Predicts new rows with a trained Bayesian neural network
@@ -91,7 +91,7 @@ fn apply(args: &Args) -> anyhow::Result<()> {
     let known = target.map(|_| "target".to_owned());
     let mut csv = Csv::new(["row".to_owned()].into_iter().chain(known).chain(names));
     let mut output = Output::begin(run.file("predictions.csv"))?;
-    let (mut total, mut progress) = (Total::default(), RowProgress::new());
+    let (mut total, progress) = (Total::default(), Counter::new("rows", 0));
     // A prediction holds every draw of every row. The network computes 256 rows at a time.
     let most = if args.apply.dry_run { 16 } else { 256 * (16_384 / network.draws.theta.rows).clamp(1, 16) };
     while let Some(table) = reader.read(most)? {
@@ -115,7 +115,7 @@ fn apply(args: &Args) -> anyhow::Result<()> {
             total.score(&table, column, &p, args.level)?;
         }
         total.rows += table.values.rows;
-        progress.done(total.rows, reader.share());
+        progress.at(total.rows, reader.share());
         if args.apply.dry_run {
             break;
         }

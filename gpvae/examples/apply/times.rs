@@ -10,7 +10,7 @@ use nn::data::{Matrix, Table};
 use nn::model::{ModelFile, ModelFileError};
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Application, Csv, RowProgress, trained_with};
+use nn::run::{Application, Counter, Csv, trained_with};
 
 use crate::Args;
 use crate::series::saved::{Clock, Process, SeriesEntry, process};
@@ -90,14 +90,14 @@ pub(crate) fn run(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
     let mut distinct = times.clone();
     distinct.sort_by(f64::total_cmp);
     distinct.dedup();
-    let mut progress = RowProgress::new();
+    let progress = Counter::new("rows", 0);
     let (mut means, mut sds) = (Vec::new(), Vec::new());
     for some in distinct.chunks(CHUNK) {
         let [mean, sd] = trained.predict(some)?;
         means.extend_from_slice(&mean.values);
         sds.extend_from_slice(&sd.values);
         let done = means.len() / channels.len();
-        progress.done(done, done as f64 / distinct.len() as f64);
+        progress.at(done, done as f64 / distinct.len() as f64);
     }
     drop(progress);
     let z = normal_quantile(0.5 + 0.5 * args.level);

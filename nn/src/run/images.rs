@@ -1,13 +1,10 @@
 //! The flags of programs that read images of one's own.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::RunError;
+use super::{Counter, RunError};
 use crate::data::{Backdrop, DataError, Idx, ImageFolder, ImageFormat, ImageOptions, Matrix};
 use crate::{errln, outln};
 
@@ -168,9 +165,9 @@ pub struct NewImages {
 
 /// Reads a folder, with progress, and prints what was read.
 fn read_folder(path: &Path, options: &ImageOptions) -> Result<ImageFolder, DataError> {
-    let wait = Wait::new();
-    let read = ImageFolder::read(path, options, &|done, of| wait.show(done, of));
-    drop(wait);
+    let progress = Counter::new("images", 0);
+    let read = ImageFolder::read(path, options, &|done, of| progress.at(done, done as f64 / of as f64));
+    drop(progress);
     read.inspect(|folder| {
         let classes = match folder.classes.len() {
             0 => "no classes, which would be subfolders".to_owned(),
@@ -193,46 +190,4 @@ fn listed(names: &[String]) -> String {
     const MOST: usize = 10;
     let more = if names.len() > MOST { format!(", … ({} in all)", names.len()) } else { String::new() };
     format!("{}{more}", names[..names.len().min(MOST)].join(", "))
-}
-
-/// Progress of reading on standard error, once it has taken two seconds: a bar, or a line now and then where standard error is
-/// not a terminal.
-struct Wait {
-    started: Instant,
-    bar: Mutex<Option<ProgressBar>>,
-    said: Mutex<Instant>,
-}
-
-impl Wait {
-    const PATIENCE: Duration = Duration::from_secs(2);
-
-    fn new() -> Self {
-        let started = Instant::now();
-        Self { started, bar: Mutex::new(None), said: Mutex::new(started) }
-    }
-
-    fn show(&self, done: usize, of: usize) {
-        if self.started.elapsed() < Self::PATIENCE {
-            return;
-        }
-        let Ok(mut bar) = self.bar.lock() else { return };
-        let bar = bar.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("{bar:40} {pos} of {len} images  {eta} left");
-            ProgressBar::new(of as u64).with_style(style.expect("the template is sound"))
-        });
-        bar.set_position(done as u64);
-        let Ok(mut said) = self.said.lock() else { return };
-        if bar.is_hidden() && said.elapsed() >= Self::PATIENCE {
-            *said = Instant::now();
-            errln!("read {done} of {of} images");
-        }
-    }
-}
-
-impl Drop for Wait {
-    fn drop(&mut self) {
-        if let Ok(Some(bar)) = self.bar.get_mut() {
-            bar.finish_and_clear();
-        }
-    }
 }

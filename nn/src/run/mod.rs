@@ -93,7 +93,7 @@ pub use folder::RunFolder;
 pub use images::{ImageArgs, ImageStyle, NewImages};
 pub use interrupt::Interrupt;
 pub use print::{TextTable, one_line, result_line};
-pub use progress::{Progress, RowProgress};
+pub use progress::{Counter, Progress};
 pub use report::{Curves, Decoder, Dense, Explorer, Frames, Plane, Position, Scene, Series, gallery};
 #[doc(hidden)]
 pub use stream::write_line;

@@ -1,12 +1,17 @@
 //! What a run shows while it trains.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use autograd::Real;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::errln;
+use crate::train::{Observer, Trainer};
 
 /// The time between two lines: short epochs have no line each.
 const BETWEEN_LINES: Duration = Duration::from_millis(500);
@@ -70,46 +75,83 @@ impl Drop for Progress {
     }
 }
 
-/// Progress through a file on standard error: a bar with the rows that are done and the time left. Where standard error is not a
-/// terminal, there is a line now and then.
+/// Progress of work that can be counted, such as models to be compared, images to be read, rows of a file. It is shown on standard
+/// error once it has taken two seconds: a bar with the time left, or, where standard error is not a terminal, a line now and then.
+/// Several threads may share it. As an [`Observer`] it counts epochs.
 #[derive(Debug)]
-pub struct RowProgress {
+pub struct Counter {
+    what: String,
+    started: Instant,
+    shown: Mutex<Option<Shown>>,
+    done: AtomicUsize,
+    of: usize,
+}
+
+#[derive(Debug)]
+struct Shown {
     bar: ProgressBar,
     last_line: Instant,
 }
 
-impl Default for RowProgress {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl RowProgress {
-    const STEPS: u64 = 10_000;
+impl Counter {
+    /// What takes less time is not worth a word.
+    const PATIENCE: Duration = Duration::from_secs(2);
     /// The time between two lines.
-    const BETWEEN: Duration = Duration::from_secs(10);
+    const BETWEEN: Duration = Duration::from_secs(5);
 
-    /// Progress that begins now.
-    pub fn new() -> Self {
-        let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}  {eta} left");
-        let bar = ProgressBar::new(Self::STEPS);
-        bar.set_style(style.expect("the template is sound"));
-        Self { bar, last_line: Instant::now() }
+    /// Progress through so many of something, in the plural, such as "models".
+    pub fn new(what: &str, of: usize) -> Self {
+        let (shown, done) = (Mutex::new(None), AtomicUsize::new(0));
+        Self { what: what.to_owned(), started: Instant::now(), shown, done, of }
     }
 
-    /// Shows that so many rows are done, which are this share of all.
-    pub fn done(&mut self, rows: usize, share: f64) {
-        self.bar.set_message(format!("{rows} rows"));
-        self.bar.set_position((share * Self::STEPS as f64) as u64);
-        if self.bar.is_hidden() && self.last_line.elapsed() >= Self::BETWEEN {
-            self.last_line = Instant::now();
-            errln!("{rows} rows, {:.0} %", 100.0 * share);
+    /// Counts one more.
+    pub fn count(&self) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        self.show(done as f64 / self.of as f64, || format!("{done} of {} {}", self.of, self.what));
+    }
+
+    /// Shows that so many are done, which are this share of all; for work whose whole is not known in the same units.
+    pub fn at(&self, done: usize, share: f64) {
+        self.show(share, || format!("{done} {}", self.what));
+    }
+
+    fn show(&self, share: f64, text: impl FnOnce() -> String) {
+        const STEPS: f64 = 10_000.0;
+        if self.started.elapsed() < Self::PATIENCE {
+            return;
+        }
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shown { bar, last_line } = shown.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}  {eta} left");
+            let bar = ProgressBar::new(STEPS as u64).with_elapsed(self.started.elapsed());
+            let long_ago = self.started.checked_sub(Self::BETWEEN).unwrap_or(self.started);
+            Shown { bar: bar.with_style(style.expect("the template is sound")), last_line: long_ago }
+        });
+        if !bar.is_hidden() {
+            bar.set_message(text());
+            bar.set_position((share * STEPS) as u64);
+        } else if last_line.elapsed() >= Self::BETWEEN {
+            *last_line = Instant::now();
+            let left = self.started.elapsed().mul_f64((1.0 / share.max(1e-9) - 1.0).clamp(0.0, 1e6));
+            errln!("{}  {:#} left", text(), HumanDuration(left));
         }
     }
 }
 
-impl Drop for RowProgress {
+impl<F: Real> Observer<F> for &Counter {
+    type Error = Infallible;
+
+    fn epoch(&mut self, _: &Trainer<F>) -> Result<(), Infallible> {
+        self.count();
+        Ok(())
+    }
+}
+
+impl Drop for Counter {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        if let Ok(Some(Shown { bar, .. })) = self.shown.get_mut() {
+            bar.finish_and_clear();
+        }
     }
 }

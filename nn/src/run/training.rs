@@ -18,7 +18,7 @@ use super::report::{Explorer, Report};
 use super::{Interrupt, Progress, RunArgs, RunError, RunFolder, result_line};
 use crate::data::Minibatches;
 use crate::model::{Layout, ModelFile, TrainedOn};
-use crate::train::{Element, End, Fit, Objective, Observer, TrainError, Trainer, write_aside};
+use crate::train::{Element, End, Epoch, Fit, Objective, Observer, TrainError, Trainer, write_aside};
 use crate::{errln, outln};
 
 /// A run of an example: its flags, its folder, and Ctrl-C.
@@ -155,8 +155,16 @@ impl<'a> Run<'a> {
             end.map_err(|error: TrainError<RunError>| error.observer().unwrap_or_else(RunError::Train))?;
         folder.save(trainer.checkpoint())?;
         interrupt.set_saved(true);
-        if end == End::Stopped {
-            errln!("stopped in epoch {} and saved; go on with --resume", trainer.epochs() + 1);
+        match end {
+            End::Stopped => {
+                errln!("stopped in epoch {} and saved; go on with --resume", trainer.epochs() + 1)
+            }
+            End::Early => errln!(
+                "stopped early, after epoch {}: the validation loss was lowest in epoch {}, whose θ is kept",
+                trainer.epochs(),
+                lowest(trainer.history())
+            ),
+            End::Done => {}
         }
         Ok(end)
     }
@@ -213,6 +221,12 @@ pub(super) fn finish(dry_run: bool, out: &Path, results: &[(String, String)]) ->
         outln!("the files of this run are in {}", out.display());
     }
     result_line(results)
+}
+
+/// The number, from 1, of the first epoch with the lowest validation loss.
+fn lowest(history: &[Epoch]) -> usize {
+    let losses = history.iter().zip(1..).filter_map(|(epoch, i)| Some((epoch.validation.as_ref()?.total, i)));
+    losses.reduce(|best, next| if next.0 < best.0 { next } else { best }).map_or(0, |(_, epoch)| epoch)
 }
 
 /// Short epochs do not wait for the disk every time.

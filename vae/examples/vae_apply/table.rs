@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::ensure;
 use nn::data::{Matrix, Preprocessing, Table};
-use nn::run::{Application, Output, RowProgress};
+use nn::run::{Application, Counter, Output};
 use nn::{errln, outln};
 use vae::RowSeed;
 
@@ -30,7 +30,7 @@ pub(crate) fn apply(args: &Args, trained: &Trained, csv: &Path) -> anyhow::Resul
     let mut table = Rows::csv(trained.vae.latent(), colour_name.as_deref());
     let mut rows_file = Output::begin(run.file("rows.csv"))?;
     let mut imputed_file = Output::begin(run.file("imputed.csv"))?;
-    let (mut total, mut progress) = (Total::default(), RowProgress::new());
+    let (mut total, progress) = (Total::default(), Counter::new("rows", 0));
     let most = if args.apply.dry_run { 16 } else { rows_at_once(args.batch_size, reader.names().len()) };
     while let Some(part) = reader.read(most)? {
         if total.rows == 0 {
@@ -51,7 +51,7 @@ pub(crate) fn apply(args: &Args, trained: &Trained, csv: &Path) -> anyhow::Resul
         rows_file.write(&table.take())?;
         imputed_file.write(part.write_rows(gaps(&part, &model.preprocessing, &filled)).as_bytes())?;
         total.add(&rows, trained.vae.inputs());
-        progress.done(total.rows, reader.share());
+        progress.at(total.rows, reader.share());
         if args.apply.dry_run {
             break;
         }
