@@ -184,6 +184,13 @@ fn clearing_lets_go_of_what_was_shared() {
 }
 
 #[test]
+fn a_gradient_is_shown_as_its_numbers() {
+    let mut tape = Tape::<f64>::new();
+    let (_, gradient) = tape.value_and_grad(&Arc::new(vec![1.0, -2.0]), |_, theta| theta.square().sum());
+    assert_eq!(format!("{gradient:?}"), "[2.0, -4.0]");
+}
+
+#[test]
 fn a_tape_can_go_on_after_value_and_grad() {
     let mut tape = Tape::new();
     let theta = Arc::new(vec![1.0, 2.0, 3.0]);
