@@ -10,16 +10,19 @@
 //!
 //! A dense network compares pixels in their places: it suits characters, signs, or parts under a camera, not photographs. φ, ψ and the widths are the lecture's "Model choice". Training stops when the
 //! loss on validation images no longer falls. The example draws the confusion matrix, the images that are taken for
-//! another digit, and the learning curve.
+//! another digit, and the learning curve. The network is kept in `model.safetensors`, with which `nn_apply` tells new images apart.
+
+mod common;
 
 use std::process::ExitCode;
 
 use anyhow::Context;
 use autograd::Var;
 use autograd::ops::NotPositiveDefinite;
-use nn::data::{self, LabelledImages, Mnist, split};
+use common::{Classes, Psi, largest};
+use nn::data::{self, ImageFormat, LabelledImages, Mnist, split};
 use nn::model::density::{Bernoulli, Categorical, one_hot};
-use nn::model::{Layout, Mlp, Nonlinearity, map_rows};
+use nn::model::{MlpConfig, MlpModel, Model, Nonlinearity, TrainedOn, map_rows};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
 use nn::run::{Activation, Defaults, ImageArgs, Run, RunArgs, TextTable, whole, width};
@@ -49,15 +52,6 @@ struct Args {
     patience: usize,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Psi {
-    /// One variable that is one of the classes
-    Softmax,
-    /// A variable with yes and no for each class
-    Sigmoid,
-}
-
 fn main() -> ExitCode {
     nn::run::main(Defaults { out: "out/nn-classify", epochs: 500, batch_size: 32, lr: 1e-3 }, |args: Args| {
         args.run.in_pool(|| classify(&args))?
@@ -66,7 +60,7 @@ fn main() -> ExitCode {
 
 /// The cross-entropy −log p(label|x) of images, and the share of them that is labelled rightly.
 struct CrossEntropyObjective<'a> {
-    network: &'a Mlp,
+    network: &'a MlpModel,
     psi: Psi,
     set: &'a LabelledImages,
     classes: usize,
@@ -104,11 +98,6 @@ impl Objective<f32> for CrossEntropyObjective<'_> {
     }
 }
 
-/// The index of the largest number.
-fn largest(x: &[f32]) -> usize {
-    (1..x.len()).fold(0, |best, i| if x[i] > x[best] { i } else { best })
-}
-
 /// Images to train, to validate and to test on, and their classes.
 struct Data {
     train: LabelledImages,
@@ -117,6 +106,7 @@ struct Data {
     /// What the classes are: digits, or classes.
     kind: &'static str,
     names: Vec<String>,
+    format: ImageFormat,
 }
 
 fn classify(args: &Args) -> anyhow::Result<()> {
@@ -125,17 +115,21 @@ fn classify(args: &Args) -> anyhow::Result<()> {
     let classes = names.len();
     let run = Run::open(&args.run, args)?;
 
-    let mut layout = Layout::new();
     let widths = [&[train.images.cols], &args.widths[..], &[classes]].concat();
-    let network = Mlp::new(&mut layout, "network", &widths, args.phi.into(), Nonlinearity::Identity);
+    let network = MlpModel::new(MlpConfig { widths, phi: args.phi.into(), psi: Nonlinearity::Identity })?;
 
     let objective = |set| CrossEntropyObjective { network: &network, psi: args.psi, set, classes };
-    let mut trainer = run.trainer(&layout);
+    let mut trainer = run.trainer(network.layout());
     let fit = Fit { patience: Some(args.patience), ..run.fit() };
     let end = run.train(&mut trainer, &mut objective(train), Some(&mut objective(validation)), &fit)?;
     if end == End::Stopped {
         return Ok(());
     }
+    let mut file = network.to_file(trainer.theta());
+    file.set(ImageFormat::ENTRY, &data.format);
+    file.set(Classes::ENTRY, &Classes { names: names.clone(), psi: args.psi });
+    let path = args.own.images.as_deref().or(args.run.data.as_deref());
+    run.keep_model(file, &TrainedOn::new(path, "the embedded digits", train.len()))?;
 
     let loss: Loss = trainer.evaluate(&mut objective(test))?;
     let accuracy = loss.part("accuracy");
@@ -143,7 +137,7 @@ fn classify(args: &Args) -> anyhow::Result<()> {
     let mut table = TextTable::new();
     table.row(["accuracy", &format!("{:.2} ± {:.2} %", 100.0 * accuracy, 100.0 * se)]);
     table.row(["cross-entropy", &format!("{:.3} nats per image", loss.total)]);
-    outln!("{} images not seen in training, a network of {} numbers", test.len(), layout.size());
+    outln!("{} images not seen in training, a network of {} numbers", test.len(), network.layout().size());
     table.print();
 
     let logits = map_rows(trainer.theta(), &test.images, classes, |theta, x| network.apply(theta, x));
@@ -166,10 +160,13 @@ fn classify(args: &Args) -> anyhow::Result<()> {
 impl Data {
     fn read(args: &Args) -> anyhow::Result<Self> {
         let digits: Vec<String> = (0..10).map(|digit| digit.to_string()).collect();
+        let mut format = None;
         let ([train, validation, test], kind, names) = match (args.own.read()?, &args.run.data) {
             (Some(folder), _) => {
                 folder.check_classes()?;
-                (folder.split([0.8, 0.1, 0.1], args.run.seed)?, "class", folder.classes)
+                let parts = folder.split([0.8, 0.1, 0.1], args.run.seed)?;
+                format = Some(folder.format);
+                (parts, "class", folder.classes)
             }
             (None, None) => {
                 let data = data::digits();
@@ -187,7 +184,8 @@ impl Data {
             }
         };
         let test = test.select(&(0..args.run.rows(test.len())).collect::<Vec<_>>());
-        Ok(Self { train, validation, test, kind, names })
+        let format = format.unwrap_or_else(|| ImageFormat::new(train.height, train.width));
+        Ok(Self { train, validation, test, kind, names, format })
     }
 }
 

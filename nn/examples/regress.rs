@@ -5,7 +5,8 @@
 //!     cargo run --release -p nn --example regress -- --widths 32,16 --phi relu
 //!
 //! A fifth of the rows is held out to compare the two, and another fifth to stop the training of the network. The example
-//! draws the predictions against the true values, and the learning curve.
+//! draws the predictions against the true values, and the learning curve. The network is kept in `model.safetensors`, with which
+//! `nn_apply` predicts new rows.
 
 use std::process::ExitCode;
 
@@ -13,9 +14,9 @@ use anyhow::Context;
 use autograd::ops::NotPositiveDefinite;
 use autograd::ops::TriangularSystem::{LX, LtX};
 use autograd::{Tape, Var};
-use nn::data::{self, Matrix, Standardizer, counts, split};
+use nn::data::{self, Matrix, Preprocessing, Standardizer, Target, counts, split};
 use nn::model::density::squared_error;
-use nn::model::{Layout, Mlp, map_rows};
+use nn::model::{MlpConfig, MlpModel, Model, TrainedOn, map_rows};
 use nn::outln;
 use nn::picture::{Figure, Panels};
 use nn::run::{Activation, Defaults, Run, RunArgs, TextTable, whole, width};
@@ -56,7 +57,7 @@ struct Set {
 
 /// Σ (y − f_θ(x))²
 struct SquaredErrorObjective<'a> {
-    network: &'a Mlp,
+    network: &'a MlpModel,
     set: &'a Set,
 }
 
@@ -88,24 +89,31 @@ fn regress(args: &Args) -> anyhow::Result<()> {
     let (inputs, target) = data::diabetes().split_target("progression")?;
     let parts = split(target.rows, counts(target.rows, [0.6, 0.2, 0.2]), args.run.seed);
     let to_x = Standardizer::fit(&inputs.values, &parts[0])?;
-    let to_y = Standardizer::fit(&target, &parts[0])?;
+    let to_y = Target::fit("progression", &target, &parts[0])?;
     let set = |rows: &[usize]| Set {
         x: to_x.apply(&inputs.values.select(rows)),
-        y: to_y.apply(&target.select(rows)),
+        y: to_y.scaling.apply(&target.select(rows)),
     };
     let [train, validation, test] = parts.each_ref().map(|rows| set(rows));
 
-    let mut layout = Layout::new();
     let widths = [&[train.x.cols], &args.widths[..], &[1]].concat();
-    let network = Mlp::new(&mut layout, "network", &widths, args.phi.into(), args.psi.into());
+    let network = MlpModel::new(MlpConfig { widths, phi: args.phi.into(), psi: args.psi.into() })?;
 
     let objective = |set| SquaredErrorObjective { network: &network, set };
-    let mut trainer = run.trainer(&layout);
+    let mut trainer = run.trainer(network.layout());
     let fit = Fit { patience: Some(args.patience), ..run.fit() };
     let end = run.train(&mut trainer, &mut objective(&train), Some(&mut objective(&validation)), &fit)?;
     if end == End::Stopped {
         return Ok(());
     }
+    let mut file = network.to_file(trainer.theta());
+    let preprocessing = Preprocessing {
+        scaling: Some(to_x.clone()),
+        target: Some(to_y.clone()),
+        ..Preprocessing::new(&inputs, &parts[0])
+    };
+    file.set(Preprocessing::ENTRY, &preprocessing);
+    run.keep_model(file, &TrainedOn::new(None, "the embedded diabetes table", train.x.rows))?;
 
     let by_network = map_rows(trainer.theta(), &test.x, 1, |theta, x| network.apply(theta, x));
     let by_line = least_squares(&train, &test.x)?;
@@ -113,7 +121,7 @@ fn regress(args: &Args) -> anyhow::Result<()> {
     let truth = target.select(&parts[2]);
     outln!("{} rows held out of {}, in units of progression", truth.rows, target.rows);
     let predictions = [("network", by_network), ("least squares", by_line), ("the mean alone", mean)]
-        .map(|(name, prediction)| (name, to_y.invert(&prediction)));
+        .map(|(name, prediction)| (name, to_y.scaling.invert(&prediction)));
     let mut results = compare(&predictions, &truth);
 
     draw(&run, &predictions[..2], &truth).context("the predictions")?;

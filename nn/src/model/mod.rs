@@ -9,6 +9,7 @@ pub mod density;
 mod file;
 mod layers;
 mod layout;
+mod network;
 mod rows;
 
 pub use autograd::ops::Nonlinearity;
@@ -16,4 +17,5 @@ pub use conv::{Conv2d, ConvTranspose2d, Window};
 pub use file::{Model, ModelFile, ModelFileError, NonlinearityText, TrainedOn};
 pub use layers::{Linear, Mlp, init_for};
 pub use layout::{Init, Layout, Slot};
+pub use network::{MlpConfig, MlpError, MlpModel};
 pub use rows::{map_row_numbers, map_rows};

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use nn::model::{Init, Layout, ModelFile, ModelFileError, Nonlinearity, NonlinearityText};
+use nn::model::{
+    Init, Layout, MlpConfig, MlpModel, Model, ModelFile, ModelFileError, Nonlinearity, NonlinearityText,
+};
 use serde::{Deserialize, Serialize};
 use tempfile::tempdir;
 
@@ -117,4 +119,32 @@ fn a_flipped_bit_of_a_number_is_an_error() {
     fs::write(&path, bytes).unwrap();
     let error = ModelFile::load(&path).unwrap_err().to_string();
     assert!(error.contains("checksum"), "{error}");
+}
+
+#[test]
+fn a_network_comes_back_and_widths_that_make_none_are_refused() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let config =
+        MlpConfig { widths: vec![3, 4, 2], phi: Nonlinearity::LeakyRelu(0.2), psi: Nonlinearity::Tanh };
+    let network = MlpModel::new(config.clone()).unwrap();
+    let theta: Vec<f64> = (0..network.layout().size()).map(|i| (i as f64).sin()).collect();
+    network.to_file(&theta).save(&path).unwrap();
+    let (loaded, loaded_theta) = MlpModel::load::<f64>(&path).unwrap();
+    assert_eq!((loaded.config(), &loaded_theta[..]), (&config, &theta[..]));
+    assert_eq!((loaded.inputs(), loaded.outputs()), (3, 2));
+    for widths in [vec![3], vec![3, 0, 2]] {
+        let file = ModelFile::new(MlpModel::KIND, &MlpConfig { widths, ..config.clone() });
+        let error = MlpModel::from_file::<f64>(&file).unwrap_err().to_string();
+        assert!(error.contains("expected two or more positive numbers"), "{error}");
+    }
+}
+
+#[test]
+fn a_tensor_of_rows_has_as_many_as_there_are() {
+    let mut file = example();
+    file.insert("centres", &[3, 2], vec![1.0_f64, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    assert_eq!(file.rows::<f64>("centres", 2).unwrap().row(2), [5.0, 6.0]);
+    assert!(file.rows::<f64>("centres", 3).is_err() && file.rows::<f64>("none", 2).is_err());
+    assert!(file.rows::<f32>("centres", 2).is_err() && file.rows::<f64>("places", 3).is_err());
 }

@@ -277,3 +277,52 @@ fn a_vae_of_images_samples_encodes_reconstructs_decodes_and_interpolates() {
     let line = error("bayes_apply", &["--model", "run", "--csv", "counts.csv", "--out", "bad"], dir);
     assert!(line.ends_with("expected a model of kind bayes_nn.BayesMlp, found vae.Vae"), "{line}");
 }
+
+#[test]
+fn a_network_predicts_new_rows_and_tells_new_images_apart() {
+    let dir = folder();
+    let dir = dir.path();
+    success("regress", &["--epochs", "3", "--out", "line"], dir);
+    let names = "age,sex,bmi,bp,s1,s2,s3,s4,s5,s6";
+    let row = "59,2,32.1,101,157,93.2,38,4,4.8598,87";
+    // The same row twice, with its columns turned round, and one that is far from all others.
+    let turned = |line: &str| line.split(',').rev().collect::<Vec<_>>().join(",");
+    fs::write(
+        dir.join("new.csv"),
+        format!("{names},progression\n{row},151\n{row},\n{},\n", row.replace("32.1", "99")),
+    )
+    .unwrap();
+    fs::write(dir.join("turned.csv"), format!("who,{}\nAda,{}\n", turned(names), turned(row))).unwrap();
+    let results = result(&success("nn_apply", &["--model", "line", "--csv", "new.csv", "--out", "new"], dir));
+    assert_eq!(results[..2], [("rows".to_owned(), 3.0), ("outside".to_owned(), 1.0)]);
+    success("nn_apply", &["--model", "line", "--csv", "turned.csv", "--out", "turned"], dir);
+    let (new, turned) = (cells(dir, "new/predictions.csv"), cells(dir, "turned/predictions.csv"));
+    let predicted = columns(&new, &["prediction"]);
+    assert!(predicted[0] == predicted[1] && predicted[0] != predicted[2]);
+    assert_eq!(predicted[..1], columns(&turned, &["prediction"]));
+    assert_eq!(columns(&new, &["target", "outside"]), [["151", ""], ["", ""], ["", "bmi"]]);
+    let error_of_one = (predicted[0][0].parse::<f64>().unwrap() - 151.0).abs();
+    assert!((results[2].1 - error_of_one).abs() < 1e-9, "{results:?}");
+
+    success("classify", &["--epochs", "20", "--out", "digits"], dir);
+    success("nn_apply", &["--model", "digits", "--out", "all"], dir);
+    let rows = cells(dir, "all/predictions.csv");
+    assert_eq!((rows.len(), rows[0][..3].join(",")), (1798, "row,class,p(0)".to_owned()));
+    let digits = nn::data::digits();
+    let right =
+        rows[1..].iter().zip(&digits.labels).filter(|(row, label)| row[1] == label.to_string()).count();
+    assert!(right > 1600, "{right} of 1797 digits");
+    for row in &rows[1..20] {
+        let sum: f64 = row[2..].iter().map(|p| p.parse::<f64>().unwrap()).sum();
+        assert!((sum - 1.0).abs() < 1e-5, "{row:?}");
+    }
+    for (flags, wanted) in [
+        (&["--model", "line"][..], "line: a model of a table: give new rows by --csv"),
+        (&["--model", "digits", "--csv", "new.csv"], "digits: a model of images: give them by --images"),
+        (&["--model", "digits", "--images", "mnist/t10k-images-idx3-ubyte"], "expected images of 8x8 pixels"),
+        (&["--model", "line", "--csv", "counts.csv"], "counts.csv: expected columns with the names age, sex"),
+    ] {
+        let line = error("nn_apply", &[flags, &["--out", "bad", "--force"]].concat(), dir);
+        assert!(line.contains(wanted), "{flags:?}: {line}");
+    }
+}

@@ -10,6 +10,7 @@ use crate::{folder, result, run, text};
 
 /// An example with flags that make it run on little data, in a folder with a small MNIST and a small regression set.
 const SMOKE: &[(&str, &str, &[&str])] = &[
+    ("bayes-nn", "bayes_apply", &["--dry-run", "--model", "MODEL/regression", "--csv", "uci/data.txt"]),
     ("bayes-nn", "coin", &["--dry-run"]),
     ("bayes-nn", "gradients", &["--dry-run"]),
     ("bayes-nn", "regression", &["--dry-run"]),
@@ -25,6 +26,7 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("nn", "classify", &["--dry-run"]),
     ("nn", "classify", &["--dry-run", "--data", "mnist", "--widths", "--psi", "sigmoid"]),
     ("nn", "classify", &["--dry-run", "--images", "own"]),
+    ("nn", "nn_apply", &["--dry-run", "--model", "MODEL/classify"]),
     ("nn", "regress", &["--dry-run", "--widths", "8,4", "--phi", "relu"]),
     ("vae", "amortisation", &["--dry-run"]),
     ("vae", "amortisation", &["--dry-run", "--data", "mnist"]),
@@ -64,6 +66,49 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
         "vae",
         "table",
         &["--dry-run", "--csv", "counts.csv", "--counts", "--colour", "kind", "--clusters", "2"],
+    ),
+    ("vae", "vae_apply", &["--dry-run", "--model", "MODEL/table", "--csv", "counts.csv"]),
+    (
+        "vae",
+        "vae_apply",
+        &[
+            "--dry-run",
+            "--model",
+            "MODEL/digits",
+            "--sample",
+            "3",
+            "--encode",
+            "--reconstruct",
+            "--interpolate",
+            "1",
+            "2",
+        ],
+    ),
+];
+
+/// Trainings of a moment, for programs that apply a model: the flag MODEL/NAME stands for the folder of one of them.
+const MODELS: &[(&str, &[&str])] = &[
+    ("classify", &["--epochs", "1"]),
+    ("digits", &["--epochs", "1", "--importance-samples", "2"]),
+    (
+        "regression",
+        &["--csv", "uci/data.txt", "--target", "2", "--steps", "20", "--draws", "10", "--splits", "1"],
+    ),
+    (
+        "table",
+        &[
+            "--csv",
+            "counts.csv",
+            "--counts",
+            "--epochs",
+            "1",
+            "--latent",
+            "2",
+            "--samples",
+            "2",
+            "--clusters",
+            "2",
+        ],
     ),
 ];
 
@@ -133,9 +178,17 @@ fn the_report_shows_every_picture_of_an_example() {
 
 #[test]
 fn every_example_runs_and_ends_with_finite_results() {
+    let models = tempfile::tempdir().unwrap();
+    for (name, flags) in MODELS {
+        let out = models.path().join(name);
+        let output = run(name, &[flags, &["--out", out.to_str().unwrap()][..]].concat(), folder().path());
+        assert!(output.status.success(), "{name}: {}", text(&output.stderr));
+    }
     for (package, name, flags) in SMOKE {
         let dir = folder();
-        let output = run(name, flags, dir.path());
+        let flags = flags.iter().map(|flag| flag.replace("MODEL", models.path().to_str().unwrap()));
+        let flags: Vec<String> = flags.collect();
+        let output = run(name, &flags.iter().map(String::as_str).collect::<Vec<_>>(), dir.path());
         assert!(output.status.success(), "{package}/{name}: {}", text(&output.stderr));
         let results = result(&output);
         let promised = text(&output.stdout).contains("the files of this run");
