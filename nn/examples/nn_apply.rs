@@ -141,7 +141,7 @@ fn classify(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
     let probabilities = map_rows(&theta, &images, names.len(), |theta, x| {
         let logits: Var<'_, f32> = network.apply(theta, x);
         match psi {
-            Psi::Softmax => logits.log_softmax().exp(),
+            Psi::Softmax => logits.softmax_axis(1),
             Psi::Sigmoid => logits.sigmoid(),
         }
     });

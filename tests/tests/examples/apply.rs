@@ -25,6 +25,16 @@ fn columns(rows: &[Vec<String>], names: &[&str]) -> Vec<Vec<String>> {
     rows[1..].iter().map(|row| positions.iter().map(|&j| row[j].clone()).collect()).collect()
 }
 
+/// Whether cells are the same numbers, but for what depends on the rows that are computed together.
+#[track_caller]
+fn assert_close(a: &[Vec<String>], b: &[Vec<String>]) {
+    let numbers =
+        |rows: &[Vec<String>]| -> Vec<f64> { rows.concat().iter().map(|x| x.parse().unwrap()).collect() };
+    let (a, b) = (numbers(a), numbers(b));
+    assert_eq!(a.len(), b.len());
+    assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-5 * a.abs().max(1.0)), "{a:?} {b:?}");
+}
+
 #[track_caller]
 fn success(name: &str, flags: &[&str], dir: &Path) -> Output {
     let output = run(name, flags, dir);
@@ -60,7 +70,7 @@ fn a_bayesian_network_predicts_new_rows_as_it_did_those_of_its_training() {
     assert_eq!(stderr, "note: new.csv: the model does not know who: left out\n");
     let new = cells(dir, "new/predictions.csv");
     assert_eq!(new[0].join(","), "row,mean,sd,epistemic_sd,aleatoric_sd,q25,q75,outside");
-    assert_eq!(columns(&new, &["mean", "sd"])[..3], columns(&now, &["mean", "sd"])[..3]);
+    assert_close(&columns(&new, &["mean", "sd"])[..3], &columns(&now, &["mean", "sd"])[..3]);
     assert_eq!(columns(&new, &["outside"])[3], ["a"]);
     assert_eq!(result(&output)[2], ("scored".to_owned(), 0.0));
 
@@ -129,7 +139,7 @@ fn a_table_s_vae_scores_and_fills_new_rows_as_it_did_those_of_its_training() {
     let brief = ["--latent", "2", "--epochs", "4", "--samples", "20", "--clusters", "3", "--out", "run"];
     success("table", &[&flags[..], &brief].concat(), dir);
     let read = |file: &str| fs::read_to_string(dir.join(file)).unwrap();
-    for rows in ["1", "200", "100000"] {
+    for rows in ["1", "200", "60000"] {
         let flags = ["--model", "run", "--csv", "t.csv", "--out", "same", "--force", "--batch-size", rows];
         let results = result(&success("vae_apply", &flags, dir));
         assert_eq!(results[0..2], [("rows".to_owned(), 700.0), ("gaps".to_owned(), 100.0)]);
@@ -162,18 +172,18 @@ fn a_table_s_vae_scores_and_fills_new_rows_as_it_did_those_of_its_training() {
     assert!(columns(&rows, &["cluster"]).iter().all(|row| ["1", "2", "3"].contains(&&*row[0])));
 
     let write = |name: &str, text: &str| fs::write(dir.join(name), text).unwrap();
-    write("word.csv", "b,c\n1,2\n1,two\n");
-    write("far.csv", "b,c\n1,1e60\n");
+    write("word.csv", "\"a \"\"x\"\"\",b,c\n0,1,2\n0,1,two\n");
+    write("far.csv", "\"a \"\"x\"\"\",b,c\n0,1,1e60\n");
     write("other.csv", "p,q\n1,2\n");
     for (flags, wanted) in [
         (
             &["--csv", "word.csv"][..],
-            "word.csv: line 3, column 2 (c): expected a finite number, found \"two\"",
+            "word.csv: line 3, column 3 (c): expected a finite number, found \"two\"",
         ),
-        (&["--csv", "far.csv"], "far.csv: line 2, column 2 (c): expected a number near those to learn from"),
+        (&["--csv", "far.csv"], "far.csv: line 2, column 3 (c): expected a number near those to learn from"),
         (&["--csv", "other.csv"], "expected columns with the names a \"x\", b, c, found p, q"),
         (&["--sample", "3"], "run: a model of a table: give new rows by --csv"),
-        (&["--csv", "new.csv", "--invert"], "--invert"),
+        (&["--csv", "t.csv", "--invert"], "--invert"),
         (&[], "run: a model of a table: give new rows by --csv"),
     ] {
         let line = error("vae_apply", &[&["--model", "run", "--out", "bad", "--force"], flags].concat(), dir);
@@ -299,7 +309,7 @@ fn a_network_predicts_new_rows_and_tells_new_images_apart() {
     let (new, turned) = (cells(dir, "new/predictions.csv"), cells(dir, "turned/predictions.csv"));
     let predicted = columns(&new, &["prediction"]);
     assert!(predicted[0] == predicted[1] && predicted[0] != predicted[2]);
-    assert_eq!(predicted[..1], columns(&turned, &["prediction"]));
+    assert_close(&predicted[..1], &columns(&turned, &["prediction"]));
     assert_eq!(columns(&new, &["target", "outside"]), [["151", ""], ["", ""], ["", "bmi"]]);
     let error_of_one = (predicted[0][0].parse::<f64>().unwrap() - 151.0).abs();
     assert!((results[2].1 - error_of_one).abs() < 1e-9, "{results:?}");

@@ -2,6 +2,7 @@
 //!
 //!     cargo test --release -p tests --features thorough --test thorough
 
+mod apply;
 mod calibration;
 mod kills;
 mod python;
