@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use bayes_nn::{BayesMlpConfig, Likelihood, Sampling, Scores, WeightPrior};
 use nn::data::{counts, split};
-use nn::run::{Csv, Defaults, Run, RunArgs, RunError, TableArgs, TextTable, at_most, whole, width};
+use nn::run::{Counter, Csv, Defaults, Run, RunArgs, RunError, TableArgs, TextTable, at_most, whole, width};
 use nn::stats::Estimate;
 use nn::{errln, outln};
 use rayon::prelude::*;
@@ -85,7 +85,9 @@ fn uci(args: &Args) -> anyhow::Result<()> {
 
     let score =
         |split: &Split| score_split(args, &set, split).with_context(|| format!("split {}", split.number));
-    let all: Vec<_> = set.splits.par_iter().map(score).collect();
+    let splits = Counter::new("splits", set.splits.len());
+    let all: Vec<_> = set.splits.par_iter().map(|split| splits.counted(score(split))).collect();
+    drop(splits);
     let (scores, failed): (Vec<_>, Vec<_>) = all.into_iter().partition(Result::is_ok);
     let scores: Vec<SplitScores> = scores.into_iter().flatten().collect();
     write(&run, &scores).context("the results could not be written")?;

@@ -22,7 +22,7 @@ use autograd::Var;
 use common::{Classes, Psi, largest};
 use nn::data::{self, ImageFormat, Preprocessing, Target};
 use nn::model::{MlpModel, Model, ModelFile, map_rows};
-use nn::run::{Application, ApplyArgs, Csv, ImageStyle, NewImages, Output, RowProgress, TableArgs};
+use nn::run::{Application, ApplyArgs, Counter, Csv, ImageStyle, NewImages, Output, TableArgs};
 use nn::{errln, outln};
 use serde::de::IgnoredAny;
 
@@ -79,7 +79,7 @@ fn predict(args: &Args, file: &ModelFile, csv: &Path) -> anyhow::Result<()> {
     let run = Application::open(&args.apply, args)?;
     let known = target.map(|_| "target");
     let mut table = Csv::new(["row"].into_iter().chain(known).chain(["prediction", "outside"]));
-    let (mut output, mut progress) = (Output::begin(run.file("predictions.csv"))?, RowProgress::new());
+    let (mut output, progress) = (Output::begin(run.file("predictions.csv"))?, Counter::new("rows", 0));
     let (mut rows, mut beyond, mut scored, mut error) = (0, 0, 0, 0.0_f64);
     // The network computes 128 rows at a time.
     while let Some(part) = reader.read(if args.apply.dry_run { 16 } else { 4096 })? {
@@ -106,7 +106,7 @@ fn predict(args: &Args, file: &ModelFile, csv: &Path) -> anyhow::Result<()> {
             }
         }
         output.write(&table.take())?;
-        progress.done(rows, reader.share());
+        progress.at(rows, reader.share());
         if args.apply.dry_run {
             break;
         }

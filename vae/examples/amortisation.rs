@@ -23,7 +23,7 @@ use nn::data::{Matrix, Minibatches};
 use nn::model::{Model, map_rows};
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, whole, width};
 use nn::train::{Fit, Noise, Objective, Optimizer, Rule, Schedule};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::{LocalBound, LocalPosteriors, SemiAmortisedObjective, Vae, VaeConfig, VaeObjective};
@@ -74,10 +74,11 @@ fn compare(args: &Args) -> anyhow::Result<()> {
 
     let mut bound = VaeObjective::new(&vae, train);
     let mut refining = SemiAmortisedObjective { bound, steps: args.steps, rate: 0.02 };
+    let done = Counter::new("trainings and refinements", 6);
     let learned = [
-        amortised("amortised", args, &vae, &mut bound)?,
-        amortised("semi-amortised", args, &vae, &mut refining)?,
-        not_amortised(args, &vae, train),
+        done.counted(amortised("amortised", args, &vae, &mut bound)?),
+        done.counted(amortised("semi-amortised", args, &vae, &mut refining)?),
+        done.counted(not_amortised(args, &vae, train)),
     ];
     // Test images have no parameters of their own. They are fitted, beginning with the encoder's or with the prior's.
     let encoded = |of: &Learned| {
@@ -89,9 +90,11 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         .iter()
         .zip(starts)
         .map(|(of, start)| {
-            refine(args, &LocalBound { vae: &vae, theta: &of.theta, data: test, samples: 4 }, start)
+            let bound = LocalBound { vae: &vae, theta: &of.theta, data: test, samples: 4 };
+            done.counted(refine(args, &bound, start))
         })
         .collect();
+    drop(done);
 
     let own = 2 * args.latent * train.rows;
     let encoder = vae.layout().range("encoder").len();

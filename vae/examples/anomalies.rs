@@ -37,7 +37,7 @@ use common::sets;
 use nn::data::{ImageFormat, LabelledImages, Matrix};
 use nn::model::{Model, ModelFile, TrainedOn};
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, ImageArgs, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Counter, Defaults, ImageArgs, Run, RunArgs, TextTable, whole, width};
 use nn::stats::{Estimate, area_under_roc, nearest_rows, squared_distances};
 use nn::train::{Fit, Schedule};
 use nn::{errln, outln};
@@ -203,7 +203,7 @@ impl Parts {
     }
 }
 
-fn leave_out(args: &Args, data: &Data, class: u8) -> anyhow::Result<Unknown> {
+fn leave_out(args: &Args, data: &Data, class: u8, trained: &Counter) -> anyhow::Result<Unknown> {
     let parts = Parts::new(&data.sets, class);
     let name = data.classes.names[usize::from(class)].clone();
     let Parts { known, usual, unknown } = &parts;
@@ -216,7 +216,7 @@ fn leave_out(args: &Args, data: &Data, class: u8) -> anyhow::Result<Unknown> {
 
     let some = unknown.select(&(0..unknown.rows.min(10)).collect::<Vec<_>>());
     let seeds = args.run.seed..args.run.seed + args.seeds;
-    let learned = seeds.into_par_iter().map(|seed| learn(args, &parts, &some, seed));
+    let learned = seeds.into_par_iter().map(|seed| trained.counted(learn(args, &parts, &some, seed)));
     let learned = learned.collect::<anyhow::Result<Vec<_>>>()?;
     let finite = learned.iter().flat_map(|of| &of.scores).flatten().flatten().all(|score| score.is_finite());
     anyhow::ensure!(finite, "without {name}: a score is not finite; a smaller --lr may help");
@@ -266,8 +266,10 @@ fn detect(args: &Args) -> anyhow::Result<()> {
     let data = Data::read(args)?;
     let unknown = data.unknown(args)?;
     let run = Run::open(&args.run, args)?;
-    let unknowns = unknown.par_iter().map(|&class| leave_out(args, &data, class));
+    let trained = Counter::new("pairs of models", unknown.len() * args.seeds as usize);
+    let unknowns = unknown.par_iter().map(|&class| leave_out(args, &data, class, &trained));
     let unknowns = unknowns.collect::<anyhow::Result<Vec<_>>>()?;
+    drop(trained);
 
     if let [alone] = &unknowns[..] {
         let folder = args.own.images.as_ref().or(args.run.data.as_ref());

@@ -31,7 +31,7 @@ use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::model::Model;
 use nn::picture::{ImageGrid, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, whole, width};
 use nn::stats::{adjusted_rand_index, k_means, nearest_rows};
 use nn::train::{Fit, Loss, Noise, Schedule};
 use nn::{errln, outln};
@@ -176,8 +176,10 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let data = Data::load(args)?;
     let run = Run::open(&args.run, args)?;
     let seeds = args.run.seed..args.run.seed + args.seeds;
-    let pairs = seeds.into_par_iter().map(|seed| Pair::train(args, &data, seed));
+    let trained = Counter::new("pairs of models", args.seeds as usize);
+    let pairs = seeds.into_par_iter().map(|seed| trained.counted(Pair::train(args, &data, seed)));
     let pairs = pairs.collect::<anyhow::Result<Vec<_>>>()?;
+    drop(trained);
     let over = OverSeeds::of(&pairs.iter().map(|pair| pair.results.clone()).collect::<Vec<_>>());
     print(args, &data, &over);
     for (name, trained) in

@@ -22,7 +22,7 @@ use common::sets;
 use nn::data::Matrix;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, at_most, whole, width};
+use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, at_most, whole, width};
 use nn::train::{Batch, Fit, Noise, Objective, Parts, Schedule};
 use rayon::prelude::*;
 use vae::{Estimator, Vae, VaeConfig, VaeObjective};
@@ -80,7 +80,10 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         let run = RunArgs { seed, ..args.run.clone() };
         Ok([errors(args, &run, &vae, &sets[0])?, learning(args, &run, &vae, &sets)?].concat())
     };
-    let over = OverSeeds::of(&seeds.into_par_iter().map(of_seed).collect::<anyhow::Result<Vec<_>>>()?);
+    let done = Counter::new("seeds", args.seeds as usize);
+    let results = seeds.into_par_iter().map(|seed| done.counted(of_seed(seed)));
+    let over = OverSeeds::of(&results.collect::<anyhow::Result<Vec<_>>>()?);
+    drop(done);
     Panels::new("The gradient for the encoder", 2)
         .figure(print_errors(&over))
         .figure(print_learning(args, &over))

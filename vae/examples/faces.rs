@@ -12,6 +12,7 @@
 
 mod common {
     pub(crate) mod bound;
+    pub(crate) mod evaluate;
     pub(crate) mod explorer;
     pub(crate) mod keep;
     pub(crate) mod manifold;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use common::bound;
+use common::evaluate::k_sample_bound;
 use common::explorer::Space;
 use common::keep::keep;
 use common::manifold::manifold;
@@ -146,7 +148,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
 
     let elbo = trainer.evaluate(&mut VaeObjective::new(&vae, &frames.test))?;
     let samples = if args.run.dry_run { 2 } else { 500 };
-    let sampled = vae.k_sample_bound(trainer.theta(), &frames.test, samples, args.run.seed);
+    let sampled = k_sample_bound(&vae, trainer.theta(), &frames.test, samples, args.run.seed);
     let [bound, log_likelihood, kl] = ["elbo", "log_likelihood", "kl"].map(|part| elbo.part(part));
     outln!("{} test frames, nats per frame", frames.test.rows);
     outln!("  ELBO {bound:.1} = E_q[log p(x|z)] {log_likelihood:.1} − KL {kl:.1}");

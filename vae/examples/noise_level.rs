@@ -24,7 +24,7 @@ use nn::data::{LabelledImages, Matrix};
 use nn::model::{Model, ModelFile};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, positive, whole, width};
+use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, positive, whole, width};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Schedule};
 use rayon::prelude::*;
@@ -86,8 +86,10 @@ fn sweep(args: &Args) -> anyhow::Result<()> {
         .iter()
         .flat_map(|&likelihood| seeds.iter().map(move |&seed| (likelihood, seed)))
         .collect();
-    let trained = jobs.par_iter().map(|&(likelihood, seed)| train(args, likelihood, seed, &sets));
-    let trained = trained.collect::<anyhow::Result<Vec<_>>>()?;
+    let models = Counter::new("models", jobs.len());
+    let train = |&(likelihood, seed): &_| models.counted(train(args, likelihood, seed, &sets));
+    let trained = jobs.par_iter().map(train).collect::<anyhow::Result<Vec<_>>>()?;
+    drop(models);
     let mut levels: Vec<Level<'_>> = trained.chunks_exact(seeds.len()).map(Level::new).collect();
     let learned = levels.pop().expect("one more than fixed ones");
     anyhow::ensure!(!levels.is_empty(), "--sigmas: expected one or more, found none");

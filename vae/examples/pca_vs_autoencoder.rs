@@ -20,7 +20,7 @@ use nn::data::{LabelledImages, Matrix};
 use nn::model::{Layout, Nonlinearity};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, whole, width};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Objective, Schedule, Trainer};
 use vae::linear::{CubatureObjective, Em, FactorModel, Oja, Pca, principal_angles};
@@ -108,18 +108,21 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let x = sets.each_ref().map(|set| pixels.centred(&set.images));
     let (used, all) = (x[0].cols, sets[0].images.cols);
     let pca = Pca::fit(&x[0], args.latent)?;
-    let (analysis, probabilistic) = (factor_analysis(args, &x)?, probabilistic_pca(args, &x)?);
+    let done = Counter::new("methods", 7);
+    let analysis = done.counted(factor_analysis(args, &x)?);
+    let probabilistic = done.counted(probabilistic_pca(args, &x)?);
     let run = Run::open(&args.run, args)?;
-    let (vae, bound) = linear_vae(args, &x)?;
+    let (vae, bound) = done.counted(linear_vae(args, &x)?);
     let fitted = [
-        principal_components(&pca, &x),
-        autoencoder(args, Depth::Linear, &x)?,
-        oja(args, &pca, &x)?,
+        done.counted(principal_components(&pca, &x)),
+        done.counted(autoencoder(args, Depth::Linear, &x)?),
+        done.counted(oja(args, &pca, &x)?),
         probabilistic,
         vae,
         analysis,
-        autoencoder(args, Depth::Deep, &x)?,
+        done.counted(autoencoder(args, Depth::Deep, &x)?),
     ];
+    drop(done);
 
     outln!("{} images to train on, {} to test, {} components", x[0].rows, x[1].rows, args.latent);
     outln!("of {used} pixels; the other {} are the same in all training images", all - used);

@@ -22,7 +22,7 @@ use common::sets;
 use nn::data::LabelledImages;
 use nn::model::Model;
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, whole, width};
 use nn::stats::Estimate;
 use nn::train::{Fit, Rule, Schedule, Trainer};
 use nn::{errln, outln};
@@ -108,8 +108,10 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let seeds = args.run.seed..args.run.seed + args.seeds;
     let jobs: Vec<(u64, Covariance)> =
         seeds.clone().flat_map(|seed| COVARIANCES.map(|(_, covariance)| (seed, covariance))).collect();
-    let trained = jobs.par_iter().map(|&(seed, covariance)| train(args, covariance, seed, &sets));
-    let trained = trained.collect::<anyhow::Result<Vec<_>>>()?;
+    let models = Counter::new("models", jobs.len());
+    let train = |&(seed, covariance): &_| models.counted(train(args, covariance, seed, &sets));
+    let trained = jobs.par_iter().map(train).collect::<anyhow::Result<Vec<_>>>()?;
+    drop(models);
 
     let mut table = TextTable::new().header(["seed", "diagonal", "full covariance", "difference"]);
     let mut differences = Vec::new();

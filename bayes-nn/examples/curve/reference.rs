@@ -4,6 +4,7 @@ use autograd::{Real, Var};
 use bayes_nn::inference::{Chains, Hmc, HmcRun, Laplace, Trajectories};
 use bayes_nn::{BayesMlp, Likelihood, Predictive};
 use nn::data::Matrix;
+use nn::run::Counter;
 use nn::{errln, outln};
 
 use crate::Args;
@@ -35,7 +36,9 @@ pub(crate) fn hmc(args: &Args, fitted: &Fitted, data: &Standardised) -> anyhow::
         draw.iter().map(|&theta| f64::from(theta)).collect()
     };
     let starts: Vec<Vec<f64>> = (0..4).map(start).collect();
-    Ok(hmc.sample(|_, theta| log_joint(&fitted.model, data, theta), &starts, args.run.seed)?)
+    let iterations = Counter::new("iterations of four Markov chains", 4 * (hmc.warmup + hmc.draws));
+    let each = || iterations.count();
+    Ok(hmc.sample_observed(|_, theta| log_joint(&fitted.model, data, theta), &starts, args.run.seed, each)?)
 }
 
 /// How well the chains agree on the curve, at the points of the grid where they agree least. Their agreement on the weights would

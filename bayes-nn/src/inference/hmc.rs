@@ -156,11 +156,33 @@ impl Hmc {
     where
         P: LogDensity<f64> + Sync,
     {
+        self.sample_observed(log_joint, starts, seed, || {})
+    }
+
+    /// As [`sample`](Self::sample); calls `each` after each iteration of each chain, to show progress. There are
+    /// `starts.len() * (warmup + draws)` of them.
+    ///
+    /// # Errors
+    /// Those of [`sample`](Self::sample).
+    ///
+    /// # Panics
+    /// As [`sample`](Self::sample).
+    #[track_caller]
+    pub fn sample_observed<P>(
+        &self,
+        log_joint: P,
+        starts: &[Vec<f64>],
+        seed: u64,
+        each: impl Fn() + Sync,
+    ) -> Result<HmcRun, HmcError>
+    where
+        P: LogDensity<f64> + Sync,
+    {
         self.check();
         let equal = !starts.is_empty() && starts.iter().all(|start| start.len() == starts[0].len());
         assert!(equal, "hmc: starts: expected at least one, all of one length");
         let run = |(number, start): (usize, &Vec<f64>)| {
-            let mut chain = Chain::begin(self, &log_joint, start, seed, number)?;
+            let mut chain = Chain::begin(self, &log_joint, start, seed, number, &each)?;
             chain.warm_up()?;
             Ok(chain.draw())
         };
@@ -192,6 +214,8 @@ struct Chain<'a, P> {
     number: usize,
     /// Draws lengths of trajectories and whether their ends are accepted. Momenta are keyed by (seed, iteration, chain).
     rng: StdRng,
+    /// Called after each iteration.
+    each: &'a (dyn Fn() + Sync),
 }
 
 /// What an iteration tells the adaptation and the report.
@@ -220,6 +244,7 @@ impl<'a, P: LogDensity<f64>> Chain<'a, P> {
         start: &[f64],
         seed: u64,
         number: usize,
+        each: &'a (dyn Fn() + Sync),
     ) -> Result<Self, HmcError> {
         let mut target = Target::new(log_joint);
         let state = target.at(start);
@@ -230,7 +255,7 @@ impl<'a, P: LogDensity<f64>> Chain<'a, P> {
         let mut rng = StdRng::seed_from_u64(seed);
         let rng = (0..=number).map(|_| StdRng::from_seed(rng.random())).last().expect("a generator");
         let inverse_mass = vec![1.0; start.len()];
-        let mut chain = Self { hmc, target, state, step: 1.0, inverse_mass, seed, number, rng };
+        let mut chain = Self { hmc, target, state, step: 1.0, inverse_mass, seed, number, rng, each };
         chain.find_step(0)?;
         Ok(chain)
     }
@@ -255,7 +280,7 @@ impl<'a, P: LogDensity<f64>> Chain<'a, P> {
     /// Moves along one trajectory to the next draw.
     fn iterate(&mut self, iteration: usize) -> Iteration {
         let p = self.momentum(iteration + 1);
-        match self.hmc.trajectories {
+        let report = match self.hmc.trajectories {
             Trajectories::OfPath => self.follow(p),
             Trajectories::NoUTurn => {
                 let Self { target, rng, inverse_mass, step, hmc, .. } = self;
@@ -264,7 +289,9 @@ impl<'a, P: LogDensity<f64>> Chain<'a, P> {
                 self.state = draw;
                 report
             }
-        }
+        };
+        (self.each)();
+        report
     }
 
     /// Moves to the end of a trajectory of random length, or stays if the end is not accepted.

@@ -111,6 +111,12 @@ impl Counter {
         self.show(done as f64 / self.of as f64, || format!("{done} of {} {}", self.of, self.what));
     }
 
+    /// Counts one more, and hands on what came of it.
+    pub fn counted<T>(&self, result: T) -> T {
+        self.count();
+        result
+    }
+
     /// Shows that so many are done, which are this share of all; for work whose whole is not known in the same units.
     pub fn at(&self, done: usize, share: f64) {
         self.show(share, || format!("{done} {}", self.what));

@@ -42,7 +42,7 @@ fn classify_takes_its_classes_from_folders_and_learns_to_tell_them_apart() {
         );
         let rows: Vec<&str> = stdout.lines().skip_while(|line| !line.contains("recognised")).collect();
         assert!(rows[1].trim().starts_with("bar ") && rows[2].trim().starts_with("cross "), "{stdout}");
-        assert!(rows[count as usize].contains(&(count - 1).to_string()), "{stdout}");
+        assert!(rows[count].contains(&(count - 1).to_string()), "{stdout}");
         let results = result(&output);
         let accuracy = results.iter().find(|(name, _)| name == "accuracy").unwrap().1;
         assert!(accuracy >= 0.75, "{count} classes: {results:?}");

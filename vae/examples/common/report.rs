@@ -11,6 +11,7 @@ use vae::{Vae, VaeObjective};
 use super::bound;
 use super::classes::Classes;
 use super::codes::codes_figure;
+use super::evaluate::k_sample_bound;
 use super::explorer::Space;
 use super::manifold::manifold;
 
@@ -31,7 +32,7 @@ impl Trained<'_> {
         let Self { run, vae, trainer, test, classes } = self;
         let test = &test.select(&(0..run.args.rows(test.len())).collect::<Vec<_>>());
         let loss = trainer.evaluate(&mut VaeObjective::new(vae, &test.images))?;
-        let bound = vae.k_sample_bound(trainer.theta(), &test.images, samples, run.args.seed);
+        let bound = k_sample_bound(vae, trainer.theta(), &test.images, samples, run.args.seed);
         outln!("{} images not seen in training, nats per image", test.len());
         outln!("  ELBO                       {:9.2}", loss.part("elbo"));
         outln!("    E_q[log p(x|z)]          {:9.2}", loss.part("log_likelihood"));

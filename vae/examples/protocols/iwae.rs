@@ -14,6 +14,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use vae::{Estimator, Vae, VaeConfig, VaeObjective, active_units};
 
 use crate::common::bound;
+use crate::common::evaluate::k_sample_bound;
 use crate::common::report::{self, Trained};
 use crate::{Args, Data};
 
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
     let rows: Vec<usize> = (0..args.run.rows(data.test.len())).collect();
     let test = binary(data.test.select(&rows), seed);
     let samples = args.draws();
-    let sampled = vae.k_sample_bound(trainer.theta(), &test.images, samples, seed);
+    let sampled = k_sample_bound(&vae, trainer.theta(), &test.images, samples, seed);
     let bound = -trainer.evaluate(&mut objective(&test.images, Binarise::Grey))?.total;
     let active = active_units(&vae.encode_rows(trainer.theta(), &test.images).mu);
     outln!("{} test images, made binary, nats per image; trained with k = {}", test.len(), args.k);

@@ -13,7 +13,10 @@ use nn::run::Run;
 use nn::train::{End, Fit};
 use vae::{Grid, Vae, VaeConfig, VaeObjective, aggregated_posterior};
 
-use crate::common::{bound, classes::Classes, codes::codes_figure, explorer::Space, manifold::manifold};
+use crate::common::{
+    bound, classes::Classes, codes::codes_figure, evaluate::k_sample_bound, explorer::Space,
+    manifold::manifold,
+};
 use crate::{Args, Data};
 
 const VALIDATION: usize = 5000;
@@ -46,7 +49,7 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
     space.explorer().into_iter().for_each(|explorer| run.explore(explorer));
 
     let loss = trainer.evaluate(&mut VaeObjective::new(&vae, &test.images))?;
-    let bound = vae.k_sample_bound(trainer.theta(), &test.images, args.draws(), args.run.seed);
+    let bound = k_sample_bound(&vae, trainer.theta(), &test.images, args.draws(), args.run.seed);
     let [elbo, log_likelihood, kl] = ["elbo", "log_likelihood", "kl"].map(|part| loss.part(part));
     outln!("{} binary test images after {} epochs, nats per image", test.len(), trainer.epochs());
     outln!("  ELBO {elbo:.2} = E_q[log p(x|z)] {log_likelihood:.2} − KL {kl:.2}");

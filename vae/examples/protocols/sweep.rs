@@ -3,7 +3,7 @@
 use anyhow::Context;
 use nn::outln;
 use nn::picture::{ImageGrid, Panels};
-use nn::run::Run;
+use nn::run::{Counter, Run};
 use nn::train::{Loss, Trainer};
 use vae::{NetworkConfig, Vae, VaeConfig, VaeObjective};
 
@@ -18,10 +18,10 @@ struct Trained {
 }
 
 /// Trains on grey pixels, as without a protocol.
-fn train(args: &Args, data: &Data, config: &VaeConfig) -> anyhow::Result<Trained> {
+fn train(args: &Args, data: &Data, config: &VaeConfig, epochs: &Counter) -> anyhow::Result<Trained> {
     let vae = crate::begun_as_pytorch(config)?;
     let mut trainer = args.run.trainer(vae.layout());
-    trainer.fit(&mut VaeObjective::new(&vae, &data.train.images), None, &args.run.fit(), &mut ())?;
+    trainer.fit(&mut VaeObjective::new(&vae, &data.train.images), None, &args.run.fit(), &mut { epochs })?;
     let tested = data.test.images.split_at_row(args.run.rows(data.test.len())).0;
     let test = trainer.evaluate(&mut VaeObjective::new(&vae, &tested))?;
     Ok(Trained { vae, trainer, test })
@@ -42,8 +42,9 @@ pub(crate) fn latents(args: &Args, data: &Data) -> anyhow::Result<()> {
     let run = Run::open(&args.run, args)?;
     header("dimensions");
     let mut results = Vec::new();
+    let epochs = Counter::new("epochs", args.latent.len() * args.run.epochs);
     for &latent in &args.latent {
-        let trained = train(args, data, &args.config(data, latent))?;
+        let trained = train(args, data, &args.config(data, latent), &epochs)?;
         print(&latent.to_string(), &trained.test);
         let samples = trained.vae.decode_prior_samples(trained.trainer.theta(), 100, args.run.seed);
         let title = format!("Samples from {latent} latent dimensions");
@@ -72,9 +73,11 @@ pub(crate) fn decoders(args: &Args, data: &Data) -> anyhow::Result<()> {
     let test = data.test.select(&(0..args.run.rows(data.test.len())).collect::<Vec<_>>());
     let mut panels = Panels::new("Latent spaces of decoders from linear to deep", decoders.len().min(2));
     let mut results = Vec::new();
+    let epochs = Counter::new("epochs", decoders.len() * args.run.epochs);
     for (name, decoder) in decoders {
         let usual = VaeConfig::new(data.train.images.cols, &[256, 64], latent);
-        let trained = train(args, data, &VaeConfig { decoder: NetworkConfig::mlp(&decoder), ..usual })?;
+        let trained =
+            train(args, data, &VaeConfig { decoder: NetworkConfig::mlp(&decoder), ..usual }, &epochs)?;
         print(name, &trained.test);
         let title = format!("{name}: −ELBO {:.1}", trained.test.total);
         let codes = trained.vae.encode_rows(trained.trainer.theta(), &test.images).mu;
