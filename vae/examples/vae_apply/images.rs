@@ -1,5 +1,6 @@
 //! Samples, codes, reconstructions, decoded points and walks of a model of images.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::ensure;
@@ -14,6 +15,8 @@ use crate::{Args, Trained};
 
 /// The images of a walk from one image to another.
 const STEPS: usize = 10;
+/// The grey value of the picture around its images.
+const PAPER: f32 = 1.0;
 
 /// A model of images at work.
 struct Work<'a> {
@@ -26,11 +29,15 @@ struct Work<'a> {
 pub(crate) fn apply(args: &Args, trained: &Trained) -> anyhow::Result<()> {
     let form = ImageFormat::of_file(&trained.file, trained.vae.inputs())?;
     let mut work = Work { args, trained, form, results: Vec::new() };
-    // All that is wrong with files is said before the folder is opened.
-    let read = |path: &Option<Option<PathBuf>>| path.as_ref().map(|path| work.read(path)).transpose();
-    let (encode, reconstruct) = (read(&args.encode)?, read(&args.reconstruct)?);
-    let walk = args.interpolate.as_ref().map(|_| work.read(&args.images)).transpose()?;
-    let ends = walk.map(|images| work.ends(&images)).transpose()?;
+    // All that is wrong with files is said before the folder is opened. A folder that is named twice is read once.
+    let mut read: HashMap<&Option<PathBuf>, NewImages> = HashMap::new();
+    let walk = args.interpolate.as_ref().map(|_| &args.images);
+    for path in [args.encode.as_ref(), args.reconstruct.as_ref(), walk].into_iter().flatten() {
+        if !read.contains_key(path) {
+            read.insert(path, work.read(path)?);
+        }
+    }
+    let ends = walk.map(|path| work.ends(&read[path])).transpose()?;
     let names = work.latent_names();
     let decode =
         args.decode.as_ref().map(|path| TableReader::open(path, &args.format.options(false), &names));
@@ -49,11 +56,11 @@ pub(crate) fn apply(args: &Args, trained: &Trained) -> anyhow::Result<()> {
     if let Some(count) = args.sample {
         work.sample(&run, if args.apply.dry_run { count.min(16) } else { count })?;
     }
-    if let Some(images) = encode {
-        work.encode(&run, &images)?;
+    if let Some(path) = &args.encode {
+        work.encode(&run, &read[path])?;
     }
-    if let Some(images) = reconstruct {
-        work.reconstruct(&run, &images)?;
+    if let Some(path) = &args.reconstruct {
+        work.reconstruct(&run, &read[path])?;
     }
     if let Some(reader) = decode {
         work.decode(&run, reader)?;
@@ -226,7 +233,7 @@ impl Work<'_> {
         self.save_codes(run, "interpolation.csv", &walk)?;
         let between = vae.decode_rows(theta, &walk);
         self.grid("From one image to another")
-            .row("data", &[ends.row(0), &vec![0.0; (STEPS - 2) * ends.cols], ends.row(1)].concat())
+            .row("data", &[ends.row(0), &vec![PAPER; (STEPS - 2) * ends.cols], ends.row(1)].concat())
             .row("E[x|z] on the way", &between.values)
             .save(&run.file("interpolation.png"))?;
         let distance =
