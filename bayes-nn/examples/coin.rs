@@ -67,7 +67,8 @@ const PRIORS: [(&str, Beta); 2] = [("uniform", Beta(1, 1)), ("peaked", Beta(10, 
 
 fn coin(args: &Args) -> anyhow::Result<()> {
     args.check()?;
-    let run = Run::open(&args.run, args)?;
+    let run =
+        Run::open(&args.run, args)?.documented("bayes-nn", "A coin, by a normal distribution of the logit");
 
     // p = σ(ζ) with ζ ~ q = N(μ, σ²)
     let mut transform = Transform::new();

@@ -70,7 +70,7 @@ const SIGMA: f64 = 0.8;
 
 fn gradients(args: &Args) -> anyhow::Result<()> {
     args.check()?;
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("bayes-nn", "Gradients");
 
     // The variance of each estimator in each dimension.
     let all: Vec<(usize, GradientEstimator)> =

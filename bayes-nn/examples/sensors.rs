@@ -57,7 +57,7 @@ const PRIORS: [(&str, Prior); 2] =
 
 fn sensors(args: &Args) -> anyhow::Result<()> {
     ensure!(args.run.data.is_none(), "this example draws its data: other counts with --seed");
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("bayes-nn", "Two sensors");
 
     let mut rng = StdRng::seed_from_u64(run.args.seed);
     let most = COUNTS[COUNTS.len() - 1];

@@ -81,7 +81,7 @@ fn uci(args: &Args) -> anyhow::Result<()> {
             Set::generated(args.rows, &args.run, args.splits.clone())?
         }
     };
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("bayes-nn", "The UCI benchmark");
 
     let score =
         |split: &Split| score_split(args, &set, split).with_context(|| format!("split {}", split.number));
@@ -295,7 +295,7 @@ fn write(run: &Run<'_>, splits: &[SplitScores]) -> anyhow::Result<()> {
     common::calibration(&all).save(&run.picture(
         "calibration.png",
         "How often the truth lies in an interval, over how often it should. A curve on the diagonal is calibrated; \
-        below it the intervals are too narrow (lecture 002, \"Variational inference and the VAE\")",
+        below it the intervals are too narrow",
     ))?;
     Ok(())
 }

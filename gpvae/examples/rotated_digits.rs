@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 
 fn rotated_digits(args: &Args) -> anyhow::Result<()> {
     let views = load(args)?;
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("gpvae", "Rotated digits, embedded");
     outln!(
         "{} images of {} objects under {} views to learn from; {} to predict, under the view that none of them has",
         views.train.len(),

@@ -82,7 +82,7 @@ fn timeseries(args: &Args) -> anyhow::Result<()> {
     };
     // What the model may see, in units of each channel's deviation.
     let scaling = series.scaling()?;
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("gpvae", "A time series with gaps");
 
     let clock = series.clock();
     let places = clock.places(&series.time)?;

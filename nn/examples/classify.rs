@@ -113,7 +113,7 @@ fn classify(args: &Args) -> anyhow::Result<()> {
     let data = Data::read(args)?;
     let Data { train, validation, test, names, .. } = &data;
     let classes = names.len();
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("nn", "Classification");
 
     let widths = [&[train.images.cols], &args.widths[..], &[classes]].concat();
     let network = MlpModel::new(MlpConfig { widths, phi: args.phi.into(), psi: Nonlinearity::Identity })?;

@@ -85,7 +85,7 @@ impl Objective<f64> for SquaredErrorObjective<'_> {
 
 fn regress(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.run.data.is_none(), "this example has its data embedded: leave --data out");
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("nn", "Regression");
     let (inputs, target) = data::diabetes().split_target("progression")?;
     let parts = split(target.rows, counts(target.rows, [0.6, 0.2, 0.2]), args.run.seed);
     let to_x = Standardizer::fit(&inputs.values, &parts[0])?;

@@ -69,7 +69,8 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let sets = sets::load(&args.run, args.rows)?;
     let known = sets::first(&sets[0], args.rows);
     let (train, test) = (&known.images, &sets[1].images);
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?
+        .documented("vae", "What amortisation costs, what a full covariance brings");
     let vae = Vae::new(&VaeConfig::new(train.cols, &[64, 64], args.latent))?;
 
     let mut bound = VaeObjective::new(&vae, train);

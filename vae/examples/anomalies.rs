@@ -265,7 +265,7 @@ fn detect(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
     let data = Data::read(args)?;
     let unknown = data.unknown(args)?;
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("vae", "Anomalies");
     let trained = Counter::new("pairs of models", unknown.len() * args.seeds as usize);
     let unknowns = unknown.par_iter().map(|&class| leave_out(args, &data, class, &trained));
     let unknowns = unknowns.collect::<anyhow::Result<Vec<_>>>()?;

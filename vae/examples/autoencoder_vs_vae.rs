@@ -161,7 +161,8 @@ fn trained(args: &Args, sets: &[LabelledImages; 2], latent: usize) -> anyhow::Re
 fn compare(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
     let sets = sets::load(&args.run, args.rows)?;
-    let run = Run::open(&args.run, args)?;
+    let run =
+        Run::open(&args.run, args)?.documented("vae", "An autoencoder and a VAE with the same networks");
     outln!(
         "root mean square differences of pixels; {SAMPLES} samples of each kind, of which those lie in a gap that"
     );

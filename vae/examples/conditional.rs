@@ -174,7 +174,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.latent > 1, "--latent: expected 2 or more, found {}", args.latent);
     anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
     let data = Data::load(args)?;
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("vae", "A VAE that is told the digit");
     let seeds = args.run.seed..args.run.seed + args.seeds;
     let trained = Counter::new("pairs of models", args.seeds as usize);
     let pairs = seeds.into_par_iter().map(|seed| trained.counted(Pair::train(args, &data, seed)));

@@ -4,7 +4,8 @@
 //!
 //! Trains with two latent dimensions, so that the latent space can be drawn, and writes to `out/vae-digits/`:
 //! the trained model, reconstructions, samples from the prior, latent means by class, the decoded manifold, the loss
-//! curve, and `index.html`, which shows all of it and lets you walk through the latent space. `digits.py` beside this file reads the model in Python.
+//! curve, and `index.html`, which shows all of it and lets you walk through the latent space. `digits.py` beside this file reads
+//! the model in Python.
 
 mod common {
     pub(crate) mod bound;
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
 fn digits(args: &Args) -> anyhow::Result<()> {
     let embedded = args.run.data.is_none();
     anyhow::ensure!(embedded, "this example has its data embedded; for MNIST files run the example mnist");
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("vae", "Handwritten digits, embedded");
     let data = data::digits();
     let parts = split(data.len(), [1297, 200, 300], args.run.seed);
     let [train, validation, test] = parts.map(|rows| data.select(&rows));

@@ -73,7 +73,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
     anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
     let sets = sets::load(&args.run, args.rows)?.map(|set| set.images);
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("vae", "The gradient for the encoder");
     let vae = Vae::new(&VaeConfig::new(sets[0].cols, &args.hidden, args.latent))?;
     let seeds = args.run.seed..args.run.seed + args.seeds;
     let of_seed = |seed| {

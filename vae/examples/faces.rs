@@ -131,7 +131,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     let frames = Frames::read(args)?;
     let linear =
         Linear::fit(&frames.train.map(f64::from)).context("the linear models of the training frames")?;
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("vae", "Frey's face");
 
     let (vae, mut trainer) = begin(args, &frames.train, args.latent)?;
     let mut training = VaeObjective::new(&vae, &frames.train);

@@ -104,7 +104,7 @@ fn descend(args: &Args, x: &Matrix<f32>, descent: &Descent) -> anyhow::Result<Ve
 fn compare(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
     let [train, _] = sets::load(&args.run, args.rows)?;
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("vae", "The learning rate");
     let descents = descents(args);
     let curves = descents.par_iter().map(|descent| descend(args, &train.images, descent));
     let curves = curves.collect::<anyhow::Result<Vec<_>>>()?;

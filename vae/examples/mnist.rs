@@ -242,7 +242,8 @@ fn begun_as_pytorch(config: &VaeConfig) -> Result<Vae, VaeError> {
 
 fn as_pytorch(args: &Args, data: &Data) -> anyhow::Result<()> {
     let vae = begun_as_pytorch(&args.config(data, args.latent[0]))?;
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?
+        .documented("vae", "MNIST, by the network and schedule of PyTorch's example");
     let mut trainer = run.trainer(vae.layout());
     let mut objective = VaeObjective::new(&vae, &data.train.images);
     let mut validating = data.validation.as_ref().map(|set| VaeObjective::new(&vae, &set.images));

@@ -76,7 +76,7 @@ fn sweep(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
     anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
     let sets = sets::load(&args.run, args.rows)?;
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("vae", "The noise level");
     let mut sigmas = args.sigmas.clone();
     sigmas.sort_by(f64::total_cmp);
     let fixed = sigmas.iter().map(|&sigma| Likelihood::Normal { sigma });
@@ -106,8 +106,8 @@ fn sweep(args: &Args) -> anyhow::Result<()> {
     draw_parts(&levels, &learned).save(&run.picture(
         "noise_level.png",
         "The smaller σ², the better the reconstructions and the more nats the codes cost. The bound is highest \
-        between the extremes, and the σ² that is learned should lie there (lecture 000, \"Probabilistic version of \
-        the autoencoder\")",
+        between the extremes, and the σ² that is learned should lie there (lecture 000, \"Replace the likelihood by \
+        the ELBO\")",
     ))?;
     draw_images(&run, &sets[1], &levels, &learned)?;
     let elbo = |level: &&Level<'_>| level.over.mean("elbo");
@@ -256,12 +256,12 @@ fn draw_images(
     images.save(&run.picture(
         "reconstructions.png",
         "Test images again, one row for each σ. With a large σ all look like an average; with a small one they are \
-        sharp (lecture 000, \"Probabilistic version of the autoencoder\")",
+        sharp (lecture 000, \"Replace the likelihood by the ELBO\")",
     ))?;
     samples.save(&run.picture(
         "samples.png",
         "Draws from the prior, one row for each σ. With a small σ the codes no longer fill the prior, and samples \
-        fall between them (lecture 000, \"Probabilistic version of the autoencoder\")",
+        fall between them (lecture 000, \"Replace the likelihood by the ELBO\")",
     ))?;
     Ok(())
 }

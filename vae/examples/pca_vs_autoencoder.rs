@@ -111,7 +111,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let done = Counter::new("methods", 7);
     let analysis = done.counted(factor_analysis(args, &x)?);
     let probabilistic = done.counted(probabilistic_pca(args, &x)?);
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("vae", "Autoencoders beside PCA");
     let (vae, bound) = done.counted(linear_vae(args, &x)?);
     let fitted = [
         done.counted(principal_components(&pca, &x)),

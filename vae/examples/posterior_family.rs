@@ -104,7 +104,8 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     args.run.without_checkpoint()?;
     anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
     let sets = sets::load(&args.run, args.rows)?;
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?
+        .documented("vae", "What amortisation costs, what a full covariance brings");
     let seeds = args.run.seed..args.run.seed + args.seeds;
     let jobs: Vec<(u64, Covariance)> =
         seeds.clone().flat_map(|seed| COVARIANCES.map(|(_, covariance)| (seed, covariance))).collect();

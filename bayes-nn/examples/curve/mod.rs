@@ -39,7 +39,7 @@ pub(crate) fn learn(args: &Args) -> anyhow::Result<()> {
     let likelihood = Likelihood::Normal { sigma: NOISE / Scaling::fit(&rows.x, &rows.y)?.target_sd() };
     let (phi, modes) = (Nonlinearity::Elu, args.modes);
     let config = BayesMlpConfig { phi, likelihood, modes, ..BayesMlpConfig::new(1, &[20, 20]) };
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("bayes-nn", "A curve with a gap in the data");
     let inputs = Table::new(vec!["x".to_owned()], rows.x.clone());
     let names = Named {
         inputs: Preprocessing::new(&inputs, &(0..rows.x.rows).collect::<Vec<_>>()),
@@ -147,7 +147,7 @@ fn draw(
         "posterior.png",
         "What each posterior says of the curve. The inner band should be narrow at the data, and wide in the gap \
         and beyond, where nothing was observed; Hamiltonian Monte Carlo is the reference for the others (lecture \
-        002, \"Variational inference and the VAE\")",
+        000, \"Parametrization of q\")",
     ))?;
     Ok(())
 }

@@ -31,7 +31,7 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
         errln!("note: {} does not vary over the rows to train on and tells nothing", names[j]);
     }
 
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("bayes-nn", "A curve with a gap in the data");
     let config = config(args, &first.train, choose_hidden(args, &first));
     let names = Named {
         inputs: Preprocessing::new(&inputs, &first.train_numbers),

@@ -98,7 +98,7 @@ pub(super) fn report(
     calibration(&pooled(network)).save(&run.picture(
         "calibration.png",
         "How often the truth lies in an interval, over how often it should. A curve on the diagonal is calibrated; \
-        below it the intervals are too narrow (lecture 002, \"Variational inference and the VAE\")",
+        below it the intervals are too narrow",
     ))?;
     let mean = |of: Of, score: usize| over(&|split| scores[score].1(of(split))).mean;
     run.finish(&[

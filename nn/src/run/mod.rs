@@ -62,6 +62,32 @@
 //!     run.finish(&[("mean", trainer.theta()[0])])
 //! }
 //! ```
+//!
+//! # The report
+//!
+//! [`Run::finish`] writes `index.html`, one page about the run that loads nothing: the command, the results with their errors,
+//! the metrics as charts, the flags, and each picture that was saved to [`Run::picture`] with its sentence. It can be read without
+//! scripts.
+//!
+//! ```no_run
+//! # use nn::run::{Curves, Explorer, Run, Series};
+//! # fn draw(run: &Run<'_>, figure: &nn::picture::Figure) -> Result<(), Box<dyn std::error::Error>> {
+//! figure.save(&run.picture(
+//!     "curve.png",
+//!     "The curve and its noisy observations. Look for the gap (lecture 000, \"More details for the regression case\")",
+//! ))?;
+//! run.explore(Explorer::Curves(Curves {
+//!     title: "The curve, to be zoomed".to_owned(),
+//!     labels: ["x".to_owned(), "y".to_owned()],
+//!     series: vec![Series::line("truth", (0..100).map(|i| (f64::from(i), f64::from(i).sin())))],
+//! }));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is given to [`Run::explore`] can be moved by the reader: a [`Plane`] is a latent space whose decoder the page computes,
+//! [`Frames`] are scenes behind a slider, [`Curves`] a chart that zooms. A page with `#test` behind its address tests itself and
+//! says in the element `verdict` what it found. [`gallery`] makes one page of many runs.
 
 mod apply;
 mod args;

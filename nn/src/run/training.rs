@@ -50,6 +50,12 @@ impl<'a> Run<'a> {
         Ok(Self { args, folder, interrupt, started, restored, kept, report: Rc::default() })
     }
 
+    /// Names the section of a crate's `README.md` that says more of the program. The report shows it.
+    pub fn documented(self, package: &str, section: &str) -> Self {
+        self.report.borrow_mut().section = Some((package.to_owned(), section.to_owned()));
+        self
+    }
+
     /// The run of one of several models, in the same folder: see [`RunFolder::part`].
     ///
     /// # Errors

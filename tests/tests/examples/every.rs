@@ -177,6 +177,25 @@ fn the_report_shows_every_picture_of_an_example() {
 }
 
 #[test]
+fn the_report_names_a_section_that_there_is() {
+    let mut sections = 0;
+    for package in ["bayes-nn", "gpvae", "nn", "vae"] {
+        let text = fs::read_to_string(root().join(package).join("README.md")).unwrap();
+        for path in files(&root().join(package).join("examples"), "rs") {
+            let source = fs::read_to_string(&path).unwrap();
+            for (at, _) in source.match_indices("Run::open(") {
+                let named = source[at..].split_once(&format!("documented(\"{package}\", \""));
+                let section =
+                    named.and_then(|(_, rest)| rest.split_once('"')).map_or("none", |(name, _)| name);
+                assert!(text.contains(&format!("\n## {section}\n")), "{}: {section}", path.display());
+                sections += 1;
+            }
+        }
+    }
+    assert!(sections > 20, "only {sections} sections");
+}
+
+#[test]
 fn every_example_runs_and_ends_with_finite_results() {
     let models = tempfile::tempdir().unwrap();
     for (name, flags) in MODELS {

@@ -78,7 +78,7 @@ fn a_report_says_the_command_and_takes_nothing_in_it_for_a_part_of_the_page() {
     let output = run("table", &[&flags[..], &["--force", "--latent", "2"]].concat(), dir.path());
     assert!(output.status.success(), "{}", text(&output.stderr));
     let page = fs::read_to_string(dir.path().join("run/index.html")).unwrap();
-    let command = r"--example table -- --csv '&lt;script&gt;it'\''s.csv' --colour kind --epochs 2 --samples 5 --out run --latent 2<";
+    let command = r"cargo run --release -p vae --example table -- --csv '&lt;script&gt;it'\''s.csv' --colour kind --epochs 2 --samples 5 --out run --latent 2<";
     assert!(page.contains(command), "{page}");
     assert!(!page.contains("<script>it") && !page.contains("<b>a"), "{page}");
     // No path of this machine, but those that the user gave.

@@ -72,8 +72,49 @@ fn a_page_decodes_as_the_model_does_without_a_word_in_the_console_and_by_keyboar
             assert!(verdict.contains(part), "{verdict}");
         }
     }
+    let verdict = tried("conditional", &["--epochs", "2", "--seeds", "2", "--samples", "2"]);
+    assert!(verdict.contains("10 points decoded"), "{verdict}");
     // A single dimension is no plane.
     assert_eq!(tried("digits", &[&brief[..], &["--latent", "1"]].concat()), "ok: ");
+}
+
+#[test]
+fn images_of_a_convolutional_decoder_are_those_of_a_grid() {
+    let _alone = alone();
+    let Some(data) = std::env::var_os("DATA_DIR") else {
+        eprintln!("skipped: DATA_DIR names no folder with mnist");
+        return;
+    };
+    if !is_there() {
+        return;
+    }
+    let data = Path::new(&data).join("mnist");
+    let flags = ["--data", data.to_str().unwrap(), "--epochs", "1", "--importance-samples", "2"];
+    assert!(tried("mnist", &flags).contains("10 points decoded"));
+    let verdict = tried("mnist", &[&flags[..], &["--conv", "--latent", "2", "--batch-size", "512"]].concat());
+    assert!(verdict.contains("1 points decoded"), "{verdict}");
+}
+
+#[test]
+fn sliders_and_switches_change_what_is_shown() {
+    let _alone = alone();
+    if !is_there() {
+        return;
+    }
+    for (name, flags) in [
+        ("coin", &["--epochs", "20"][..]),
+        ("sensors", &["--epochs", "20"]),
+        ("rotated_digits", &["--epochs", "2"]),
+    ] {
+        assert!(tried(name, flags).contains("the slider changes the scene"), "{name}");
+    }
+    for (name, flags) in [
+        ("timeseries", &["--epochs", "2", "--draws", "2"][..]),
+        ("regression", &["--epochs", "20", "--hmc", "10", "--draws", "16"]),
+    ] {
+        let verdict = tried(name, flags);
+        assert!(verdict.contains("a series is switched off; values are told"), "{name}: {verdict}");
+    }
 }
 
 #[test]

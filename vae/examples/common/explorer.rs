@@ -27,11 +27,12 @@ pub(crate) struct Space<'a> {
 
 impl Space<'_> {
     /// The codes of the first rows, and the decoder: computed in the page, or, if its weights are too many or it is no dense
-    /// network, as images on a grid over the first two dimensions. None with a single dimension, which is no plane.
+    /// network, as images on a grid over the first two dimensions. None with a single dimension, which is no plane, and
+    /// without rows.
     pub(crate) fn explorer(&self) -> Option<Explorer> {
         let Self { vae, theta, size, .. } = *self;
         let (latent, inputs) = (vae.latent(), vae.inputs());
-        if latent < 2 {
+        if latent < 2 || self.rows.rows == 0 {
             return None;
         }
         let decoder = match network(vae, theta) {

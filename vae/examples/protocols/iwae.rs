@@ -27,7 +27,8 @@ pub(crate) const PUBLISHED: usize = 3280;
 const ADAM: Rule = Rule::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-4 };
 
 pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?
+        .documented("vae", "MNIST, one stochastic layer, by the protocol of Burda et al. (2016)");
     let seed = args.run.seed;
     let held_back = VALIDATION.min(data.train.len() / 2);
     let (train, validation) = data.train.images.split_at_row(data.train.len() - held_back);

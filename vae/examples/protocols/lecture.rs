@@ -23,7 +23,7 @@ const VALIDATION: usize = 5000;
 const BINARISE: Binarise = Binarise::Threshold(0.5);
 
 pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("vae", "MNIST, by the lecture's protocol");
     let (images, test) = (&data.train.images, binary(&data.test, args.run.rows(data.test.len())));
     let (train, validation) = images.split_at_row(images.rows - VALIDATION.min(images.rows / 2));
     let vae = Vae::new(&VaeConfig::new(images.cols, &[256, 64], args.latent[0]))?;

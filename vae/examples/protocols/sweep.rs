@@ -39,7 +39,7 @@ fn header(name: &str) {
 
 /// A model of each latent dimension, and 100 samples of each.
 pub(crate) fn latents(args: &Args, data: &Data) -> anyhow::Result<()> {
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("vae", "MNIST, by the lecture's protocol");
     header("dimensions");
     let mut results = Vec::new();
     let epochs = Counter::new("epochs", args.latent.len() * args.run.epochs);
@@ -52,8 +52,8 @@ pub(crate) fn latents(args: &Args, data: &Data) -> anyhow::Result<()> {
             .rows(&samples.values, 10)
             .save(&run.picture(
             &format!("samples-{latent}.png"),
-            "Draws from the prior of this many dimensions. With few, samples are blurred; with many they are \
-                sharp, and more of them are no digits (lecture 002, \"Fun with MNIST\")",
+            "Draws from the prior of this many dimensions. With few, samples are blurred; with many they are sharp, \
+            and more of them are no digits (lecture 002, \"Fun with MNIST\")",
         ))?;
         results.push((format!("loss_{latent}"), trained.test.total));
     }
@@ -68,7 +68,7 @@ pub(crate) fn decoders(args: &Args, data: &Data) -> anyhow::Result<()> {
     let named = args.decoder.as_deref().unwrap_or_default();
     let decoders = named.iter().map(|text| Ok((text.as_str(), widths(text)?)));
     let decoders = decoders.collect::<anyhow::Result<Vec<_>>>()?;
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("vae", "MNIST, by the lecture's protocol");
     header("decoder");
     let test = data.test.select(&(0..args.run.rows(data.test.len())).collect::<Vec<_>>());
     let mut panels = Panels::new("Latent spaces of decoders from linear to deep", decoders.len().min(2));

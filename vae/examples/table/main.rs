@@ -89,7 +89,7 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     let (whole, table, colour) = read(args)?;
     check(args, &table)?;
     let cells = Cells::new(args, &table)?;
-    let run = Run::open(&args.run, args)?;
+    let run = Run::open(&args.run, args)?.documented("vae", "A table");
     let Some((vae, trainer)) = train(&run, args, &cells)? else { return Ok(()) };
     let theta = trainer.theta();
 

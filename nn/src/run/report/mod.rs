@@ -21,6 +21,8 @@ use crate::train::write_aside;
 /// What a run has to show besides its numbers.
 #[derive(Debug, Default)]
 pub(super) struct Report {
+    /// The package of the program, and the section of its `README.md` about it.
+    pub(super) section: Option<(String, String)>,
     pub(super) pictures: Vec<Picture>,
     pub(super) explorers: Vec<Explorer>,
 }
@@ -52,7 +54,7 @@ impl Report {
     ) -> Result<(), RunError> {
         let run = page::Facts {
             program: program(),
-            command: command(std::env::args_os()),
+            command: command(self.section.as_ref().map(|(package, _)| &**package), std::env::args_os()),
             flags: flags(folder)?,
             results,
             seconds,
@@ -78,17 +80,15 @@ fn flags(folder: &RunFolder) -> Result<Value, RunError> {
 
 /// The command that does a run again from its beginning, for a shell: the user's own, without what says how an earlier run
 /// is treated. Of the program's path only its name is told.
-fn command(words: impl IntoIterator<Item = OsString>) -> String {
+fn command(package: Option<&str>, words: impl IntoIterator<Item = OsString>) -> String {
     let mut words = words.into_iter();
     let program = words.next().unwrap_or_default();
     let program = Path::new(&program);
     let name = program.file_stem().unwrap_or_default().to_string_lossy();
     let is_example = program.parent().and_then(Path::file_name).is_some_and(|folder| folder == "examples");
-    let mut line = match (is_example, std::env::var("CARGO_PKG_NAME")) {
-        (true, Ok(package)) => {
-            format!("cargo run --release -p {} --example {}", quoted(&package), quoted(&name))
-        }
-        (true, Err(_)) => format!("cargo run --release --example {}", quoted(&name)),
+    let mut line = match (is_example, package) {
+        (true, Some(package)) => format!("cargo run --release -p {package} --example {}", quoted(&name)),
+        (true, None) => format!("cargo run --release --example {}", quoted(&name)),
         (false, _) => quoted(&name),
     };
     let mut flags = Vec::new();

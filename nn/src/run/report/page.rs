@@ -48,6 +48,9 @@ pub(super) fn page(run: &Facts<'_>, report: &Report, folder: &RunFolder) -> Resu
                 dt { "seed" } dd { (text(&run.flags["seed"])) }
                 dt { "version" } dd { (env!("CARGO_PKG_VERSION")) }
                 dt { "time" } dd { (duration(run.seconds)) }
+                @if let Some((package, section)) = &report.section {
+                    dt { "see also" } dd { (package) "/README.md, “" (section) "”" }
+                }
             }
         }
         main {
