@@ -363,13 +363,18 @@ fn draw(run: &Run<'_>, data: &Data, unknowns: &[Unknown]) -> anyhow::Result<()> 
     let extremes = [unknowns.iter().max_by(by_vae), unknowns.iter().min_by(by_vae)];
     let (images, kind) = (&data.sets[0], data.classes.kind);
     let kinds = plural(kind);
-    let extremes = extremes.into_iter().flatten().zip(["most easily", "least easily"]).take(unknowns.len());
-    let title = format!("Scores −log p(x) of the {kinds} that they tell most and least easily");
+    let several = unknowns.len() > 1;
+    let eases = if several { ["most easily", "least easily"] } else { ["unknown", ""] };
+    let extremes = extremes.into_iter().flatten().zip(eases).take(unknowns.len());
+    let of =
+        if several { format!(" of the {kinds} that they tell most and least easily") } else { String::new() };
+    let title = format!("Scores −log p(x){of}");
     let mut panels = Panels::new(&title, unknowns.len().min(2));
     for (unknown, ease) in extremes {
         let Unknown { name, first, shown, .. } = unknown;
         panels = panels.figure(histograms(kind, name, &first.scores[SURPRISE - 2]));
-        let title = format!("{kind} {name}, {ease} told by −log p(x), and what models without it make of it");
+        let told = if several { format!(", {ease} told by −log p(x)") } else { String::new() };
+        let title = format!("{kind} {name}{told}, and what models without it make of it");
         let labels = ["data", "PCA", "autoencoder", "VAE"];
         let grid = ImageGrid::new(&title, images.height, images.width);
         let rows = labels.into_iter().zip(shown);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, Luma};
+use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageReader, Limits, Luma, LumaA};
 use rayon::prelude::*;
 
 use super::find::{Found, named};
@@ -195,12 +195,17 @@ fn grey(file: &Path, [height, width]: [usize; 2], options: &ImageOptions) -> Res
         Backdrop::White => 1.0,
         Backdrop::Black => 0.0,
     };
-    let image = image.to_luma_alpha32f();
-    let (w, h) = image.dimensions();
-    // Before resizing: what is transparent must not shine through.
-    let over = |pixel: &image::LumaA<f32>| pixel.0[0] * pixel.0[1] + behind * (1.0 - pixel.0[1]);
-    let flat: Vec<f32> = image.pixels().map(over).collect();
-    let flat = image::ImageBuffer::<Luma<f32>, _>::from_raw(w, h, flat).expect("a value for each pixel");
+    let (w, h) = (image.width(), image.height());
+    let flat = match image.color().has_alpha() {
+        false => image.to_luma32f(),
+        // Before resizing: what is transparent must not shine through.
+        true => {
+            let over = |pixel: &LumaA<f32>| pixel.0[0] * pixel.0[1] + behind * (1.0 - pixel.0[1]);
+            let flat = image.to_luma_alpha32f().pixels().map(over).collect();
+            ImageBuffer::<Luma<f32>, Vec<f32>>::from_raw(w, h, flat).expect("a value for each pixel")
+        }
+    };
+    drop(image);
     let flat = match (w as usize, h as usize) == (width, height) {
         true => flat,
         false => imageops::resize(&flat, width as u32, height as u32, FilterType::Triangle),
