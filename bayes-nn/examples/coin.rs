@@ -198,6 +198,14 @@ fn report(run: &Run<'_>, args: &Args, answers: &[Answer; 2]) -> Result<(), RunEr
     let bayes_factor = (peaked.log_evidence - uniform.log_evidence).exp();
     let by_elbos = (peaked.elbo.mean - uniform.elbo.mean).exp();
     outln!("  Bayes factor of the peaked prior: {bayes_factor:.2}; by the ELBOs {by_elbos:.2}");
+    run.found(&format!(
+        "So many heads or more come with a fair coin in {:.0} of 100 such series. Who knew nothing of the coin now believes that heads \
+         come in {:.0} % of all throws, and with 95 % certainty in {:.0} to {:.0} %.",
+        100.0 * p_value,
+        100.0 * uniform.posterior.mean(),
+        100.0 * uniform.interval[0],
+        100.0 * uniform.interval[1]
+    ));
     run.finish(&[
         ("posterior_unfair", posterior_unfair),
         ("p_value", p_value),

@@ -283,6 +283,16 @@ fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> Re
     table.print();
     outln!("means differ by {error:.3} posterior standard deviations at most, ELBOs by {gap:.3} nats");
     results.extend([("gap_max".to_owned(), gap), ("mean_error_max_sd".to_owned(), error)]);
+    let last = cases.iter().filter(|case| case.count == COUNTS[COUNTS.len() - 1]);
+    let means: Vec<f64> = last.map(|case| case.sensors[0].exact().mean).collect();
+    run.found(&format!(
+        "After {} observations the two priors lead to nearly the same rate of the first sensor, {:.2} and {:.2} (the truth is {}): data \
+         outweigh the prior. The approximation q has the exact means up to {error:.2} posterior standard deviations.",
+        COUNTS[COUNTS.len() - 1],
+        means[0],
+        means[1],
+        TRUTH[0]
+    ));
     run.finish(&results)
 }
 

@@ -148,6 +148,26 @@ fn classify(args: &Args) -> anyhow::Result<()> {
     draw_confusion(&run, &data, &taken_for)?;
     draw_errors(&run, &data, &taken_for)?;
     run.draw_loss(&trainer, "cross-entropy, nats per image")?;
+    let mut mistakes = vec![0; classes * classes];
+    for (&label, &class) in
+        test.labels.iter().zip(&taken_for).filter(|&(&label, &class)| usize::from(label) != class)
+    {
+        mistakes[usize::from(label) * classes + class] += 1;
+    }
+    let (most, times) = mistakes.iter().enumerate().max_by_key(|(_, times)| **times).unwrap_or((0, &0));
+    let most_often = match times {
+        0 => "It made no mistake.".to_owned(),
+        times => format!(
+            "Its most frequent mistake: {} taken for {}, {times} times.",
+            names[most / classes],
+            names[most % classes]
+        ),
+    };
+    run.found(&format!(
+        "Of 100 images that it has not seen the network recognises {:.1}, give or take {:.1}. {most_often}",
+        100.0 * accuracy,
+        100.0 * se
+    ));
     run.finish(&[
         ("accuracy", accuracy),
         ("accuracy_se", se),

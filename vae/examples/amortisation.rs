@@ -23,7 +23,7 @@ use nn::data::{Matrix, Minibatches};
 use nn::model::{Model, map_rows};
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, result_of, whole, width};
 use nn::train::{Fit, Noise, Objective, Optimizer, Rule, Schedule};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::{LocalBound, LocalPosteriors, SemiAmortisedObjective, Vae, VaeConfig, VaeObjective};
@@ -108,6 +108,12 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         "The bound of test images by several ways to find q(z|x). Refinement closes the gap that an encoder leaves; \
         without an encoder, every image needs parameters and steps of its own (lecture 002, \"Amortized inference\")",
     ))?;
+    let of = |name: &str| result_of(&results, name);
+    run.found(&format!(
+        "To share one encoder among all images (amortisation) loses {:.2} nats an image: so much the bound rises when the posterior of \
+         each test image is fitted by itself.",
+        of("amortised_test_refined") - of("amortised_test")
+    ));
     results.push(("encoder_parameters".to_owned(), encoder as f64));
     results.push(("own_parameters".to_owned(), own as f64));
     run.finish(&results)?;

@@ -37,7 +37,7 @@ use common::sets;
 use nn::data::{ImageFormat, LabelledImages, Matrix};
 use nn::model::{Model, ModelFile, TrainedOn};
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Counter, Defaults, ImageArgs, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Counter, Defaults, ImageArgs, Run, RunArgs, TextTable, result_of, whole, width};
 use nn::stats::{Estimate, area_under_roc, nearest_rows, squared_distances};
 use nn::train::{Fit, Schedule};
 use nn::{errln, outln};
@@ -293,6 +293,15 @@ fn detect(args: &Args) -> anyhow::Result<()> {
         ))?;
     }
     draw(&run, &data, &unknowns)?;
+    let areas = METHODS.iter().map(|(name, key)| (*name, result_of(&results, &format!("{key}_area"))));
+    if let Some((name, area)) = areas.max_by(|a, b| a.1.total_cmp(&b.1)) {
+        run.found(&format!(
+            "What was not learned is told best by this score: {name}. Of an image of a {} that was not learned and one that was, it finds \
+             the first in {:.0} of 100 pairs (the area under the ROC curve).",
+            data.classes.kind,
+            100.0 * area
+        ));
+    }
     run.finish(&results)?;
     Ok(())
 }

@@ -195,6 +195,14 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     file.set("conditions", &Classes::digits().names);
     recommend(&run, "the conditional VAE of the first seed", file, &data.sets[0])?;
     draw(&run, &data, &pairs[0])?;
+    run.found(&format!(
+        "A model that is told the digit needs {:.1} nats less for an image (a nat is 1.44 bits). What its codes still say is style: \
+         their clusters agree with the digits by a Rand index of {:.2}, where 1 is full agreement and 0 chance; without being told it \
+         is {:.2}.",
+        over.mean("worth_of_the_class"),
+        over.mean("conditional_adjusted_rand_index"),
+        over.mean("vae_adjusted_rand_index")
+    ));
     run.finish(&over.results())?;
     Ok(())
 }

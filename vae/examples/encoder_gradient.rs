@@ -93,6 +93,13 @@ fn compare(args: &Args) -> anyhow::Result<()> {
             function is far larger than that of reparameterisation. Right: what this does to learning (lecture 001, \
             \"Encoder Gradient\")",
         ))?;
+    let error = |of: &str| over.mean(&format!("error_{of}_1"));
+    run.found(&format!(
+        "With one sample of z the gradient by the score function is {:.0} times as far from the exact one as that by \
+         reparameterisation; models that learned by it end {:.1} nats an image worse on images that they have not seen.",
+        error("score") / error("closed_form"),
+        over.mean("test_elbo_closed_form") - over.mean("test_elbo_score")
+    ));
     let results = over.results().into_iter().filter(|(name, _)| !name.starts_with("epoch_"));
     run.finish(&results.collect::<Vec<_>>())?;
     Ok(())

@@ -129,6 +129,16 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         to arrive, for one that is too large to settle, and for rules that do without the right one (lecture 000, \
         \"Tuning the algorithm\")",
     ))?;
+    let lowest =
+        curves.iter().zip(&descents).min_by(|a, b| a.0[a.0.len() - 1].total_cmp(&b.0[b.0.len() - 1]));
+    if let Some((curve, descent)) = lowest {
+        run.found(&format!(
+            "After {} epochs the loss is lowest by this rule: {} ({:.2} per image; ρ is the learning rate).",
+            args.run.epochs,
+            descent.name,
+            curve[curve.len() - 1]
+        ));
+    }
     run.finish(&results)?;
     Ok(())
 }

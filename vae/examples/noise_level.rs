@@ -124,6 +124,11 @@ fn sweep(args: &Args) -> anyhow::Result<()> {
         ("largest_sigma_error", most, "error"),
     ];
     results.extend(fixed.map(|(name, level, of)| (name.to_owned(), level.over.mean(of))));
+    run.found(&format!(
+        "The noise level σ decides how many nats a code may cost (a nat is 1.44 bits). Of the fixed ones σ = {} has the best bound of \
+         images that were not seen; a model that learns σ finds {sigma:.3} by itself.",
+        best.over.mean("sigma")
+    ));
     run.finish(&results)?;
     Ok(())
 }

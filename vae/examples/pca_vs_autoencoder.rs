@@ -20,7 +20,7 @@ use nn::data::{LabelledImages, Matrix};
 use nn::model::{Layout, Nonlinearity};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, result_of, whole, width};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Objective, Schedule, Trainer};
 use vae::linear::{CubatureObjective, Em, FactorModel, Oja, Pca, principal_angles};
@@ -136,6 +136,13 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         should be near 0, on a logarithmic scale; factor analysis finds another subspace (lecture 000, \"PCA versus \
         autoencoder\")",
     ))?;
+    let of = |name: &str| result_of(&results, name);
+    run.found(&format!(
+        "A linear autoencoder learns the space of principal components: the largest angle between the two is {:.0e}. A deep one \
+         reconstructs images that it has not seen with an error that is {:.1} times as small.",
+        of("linear_angle"),
+        of("pca_test_loss") / of("deep_test_loss")
+    ));
     results.push(("vae_elbo".into(), bound));
     run.finish(&results)?;
     Ok(())

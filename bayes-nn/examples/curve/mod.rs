@@ -74,6 +74,11 @@ pub(crate) fn learn(args: &Args) -> anyhow::Result<()> {
     reference::report_chains(&chains, &agreement);
     let Summary { on_data, in_gap, beyond, distance, ratio } = Summary::of(&q, &grid, &hmc);
     let scores = Scores::of(&fitted.predict(&rows.x)?, &rows.y.values);
+    run.found(&format!(
+        "The network knows where it knows little: the standard deviation of its curve is {on_data:.2} where data are, {in_gap:.2} in the \
+         gap between them, and {beyond:.2} beyond. Hamiltonian Monte Carlo, the slow reference, is {} certain.",
+        if ratio < 0.9 { "less" } else if ratio > 1.1 { "more" } else { "about as" }
+    ));
     run.finish(&[
         ("on_data", on_data),
         ("in_gap", in_gap),

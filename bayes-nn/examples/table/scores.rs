@@ -100,6 +100,12 @@ pub(super) fn report(
         "How often the truth lies in an interval, over how often it should. A curve on the diagonal is calibrated; \
         below it the intervals are too narrow",
     ))?;
+    let gained = over(&gain);
+    run.found(&format!(
+        "{} By the log-likelihood of rows that were not seen, which also counts how certain a prediction is, the network is ahead on \
+         {wins} of {count}.",
+        if gained.mean > 0.0 { "The network predicts better than a straight line." } else { "A straight line predicts as well as the network." }
+    ));
     let mean = |of: Of, score: usize| over(&|split| scores[score].1(of(split))).mean;
     run.finish(&[
         ("rmse", mean(network, 0)),

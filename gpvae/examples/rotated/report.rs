@@ -98,6 +98,15 @@ pub(crate) fn report(run: &Run<'_>, views: &Views, outcomes: &[Outcome]) -> anyh
         results.push((format!("{name}_se"), outcome.error().se));
         results.extend(outcome.sampled.map(|error| (format!("{name}_sampled_mse"), error.mean)));
     }
+    let best = outcomes.iter().min_by(|a, b| a.error().mean.total_cmp(&b.error().mean));
+    if let Some(best) = best.filter(|_| outcomes.len() > 1) {
+        run.found(&format!(
+            "Objects under a view that was not seen are predicted best by this method: {} (mean squared error of a pixel {:.4}, where black \
+             is 0 and white 1).",
+            best.method.title(),
+            best.error().mean
+        ));
+    }
     run.finish(&results)?;
     Ok(())
 }

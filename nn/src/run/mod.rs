@@ -118,7 +118,7 @@ pub use figure::loss_figure;
 pub use folder::RunFolder;
 pub use images::{ImageArgs, ImageStyle, NewImages};
 pub use interrupt::Interrupt;
-pub use print::{TextTable, one_line, result_line};
+pub use print::{TextTable, one_line, result_line, result_of};
 pub use progress::{Counter, Progress};
 pub use report::{Curves, Decoder, Dense, Explorer, Frames, Plane, Position, Scene, Series, gallery};
 #[doc(hidden)]

@@ -50,6 +50,21 @@ impl TextTable {
     }
 }
 
+/// Text in lines of at most 80 characters.
+pub(super) fn wrapped(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is one");
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > 80 {
+            lines.push(word.to_owned());
+        } else {
+            *line += if line.is_empty() { "" } else { " " };
+            *line += word;
+        }
+    }
+    lines
+}
+
 /// The cells as text.
 pub(super) fn texts(cells: impl IntoIterator<Item: ToString>) -> Vec<String> {
     cells.into_iter().map(|cell| cell.to_string()).collect()
@@ -81,6 +96,16 @@ pub fn result_line<N: Display, V: Display>(results: &[(N, V)]) -> Result<(), Run
     let line: String = finite(results)?.iter().map(|(name, value)| format!(" {name}={value}")).collect();
     outln!("RESULT{line}");
     Ok(())
+}
+
+/// The result of this name.
+///
+/// # Panics
+/// If there is none.
+#[track_caller]
+pub fn result_of(results: &[(String, f64)], name: &str) -> f64 {
+    let found = results.iter().find(|(of, _)| of == name);
+    found.unwrap_or_else(|| panic!("result_of: expected a result {name}, found none")).1
 }
 
 /// The results as text.

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::csv::Metrics;
 use super::error::io_error;
-use super::print::finite;
+use super::print::{finite, wrapped};
 use super::report::{Explorer, Report};
 use super::{Interrupt, Progress, RunArgs, RunError, RunFolder, result_line};
 use crate::data::Minibatches;
@@ -81,6 +81,13 @@ impl<'a> Run<'a> {
     pub fn picture(&self, name: &str, text: &str) -> PathBuf {
         self.report.borrow_mut().picture(name, text);
         self.file(name)
+    }
+
+    /// Prints what was found, in plain words, and puts it first into the report. It is for a reader who knows no more than the
+    /// question: terms are explained.
+    pub fn found(&self, text: &str) {
+        wrapped(text).iter().for_each(|line| outln!("{line}"));
+        self.report.borrow_mut().found = text.to_owned();
     }
 
     /// Adds a part to the report that its reader can move.

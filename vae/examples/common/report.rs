@@ -39,6 +39,13 @@ impl Trained<'_> {
         outln!("    KL(q(z|x) ‖ p(z))        {:9.2}", loss.part("kl"));
         bound::print(&bound);
         draw(&Trained { run, vae, trainer, test, classes }).context("the pictures could not be drawn")?;
+        let [cost, kl] = [-loss.part("elbo"), loss.part("kl")];
+        run.found(&format!(
+            "To describe an image that it has not seen costs the model {cost:.1} nats (a nat is 1.44 bits; fewer are better): \
+             {kl:.1} to say where the image lies in {} latent dimensions, and {:.1} for what the decoder cannot know from there.",
+            vae.latent(),
+            cost - kl
+        ));
         let results = [
             ("test_elbo", loss.part("elbo")),
             ("log_likelihood", loss.part("log_likelihood")),

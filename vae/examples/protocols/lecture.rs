@@ -54,6 +54,13 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
     outln!("{} binary test images after {} epochs, nats per image", test.len(), trainer.epochs());
     outln!("  ELBO {elbo:.2} = E_q[log p(x|z)] {log_likelihood:.2} − KL {kl:.2}");
     bound::print(&bound);
+    run.found(&format!(
+        "To describe a binary image that it has not seen costs the model {:.1} nats (a nat is 1.44 bits; fewer are better): {kl:.1} \
+         to say where the image lies in {} latent dimensions, and {:.1} for what the decoder cannot know from there.",
+        -elbo,
+        vae.latent(),
+        -log_likelihood
+    ));
     let results = [("test_elbo", elbo), ("log_likelihood", log_likelihood), ("kl", kl)];
     run.finish(&[&results[..], &bound::results(&bound)].concat())?;
     Ok(())

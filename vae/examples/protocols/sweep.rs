@@ -57,6 +57,7 @@ pub(crate) fn latents(args: &Args, data: &Data) -> anyhow::Result<()> {
         ))?;
         results.push((format!("loss_{latent}"), trained.test.total));
     }
+    run.found(&cheapest(&results, "With", "latent dimensions"));
     run.finish(&results)?;
     Ok(())
 }
@@ -89,6 +90,7 @@ pub(crate) fn decoders(args: &Args, data: &Data) -> anyhow::Result<()> {
         "Where the encoders of models with decoders from linear to deep put test images. A linear decoder cannot \
         fold the plane, and the classes overlap; a deep one pulls them apart (lecture 002, \"Fun with MNIST\")",
     ))?;
+    run.found(&cheapest(&results, "With the decoder", ""));
     run.finish(&results)?;
     Ok(())
 }
@@ -101,4 +103,16 @@ fn widths(text: &str) -> anyhow::Result<Vec<usize>> {
     let width = |part: &str| part.parse().ok().filter(|width: &usize| *width > 0);
     let widths = text.split('-').map(width).collect::<Option<_>>();
     widths.with_context(|| format!("--decoder {text}: expected \"linear\" or widths such as 64-256"))
+}
+
+/// Which of several models describes images at the lowest cost.
+fn cheapest(results: &[(String, f64)], with: &str, what: &str) -> String {
+    let best = results.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+    best.map_or(String::new(), |(name, cost)| {
+        let name = name.trim_start_matches("loss_").replace('_', "-");
+        format!(
+            "{with} {name} {what} a model describes an image that it has not seen at the lowest cost: {cost:.1} nats (a nat is 1.44 \
+             bits)."
+        )
+    })
 }

@@ -21,6 +21,8 @@ use crate::train::write_aside;
 /// What a run has to show besides its numbers.
 #[derive(Debug, Default)]
 pub(super) struct Report {
+    /// What was found, in plain words; empty if nobody said so.
+    pub(super) found: String,
     /// The package of the program, and the section of its `README.md` about it.
     pub(super) section: Option<(String, String)>,
     pub(super) pictures: Vec<Picture>,

@@ -54,7 +54,11 @@ pub(super) fn page(run: &Facts<'_>, report: &Report, folder: &RunFolder) -> Resu
             }
         }
         main {
-            section { h2 { "Results" } (results(run.results)) }
+            section {
+                h2 { "Results" }
+                @if !report.found.is_empty() { p.found { (report.found) } }
+                (results(run.results))
+            }
             @for (i, explorer) in report.explorers.iter().enumerate() { (explore(i, explorer)) }
             @if !pictures.is_empty() {
                 section.pictures {
