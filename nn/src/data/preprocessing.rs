@@ -1,5 +1,7 @@
 //! What a trained model was told of its data, so that new data can be prepared in the same way.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Backdrop, DataError, ImageOptions, Matrix, ScaleError, Standardizer, Table};
@@ -47,7 +49,12 @@ impl Preprocessing {
     pub fn new(inputs: &Table, train: &[usize]) -> Self {
         let range = |j: usize| {
             let column = train.iter().map(|&i| inputs.values.row(i)[j]);
-            column.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], x| [low.min(x), high.max(x)])
+            let ends = [f64::INFINITY, f64::NEG_INFINITY];
+            match column.fold(ends, |[low, high], x| [low.min(x), high.max(x)]) {
+                // Where nothing is known, nothing is outside.
+                [low, high] if low > high => [f64::MIN, f64::MAX],
+                range => range,
+            }
         };
         Self {
             inputs: inputs.names.clone(),
@@ -90,7 +97,9 @@ impl Preprocessing {
     /// # Errors
     /// [`DataError::NoColumn`] if one is not there.
     pub fn inputs_of(&self, table: &Table) -> Result<Table, DataError> {
-        let positions: Result<Vec<usize>, _> = self.inputs.iter().map(|name| table.position(name)).collect();
+        let places: HashMap<&String, usize> = table.names.iter().zip(0..).collect();
+        let position = |name: &String| places.get(name).map_or_else(|| table.position(name), |&j| Ok(j));
+        let positions: Result<Vec<usize>, _> = self.inputs.iter().map(position).collect();
         Ok(table.columns(&positions?))
     }
 

@@ -1,5 +1,6 @@
 //! What example programs share, so that an example shows its idea: flags, the folder of the run, the trainer, progress
-//! and Ctrl-C, tables, images, the result line, the report, errors in one line.
+//! and Ctrl-C, tables, images, the result line, the report, errors in one line. Programs that apply a trained model have
+//! [`ApplyArgs`], [`Application`] and a `main` by [`apply`].
 //!
 //! ```no_run
 //! use std::process::ExitCode;

@@ -1,5 +1,6 @@
 //! The flags of programs that read a table.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde::Serialize;
@@ -117,7 +118,8 @@ impl TableArgs {
         if !absent.is_empty() {
             errln!("note: {file}: no {}: missing in every row", listed(absent));
         }
-        let unknown = |name: &String| !model.inputs.contains(name) && !others.contains(&name);
+        let known: HashSet<&String> = model.inputs.iter().chain(others.iter().copied()).collect();
+        let unknown = |name: &String| !known.contains(name);
         let unknown: Vec<String> = reader.names().iter().filter(|name| unknown(name)).cloned().collect();
         if !unknown.is_empty() {
             errln!("note: {file}: the model does not know {}: left out", listed(&unknown));

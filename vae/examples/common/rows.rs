@@ -1,5 +1,6 @@
 //! What a model says of the rows of a table, as `rows.csv` and `imputed.csv` have it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use nn::data::{Matrix, Preprocessing, Table};
@@ -78,9 +79,8 @@ pub(crate) fn gaps<'a>(
     let filled = filled.map(f64::from);
     let filled =
         preprocessing.scaling.as_ref().map_or_else(|| filled.clone(), |scaling| scaling.invert(&filled));
-    let inputs = &preprocessing.inputs;
-    let input = |name: &String| inputs.iter().position(|input| input == name);
-    let seen: Vec<Option<usize>> = table.names.iter().map(input).collect();
+    let inputs: HashMap<&String, usize> = preprocessing.inputs.iter().zip(0..).collect();
+    let seen: Vec<Option<usize>> = table.names.iter().map(|name| inputs.get(name).copied()).collect();
     move |row, column| {
         let input = seen[column].filter(|_| table.values.row(row)[column].is_nan())?;
         Some(filled.row(row)[input])

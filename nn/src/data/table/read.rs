@@ -164,7 +164,10 @@ impl Rows {
                 let text = position(&self.names, column, self.header())?;
                 (0..self.names.len()).map(|j| j == text).collect()
             }
-            Texts::AllBut(numbers) => self.names.iter().map(|name| !numbers.contains(name)).collect(),
+            Texts::AllBut(numbers) => {
+                let numbers: HashSet<&String> = numbers.iter().collect();
+                self.names.iter().map(|name| !numbers.contains(name)).collect()
+            }
         };
         if let Texts::AllBut(numbers) = &self.texts {
             let known: HashSet<&String> = self.names.iter().collect();

@@ -145,6 +145,14 @@ fn preprocessing_comes_back_from_a_file_and_prepares_new_rows() {
     assert_eq!(ImageFormat::of_file(&file, 6).unwrap(), ImageFormat::new(2, 3));
     assert!(ImageFormat::of_file(&file, 7).is_err());
 
+    // Of a column without numbers nothing is outside, also in the file.
+    let unknown = Preprocessing::new(&inputs.columns(&[1]), &[1]);
+    assert!(unknown.outside(&[1e300]).is_empty());
+    assert_eq!(
+        serde_json::from_str::<Preprocessing>(&serde_json::to_string(&unknown).unwrap()).unwrap(),
+        unknown
+    );
+
     // Columns in another order.
     let new = Table::parse(b"b,c,a\n0.2,7,3.5\nNA,7,1\n", &options).unwrap();
     let inputs = preprocessing.inputs_of(&new).unwrap();
