@@ -74,12 +74,6 @@ pub enum RunError {
         /// Each flag, then and now.
         differences: String,
     },
-    /// The flags have no JSON, such as a path that is not Unicode.
-    #[error("the flags cannot be written to args.json: {reason}; give files and folders names in UTF-8")]
-    Flags {
-        /// What is wrong.
-        reason: String,
-    },
     /// A file of an earlier run makes no sense.
     #[error("{} is damaged: {reason}; begin anew with --force", path.display())]
     Damaged {

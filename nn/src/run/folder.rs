@@ -119,7 +119,7 @@ impl RunFolder {
             return Err(RunError::NothingToResume { path: run.resume.cloned().flatten().unwrap_or(own) });
         }
         let args =
-            serde_json::to_value(all).map_err(|error| RunError::Flags { reason: error.to_string() })?;
+            serde_json::to_value(all).expect("flags are plain values, and paths are written by path_text");
         if run.dry_run {
             errln!("dry run: {}; nothing is kept in {}", run.what, run.out.display());
             let temporary = Temporary::new()?;

@@ -542,17 +542,3 @@ fn flags_say_how_images_are_read_and_want_images() {
     let json = serde_json::to_value(parsed("").unwrap()).unwrap();
     assert!(["images", "size", "invert", "backdrop"].iter().all(|flag| json.get(flag).is_none()), "{json}");
 }
-
-#[cfg(unix)]
-#[test]
-fn a_path_that_is_not_unicode_is_refused_before_anything_is_written() {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-
-    let dir = tempdir().unwrap();
-    let mut args = flags(&format!("--out {}", dir.path().join("run").display())).unwrap();
-    args.run.data = Some(OsStr::from_bytes(b"caf\xe9").into());
-    let error = RunFolder::open(&args.run, &args).unwrap_err();
-    assert!(matches!(error, RunError::Flags { .. }) && error.to_string().contains("UTF-8"), "{error}");
-    assert!(!dir.path().join("run").exists());
-}
