@@ -28,6 +28,7 @@ use beta::{Beta, at_least, binomial, bisect, log_choose};
 
 /// Infers the bias of a coin, exactly and by variational inference
 #[derive(clap::Parser, serde::Serialize)]
+#[command(mut_arg("data", |arg| arg.hide(true)))]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]
@@ -198,10 +199,13 @@ fn report(run: &Run<'_>, args: &Args, answers: &[Answer; 2]) -> Result<(), RunEr
     let bayes_factor = (peaked.log_evidence - uniform.log_evidence).exp();
     let by_elbos = (peaked.elbo.mean - uniform.elbo.mean).exp();
     outln!("  Bayes factor of the peaked prior: {bayes_factor:.2}; by the ELBOs {by_elbos:.2}");
+    let (heads, throws) = (args.heads, args.throws);
+    let at_most = 1.0 - at_least(heads + 1, throws, 0.5);
+    let (tail, share) = if at_most < p_value { ("fewer", at_most) } else { ("more", p_value) };
     run.found(&format!(
-        "So many heads or more come with a fair coin in {:.0} of 100 such series. Who knew nothing of the coin now believes that heads \
-         come in {:.0} % of all throws, and with 95 % certainty in {:.0} to {:.0} %.",
-        100.0 * p_value,
+        "{heads} heads or {tail} in {throws} throws come with a fair coin in {:.1} of 100 series. Somebody who knew nothing of the coin \
+         expects heads in {:.0} % of further throws, and believes with 95 % certainty that it is between {:.0} and {:.0} %.",
+        100.0 * share,
         100.0 * uniform.posterior.mean(),
         100.0 * uniform.interval[0],
         100.0 * uniform.interval[1]
@@ -254,8 +258,8 @@ fn draw(run: &Run<'_>, args: &Args, answers: &[Answer; 2], history: &[Epoch]) ->
     run.explore(more_and_more_throws(n, k));
     elbos(answers, history).save(&run.picture(
         "bounds.png",
-        "The bounds as they rise to the evidences, which they never cross; what is left is the divergence of q from \
-        the posterior (lecture 004, \"Maximizing the ELBO\")",
+        "The bounds as they rise to the evidences. Estimated by few samples they lie above them now and then, but not on average; \
+        what is left is the divergence of q from the posterior (lecture 004, \"Maximizing the ELBO\")",
     ))?;
     Ok(())
 }
@@ -279,8 +283,8 @@ fn more_and_more_throws(n: u32, k: u32) -> Explorer {
             name: throws.to_string(),
             marked: false,
             text: format!(
-                "{heads} heads in {throws} throws: E[p] is {uniform:.3} under the uniform prior, {peaked:.3} under \
-                the peaked one. Data outweigh the priors, and both agree in the end."
+                "If the share of heads stays {k} of {n}, {heads} heads in {throws} throws: E[p] is {uniform:.3} under the uniform prior, \
+                 {peaked:.3} under the peaked one. The more throws, the nearer they come."
             ),
             scene: Scene::Curves(Curves {
                 title: "what is known of p".to_owned(),

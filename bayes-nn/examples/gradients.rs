@@ -25,6 +25,7 @@ use rayon::prelude::*;
 
 /// Compares estimators of the gradient of the ELBO
 #[derive(clap::Parser, serde::Serialize)]
+#[command(mut_arg("data", |arg| arg.hide(true)))]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]

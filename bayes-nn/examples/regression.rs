@@ -31,6 +31,7 @@ use common::{Fitted, Rows};
 
 /// Fits a Bayesian neural network to a curve or a table and says how certain it is
 #[derive(clap::Parser, serde::Serialize)]
+#[command(mut_arg("data", |arg| arg.hide(true)))]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]

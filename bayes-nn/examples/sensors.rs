@@ -34,6 +34,7 @@ use poisson::{Prior, Sensor, WINDOW};
 
 /// Infers the rates of two Poisson processes, exactly and by variational inference
 #[derive(clap::Parser, serde::Serialize)]
+#[command(mut_arg("data", |arg| arg.hide(true)))]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]
@@ -315,8 +316,8 @@ fn draw(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> anyh
     }
     panels.save(&run.picture(
         "landscapes.png",
-        "What is known of both rates before and after 1, 5 and 100 observations, with contours of q. The hill gets \
-        narrower as 1/√N, closes in on the truth, and forgets the prior (lecture 004, \"We have two sensors that \
+        "What is known of both rates before and after 1, 5 and 100 observations: the density, and the lines that hold 50 and 95 % \
+        of the posterior and of q. With more observations the hill gets narrower as 1/√N and forgets the prior, and q fits better (lecture 004, \"We have two sensors that \
         measure events from different processes (decay rate, etc)\")",
     ))?;
     Ok(())

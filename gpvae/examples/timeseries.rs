@@ -31,6 +31,7 @@ use series::{Filled, Score, Series, draw, explorers, write};
 
 /// Fills gaps of a time series by a VAE with a Gaussian-process prior
 #[derive(clap::Parser, serde::Serialize)]
+#[command(mut_arg("data", |arg| arg.hide(true)))]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]
@@ -118,7 +119,7 @@ fn timeseries(args: &Args) -> anyhow::Result<()> {
         &run.picture(
             "series.png",
             "Each channel with its gaps filled in. The hidden points were not shown to the model: about 95 % of \
-            them should lie in the band, which is wide where the gap is long (lecture 003, \"Predictive posterior \
+            them should lie in the band, which should widen in a long gap (lecture 003, \"Predictive posterior \
             sampling\")",
         ),
         &series,

@@ -157,6 +157,7 @@ fn classify(args: &Args) -> anyhow::Result<()> {
     let (most, times) = mistakes.iter().enumerate().max_by_key(|(_, times)| **times).unwrap_or((0, &0));
     let most_often = match times {
         0 => "It made no mistake.".to_owned(),
+        1 => "No mistake was made twice.".to_owned(),
         times => format!(
             "Its most frequent mistake: {} taken for {}, {times} times.",
             names[most / classes],
@@ -245,7 +246,7 @@ fn draw_confusion(run: &Run<'_>, data: &Data, taken_for: &[usize]) -> anyhow::Re
         .save(&run.picture(
             "confusion.png",
             "Which classes are taken for which: a row is a class, a column what it was taken for. The left diagonal \
-            should be bright; on the right, look for pairs that are mistaken for each other (lecture 000, \"About \
+            should be dark; on the right, look for pairs that are mistaken for each other (lecture 000, \"About \
             neural networks\")",
         ))
         .context("the confusion matrix")

@@ -33,6 +33,7 @@ use vae::{Vae, VaeConfig, VaeObjective};
 
 /// Trains a variational autoencoder on handwritten digits and draws what it learned
 #[derive(clap::Parser, serde::Serialize)]
+#[command(mut_arg("data", |arg| arg.hide(true)))]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]

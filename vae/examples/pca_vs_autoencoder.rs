@@ -139,9 +139,9 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let of = |name: &str| result_of(&results, name);
     run.found(&format!(
         "A linear autoencoder learns the space of principal components: the largest angle between the two is {:.0e}. A deep one \
-         reconstructs images that it has not seen with an error that is {:.1} times as small.",
+         reconstructs images that it has not seen with {:.0} % of the squared error of principal components.",
         of("linear_angle"),
-        of("pca_test_loss") / of("deep_test_loss")
+        100.0 * of("deep_test_loss") / of("pca_test_loss")
     ));
     results.push(("vae_elbo".into(), bound));
     run.finish(&results)?;

@@ -46,9 +46,8 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
         .context("the predictions could not be written")?;
     observed_against_predicted(target, &first.held_out.y, &predictive).save(&run.picture(
         "predictions.png",
-        "Rows that were held out: what was observed over what was predicted, with intervals. The line should run \
-        through most intervals, and wide ones should be where points are far off (lecture 000, \"More details for \
-        the regression case\")",
+        "Rows that were held out: what was observed over what was predicted. A bar is the interval in which an observation should \
+        lie with 90 % probability: most should hold their point (lecture 000, \"More details for the regression case\")",
     ))?;
 
     let further = (1..args.splits).into_par_iter().map(|number| {
@@ -92,11 +91,14 @@ fn choose_hidden(args: &Args, split: &Split) -> usize {
 fn observed_against_predicted(target: &str, observed: &Matrix<f64>, predictive: &Predictive) -> Figure {
     let ends = (f64::INFINITY, f64::NEG_INFINITY);
     let (low, high) = observed.values.iter().fold(ends, |a, &y| (a.0.min(y), a.1.max(y)));
-    let points = predictive.mean().into_iter().zip(observed.values.iter());
+    let means = predictive.mean();
+    let ends = predictive.quantile(0.05).into_iter().zip(predictive.quantile(0.95));
+    let bars = means.iter().zip(ends).map(|(&mean, (low, high))| (mean, low, high));
     Figure::new("Rows held out: observed against predicted")
         .axes(&format!("predicted {target}"), &format!("observed {target}"))
+        .errors("90 % intervals", bars)
         .line("equal", [(low, low), (high, high)])
-        .classes(["rows"], points.map(|(mean, &y)| ((mean, y), 0)))
+        .classes(["rows"], means.iter().zip(observed.values.iter()).map(|(&mean, &y)| ((mean, y), 0)))
 }
 
 /// Writes a row for each row of the table: its number, counted from 1, its part, the target as it was read, and what is

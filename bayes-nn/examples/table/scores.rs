@@ -101,10 +101,16 @@ pub(super) fn report(
         below it the intervals are too narrow",
     ))?;
     let gained = over(&gain);
+    let verdict = match gained.mean {
+        mean if mean > 2.0 * gained.se => "The network predicts better than linear regression.",
+        mean if mean < -2.0 * gained.se => "Linear regression predicts better than the network.",
+        _ => {
+            "As far as these splits can tell, the network predicts as well as linear regression, and no better."
+        }
+    };
     run.found(&format!(
-        "{} By the log-likelihood of rows that were not seen, which also counts how certain a prediction is, the network is ahead on \
-         {wins} of {count}.",
-        if gained.mean > 0.0 { "The network predicts better than a straight line." } else { "A straight line predicts as well as the network." }
+        "{verdict} By the log-likelihood of rows that were not seen, which also counts how certain a prediction is, the network is \
+         ahead on {wins} of {count} splits."
     ));
     let mean = |of: Of, score: usize| over(&|split| scores[score].1(of(split))).mean;
     run.finish(&[

@@ -75,7 +75,8 @@ pub(crate) fn run(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
             clock.name
         )
     })?;
-    let table = args.format.read(path, false)?;
+    // Other columns may have gaps.
+    let table = args.format.read(path, true)?;
     let column = column(&table, clock).with_context(|| path.display().to_string())?;
     let rows = if args.apply.dry_run { table.values.rows.min(16) } else { table.values.rows };
     let times: Vec<f64> = (0..rows).map(|row| table.values.row(row)[column]).collect();
@@ -157,18 +158,22 @@ fn column(table: &Table, clock: &Clock) -> anyhow::Result<usize> {
 /// Draws the first channels at these times, which are in order.
 fn draw(args: &Args, channels: &[String], times: &[f64], cells: &[[f64; 4]]) -> Panels {
     const MOST: usize = 6;
+    const FEW: usize = 100;
     let panels = Panels::new("Predicted", channels.len().min(2));
     channels.iter().enumerate().take(MOST).fold(panels, |panels, (j, name)| {
         let points = || times.iter().enumerate().map(|(i, &time)| (time, cells[i * channels.len() + j]));
-        panels.figure(
-            Figure::new(name)
-                .axes("time", "value")
-                .band(
-                    &format!("{} %", 100.0 * args.level),
-                    points().map(|(time, [_, _, low, high])| (time, low, high)),
-                )
-                .line("mean", points().map(|(time, [mean, ..])| (time, mean))),
-        )
+        let (figure, interval) =
+            (Figure::new(name).axes("time", "value"), format!("{} %", 100.0 * args.level));
+        let ends = points().map(|(time, [_, _, low, high])| (time, low, high));
+        let means = points().map(|(time, [mean, ..])| (time, mean));
+        // Between a few times nothing was predicted.
+        panels.figure(match times.len() {
+            0..=FEW => {
+                let name = format!("mean and {interval}");
+                figure.points(&name, means).errors(&name, ends)
+            }
+            _ => figure.band(&interval, ends).line("mean", means),
+        })
     })
 }
 

@@ -41,8 +41,8 @@ pub(crate) fn draw(run: &Run<'_>, views: &Views, outcomes: &[Outcome]) -> Result
         .fold(learning, |figure, outcome| figure.line(outcome.method.title(), outcome.bound.iter().copied()))
         .save(&run.picture(
             "learning.png",
-            "The bound over the epochs. Where it jumps, the next stage of the schedule begins (lecture 003, \"ELBO \
-            and Estimation\")",
+            "The bound over the epochs; it jumps where a later stage of the schedule has learned the process (lecture 003, \"ELBO and \
+            Estimation\")",
         ))?;
     match covariances(outcomes) {
         Some(panels) => panels.save(&run.picture(

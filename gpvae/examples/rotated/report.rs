@@ -98,13 +98,12 @@ pub(crate) fn report(run: &Run<'_>, views: &Views, outcomes: &[Outcome]) -> anyh
         results.push((format!("{name}_se"), outcome.error().se));
         results.extend(outcome.sampled.map(|error| (format!("{name}_sampled_mse"), error.mean)));
     }
-    let best = outcomes.iter().min_by(|a, b| a.error().mean.total_cmp(&b.error().mean));
-    if let Some(best) = best.filter(|_| outcomes.len() > 1) {
+    let errors = outcomes.iter().map(|outcome| (outcome.method.title(), outcome.error().mean));
+    let errors = errors.chain([("no model, the neighbouring views blended", blended(views).mean)]);
+    if let Some((title, error)) = errors.min_by(|a, b| a.1.total_cmp(&b.1)) {
         run.found(&format!(
-            "Objects under a view that was not seen are predicted best by this method: {} (mean squared error of a pixel {:.4}, where black \
-             is 0 and white 1).",
-            best.method.title(),
-            best.error().mean
+            "Objects under a view that was not seen are predicted best by this method: {title} (mean squared error of a pixel \
+             {error:.4}, where black is 0 and white 1)."
         ));
     }
     run.finish(&results)?;

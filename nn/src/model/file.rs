@@ -80,6 +80,15 @@ pub enum ModelFileError {
     /// The file cannot be read or written, is damaged, or lacks a tensor.
     #[error(transparent)]
     Contents(#[from] CheckpointError),
+    /// The folder has no file of a model.
+    #[error(
+        "{}: expected a file model.safetensors, found none: the run has not ended, or its program compares models and keeps none",
+        folder.display()
+    )]
+    NoFile {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The file is a checkpoint of training, or was written by something else.
     #[error(
         "{}: expected a trained model, found a safetensors file without the entry \"format\"; give the file \
@@ -247,7 +256,11 @@ impl ModelFile {
     /// [`ModelFileError`] if the file cannot be read, was altered, is no model, or is of a later version.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ModelFileError> {
         let path = path.as_ref();
-        let path = if path.is_dir() { path.join(Self::NAME) } else { path.to_owned() };
+        let path = match path.is_dir() {
+            true if path.join(Self::NAME).exists() => path.join(Self::NAME),
+            true => return Err(ModelFileError::NoFile { folder: path.to_owned() }),
+            false => path.to_owned(),
+        };
         let (contents, _) = Checkpoint::load_any(&path)?;
         let Ok(found) = contents.value::<String>(FORMAT) else {
             return Err(ModelFileError::NoModel { path });

@@ -1,6 +1,7 @@
 //! The folder of a run: `args.json`, `metrics.csv`, the checkpoint, pictures, report.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -129,7 +130,10 @@ impl RunFolder {
         let path = run.out.clone();
         fs::create_dir_all(&path).map_err(io_error("create the folder", &path))?;
         let mut files = fs::read_dir(&path).map_err(io_error("read the folder", &path))?;
-        let taken = files.any(|entry| entry.is_ok_and(|entry| entry.file_name() != LOCK));
+        // A run that failed before it had anything to show has left its flags alone.
+        let taken = files.any(|entry| {
+            entry.is_ok_and(|entry| ![LOCK, ARGS].map(OsStr::new).contains(&&*entry.file_name()))
+        });
         let refused = taken && !run.force && !matches!(resume, Resume::Own(_));
         // What another program left there gets no file of ours.
         let is_ours = !refused || path.join(LOCK).exists();

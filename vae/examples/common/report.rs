@@ -42,7 +42,7 @@ impl Trained<'_> {
         let [cost, kl] = [-loss.part("elbo"), loss.part("kl")];
         run.found(&format!(
             "To describe an image that it has not seen costs the model {cost:.1} nats (a nat is 1.44 bits; fewer are better): \
-             {kl:.1} to say where the image lies in {} latent dimensions, and {:.1} for what the decoder cannot know from there.",
+             {kl:.1} to say where the image lies in {} latent dimensions, and {:.1} for its pixels, given that place; grey ones cost something even if they are reproduced exactly.",
             vae.latent(),
             cost - kl
         ));

@@ -42,6 +42,7 @@ const LARGEST_COUNT: f64 = 1e6;
 
 /// Fits a variational autoencoder to a table: latent coordinates, filled gaps, anomaly scores
 #[derive(clap::Parser, serde::Serialize)]
+#[command(mut_arg("data", |arg| arg.hide(true)))]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]
@@ -143,25 +144,23 @@ fn fit(args: &Args) -> anyhow::Result<()> {
         let heading = colour.as_ref().map_or("", |colour| &colour.name);
         latent_figure(&rows.codes, classes, heading)?.save(&run.picture(
             "latent.png",
-            "The rows in the first two latent dimensions. Rows that are alike lie together; where colours separate, \
+            "The rows in the two latent dimensions in which codes vary most. Rows that are alike lie together; where colours separate, \
             what colours has to do with the columns that the model saw (lecture 000, \"Reduction of dimension\")",
         ))?;
     }
     histogram(strange.iter().map(|(_, score)| *score)).save(&run.picture(
         "scores.png",
         "The rows by how strange the model finds them, −log p(x) for each observed cell. Look at the few on the \
-        right: rows.csv has their numbers (lecture 004, \"Autoencoders (AE)\")",
+        right: they are the rows with the largest score per observed cell in rows.csv (lecture 004, \"Autoencoders (AE)\")",
     ))?;
     run.draw_loss(&trainer, "−ELBO, nats per row")?;
     let beside = |normal: f64| {
-        let which = if errors.model < normal { "better" } else { "no better" };
-        format!(
-            "; one normal distribution of all columns misses it by {normal:.2}, so that the model is {which} here"
-        )
+        let which = if errors.model < normal { "better" } else { "worse" };
+        format!(", and by {normal:.2} by one normal distribution of all columns: the model is {which} here")
     };
     run.found(&format!(
-        "A hidden cell that is filled in by the rest of its row is missed by {:.2} standard deviations of its column on average, and \
-         by {:.2} if it is filled with the mean{}.",
+        "A hidden cell that is filled in from the rest of its row is missed by {:.2} standard deviations of its column (root mean \
+         square), by {:.2} if it is filled with the column's mean{}.",
         errors.model,
         errors.means,
         errors.normal.map_or(String::new(), beside)
@@ -374,6 +373,12 @@ fn train(run: &Run<'_>, args: &Args, cells: &Cells) -> anyhow::Result<Option<(Va
         if best.as_ref().is_none_or(|(least, ..)| error < *least) {
             best = Some((error, vae, trainer));
         }
+    }
+    if let Some((_, vae, _)) = best.as_ref().filter(|_| sizes.len() > 1) {
+        outln!(
+            "{} latent dimensions are taken; more than {cols}, the number of columns, are not tried",
+            vae.latent()
+        );
     }
     Ok(best.map(|(_, vae, trainer)| (vae, trainer)))
 }
