@@ -81,12 +81,13 @@ pub(crate) fn draw(trained: &Trained<'_>) -> anyhow::Result<()> {
     run.draw_loss(trainer, "−ELBO, nats per image")?;
     if vae.latent() > 1 {
         let codes = vae.encode_rows(theta, &test.images).mu;
-        codes_figure("Latent space: means of q(z|x) of test images", &codes, &test.labels, classes)
-            .save(&run.picture(
+        let figure =
+            codes_figure("Latent space: means of q(z|x) of test images", &codes, &test.labels, classes);
+        figure.save(&run.picture(
             "latent.png",
-            "Where the encoder puts images that it has not seen, by class. It was not told the classes: that \
-                they lie apart was found in the images; all together they should fill the standard normal \
-                distribution (lecture 002, \"Averaged distribution over Z\")",
+            "Where the encoder puts images that it has not seen, by class. It was not told the classes: that they \
+            lie apart was found in the images; all together they should fill the standard normal distribution \
+            (lecture 002, \"Averaged distribution over Z\")",
         ))?;
         let others = if vae.latent() > 2 { ", the other dimensions 0" } else { "" };
         let title = format!("Manifold: E[x|z], z₁ to the right, z₂ upwards{others}");

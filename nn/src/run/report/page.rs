@@ -155,7 +155,13 @@ pub(super) fn results(results: &[(String, String)]) -> Markup {
     let has_errors = results.iter().any(|(name, _)| is_error(name));
     html! {
         div.wide { table.results {
-            thead { tr { th scope="col" { "result" } th scope="col" { "value" } @if has_errors { th scope="col" { "± standard error" } } } }
+            thead {
+                tr {
+                    th scope="col" { "result" }
+                    th scope="col" { "value" }
+                    @if has_errors { th scope="col" { "± standard error" } }
+                }
+            }
             tbody {
                 @for (name, value) in results.iter().filter(|(name, _)| !is_error(name)) {
                     tr {

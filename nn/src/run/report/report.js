@@ -326,11 +326,15 @@ function ticks([low, high], about) {
   return all.map(x => [x, text(x)]);
 }
 
-const numbers = shape => { const list = Object.values(shape)[0]; return list.draws ? list.draws.flat() : [list.y, list.low, list.high].flat(); };
+function numbers(shape) {
+  const list = Object.values(shape)[0];
+  return list.draws ? list.draws.flat() : [list.y, list.low, list.high].flat();
+}
 
 /** The range of numbers, a little wider than they are. */
 function range(values, share) {
-  const [low, high] = values.filter(Number.isFinite).reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Infinity, -Infinity]);
+  const wider = ([low, high], x) => [Math.min(low, x), Math.max(high, x)];
+  const [low, high] = values.filter(Number.isFinite).reduce(wider, [Infinity, -Infinity]);
   const margin = (high - low || Math.abs(high) || 1) * share;
   return [low - margin, high + margin];
 }
@@ -356,7 +360,8 @@ function drawChart(svg, { labels, series }, ranges, isShown, drawsShown) {
   }
   svg.append(make("text", { x: (LEFT + RIGHT) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, labels[0]));
   svg.append(make("text", { x: LEFT + 4, y: TOP + 12 }, labels[1]));
-  const path = (xs, ys) => xs.map((v, i) => [v, ys[i]]).filter(([v]) => isInside(v)).map(([v, w]) => `${x(v).toFixed(1)},${y(w).toFixed(1)}`);
+  const place = ([v, w]) => `${x(v).toFixed(1)},${y(w).toFixed(1)}`;
+  const path = (xs, ys) => xs.map((v, i) => [v, ys[i]]).filter(([v]) => isInside(v)).map(place);
   series.forEach(({ shape }, i) => {
     if (!isShown(i)) return;
     const [[kind, list]] = Object.entries(shape);
@@ -368,7 +373,8 @@ function drawChart(svg, { labels, series }, ranges, isShown, drawsShown) {
       svg.append(make("polygon", { class: `band s${i % 10}`, points: points.join(" ") }));
     }
     if (kind === "points") {
-      list.x.forEach((v, k) => isInside(v) && svg.append(make("circle", { class: `dot s${i % 10}`, cx: x(v), cy: y(list.y[k]), r: 2.5 })));
+      const dot = (v, k) => make("circle", { class: `dot s${i % 10}`, cx: x(v), cy: y(list.y[k]), r: 2.5 });
+      list.x.forEach((v, k) => isInside(v) && svg.append(dot(v, k)));
     }
   });
 }
@@ -478,6 +484,6 @@ document.querySelectorAll(".explorer").forEach(section => {
 if (location.hash === "#test") addEventListener("load", () => {
   const checks = selfTests.flatMap(test => { try { return test(); } catch (error) { return [[String(error), false]]; } });
   const bad = [...checks.filter(([, isRight]) => !isRight).map(([name]) => name), ...failures];
-  const verdict = (bad.length ? `failed: ${bad.join("; ")}` : "ok: ") + (bad.length ? "" : checks.map(([name]) => name).join("; "));
+  const verdict = bad.length ? `failed: ${bad.join("; ")}` : `ok: ${checks.map(([name]) => name).join("; ")}`;
   document.body.append(make("output", { id: "verdict" }, verdict));
 });
