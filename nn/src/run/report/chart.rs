@@ -75,7 +75,8 @@ fn chart(title: &str, label: &str, lines: &[Line]) -> Markup {
                 @for tick in x.ticks(6) {
                     @let at = left + x.at(tick) * (right - left);
                     line.grid x1=(at) x2=(at) y1=(top) y2=(bottom) {}
-                    text x=(at) y=(bottom + 18.0) text-anchor="middle" { (short(tick)) }
+                    @let anchor = if at > right - 12.0 { "end" } else { "middle" };
+                    text x=(at.min(SIZE.0 - 2.0)) y=(bottom + 18.0) text-anchor=(anchor) { (short(tick)) }
                 }
                 @for tick in y.ticks(5) {
                     @let at = bottom + y.at(tick) * (top - bottom);

@@ -111,26 +111,31 @@ pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("numbers and text").replace('<', "\\u003c")
 }
 
-/// A picture as an address that holds it; none if it was not drawn.
-fn image(picture: &Picture, folder: &RunFolder) -> Result<Option<String>, RunError> {
+/// A picture as an address that holds it, and whether it is much wider than high; none if it was not drawn.
+fn image(picture: &Picture, folder: &RunFolder) -> Result<Option<(String, bool)>, RunError> {
     let path = folder.file(&picture.name);
     if !path.is_file() {
         return Ok(None);
     }
     let bytes = fs::read(&path).map_err(io_error("read", &path))?;
-    Ok(Some(format!("data:image/png;base64,{}", STANDARD.encode(bytes))))
+    // A PNG begins with its width and height.
+    let side = |at: usize| {
+        bytes.get(at..at + 4).map_or(0, |side| u32::from_be_bytes([side[0], side[1], side[2], side[3]]))
+    };
+    let is_broad = side(16) > 2 * side(20);
+    Ok(Some((format!("data:image/png;base64,{}", STANDARD.encode(&bytes)), is_broad)))
 }
 
 /// The sentence of a picture; its source, in parentheses at the end, apart.
-fn figure(picture: &Picture, data: &str) -> Markup {
+fn figure(picture: &Picture, (data, is_broad): &(String, bool)) -> Markup {
     let source = picture.text.rfind(" (lecture ").filter(|_| picture.text.ends_with(')'));
     let (text, source) = match source {
         Some(at) => (&picture.text[..at], Some(&picture.text[at + 2..picture.text.len() - 1])),
         None => (&*picture.text, None),
     };
     html! {
-        figure {
-            img src=(data) alt=(text) loading="lazy";
+        figure class=[is_broad.then_some("broad")] {
+            div { img src=(data) alt=(text) loading="lazy"; }
             figcaption { (text) " " code { (picture.name) } @if let Some(source) = source { cite { (source) } } }
         }
     }
