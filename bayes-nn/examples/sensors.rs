@@ -219,7 +219,12 @@ fn contours(
     shares: [f64; 2],
     log_density: impl Fn([f64; 2]) -> f64,
 ) -> Vec<Vec<(f64, f64)>> {
-    let cells = cells(window).map(|at| (log_density(at), at));
+    // Shares are of the whole density, which may reach beyond what is drawn.
+    let wide = window.each_ref().map(|range| {
+        let length = range.end - range.start;
+        (range.start - length).max(WINDOW.start)..range.end + length
+    });
+    let cells = cells(&wide, 2 * CELLS).map(|at| (log_density(at), at));
     let mut cells: Vec<(f64, [f64; 2])> = cells.collect();
     cells.sort_by(|a, b| b.0.total_cmp(&a.0));
     let (most, peak) = cells[0];
@@ -237,7 +242,7 @@ fn contours(
         let place = |k: i32| {
             let (sin, cos) = (f64::from(k) * PI / 100.0).sin_cos();
             let at = |r: f64| [peak[0] + r * cos, peak[1] + r * sin];
-            let (mut inside, mut outside) = (0.0, 2.0 * (WINDOW.end - WINDOW.start));
+            let (mut inside, mut outside) = (0.0, 10.0 * (WINDOW.end - WINDOW.start));
             for _ in 0..40 {
                 let middle = f64::midpoint(inside, outside);
                 *(if log_density(at(middle)) >= level { &mut inside } else { &mut outside }) = middle;
@@ -251,11 +256,11 @@ fn contours(
 }
 
 /// The centres of the cells of a window, row after row.
-fn cells([x, y]: &[Range<f64>; 2]) -> impl Iterator<Item = [f64; 2]> {
-    let at = |range: &Range<f64>, i: usize| {
-        range.start + (range.end - range.start) * (i as f64 + 0.5) / CELLS as f64
+fn cells([x, y]: &[Range<f64>; 2], side: usize) -> impl Iterator<Item = [f64; 2]> {
+    let at = move |range: &Range<f64>, i: usize| {
+        range.start + (range.end - range.start) * (i as f64 + 0.5) / side as f64
     };
-    (0..CELLS * CELLS).map(move |i| [at(x, i % CELLS), at(y, i / CELLS)])
+    (0..side * side).map(move |i| [at(x, i % side), at(y, i / side)])
 }
 
 fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> Result<(), RunError> {
@@ -393,7 +398,7 @@ fn more_and_more_counts(counts: &[Vec<f64>; 2]) -> Explorer {
 /// The exact density of both rates.
 fn landscape(title: &str, window: &[Range<f64>; 2], sensors: [Sensor; 2]) -> Figure {
     let log_evidence: f64 = sensors.iter().map(|sensor| sensor.exact().log_evidence).sum();
-    let values = cells(window).map(|at| (log_joint(&sensors, at) - log_evidence).exp());
+    let values = cells(window, CELLS).map(|at| (log_joint(&sensors, at) - log_evidence).exp());
     let [x, y] = window.clone();
     Figure::new(title)
         .axes("λ₁", "λ₂")

@@ -146,7 +146,8 @@ impl<P: LatentPrior> GpVae<P> {
     ///
     /// p(y⋆ | x⋆, w⋆, Y) ≈ ∫ p(y⋆ | z⋆) p(z⋆ | x⋆, w⋆, Z) q(Z | Y) dz⋆ dZ
     ///
-    /// With a single draw the mean is that draw's image, and the variance is σ_y².
+    /// With a single draw the mean is that draw's image, and the variance is σ_y². The noise of z⋆ is a function of seed, draw and place:
+    /// what is predicted of a place does not depend on which others are predicted with it.
     ///
     /// # Errors
     /// Those of [`predict_latents`](Self::predict_latents).
@@ -212,7 +213,9 @@ impl<P: LatentPrior> GpVae<P> {
         let z = training.sample(noise);
         let LatentPrediction { mean, variance } = self.latents_of(theta, &training.places, &z.values, at)?;
         let mut z = vec![0.0; at.len() * latent];
-        noise.normal(NEW, latent, &mut z);
+        for (i, z) in z.chunks_exact_mut(latent).enumerate() {
+            noise.skip(at.key(i) as usize).normal(NEW, latent, z);
+        }
         for ((z, mean), i) in z.iter_mut().zip(mean.values.iter()).zip(0..) {
             *z = mean + variance[i / latent].sqrt() * *z;
         }

@@ -389,13 +389,13 @@ fn draw(run: &Run<'_>, data: &Data, unknowns: &[Unknown]) -> anyhow::Result<()> 
         let rows = labels.into_iter().zip(shown);
         rows.fold(grid, |grid, (label, images)| grid.row(label, &images.values)).save(&run.picture(
             &format!("{}.png", ease.replace(' ', "-")),
-            "Images of a digit that no model has seen, and what models make of them. A reconstruction that is \
-            another digit gives the stranger away; one that is right does not (lecture 004, \"Autoencoders (AE)\")",
+            "Images of a class that no model has seen, and what models make of them. A reconstruction that is \
+            another one gives the stranger away; one that is right does not (lecture 004, \"Autoencoders (AE)\")",
         ))?;
     }
     panels.save(&run.picture(
         "scores.png",
-        "The distribution of a score over known and unknown images, for the digit that is told best and for the one \
+        "The distribution of a score over known and unknown images, for the class that is told best and, of several, for the one \
         that is told worst. The less they overlap, the better (lecture 004, \"Autoencoders (AE)\")",
     ))?;
     Ok(())

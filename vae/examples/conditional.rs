@@ -303,7 +303,9 @@ fn draw(run: &Run<'_>, data: &Data, pair: &Pair) -> anyhow::Result<()> {
         vae.decode_rows(theta, &told(&z, &data.classes)).values
     };
     let z = noise(ROWS, latent, run.args.seed);
-    let space = Space { vae, theta, rows: told_test, size: [height, width], labels: &test.labels };
+    let classes = Classes::digits();
+    let size = [height, width];
+    let space = Space { vae, theta, rows: told_test, size, labels: &test.labels, classes: &classes.names };
     space.explorer().into_iter().for_each(|explorer| run.explore(explorer));
     let digits = || data.classes.iter().map(usize::to_string);
     let styles = ImageGrid::new("E[x|z, y]: a row is one z ~ N(0, I)", height, width).columns(digits());

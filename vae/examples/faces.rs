@@ -216,7 +216,8 @@ fn two_dimensions(run: &Run<'_>, args: &Args, frames: &Frames, fit: &Fit) -> any
         most, such as the turn of the head and the smile (lecture 001, \"Example of use\")",
     ))?;
     let size = [frames.height, frames.width];
-    let space = Space { vae: &vae, theta: trainer.theta(), rows: &frames.test, size, labels: &[] };
+    let space =
+        Space { vae: &vae, theta: trainer.theta(), rows: &frames.test, size, labels: &[], classes: &[] };
     space.explorer().into_iter().for_each(|explorer| run.explore(explorer));
     Ok(())
 }

@@ -201,7 +201,7 @@ fn posterior(Trained { vae, theta, .. }: &Trained, x: &[f32], title: &str) -> Fi
     let ellipse = q.sample_with(tape.constant(&circle, [101, 1, 2])).to_vec();
     let ellipse = || ellipse.chunks_exact(2).map(|z| [z[0], z[1]].map(f64::from));
 
-    // The prior leaves a share of 2e-5 outside; then a square around the ellipse and 99 % of the density there.
+    // The prior leaves a share of 1e-6 outside; then a square around the ellipse and 99 % of the density there.
     let wide = Square { centre: [0.0; 2], reach: 5.0 };
     let mut likely: Vec<(f64, [f64; 2])> =
         wide.density(vae, theta, x, SIDE).into_iter().zip(wide.cells(SIDE)).collect();

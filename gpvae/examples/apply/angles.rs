@@ -1,7 +1,6 @@
 //! Objects at other angles.
 
 use std::f64::consts::TAU;
-use std::fs;
 
 use anyhow::Context;
 use gpvae::data::Places;
@@ -10,7 +9,7 @@ use nn::data::{ImageFormat, Matrix};
 use nn::model::ModelFile;
 use nn::outln;
 use nn::picture::ImageGrid;
-use nn::run::{Application, Csv};
+use nn::run::{Application, Csv, Output};
 
 use crate::Args;
 use crate::rotated::saved::{Process, RotatedEntry};
@@ -53,7 +52,9 @@ pub(crate) fn run(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
     let numbers = images.values.iter().flat_map(|pixel| pixel.to_be_bytes());
     let idx: Vec<u8> = [0, 0, 0x0d, 4].into_iter().chain(sizes.concat()).chain(numbers).collect();
     let path = run.file("angles.idx");
-    fs::write(&path, idx).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut file = Output::begin(path)?;
+    file.write(&idx)?;
+    file.finish()?;
 
     // An angle that no training image has is marked.
     let seen = |angle: &f64| {

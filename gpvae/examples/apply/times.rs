@@ -79,7 +79,8 @@ pub(crate) fn run(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
     let table = args.format.read(path, true)?;
     let column = column(&table, clock).with_context(|| path.display().to_string())?;
     let rows = if args.apply.dry_run { table.values.rows.min(16) } else { table.values.rows };
-    let times: Vec<f64> = (0..rows).map(|row| table.values.row(row)[column]).collect();
+    // −0 is 0.
+    let times: Vec<f64> = (0..rows).map(|row| table.values.row(row)[column] + 0.0).collect();
     if let Some(row) = times.iter().position(|time| !clock.unit(*time).is_finite()) {
         return Err(table
             .refuse(row, column, "a time near those of the series", "correct it, or leave it out")

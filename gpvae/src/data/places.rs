@@ -18,6 +18,18 @@ pub struct Places {
 }
 
 impl Places {
+    /// A number of this row that is the same for equal places: the noise of a prediction is a function of it.
+    pub(crate) fn key(&self, row: usize) -> u32 {
+        // FNV-1a, and 0 for −0.
+        let numbers = self.views.row(row).iter().map(|w| (w + 0.0).to_bits());
+        let numbers = numbers.chain(self.objects.get(row).map(|&object| object as u64));
+        let bytes = numbers.flat_map(u64::to_le_bytes);
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        (hash >> 32) as u32
+    }
+
     /// Objects under views, row by row.
     ///
     /// # Errors

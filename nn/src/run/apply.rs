@@ -66,11 +66,12 @@ pub struct Application<'a> {
 }
 
 impl<'a> Application<'a> {
-    /// Opens the folder `--out`, and writes all flags of the program to `args.json`. Read the model and open the data before: then
+    /// Opens the folder `--out`. [`finish`](Self::finish) writes all flags of the program to `args.json`: until then the folder holds
+    /// what an earlier run left. Read the model and open the data before: then
     /// nothing is left behind, and nothing overwritten, where one of them is wrong.
     ///
     /// # Errors
-    /// [`RunError::OwnFolder`] if it is that of the model; otherwise as [`RunFolder::open`].
+    /// [`RunError::OwnFolder`] if it is that of the model, or of another run that trained one; otherwise as [`RunFolder::open`].
     pub fn open(args: &'a ApplyArgs, all: &impl Serialize) -> Result<Self, RunError> {
         let model = if args.model.is_dir() { Some(&*args.model) } else { args.model.parent() };
         let place = |path: &Path| fs::canonicalize(path).ok();
@@ -87,12 +88,13 @@ impl<'a> Application<'a> {
         self.folder.file(name)
     }
 
-    /// Prints where the files of the run are, unless it is a dry run, and the [result line](super::result_line) with the seconds
+    /// Writes the flags. Prints where the files of the run are, unless it is a dry run, and the [result line](super::result_line) with the seconds
     /// at its end.
     ///
     /// # Errors
     /// [`RunError::NotFinite`] if a result is infinite or not a number.
     pub fn finish(&self, results: &[(&str, f64)]) -> Result<(), RunError> {
+        self.folder.write_args()?;
         let seconds = ("seconds", self.started.elapsed().as_secs_f64());
         let results =
             results.iter().chain([&seconds]).map(|(name, value)| (name.to_string(), value.to_string()));

@@ -31,9 +31,15 @@ pub enum RunError {
         resumable: bool,
     },
     /// What a model computes would be written over the run that trained it.
-    #[error("--out: expected another folder than that of the model, found {}", path.display())]
+    #[error("--out: expected another folder than that of a trained model, found {}", path.display())]
     OwnFolder {
         /// The folder.
+        path: PathBuf,
+    },
+    /// A file of another program has the name of the lock.
+    #[error("{} is not a lock of these programs: give another --out", path.display())]
+    ForeignLock {
+        /// The file.
         path: PathBuf,
     },
     /// Another program is running in the folder.

@@ -1,9 +1,9 @@
 //! The folder of a run: `args.json`, `metrics.csv`, the checkpoint, pictures, report.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ const FREE: [&str; 9] =
     ["data", "out", "epochs", "threads", "save", "resume", "dry_run", "force", "no_report"];
 
 /// Flags that name files with data.
-const FILES: [&str; 2] = ["csv", "split"];
+const FILES: [&str; 3] = ["csv", "images", "split"];
 /// The entry of a checkpoint that says which run it is of.
 const IDENTITY: &str = "run";
 
@@ -46,6 +46,8 @@ pub struct RunFolder {
     origin: Value,
     /// What a checkpoint must agree with: the flags that may not change, and what the files hold that they name.
     identity: Value,
+    /// All flags.
+    args: Value,
     _owner: Arc<Owner>,
 }
 
@@ -74,8 +76,8 @@ pub(super) struct Place<'a> {
     out: &'a PathBuf,
     resume: Option<&'a Option<PathBuf>>,
     save: Option<&'a PathBuf>,
-    /// What a dry run does.
-    what: &'static str,
+    /// Whether it trains a model. A run that applies one removes nothing, and has no checkpoint.
+    trains: bool,
     dry_run: bool,
     force: bool,
 }
@@ -84,7 +86,7 @@ impl<'a> Place<'a> {
     /// That of a run that trains nothing.
     pub(super) fn of_application(args: &'a ApplyArgs) -> Self {
         let ApplyArgs { out, dry_run, force, .. } = args;
-        Self { out, resume: None, save: None, what: "a few rows", dry_run: *dry_run, force: *force }
+        Self { out, resume: None, save: None, trains: false, dry_run: *dry_run, force: *force }
     }
 }
 
@@ -98,10 +100,7 @@ impl RunFolder {
     pub fn open(run: &RunArgs, all: &impl Serialize) -> Result<Self, RunError> {
         let RunArgs { out, resume, save, dry_run, force, .. } = run;
         let (resume, save) = (resume.as_ref(), save.as_ref());
-        Self::open_at(
-            &Place { out, resume, save, what: "one minibatch", dry_run: *dry_run, force: *force },
-            all,
-        )
+        Self::open_at(&Place { out, resume, save, trains: true, dry_run: *dry_run, force: *force }, all)
     }
 
     pub(super) fn open_at(run: &Place<'_>, all: &impl Serialize) -> Result<Self, RunError> {
@@ -122,31 +121,37 @@ impl RunFolder {
         let args =
             serde_json::to_value(all).expect("flags are plain values, and paths are written by path_text");
         if run.dry_run {
-            errln!("dry run: {}; nothing is kept in {}", run.what, run.out.display());
+            let what = if run.trains { "one minibatch" } else { "a few rows" };
+            errln!("dry run: {what}; nothing is kept in {}", run.out.display());
             let temporary = Temporary::new()?;
             let path = temporary.0.clone();
-            return Self::begin(path, resume, None, Owner::Temporary(temporary), &args);
+            return Self::begin(path, resume, None, Owner::Temporary(temporary), args, run.trains);
         }
         let path = run.out.clone();
         fs::create_dir_all(&path).map_err(io_error("create the folder", &path))?;
-        let mut files = fs::read_dir(&path).map_err(io_error("read the folder", &path))?;
-        // A run that failed before it had anything to show has left its flags alone.
-        let taken = files.any(|entry| {
-            entry.is_ok_and(|entry| ![LOCK, ARGS].map(OsStr::new).contains(&&*entry.file_name()))
-        });
-        let refused = taken && !run.force && !matches!(resume, Resume::Own(_));
-        // What another program left there gets no file of ours.
-        let is_ours = !refused || path.join(LOCK).exists();
-        let owner = if is_ours { Some(lock(&path)?) } else { None };
-        let (Some(owner), false) = (owner, refused) else {
+        if !run.trains && files_of(&path).any(|name| name == ModelFile::NAME || is(&name, CHECKPOINT)) {
+            return Err(RunError::OwnFolder { path });
+        }
+        let is_free = run.force || matches!(resume, Resume::Own(_));
+        let refused = || {
             let resumable = files_of(&path).any(|name| is(&name, CHECKPOINT));
-            return Err(RunError::Taken { resumable, path });
+            Err(RunError::Taken { resumable, path: path.clone() })
         };
+        // What another program left there gets no file of ours.
+        if !is_free && is_taken(&path)? && !path.join(LOCK).exists() {
+            return refused();
+        }
+        let owner = lock(&path)?;
+        // Once more: another run may have ended in between.
+        if !is_free && is_taken(&path)? {
+            return refused();
+        }
         match resume {
             Resume::Own(_) => same_flags(&path.join(ARGS), &args)?,
-            _ => remove_run(&path, &resume)?,
+            _ if run.trains => remove_run(&path, &resume)?,
+            _ => {}
         }
-        Self::begin(path, resume, run.save.cloned(), Owner::Lock(owner), &args)
+        Self::begin(path, resume, run.save.cloned(), Owner::Lock(owner), args, run.trains)
     }
 
     fn begin(
@@ -154,12 +159,24 @@ impl RunFolder {
         resume: Resume,
         save: Option<PathBuf>,
         owner: Owner,
-        args: &Value,
+        args: Value,
+        trains: bool,
     ) -> Result<Self, RunError> {
-        let file = path.join(ARGS);
-        write_aside(&file, format!("{args:#}\n").as_bytes()).map_err(io_error("write", &file))?;
-        let (origin, identity) = (origin(args), identity(args)?);
-        Ok(Self { path, part: None, resume, save, origin, identity, _owner: Arc::new(owner) })
+        let (origin, identity) = (origin(&args), if trains { identity(&args)? } else { Value::Null });
+        let folder = Self { path, part: None, resume, save, origin, identity, args, _owner: Arc::new(owner) };
+        if trains {
+            folder.write_args()?;
+        }
+        Ok(folder)
+    }
+
+    /// Writes all flags to `args.json`.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] if the file cannot be written.
+    pub(super) fn write_args(&self) -> Result<(), RunError> {
+        let file = self.file(ARGS);
+        write_aside(&file, format!("{:#}\n", self.args).as_bytes()).map_err(io_error("write", &file))
     }
 
     /// The same folder for one of several models that a run trains. Its checkpoint is `checkpoint-NAME.safetensors` and
@@ -254,7 +271,8 @@ fn origin(args: &Value) -> Value {
 /// The flags that may not change when a run goes on, and what the files hold that they name.
 fn identity(args: &Value) -> Result<Value, RunError> {
     let flags = args.as_object().into_iter().flatten();
-    let fixed = flags.filter(|(flag, _)| !FREE.contains(&flag.as_str()));
+    // Of a file it is the contents that count, wherever it lies.
+    let fixed = flags.filter(|(flag, _)| ![&FREE[..], &FILES].concat().contains(&flag.as_str()));
     let mut identity: serde_json::Map<_, _> =
         fixed.map(|(flag, value)| (flag.clone(), value.clone())).collect();
     for flag in FILES {
@@ -267,6 +285,13 @@ fn identity(args: &Value) -> Result<Value, RunError> {
     Ok(identity.into())
 }
 
+/// Whether a folder holds more than a lock and the flags of a run that failed before it had anything to show.
+fn is_taken(folder: &Path) -> Result<bool, RunError> {
+    let mut files = fs::read_dir(folder).map_err(io_error("read the folder", folder))?;
+    let is_ours = |name: OsString| name == LOCK || name == ARGS;
+    Ok(files.any(|entry| entry.is_ok_and(|entry| !is_ours(entry.file_name()))))
+}
+
 /// Locks a folder for this process: a file in it, with the number of the process as its text.
 fn lock(folder: &Path) -> Result<File, RunError> {
     let path = folder.join(LOCK);
@@ -275,6 +300,12 @@ fn lock(folder: &Path) -> Result<File, RunError> {
     let mut file = opened.map_err(io_error("write", &path))?;
     match file.try_lock() {
         Ok(()) => {
+            let mut text = String::new();
+            let _ = file.read_to_string(&mut text);
+            if !text.is_empty() && text.trim().parse::<u32>().is_err() {
+                return Err(RunError::ForeignLock { path });
+            }
+            file.rewind().map_err(io_error("write", &path))?;
             let id = format!("{}\n", process::id());
             let written = file.set_len(0).and_then(|()| file.write_all(id.as_bytes()));
             written.map_err(io_error("write", &path)).map(|()| file)

@@ -139,7 +139,12 @@ impl Counter {
             bar.set_position((share * STEPS) as u64);
         } else if last_line.elapsed() >= Self::BETWEEN {
             *last_line = Instant::now();
-            let left = self.started.elapsed().mul_f64((1.0 / share.max(1e-9) - 1.0).clamp(0.0, 1e6));
+            // Too little is done, or of a pipe nobody knows how much there is.
+            if share < 0.01 {
+                errln!("{}", text());
+                return;
+            }
+            let left = self.started.elapsed().mul_f64((1.0 / share - 1.0).max(0.0));
             errln!("{}  {:#} left", text(), HumanDuration(left));
         }
     }

@@ -23,6 +23,8 @@ pub(crate) struct Space<'a> {
     pub(crate) size: [usize; 2],
     /// The class of each row; empty if there are none.
     pub(crate) labels: &'a [u8],
+    /// The names of classes.
+    pub(crate) classes: &'a [String],
 }
 
 impl Space<'_> {
@@ -47,13 +49,13 @@ impl Space<'_> {
             Decoder::Grid { .. } => Matrix::new(1, latent, vec![0.0; latent]),
         };
         let class = |i: &usize| self.labels.get(*i).copied().map_or(0, usize::from);
-        let names = |count: usize| (0..count).map(|class| class.to_string()).collect::<Vec<_>>();
-        let classes = self.labels.iter().max().map_or(0, |&most| usize::from(most) + 1);
+        let conditions = (0..vae.conditions()).map(|class| class.to_string());
+        let classes = if self.labels.is_empty() { &[] } else { self.classes };
         Some(Explorer::Plane(Plane {
             title: "The latent space, and what the decoder makes of it".to_owned(),
             size,
-            conditions: names(vae.conditions()),
-            classes: names(classes),
+            conditions: conditions.collect(),
+            classes: classes.to_vec(),
             labels: shown.iter().map(class).collect(),
             images: rows.columns(&(0..inputs).collect::<Vec<_>>()),
             codes: vae.encode_rows(theta, &rows).mu,

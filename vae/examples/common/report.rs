@@ -97,7 +97,9 @@ pub(crate) fn draw(trained: &Trained<'_>) -> anyhow::Result<()> {
                 "What the decoder makes of a grid over the same plane. Neighbours should be alike, and a walk from \
                 one class to another should pass through images that make sense (lecture 002, \"Fun with MNIST\")",
             ))?;
-        let space = Space { vae, theta, rows: &test.images, size: [height, width], labels: &test.labels };
+        let size = [height, width];
+        let (labels, classes) = (&test.labels[..], &classes.names[..]);
+        let space = Space { vae, theta, rows: &test.images, size, labels, classes };
         space.explorer().into_iter().for_each(|explorer| run.explore(explorer));
     }
     Ok(())

@@ -45,7 +45,8 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
     data.keep(&run, &vae, &trainer, args, train.rows)?;
     run.draw_loss(&trainer, "−ELBO, nats per image")?;
     let size = [test.height, test.width];
-    let space = Space { vae: &vae, theta: trainer.theta(), rows: &test.images, size, labels: &test.labels };
+    let (labels, classes) = (&test.labels[..], &data.classes.names[..]);
+    let space = Space { vae: &vae, theta: trainer.theta(), rows: &test.images, size, labels, classes };
     space.explorer().into_iter().for_each(|explorer| run.explore(explorer));
 
     let loss = trainer.evaluate(&mut VaeObjective::new(&vae, &test.images))?;

@@ -28,7 +28,10 @@ pub(super) fn charts(path: &Path) -> Result<Vec<Markup>, RunError> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
     let header = reader.headers().map_err(damaged)?.clone();
     let rows = reader.records().collect::<Result<Vec<_>, _>>().map_err(damaged)?;
-    let shown: Vec<_> = rows.iter().step_by(rows.len().div_ceil(MOST).max(1)).collect();
+    let step = rows.len().div_ceil(MOST).max(1);
+    let mut shown: Vec<_> = rows.iter().step_by(step).collect();
+    // The last one is what a line is said to end at.
+    shown.extend(rows.last().filter(|_| rows.len() % step != 1 && step > 1));
     let number = |row: &csv::StringRecord, column: usize| row.get(column).and_then(|cell| cell.parse().ok());
     let mut charts: Vec<(&str, Vec<Line>)> = Vec::new();
     for (column, name) in header.iter().enumerate().skip(1) {

@@ -308,6 +308,7 @@ function hover(svg, spec) {
     if (!steps) return;
     event.preventDefault();
     const { x: [low, high], series } = spec();
+    if (!series.length) return;
     const xs = Object.values(series[0].shape)[0].x.filter(x => x >= low && x <= high);
     const i = xs.findIndex(x => x >= at);
     say(xs[clamp((i < 0 ? xs.length - 1 : i) + steps, 0, xs.length - 1)]);
