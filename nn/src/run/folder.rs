@@ -34,6 +34,9 @@ const FILES: [&str; 3] = ["csv", "images", "split"];
 /// The entry of a checkpoint that says which run it is of.
 const IDENTITY: &str = "run";
 
+/// Flags that name files or folders of data.
+const FILES: [&str; 3] = ["csv", "images", "split"];
+
 /// The folder of a run. In a dry run it lies among the system's temporary files and is removed when this is dropped.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
@@ -256,14 +259,20 @@ impl RunFolder {
     }
 }
 
-/// The program, its version, and its flags but for those that may change when a run goes on.
+/// The program, its version, and its flags but for those that may change when a run goes on; files without their folders.
 fn origin(args: &Value) -> Value {
     let program = std::env::args_os().next().unwrap_or_default();
     let program = Path::new(&program).file_stem().unwrap_or_default().to_string_lossy();
     let flags = args.as_object().into_iter().flatten();
     let flags: serde_json::Map<_, _> = flags
         .filter(|(flag, _)| *flag == "epochs" || !FREE.contains(&flag.as_str()))
-        .map(|(flag, value)| (flag.clone(), value.clone()))
+        .map(|(flag, value)| match value.as_str().filter(|_| FILES.contains(&flag.as_str())) {
+            // A model is handed on: the folders of who trained it are nobody's business.
+            Some(path) => {
+                (flag.clone(), json!(Path::new(path).file_name().map(|name| name.to_string_lossy())))
+            }
+            None => (flag.clone(), value.clone()),
+        })
         .collect();
     json!({ "program": program, "version": env!("CARGO_PKG_VERSION"), "flags": flags })
 }

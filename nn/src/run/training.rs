@@ -183,7 +183,7 @@ impl<'a> Run<'a> {
     }
 
     /// Writes the trained model to `model.safetensors` in the folder, with what it was trained on and an entry `run` about the
-    /// run: the program, its version, and its flags but for paths. [`finish`](Self::finish) adds the results.
+    /// run: the program, its version, and its flags but for folders. [`finish`](Self::finish) adds the results.
     ///
     /// # Errors
     /// [`RunError::Model`] if it cannot be written.

@@ -23,6 +23,8 @@ struct Trains {
     #[command(flatten)]
     #[serde(flatten)]
     run: RunArgs,
+    #[arg(long)]
+    csv: Option<std::path::PathBuf>,
 }
 
 fn args(model: &Path, out: &Path, more: &[&str]) -> Args {
@@ -63,7 +65,11 @@ fn a_model_says_what_it_was_trained_on_and_with_which_flags_and_results() {
     let dir = tempdir().unwrap();
     let defaults = Defaults { out: "out", epochs: 2, batch_size: 3, lr: 0.5 };
     let out = dir.path().join("run");
-    let args: Trains = parse(defaults, ["trains", "--seed", "7", "--out", out.to_str().unwrap()]).unwrap();
+    let args: Trains = parse(
+        defaults,
+        ["trains", "--seed", "7", "--csv", "/some/where/table.csv", "--out", out.to_str().unwrap()],
+    )
+    .unwrap();
     let run = Run::open(&args.run, &args).unwrap();
     let on = TrainedOn::new(Some(Path::new("/some/where/table.csv")), "", 12);
     run.keep_model(ModelFile::new("example.Net", &1), &on).unwrap();
@@ -75,6 +81,9 @@ fn a_model_says_what_it_was_trained_on_and_with_which_flags_and_results() {
     let result: serde_json::Value = file.get("result").unwrap();
     assert_eq!((result["rmse"].as_f64(), result["set"].as_str()), (Some(0.25), Some("yacht")));
     assert!(result["seconds"].is_number());
+    let run: serde_json::Value = file.get("run").unwrap();
+    assert_eq!(run["flags"]["csv"], "table.csv");
+    assert!(!run.to_string().contains("where"), "{run}");
     assert_eq!((trained_with(&file, "seed"), trained_with(&file, "out")), (Some(7), None));
     assert_eq!(TrainedOn::new(None, "the digits", 2).data, "the digits");
 }
