@@ -7,6 +7,8 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use super::csv::Metrics;
 use super::error::io_error;
@@ -29,8 +31,6 @@ const CHECKPOINT: (&str, &str) = ("checkpoint", "safetensors");
 const FREE: [&str; 9] =
     ["data", "out", "epochs", "threads", "save", "resume", "dry_run", "force", "no_report"];
 
-/// Flags that name files with data.
-const FILES: [&str; 3] = ["csv", "images", "split"];
 /// The entry of a checkpoint that says which run it is of.
 const IDENTITY: &str = "run";
 
@@ -307,7 +307,16 @@ fn lock(folder: &Path) -> Result<File, RunError> {
     let mut options = File::options();
     let opened = options.read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = opened.map_err(io_error("write", &path))?;
-    match file.try_lock() {
+    // A program that this process is just starting holds all its locks for a moment.
+    let mut locked = file.try_lock();
+    for _ in 0..10 {
+        if !matches!(locked, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => {
             let mut text = String::new();
             let _ = file.read_to_string(&mut text);

@@ -53,8 +53,24 @@ fn the_folder_of_the_model_is_never_written_to() {
     Application::open(&first.apply, &first).unwrap().finish(&[("rows", 2.0)]).unwrap();
     let flags = fs::read_to_string(out.join("args.json")).unwrap();
     assert!(flags.contains("\"seed\": 3") && !flags.contains("epochs"), "{flags}");
+    // Flags alone are no results.
+    let application = Application::open(&first.apply, &first).unwrap();
+    fs::write(application.file("rows.csv"), "1\n").unwrap();
+    drop(application);
     let again = Application::open(&first.apply, &first).unwrap_err();
     assert!(matches!(again, RunError::Taken { resumable: false, .. }), "{again}");
+    // What it does not write anew stays, until it has results.
+    let forced = args(&model, &out, &["--seed", "4", "--force"]);
+    drop(Application::open(&forced.apply, &forced).unwrap());
+    assert_eq!(fs::read_to_string(out.join("args.json")).unwrap(), flags);
+    assert!(out.join("rows.csv").is_file());
+    // The folder of another run that trained a model is no place for results, even by force.
+    let other = dir.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("checkpoint.safetensors"), "").unwrap();
+    let into = args(&model, &other, &["--force"]);
+    let error = Application::open(&into.apply, &into).unwrap_err();
+    assert!(matches!(error, RunError::OwnFolder { .. }), "{error}");
     let dry = args(&model, &dir.path().join("dry"), &["--dry-run"]);
     let file = Application::open(&dry.apply, &dry).unwrap().file("x");
     assert!(!dir.path().join("dry").exists() && !file.exists());

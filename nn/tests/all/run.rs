@@ -147,7 +147,12 @@ fn a_run_without_a_checkpoint_refuses_its_flags_and_is_not_to_be_resumed() {
     }
     flags("--force").unwrap().run.without_checkpoint().unwrap();
     let out = tempdir().unwrap();
-    open(out.path(), "").unwrap();
+    let folder = open(out.path(), "").unwrap();
+    drop(folder);
+    // A run that failed before it had anything to show is no obstacle.
+    let folder = open(out.path(), "").unwrap();
+    fs::write(folder.file("loss.png"), "").unwrap();
+    drop(folder);
     let error = open(out.path(), "").unwrap_err().to_string();
     assert!(error.ends_with("an earlier run: overwrite it with --force, or give another --out"), "{error}");
 }
@@ -247,6 +252,13 @@ fn a_folder_of_another_program_is_left_as_it_is() {
     fs::write(out.path().join("notes.txt"), "mine").unwrap();
     assert!(matches!(open(out.path(), ""), Err(RunError::Taken { resumable: false, .. })));
     assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1);
+    // Nor is a file overwritten that has the name of ours by chance.
+    fs::write(out.path().join(".lock"), "important").unwrap();
+    for more in ["", "--force"] {
+        let error = open(out.path(), more).unwrap_err();
+        assert!(matches!(error, RunError::ForeignLock { .. }), "{error}");
+    }
+    assert_eq!(fs::read_to_string(out.path().join(".lock")).unwrap(), "important");
 }
 
 #[cfg(unix)]
