@@ -122,7 +122,7 @@ impl TableArgs {
         let unknown = |name: &String| !known.contains(name);
         let unknown: Vec<String> = reader.names().iter().filter(|name| unknown(name)).cloned().collect();
         if !unknown.is_empty() {
-            errln!("note: {file}: the model does not know {}, and does not use it", listed(&unknown));
+            errln!("note: {file}: the model does not know {}: not used", listed(&unknown));
         }
         Ok(reader)
     }

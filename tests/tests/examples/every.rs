@@ -166,7 +166,8 @@ fn the_report_shows_every_picture_of_an_example() {
     let mut pictures = 0;
     let sources =
         ["bayes-nn", "gpvae", "nn", "vae"].map(|name| files(&root().join(name).join("examples"), "rs"));
-    for path in sources.iter().flatten() {
+    // Programs that apply a model write no report.
+    for path in sources.iter().flatten().filter(|path| !path.to_string_lossy().contains("apply")) {
         for line in fs::read_to_string(path).unwrap().lines() {
             let is_silent = line.contains("file(") && line.contains(".png");
             assert!(!is_silent, "{}: {line}: expected run.picture", path.display());
