@@ -205,8 +205,13 @@ impl Approximation {
             return f64::NEG_INFINITY;
         }
         let zeta = lambda.map(|x| support.inverse(x));
-        let tape = Tape::new();
-        let log_jacobian = support.log_jacobian(tape.constant(&zeta, [2])).item();
+        // T' by λ: eᶻ is λ, and (b − a) σ(ζ) (1 − σ(ζ)) is (λ − a) (b − λ) / (b − a).
+        let slope = |x: f64| match *support {
+            Support::Interval { low, high } => (x - low) * (high - x) / (high - low),
+            Support::Positive => x,
+            Support::Real => 1.0,
+        };
+        let log_jacobian = (slope(lambda[0]) * slope(lambda[1])).ln();
         let a = (zeta[0] - mu[0]) / l[0];
         let b = (zeta[1] - mu[1] - l[2] * a) / l[3];
         -0.5 * (a * a + b * b) - (TAU * l[0] * l[3]).ln() - log_jacobian

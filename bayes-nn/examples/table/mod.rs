@@ -46,8 +46,8 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
         .context("the predictions could not be written")?;
     observed_against_predicted(target, &first.held_out.y, &predictive).save(&run.picture(
         "predictions.png",
-        "Rows that were held out: what was observed over what was predicted. A bar is the interval in which an observation should \
-        lie with 90 % probability: most should hold their point (lecture 000, \"More details for the regression case\")",
+        "Rows that were held out: what was observed over what was predicted. The band is where an observation should lie with 90 % \
+        probability: nine of ten points should be in it (lecture 000, \"More details for the regression case\")",
     ))?;
 
     let further = (1..args.splits).into_par_iter().map(|number| {
@@ -93,10 +93,12 @@ fn observed_against_predicted(target: &str, observed: &Matrix<f64>, predictive: 
     let (low, high) = observed.values.iter().fold(ends, |a, &y| (a.0.min(y), a.1.max(y)));
     let means = predictive.mean();
     let ends = predictive.quantile(0.05).into_iter().zip(predictive.quantile(0.95));
-    let bars = means.iter().zip(ends).map(|(&mean, (low, high))| (mean, low, high));
+    let mut intervals: Vec<_> =
+        means.iter().zip(ends).map(|(&mean, (low, high))| (mean, low, high)).collect();
+    intervals.sort_by(|a, b| a.0.total_cmp(&b.0));
     Figure::new("Rows held out: observed against predicted")
         .axes(&format!("predicted {target}"), &format!("observed {target}"))
-        .errors("90 % intervals", bars)
+        .band("90 % intervals", intervals)
         .line("equal", [(low, low), (high, high)])
         .classes(["rows"], means.iter().zip(observed.values.iter()).map(|(&mean, &y)| ((mean, y), 0)))
 }

@@ -102,8 +102,10 @@ pub(super) fn report(
     ))?;
     let gained = over(&gain);
     let verdict = match gained.mean {
-        mean if mean > 2.0 * gained.se => "The network predicts better than linear regression.",
-        mean if mean < -2.0 * gained.se => "Linear regression predicts better than the network.",
+        mean if count >= 5 && mean > 2.0 * gained.se => "The network predicts better than linear regression.",
+        mean if count >= 5 && mean < -2.0 * gained.se => {
+            "Linear regression predicts better than the network."
+        }
         _ => {
             "As far as these splits can tell, the network predicts as well as linear regression, and no better."
         }
