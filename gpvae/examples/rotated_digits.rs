@@ -40,11 +40,14 @@ fn main() -> ExitCode {
 fn rotated_digits(args: &Args) -> anyhow::Result<()> {
     let views = load(args)?;
     let run = Run::open(&args.run, args)?.documented("gpvae", "Rotated digits, embedded");
+    let mut seen = views.angles_of(&views.train);
+    seen.sort_by(f64::total_cmp);
+    seen.dedup();
     outln!(
         "{} images of {} objects under {} views to learn from; {} to predict, under the view that none of them has",
         views.train.len(),
         views.objects,
-        views.angles.len(),
+        seen.len(),
         views.test.len()
     );
     let mut outcomes = Vec::new();
