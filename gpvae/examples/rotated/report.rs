@@ -95,7 +95,7 @@ pub(crate) fn report(run: &Run<'_>, views: &Views, outcomes: &[Outcome]) -> anyh
     for outcome in outcomes {
         let name = outcome.method.name();
         results.push((format!("{name}_mse"), outcome.error().mean));
-        results.push((format!("{name}_se"), outcome.error().se));
+        results.push((format!("{name}_mse_se"), outcome.error().se));
         results.extend(outcome.sampled.map(|error| (format!("{name}_sampled_mse"), error.mean)));
     }
     let errors = outcomes.iter().map(|outcome| (outcome.method.title(), outcome.error().mean));

@@ -288,7 +288,10 @@ fn rotated_digits_tells_what_is_wrong_with_images_and_split() {
     let output = self::run("rotated_digits", &flags, dir.path());
     assert!(output.status.success(), "{}", self::text(&output.stderr));
     let names: Vec<String> = result(&output).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["joint_mse", "joint_se", "joint_sampled_mse", "livae_mse", "livae_se", "seconds"]);
+    assert_eq!(
+        names,
+        ["joint_mse", "joint_mse_se", "joint_sampled_mse", "livae_mse", "livae_mse_se", "seconds"]
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::chart::{charts, short};
 use super::gallery::Summary;
 use super::{Explorer, Picture, Report};
+use crate::model::ModelFile;
 use crate::run::error::io_error;
 use crate::run::folder::{METRICS, files_of, is};
 use crate::run::{RunError, RunFolder};
@@ -47,7 +48,13 @@ pub(super) fn page(run: &Facts<'_>, report: &Report, folder: &RunFolder) -> Resu
                 dt { "data" } dd { (data(&run.flags)) }
                 dt { "seed" } dd { (text(&run.flags["seed"])) }
                 dt { "version" } dd { (env!("CARGO_PKG_VERSION")) }
-                dt { "time" } dd { (duration(run.seconds)) }
+                dt { "duration" } dd { (duration(run.seconds)) }
+                @if let (Some((package, _)), true) = (&report.section, folder.file(ModelFile::NAME).is_file()) {
+                    // bayes-nn has bayes_apply, gpvae gp_apply, nn nn_apply, vae vae_apply.
+                    @let apply = match package.as_str() { "bayes-nn" => "bayes", "gpvae" => "gp", other => other };
+                    dt { "on new data" }
+                    dd { code { "cargo run --release -p " (package) " --example " (apply) "_apply -- --help" } " takes this folder as --model" }
+                }
                 @if let Some((package, section)) = &report.section {
                     dt { "see also" } dd { (package) "/README.md, “" (section) "”" }
                 }
