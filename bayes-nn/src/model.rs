@@ -72,6 +72,13 @@ impl Model for BayesMlp {
         Self::new(config)
     }
 
+    fn least_size(config: &BayesMlpConfig) -> Option<usize> {
+        if config.validate().is_err() {
+            return Some(0);
+        }
+        Mlp::weights(&config.widths())?.checked_mul(2)?.checked_mul(config.modes)
+    }
+
     fn config(&self) -> &BayesMlpConfig {
         &self.config
     }

@@ -8,7 +8,7 @@ use nn::data::Matrix;
 use nn::model::{Layout, ModelFile, ModelFileError};
 use nn::train::Element;
 use serde::{Deserialize, Serialize};
-use vae::NetworkConfig;
+use vae::{NetworkConfig, Networks};
 
 use crate::data::{ObjectFeatures, Places};
 use crate::predict::TrainingCodes;
@@ -116,6 +116,7 @@ impl<P: LatentPrior> GpVae<P> {
         let Config { pixels, latent, encoder, decoder, pixel_noise, objects, samples, view } =
             file.config()?;
         let fault = |reason: &str| file.fault("config", reason);
+        file.check_size(Networks::least_size(&encoder, &decoder, [pixels, 0, latent]))?;
         let (views, count) =
             (samples.checked_mul(view), latent.checked_mul(2).and_then(|l| l.checked_mul(samples)));
         if views.is_none_or(|views| views == 0) || count.is_none() {
@@ -158,6 +159,9 @@ impl<P: LatentPrior> GpVae<P> {
         let places = places.map_err(|error| fault(&format!("{VIEWS}: {error}")))?;
         let packed =
             Matrix::new(samples, 2 * latent, file.tensor::<F>(CODES, &[samples, 2 * latent])?.to_vec());
+        if packed.values.iter().any(|x| !x.to_f64().is_finite()) {
+            return Err(fault(&format!("{CODES}: expected finite numbers")));
+        }
         Ok(Loaded { model, theta: Arc::new(theta), codes: TrainingCodes { places, packed } })
     }
 

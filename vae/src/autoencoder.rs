@@ -31,6 +31,14 @@ impl Model for Autoencoder {
         Self::new(config)
     }
 
+    fn least_size(config: &AutoencoderConfig) -> Option<usize> {
+        let AutoencoderConfig { inputs, latent, ref encoder, ref decoder } = *config;
+        if config.validate().is_err() {
+            return Some(0);
+        }
+        Networks::least_size(encoder, decoder, [inputs, 0, latent])
+    }
+
     fn config(&self) -> &AutoencoderConfig {
         &self.config
     }

@@ -74,7 +74,7 @@ impl NetworkConfig {
             Layers::Convolutional { .. } if hidden.is_empty() => {
                 Err(VaeError::Hidden { network, hidden: Vec::new() })
             }
-            Layers::Convolutional { side, .. } if side * side != inputs => {
+            Layers::Convolutional { side, .. } if side.checked_mul(side) != Some(inputs) => {
                 Err(VaeError::Pixels { network, side, inputs })
             }
             Layers::Convolutional { side, .. } if !side.is_multiple_of(2) => {

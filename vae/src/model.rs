@@ -29,6 +29,14 @@ impl Model for Vae {
         Self::new(config)
     }
 
+    fn least_size(config: &VaeConfig) -> Option<usize> {
+        let VaeConfig { inputs, conditions, latent, ref encoder, ref decoder, .. } = *config;
+        if config.validate().is_err() {
+            return Some(0);
+        }
+        Networks::least_size(encoder, decoder, [inputs, conditions, latent])
+    }
+
     fn config(&self) -> &VaeConfig {
         &self.config
     }

@@ -79,6 +79,29 @@ impl Networks {
     }
 }
 
+impl Networks {
+    /// A number that the parameters of networks between `inputs` observed variables, with `conditions`, and `latent` ones are not
+    /// below; none if it is beyond all numbers. See [`nn::model::Model::least_size`].
+    pub fn least_size(
+        encoder: &NetworkConfig,
+        decoder: &NetworkConfig,
+        [inputs, conditions, latent]: [usize; 3],
+    ) -> Option<usize> {
+        let of = |config: &NetworkConfig, from: usize, to: usize| match &config.layers {
+            Layers::Dense(hidden) | Layers::WithLinearPath(hidden) => {
+                Mlp::weights(&[&[from.checked_add(conditions)?], &hidden[..], &[to]].concat())
+            }
+            Layers::Convolutional { side, channels } => {
+                // Kernels do not grow with the images; the linear layer is at one end or the other.
+                let ends = [channels.first(), channels.last()].map(|end| end.copied().unwrap_or(0));
+                let linear = ends[0].min(ends[1]).checked_mul(latent)?.checked_add(conditions)?;
+                Mlp::weights(channels)?.checked_add(linear).filter(|_| *side <= LARGEST_SIDE)
+            }
+        };
+        of(encoder, inputs, latent)?.checked_add(of(decoder, latent, inputs)?)
+    }
+}
+
 /// An encoder or a decoder: a function of rows of numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
@@ -181,6 +204,9 @@ impl Network {
         }
     }
 }
+
+/// The largest height and width of the images of a model in a file.
+const LARGEST_SIDE: usize = 1 << 13;
 
 /// Takes slots from a layout, layer by layer.
 struct Builder<'a, I> {

@@ -97,6 +97,14 @@ fn a_file_of_another_model_prior_or_precision_or_with_senseless_numbers_is_refus
     refused(&ModelFile::new("vae.Vae", &0), "expected a model of kind gpvae.GpVae, found vae.Vae");
     refused(&ModelFile::new("gpvae.GpVae", &0), "the entry \"config\"");
 
+    for (pixels, latent) in [(1_u64 << 61, 2_u64), (16, 1 << 40)] {
+        let mut config: serde_json::Value = whole.config().unwrap();
+        (config["pixels"], config["latent"]) = (pixels.into(), latent.into());
+        let mut file = whole.clone();
+        file.set("config", &config);
+        refused(&file, "parameters, the file has");
+    }
+
     let n = samples.len();
     let with = |name: &str, shape: &[usize], values: Vec<f64>| {
         let mut file = whole.clone();
@@ -106,6 +114,7 @@ fn a_file_of_another_model_prior_or_precision_or_with_senseless_numbers_is_refus
     refused(&with("training.objects", &[n], vec![8.0; n]), "expected objects below 8, found 8");
     refused(&with("training.objects", &[n], vec![0.5; n]), "found 0.5");
     refused(&with("training.views", &[n, 1], vec![f64::NAN; n]), "training.views");
+    refused(&with("training.q", &[n, 4], vec![f64::NAN; 4 * n]), "training.q: expected finite numbers");
     refused(&with("training.q", &[n, 2], vec![0.0; 2 * n]), "training.q");
     refused(&with("training.views", &[1, 1], vec![0.0]), "training.views");
 

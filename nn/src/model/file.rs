@@ -210,9 +210,33 @@ impl ModelFile {
     /// θ of a model with this layout.
     ///
     /// # Errors
-    /// [`ModelFileError::Contents`] if a slot is missing, has another shape or type, or there are further slots.
+    /// [`ModelFileError::Contents`] if a slot is missing, has another shape or type, or there are further slots;
+    /// [`ModelFileError::Entry`] if a number is infinite or not a number.
     pub fn theta<F: Element>(&self, layout: &Layout) -> Result<Vec<F>, ModelFileError> {
-        Ok(self.contents.vector(THETA, layout)?)
+        let theta = self.contents.vector(THETA, layout)?;
+        match self.contents.measure(THETA) {
+            (_, None) => Ok(theta),
+            (_, Some(slot)) => Err(self.fault(slot, "expected finite numbers, found an infinite one or NaN")),
+        }
+    }
+
+    /// Checks that θ is not shorter than that of a model. None stands for more than any length. Ask before the model is built: a
+    /// configuration with senseless sizes could take all memory.
+    ///
+    /// # Errors
+    /// [`ModelFileError::Entry`] if it is shorter.
+    pub fn check_size(&self, least: Option<usize>) -> Result<(), ModelFileError> {
+        let (found, _) = self.contents.measure(THETA);
+        match least {
+            Some(least) if least <= found => Ok(()),
+            _ => {
+                let expected =
+                    least.map_or("more than there can be".to_owned(), |least| format!("{least} or more"));
+                let reason =
+                    format!("a model of this configuration has {expected} parameters, the file has {found}");
+                Err(self.fault(CONFIG, &reason))
+            }
+        }
     }
 
     /// Adds a tensor that is no part of θ.
@@ -299,6 +323,10 @@ pub trait Model: Sized {
     /// If there is no such model.
     fn from_config(config: &Self::Config) -> Result<Self, Self::Error>;
 
+    /// A number that the length of θ is not below: none if it is beyond all numbers, and 0 if there is no model of the configuration.
+    /// A file whose θ is shorter is refused before the model is built.
+    fn least_size(config: &Self::Config) -> Option<usize>;
+
     /// What the model consists of.
     fn config(&self) -> &Self::Config;
 
@@ -323,7 +351,9 @@ pub trait Model: Sized {
     /// model, in numbers of type `F`.
     fn from_file<F: Element>(file: &ModelFile) -> Result<(Self, Arc<Vec<F>>), ModelFileError> {
         file.check_kind(Self::KIND)?;
-        let model = Self::from_config(&file.config()?);
+        let config = file.config()?;
+        file.check_size(Self::least_size(&config))?;
+        let model = Self::from_config(&config);
         let model = model.map_err(|error| file.fault(CONFIG, &error.to_string()))?;
         let theta = file.theta(model.layout())?;
         Ok((model, Arc::new(theta)))

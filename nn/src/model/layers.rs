@@ -71,6 +71,11 @@ pub struct Mlp {
 }
 
 impl Mlp {
+    /// The number of weights, without biases, of a network with these widths; none if it is beyond all numbers.
+    pub fn weights(widths: &[usize]) -> Option<usize> {
+        widths.windows(2).try_fold(0_usize, |sum, pair| sum.checked_add(pair[0].checked_mul(pair[1])?))
+    }
+
     /// A network with `widths` n₀, n₁, …, n_L: n₀ inputs and n_L outputs. Weights are drawn by [`init_for`] the
     /// activation of their layer, and biases are 0. The slots are `name.0.weight`, `name.0.bias`, `name.1.weight`, ….
     ///

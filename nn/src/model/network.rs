@@ -82,6 +82,10 @@ impl Model for MlpModel {
         Self::new(config.clone())
     }
 
+    fn least_size(config: &MlpConfig) -> Option<usize> {
+        Mlp::weights(&config.widths)
+    }
+
     fn config(&self) -> &MlpConfig {
         &self.config
     }

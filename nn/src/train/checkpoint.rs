@@ -267,6 +267,18 @@ impl Checkpoint {
         }
     }
 
+    /// The length of a vector, and the first of its tensors with a number that is not finite.
+    pub(crate) fn measure(&self, prefix: &str) -> (usize, Option<&str>) {
+        let belongs = |name: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'));
+        let tensors = || self.tensors.iter().filter(|(name, _)| belongs(name));
+        let is_finite = |data: &Numbers| match data {
+            Numbers::F32(values) => values.iter().all(|x| x.is_finite()),
+            Numbers::F64(values) => values.iter().all(|x| x.is_finite()),
+        };
+        let wrong = tensors().find(|(_, tensor)| !is_finite(&tensor.data));
+        (tensors().map(|(_, tensor)| tensor.data.len()).sum(), wrong.map(|(name, _)| name.as_str()))
+    }
+
     /// The entry `key` of the metadata.
     ///
     /// # Errors

@@ -141,6 +141,30 @@ fn a_network_comes_back_and_widths_that_make_none_are_refused() {
 }
 
 #[test]
+fn a_configuration_larger_than_the_file_and_numbers_that_are_not_finite_are_refused() {
+    let network = |widths: &[usize]| MlpConfig {
+        widths: widths.to_vec(),
+        phi: Nonlinearity::Tanh,
+        psi: Nonlinearity::Identity,
+    };
+    let model = MlpModel::new(network(&[2, 1])).unwrap();
+    for (widths, says) in [
+        (&[2, 1 << 40, 1][..], "has 3298534883328 or more parameters, the file has 3"),
+        (&[1 << 63, 1 << 63], "has more than there can be parameters, the file has 3"),
+        (&[1 << 63, 1, 1 << 63], "has more than there can be parameters"),
+    ] {
+        let mut file = ModelFile::new(MlpModel::KIND, &network(widths));
+        file.insert_theta(model.layout(), &[1.0, 2.0, 3.0]);
+        let error = MlpModel::from_file::<f64>(&file).unwrap_err().to_string();
+        assert!(error.contains("the entry \"config\": a model") && error.contains(says), "{error}");
+    }
+    for wrong in [f64::NAN, f64::INFINITY] {
+        let error = MlpModel::from_file::<f64>(&model.to_file(&[1.0, 2.0, wrong])).unwrap_err().to_string();
+        assert!(error.contains("\"theta.network.0.bias\": expected finite numbers"), "{error}");
+    }
+}
+
+#[test]
 fn a_tensor_of_rows_has_as_many_as_there_are() {
     let mut file = example();
     file.insert("centres", &[3, 2], vec![1.0_f64, 2.0, 3.0, 4.0, 5.0, 6.0]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nn::model::{Model, ModelFile, ModelFileError};
-use vae::{Autoencoder, AutoencoderConfig, Covariance, NetworkConfig, Vae, VaeConfig};
+use vae::{Autoencoder, AutoencoderConfig, Covariance, Layers, NetworkConfig, Vae, VaeConfig};
 
 use crate::common::{likelihoods, theta_of};
 
@@ -36,6 +36,30 @@ fn every_kind_of_model_comes_back() {
     check(&vae, &theta_of(&vae));
     let autoencoder = Autoencoder::new(&AutoencoderConfig::new(6, &[4], 2)).unwrap();
     check(&autoencoder, &Arc::new(vec![0.1; autoencoder.layout().size()]));
+}
+
+#[test]
+fn sizes_that_the_file_does_not_hold_are_refused_before_a_model_is_built() {
+    let small = Vae::new(&VaeConfig::new(6, &[4], 2)).unwrap();
+    let images = VaeConfig::convolutional(8, 2);
+    let network = |side, channels: &[usize]| NetworkConfig {
+        layers: Layers::Convolutional { side, channels: channels.to_vec() },
+        ..NetworkConfig::convolutional(side)
+    };
+    for config in [
+        VaeConfig { conditions: 1 << 63, ..VaeConfig::new(6, &[4], 2) },
+        VaeConfig { covariance: Covariance::Full, ..VaeConfig::new(6, &[4], usize::MAX) },
+        VaeConfig::new(1 << 40, &[1 << 40], 2),
+        VaeConfig { conditions: usize::MAX, ..images.clone() },
+        VaeConfig { encoder: network(8, &[1 << 40, 1 << 40]), ..images.clone() },
+        VaeConfig { decoder: network(8, &[1 << 60]), ..images },
+        VaeConfig::convolutional(1 << 31, 2),
+    ] {
+        let mut file = ModelFile::new(Vae::KIND, &config);
+        file.insert_theta::<f32>(small.layout(), &theta_of(&small));
+        let error = Vae::from_file::<f32>(&file).unwrap_err().to_string();
+        assert!(error.contains("the file has 90"), "{error}");
+    }
 }
 
 #[test]

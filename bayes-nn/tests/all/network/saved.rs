@@ -26,3 +26,21 @@ fn every_kind_of_network_comes_back() {
         assert_eq!((loaded.config(), &loaded_eta[..]), (&config, &eta[..]));
     }
 }
+
+#[test]
+fn sizes_that_the_file_does_not_hold_are_refused_before_a_network_is_built() {
+    let model = BayesMlp::new(&BayesMlpConfig::new(3, &[4])).unwrap();
+    let eta: Vec<f32> = model.layout().init(&mut StdRng::seed_from_u64(1));
+    let usual = BayesMlpConfig::new(3, &[4]);
+    for config in [
+        BayesMlpConfig::new(3, &[1 << 33]),
+        BayesMlpConfig::new(1 << 62, &[1 << 62]),
+        BayesMlpConfig { modes: 1 << 40, ..usual.clone() },
+        BayesMlpConfig { modes: usize::MAX, ..usual },
+    ] {
+        let mut file = ModelFile::new(BayesMlp::KIND, &config);
+        file.insert_theta(model.layout(), &eta);
+        let error = BayesMlp::from_file::<f32>(&file).unwrap_err().to_string();
+        assert!(error.contains("the entry \"config\"") && error.contains("the file has"), "{error}");
+    }
+}
