@@ -25,7 +25,7 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
         rows.x.rows
     );
     let (all, column) = (&table.values, table.position(target)?);
-    let scaled = Standardizer::fit(all, &first.train_numbers).and_then(|scaling| scaling.narrow(all));
+    let scaled = Standardizer::fit(all, &first.train_numbers).and_then(|scaling| scaling.narrow::<f32>(all));
     scaled.map_err(|error| table.locate(&error))?;
     for &j in Scaling::fit(&first.train.x, &first.train.y)?.constant_inputs() {
         errln!("note: {} does not vary over the rows to train on and tells nothing", names[j]);

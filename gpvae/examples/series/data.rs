@@ -103,7 +103,7 @@ impl Series {
     pub(crate) fn scaling(&self) -> anyhow::Result<Standardizer> {
         let all: Vec<usize> = (0..self.time.len()).collect();
         let scaling = Standardizer::fit(&self.seen(), &all);
-        let scaling = scaling.and_then(|scaling| scaling.narrow(&self.values).map(|_| scaling));
+        let scaling = scaling.and_then(|scaling| scaling.narrow::<f32>(&self.values).map(|_| scaling));
         scaling.map_err(|error| {
             let (row, channel) = error.place();
             self.table.refuse(self.order[row], self.column(channel), error.expected(), error.advice()).into()

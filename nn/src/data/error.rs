@@ -149,6 +149,17 @@ pub enum DataError {
     )]
     Quote { file: String, line: usize, column: usize },
 
+    /// What a quote opens is too long.
+    #[error(
+        "{file}: line {line}, column {column}: expected a second quote within {limit} bytes, found none; close the quote, or write \
+         one that is part of the text as two within quotes"
+    )]
+    LongQuote { file: String, line: usize, column: usize, limit: usize },
+
+    /// A table of one column has too many blank lines one after the other.
+    #[error("{file}: line {line}: expected at most {limit} blank lines in a row, found more; take them out")]
+    BlankLines { file: String, line: usize, limit: usize },
+
     /// A cell of a table cannot be used. The name is that of the column, or empty.
     #[error(
         "{file}: line {line}, column {column}{}: expected {expected}, found {text:?}; {advice}",

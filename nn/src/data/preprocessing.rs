@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use autograd::Real;
 use serde::{Deserialize, Serialize};
 
 use super::{Backdrop, DataError, ImageOptions, Matrix, ScaleError, Standardizer, Table};
@@ -107,13 +108,13 @@ impl Preprocessing {
     ///
     /// # Errors
     /// [`DataError::Cell`] for a cell that is no count where counts are expected, or too far from the rows to train on.
-    pub fn apply(&self, inputs: &Table) -> Result<Matrix<f32>, DataError> {
+    pub fn apply<F: Real>(&self, inputs: &Table) -> Result<Matrix<F>, DataError> {
         if let Some(most) = self.counts {
             inputs.check_counts(most, "correct the cell: the model was trained on counts")?;
         }
         match &self.scaling {
             Some(scaling) => scaling.narrow(&inputs.values).map_err(|error| inputs.locate(&error)),
-            None => Ok(inputs.values.map(|x| x as f32)),
+            None => Ok(inputs.values.map(F::from_f64)),
         }
     }
 
@@ -184,9 +185,16 @@ impl ImageFormat {
     /// [`ModelFileError::Entry`] if it is not there, as in a model of a table, or does not fit.
     pub fn of_file(file: &ModelFile, pixels: usize) -> Result<Self, ModelFileError> {
         let entry: Self = file.get(Self::ENTRY)?;
-        match entry.height.checked_mul(entry.width) == Some(pixels) {
+        if entry.height.checked_mul(entry.width) != Some(pixels) {
+            return Err(file.fault(Self::ENTRY, &format!("expected images of {pixels} pixels")));
+        }
+        // Readers of images give no other grey values.
+        match entry.range == [0.0, 1.0] {
             true => Ok(entry),
-            false => Err(file.fault(Self::ENTRY, &format!("expected images of {pixels} pixels"))),
+            false => {
+                let reason = format!("expected grey values from 0 to 1, found the range {:?}", entry.range);
+                Err(file.fault(Self::ENTRY, &reason))
+            }
         }
     }
 }

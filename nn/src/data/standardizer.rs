@@ -1,5 +1,6 @@
 //! Columns of mean 0 and standard deviation 1.
 
+use autograd::Real;
 use serde::{Deserialize, Serialize};
 
 use super::Matrix;
@@ -129,7 +130,7 @@ impl Standardizer {
         self.each(values, |x, mean, sd| (x - mean) / sd)
     }
 
-    /// (x − mean) / sd in single precision, for any number of rows with the fitted number of columns. NaN remains NaN.
+    /// (x − mean) / sd in any precision, for any number of rows with the fitted number of columns. NaN remains NaN.
     ///
     /// # Errors
     /// [`ScaleError`] for a number that is infinite or too far from the fitted rows.
@@ -137,9 +138,10 @@ impl Standardizer {
     /// # Panics
     /// If the number of columns is another one.
     #[track_caller]
-    pub fn narrow(&self, values: &Matrix<f64>) -> Result<Matrix<f32>, ScaleError> {
-        let narrowed = self.apply(values).map(|z| z as f32);
-        match narrowed.values.iter().zip(&**values.values).position(|(z, x)| !z.is_finite() && !x.is_nan()) {
+    pub fn narrow<F: Real>(&self, values: &Matrix<f64>) -> Result<Matrix<F>, ScaleError> {
+        let narrowed = self.apply(values).map(F::from_f64);
+        let is_wrong = |(z, x): (&F, &f64)| !z.to_f64().is_finite() && !x.is_nan();
+        match narrowed.values.iter().zip(&**values.values).position(is_wrong) {
             None => Ok(narrowed),
             Some(cell) => {
                 let (row, column, value) = (cell / values.cols, cell % values.cols, values.values[cell]);

@@ -95,7 +95,7 @@ impl TableArgs {
     /// columns the model does not know.
     ///
     /// # Errors
-    /// Those of [`TableReader::open`]; [`DataError::NoInput`] if an input is not in the file and none may be missing.
+    /// Those of [`TableReader::open`].
     pub fn open(
         &self,
         path: &Path,
@@ -112,9 +112,6 @@ impl TableArgs {
         let marks = if self.missing.is_empty() { model.missing.clone() } else { options.marks };
         let reader = TableReader::open(path, &TableOptions { header, marks, ..options }, &model.inputs)?;
         let (file, absent) = (file_name(path), reader.absent());
-        if !absent.is_empty() && !missing {
-            return Err(DataError::NoInput { file, expected: listed(absent) });
-        }
         if !absent.is_empty() {
             errln!("note: {file}: no {}: missing in every row", listed(absent));
         }
@@ -123,6 +120,14 @@ impl TableArgs {
         let unknown: Vec<String> = reader.names().iter().filter(|name| unknown(name)).cloned().collect();
         if !unknown.is_empty() {
             errln!("note: {file}: the model does not know {}: not used", listed(&unknown));
+        }
+        let unnamed: Vec<&str> =
+            reader.unnamed().filter(|name| model.inputs.iter().any(|input| input == name)).collect();
+        if !unnamed.is_empty() {
+            errln!(
+                "note: {file}: {} without a name: taken for the input in the same place of the training",
+                listed(&unnamed)
+            );
         }
         Ok(reader)
     }

@@ -51,12 +51,14 @@ struct Origin {
 }
 
 /// Whole numbers of a column that are rounded.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Rounded {
     column: usize,
-    /// The first row with one.
-    row: usize,
     cells: usize,
+    /// The line of the first one, its text and its number.
+    line: usize,
+    text: String,
+    number: f64,
 }
 
 impl Origin {
@@ -354,7 +356,8 @@ impl Table {
     }
 
     /// What a user should know of the file: a first row that may have been taken for the wrong thing, whole numbers that are
-    /// rounded, blank lines that are no rows. A sentence each.
+    /// rounded, blank lines that are no rows. A sentence each. Of rows that a [`TableReader`] has read, the numbers that are rounded
+    /// are those of all rows so far.
     pub fn notes(&self) -> Vec<String> {
         let Origin { file, guess, head, rounded, .. } = &*self.origin;
         let mut notes = Vec::new();
@@ -369,9 +372,8 @@ impl Table {
                 "{file}: the first row, {first}, is taken for data; if it names the columns, say --header yes"
             ));
         }
-        for Rounded { column, row, cells } in rounded {
+        for Rounded { column, cells, line, text, number } in rounded {
             let Some(j) = self.positions.iter().position(|position| position == column) else { continue };
-            let (line, text, number) = (self.line(*row), self.text(*row, j), self.values.row(*row)[j]);
             notes.push(format!(
                 "{file}: column {} ({}): {cells} whole numbers beyond 2^53 are rounded where they are used as numbers, the \
                  first in line {line}, {text} to {number}",

@@ -1,11 +1,11 @@
 //! From a text to the columns of a table.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::guess::{Guess, number};
 use super::records::{Next, OpenQuote, Record, Records, line_breaks};
-use super::{Origin, Rounded, Table, TableOptions, position};
+use super::{Origin, Rounded, Table, TableOptions, listed, position};
 use crate::data::error::shown;
 use crate::data::source::Source;
 use crate::data::{DataError, Matrix};
@@ -57,15 +57,21 @@ pub(super) fn decode(
     let mut record = Record::default();
     loop {
         match records.read(&mut record) {
-            Ok(Next::Record) => rows.push(&record)?,
-            Ok(Next::BlankLine) => rows.blank_line(record.line),
+            Ok(Next::Record) => {
+                rows.push(&record)?;
+                rows.release(usize::MAX)?;
+            }
+            Ok(Next::BlankLine) => rows.blank_line(record.line)?,
             Ok(Next::End) => return rows.finish(),
-            Err(OpenQuote { line, column }) => {
+            Err(OpenQuote { line, column, .. }) => {
                 return Err(DataError::Quote { file: rows.origin.file, line, column });
             }
         }
     }
 }
+
+/// So many blank lines in a row a table of one column may have: more than a spreadsheet has rows.
+const BLANK_LINES: usize = 1 << 20;
 
 /// The rows read so far.
 #[derive(Debug)]
@@ -81,8 +87,10 @@ pub(super) struct Rows {
     pub(super) origin: Origin,
     /// By column.
     rounded: BTreeMap<usize, Rounded>,
-    /// Behind the last record.
-    blank_lines: Vec<usize>,
+    /// Blank lines of a table of one column that are not rows yet.
+    blank_lines: VecDeque<usize>,
+    /// The record behind them, once it is read.
+    held: Option<Record>,
 }
 
 impl Rows {
@@ -95,7 +103,8 @@ impl Rows {
             values: Vec::new(),
             origin,
             rounded: BTreeMap::new(),
-            blank_lines: Vec::new(),
+            blank_lines: VecDeque::new(),
+            held: None,
         }
     }
 
@@ -103,22 +112,55 @@ impl Rows {
         self.origin.lines.len()
     }
 
-    pub(super) fn blank_line(&mut self, line: usize) {
-        self.blank_lines.push(line);
+    pub(super) fn blank_line(&mut self, line: usize) -> Result<(), DataError> {
+        if !self.names.is_empty() && self.read() == 1 {
+            if self.blank_lines.len() == BLANK_LINES {
+                return Err(DataError::BlankLines {
+                    file: self.origin.file.clone(),
+                    line,
+                    limit: BLANK_LINES,
+                });
+            }
+            self.blank_lines.push_back(line);
+        }
+        Ok(())
     }
 
+    /// Takes a record. Where blank lines precede it, call [`release`](Self::release) before the next one.
     pub(super) fn push(&mut self, record: &Record) -> Result<(), DataError> {
-        let blank_lines = std::mem::take(&mut self.blank_lines);
         if self.names.is_empty() {
             self.name(record)?;
             if self.header() {
                 return Ok(());
             }
-        } else if self.read() == 1 {
-            for line in blank_lines {
-                self.row(line, [""].into_iter())?;
+        } else if !self.blank_lines.is_empty() {
+            self.held = Some(record.clone());
+            return Ok(());
+        }
+        self.record(record)
+    }
+
+    /// Makes rows of blank lines and the record behind them, until there are so many rows.
+    pub(super) fn release(&mut self, most: usize) -> Result<(), DataError> {
+        while self.held.is_some() && self.len() < most {
+            match self.blank_lines.pop_front() {
+                Some(line) => self.row(line, [""].into_iter())?,
+                None => {
+                    if let Some(record) = self.held.take() {
+                        self.record(&record)?;
+                    }
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Whether [`release`](Self::release) has more rows.
+    pub(super) fn holds(&self) -> bool {
+        self.held.is_some()
+    }
+
+    fn record(&mut self, record: &Record) -> Result<(), DataError> {
         let (expected, found) = (self.read(), record.len());
         if found != expected {
             let (file, separator) = (self.origin.file.clone(), self.origin.guess.separator.name());
@@ -172,6 +214,14 @@ impl Rows {
         if let Texts::AllBut(numbers) = &self.texts {
             let known: HashSet<&String> = self.names.iter().collect();
             let absent: Vec<String> = numbers.iter().filter(|name| !known.contains(name)).cloned().collect();
+            let file = || self.origin.file.clone();
+            if absent.len() == numbers.len() {
+                let (expected, found) = (listed(numbers), listed(&self.names));
+                return Err(DataError::NoInputs { expected, found, file: file() });
+            }
+            if !absent.is_empty() && !self.origin.options.missing {
+                return Err(DataError::NoInput { file: file(), expected: listed(&absent) });
+            }
             self.absent = absent.len();
             self.is_text.resize(self.names.len() + absent.len(), false);
             if self.header() {
@@ -184,7 +234,6 @@ impl Rows {
     }
 
     fn row<'c>(&mut self, line: usize, cells: impl Iterator<Item = &'c str>) -> Result<(), DataError> {
-        let row = self.origin.lines.len();
         self.origin.lines.push(line);
         for (j, cell) in cells.chain(std::iter::repeat_n("", self.absent)).enumerate() {
             self.origin.texts += cell;
@@ -201,7 +250,8 @@ impl Rows {
                 },
             };
             if !text && loses_digits(cell.trim(), value) {
-                self.rounded.entry(j).or_insert(Rounded { column: j, row, cells: 0 }).cells += 1;
+                let first = || Rounded { column: j, cells: 0, line, text: cell.to_owned(), number: value };
+                self.rounded.entry(j).or_insert_with(first).cells += 1;
             }
             self.values.push(value);
         }
@@ -221,7 +271,12 @@ impl Rows {
         } else if cell.parse::<f64>().is_ok_and(f64::is_infinite) {
             "no number of double precision is as large: use another unit, or leave it empty"
         } else if self.origin.lines.len() == 1 && !self.header() {
-            "correct it, or say --header yes if this line names the columns"
+            match self.texts {
+                Texts::AllBut(_) => {
+                    "correct it, or take this line out if it names the columns: those of the training had no names"
+                }
+                _ => "correct it, or say --header yes if this line names the columns",
+            }
         } else {
             "correct it, leave the column out, or name missing values by --missing"
         };
@@ -253,8 +308,8 @@ impl Rows {
             return None;
         }
         let mut origin = std::mem::replace(&mut self.origin, next);
-        origin.rounded = std::mem::take(&mut self.rounded).into_values().collect();
-        origin.blank_end = if cols == 1 { self.blank_lines.len() } else { 0 };
+        origin.rounded = self.rounded.values().cloned().collect();
+        origin.blank_end = if self.holds() { 0 } else { self.blank_lines.len() };
         let values = Matrix::new(values.len() / cols, cols, values);
         let (names, positions) = (self.names.clone(), (0..cols).collect());
         Some(Table { names, values, positions, origin: Arc::new(origin) })

@@ -6,12 +6,18 @@ use std::path::Path;
 use super::guess::{Guess, is_enough};
 use super::read::{Rows, Texts, guess};
 use super::records::{Next, OpenQuote, Place, Record, Records, line_breaks};
-use super::{Origin, Table, TableOptions, listed};
+use super::{Origin, Table, TableOptions};
 use crate::data::DataError;
 use crate::data::source::Source;
 
 /// The bytes that are read at a time, or more where a record is longer.
 const BLOCK: usize = 1 << 20;
+
+/// The longest text between quotes.
+const QUOTED: usize = 1 << 24;
+
+/// At least so many bytes say how a text is written, if they do not hold as many rows as one looks at.
+const GUESSED: usize = 1 << 25;
 
 /// A file with a table, of which some rows at a time are read, so that memory does not grow with their number.
 ///
@@ -51,7 +57,8 @@ impl TableReader {
     /// first rows, as by [`Table::read`].
     ///
     /// # Errors
-    /// As [`Table::read`]; [`DataError::NoInputs`] if the file has none of the columns.
+    /// As [`Table::read`]; [`DataError::NoInputs`] if the file has none of the columns, [`DataError::NoInput`] if one is not there
+    /// and no value may be missing.
     pub fn open(
         path: impl AsRef<Path>,
         options: &TableOptions,
@@ -66,18 +73,10 @@ impl TableReader {
         let mut reader = Self { source, text: String::new(), place, bytes: Vec::new(), ended: false, rows };
         reader.rows.origin.guess = reader.guess(options, &texts)?;
         reader.cut(0)?;
-        let names = &reader.rows.names;
-        if names.is_empty() {
-            return Err(DataError::Empty { file: reader.source.file });
+        match reader.rows.names.is_empty() {
+            true => Err(DataError::Empty { file: reader.source.file }),
+            false => Ok(reader),
         }
-        if reader.absent().len() == columns.len() {
-            return Err(DataError::NoInputs {
-                expected: listed(columns),
-                found: listed(&names[..names.len() - columns.len()]),
-                file: reader.source.file,
-            });
-        }
-        Ok(reader)
     }
 
     /// How the text is written, by as much of it as that takes.
@@ -85,7 +84,7 @@ impl TableReader {
         loop {
             self.read_on()?;
             let guess = guess(&self.text, options, texts);
-            if self.ended || is_enough(&self.text, guess.separator, options) {
+            if self.ended || self.text.len() >= GUESSED || is_enough(&self.text, guess.separator, options) {
                 return Ok(guess);
             }
         }
@@ -100,6 +99,16 @@ impl TableReader {
     pub fn absent(&self) -> &[String] {
         let names = &self.rows.names;
         &names[names.len() - self.rows.absent..]
+    }
+
+    /// The columns that have no name in a file whose first row names the others: "column 0" and so on, by their place.
+    pub fn unnamed(&self) -> impl Iterator<Item = &str> {
+        let Rows { names, origin, .. } = &self.rows;
+        names
+            .iter()
+            .zip(&origin.head)
+            .filter(|(_, head)| head.trim().is_empty())
+            .map(|(name, _)| name.as_str())
     }
 
     /// The share of the file that was read, from 0 to 1.
@@ -128,17 +137,27 @@ impl TableReader {
         loop {
             let mut records = Records::from(&self.text, self.place, separator, comment);
             while self.rows.len() < most || self.rows.names.is_empty() {
+                if self.rows.holds() {
+                    self.rows.release(most)?;
+                    continue;
+                }
                 let next = records.read(&mut record);
                 let place = records.place();
+                if let Err(OpenQuote { at, line, column }) = next
+                    && self.text.len() - at > QUOTED
+                {
+                    let file = self.source.file.clone();
+                    return Err(DataError::LongQuote { file, line, column, limit: QUOTED });
+                }
                 // What comes next in the file may belong to it.
                 if !self.ended && (next.is_err() || place.at == self.text.len()) {
                     break;
                 }
                 match next {
                     Ok(Next::Record) => self.rows.push(&record)?,
-                    Ok(Next::BlankLine) => self.rows.blank_line(record.line),
+                    Ok(Next::BlankLine) => self.rows.blank_line(record.line)?,
                     Ok(Next::End) => return Ok(()),
-                    Err(OpenQuote { line, column }) => {
+                    Err(OpenQuote { line, column, .. }) => {
                         return Err(DataError::Quote { file: self.source.file.clone(), line, column });
                     }
                 }

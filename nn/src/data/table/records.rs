@@ -41,6 +41,8 @@ pub(super) enum Next {
 /// A quote in this line and column, counted from 1, is not closed.
 #[derive(Debug)]
 pub(super) struct OpenQuote {
+    /// The byte where it stands.
+    pub(super) at: usize,
     pub(super) line: usize,
     pub(super) column: usize,
 }
@@ -137,7 +139,7 @@ impl<'t> Records<'t> {
 
     /// Reads from a quote to the one that closes it.
     fn quoted(&mut self, record: &mut Record) -> Result<(), OpenQuote> {
-        let open = OpenQuote { line: self.line, column: record.len() + 1 };
+        let open = OpenQuote { at: self.at, line: self.line, column: record.len() + 1 };
         loop {
             let inside = &self.text[self.at + 1..];
             let Some(end) = inside.find('"') else { return Err(open) };

@@ -3,7 +3,8 @@
 use std::fs;
 
 use nn::data::{
-    DataError, Header, ImageFormat, Preprocessing, Standardizer, Table, TableOptions, TableReader, Target,
+    DataError, Header, ImageFormat, Matrix, Preprocessing, Standardizer, Table, TableOptions, TableReader,
+    Target,
 };
 use nn::model::ModelFile;
 use tempfile::tempdir;
@@ -122,6 +123,91 @@ fn columns_are_found_by_name_and_what_is_not_there_is_missing() {
 }
 
 #[test]
+fn blank_lines_of_one_column_are_rows_that_never_exceed_what_is_asked_for() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("one.csv");
+    fs::write(&file, "x\n1\n\n\n\n\n2\n\n3\n\n\n").unwrap();
+    let whole = Table::read(&file, &options()).unwrap();
+    assert_eq!((whole.values.rows, whole.line(2), whole.line(6)), (8, 4, 8));
+    for most in 1..9 {
+        let mut reader = TableReader::open(&file, &options(), &["x".to_owned()]).unwrap();
+        let (mut rows, mut notes) = (0, Vec::new());
+        while let Some(part) = reader.read(most).unwrap() {
+            assert_eq!(part.values.rows, most.min(8 - rows), "{most} at a time from {rows}");
+            for i in 0..part.values.rows {
+                assert_eq!((part.text(i, 0), part.line(i)), (whole.text(rows + i, 0), whole.line(rows + i)));
+            }
+            rows += part.values.rows;
+            notes = part.notes();
+        }
+        assert_eq!(rows, 8);
+        assert!(8 % most == 0 || notes[..] == whole.notes()[..], "{notes:?}");
+    }
+    // None is kept where it is no row, and not any number where it is one.
+    let many = "\n".repeat((1 << 20) + 1);
+    fs::write(&file, format!("{many}x,y\n{many}1,2\n{many}")).unwrap();
+    let mut reader = TableReader::open(&file, &options(), &["x".to_owned()]).unwrap();
+    assert_eq!(reader.read(9).unwrap().unwrap().values.rows, 1);
+    fs::write(&file, format!("x\n1\n{many}2\n")).unwrap();
+    let mut reader = TableReader::open(&file, &options(), &["x".to_owned()]).unwrap();
+    let error = reader.read(4096).unwrap_err().to_string();
+    assert!(error.contains("line 1048579: expected at most 1048576 blank lines in a row"), "{error}");
+}
+
+#[test]
+fn a_quote_that_is_not_closed_is_named_before_all_of_the_file_is_read() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("open.csv");
+    fs::write(&file, format!("x,y\n1,2\n3,\"{}", "4\n".repeat(9 << 20))).unwrap();
+    let columns = ["x".to_owned()];
+    let error =
+        TableReader::open(&file, &options(), &columns).and_then(|mut reader| reader.read(9)).unwrap_err();
+    assert!(matches!(error, DataError::LongQuote { line: 3, column: 2, .. }), "{error}");
+}
+
+#[test]
+fn columns_that_are_not_there_or_have_no_name_are_said_before_the_first_row() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("new.csv");
+    let open = |text: &str, header: Header, columns: &[&str]| {
+        fs::write(&file, text).unwrap();
+        let options = TableOptions { header, ..TableOptions::default() };
+        TableReader::open(&file, &options, &columns.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    };
+    let numbered = ["column 0", "column 2"];
+    for (text, header, columns) in
+        [("1,2\n", Header::Absent, numbered), ("a,b\n1,2\n", Header::Present, ["a", "c"])]
+    {
+        let error = open(text, header, &columns).unwrap_err().to_string();
+        assert!(error.contains(&format!("expected columns with the names {} too", columns[1])), "{error}");
+    }
+    let error = open("a,b,c\n1,2,3\n", Header::Absent, &numbered).unwrap_err().to_string();
+    assert!(error.contains("found \"a\"; correct it, or take this line out"), "{error}");
+    let reader = open(" ,a,,column 3\n1,2,3,4\n", Header::Present, &numbered).unwrap();
+    assert_eq!(reader.unnamed().collect::<Vec<_>>(), ["column 0", "column 2"]);
+    let reader = open("1,2,3\n", Header::Absent, &numbered).unwrap();
+    assert_eq!(reader.unnamed().count(), 0);
+}
+
+#[test]
+fn numbers_that_are_rounded_are_counted_over_all_that_was_read() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("large.csv");
+    fs::write(&file, "x,y\n1,2\n3,4\n5,9007199254740993\n7,9007199254740995\n0,0\n").unwrap();
+    let columns = ["x", "y"].map(String::from);
+    let mut reader = TableReader::open(&file, &options(), &columns).unwrap();
+    let mut notes = Vec::new();
+    while let Some(part) = reader.read(2).unwrap() {
+        notes.push(part.notes());
+    }
+    assert!(notes[0].is_empty() && notes[1] == notes[2]);
+    assert!(
+        notes[2][0].contains("column 2 (y): 2 whole numbers") && notes[2][0].contains("in line 4"),
+        "{notes:?}"
+    );
+}
+
+#[test]
 fn preprocessing_comes_back_from_a_file_and_prepares_new_rows() {
     let dir = tempdir().unwrap();
     let options = TableOptions { missing: true, header: Header::Present, ..TableOptions::default() };
@@ -157,13 +243,25 @@ fn preprocessing_comes_back_from_a_file_and_prepares_new_rows() {
     let new = Table::parse(b"b,c,a\n0.2,7,3.5\nNA,7,1\n", &options).unwrap();
     let inputs = preprocessing.inputs_of(&new).unwrap();
     assert_eq!(inputs.names, ["a", "b"]);
-    let x = preprocessing.apply(&inputs).unwrap();
+    let x = preprocessing.apply::<f32>(&inputs).unwrap();
     let scaling = preprocessing.scaling.as_ref().unwrap();
     assert_eq!(x.row(0)[0], ((3.5 - 2.0) / scaling.sd[0]) as f32);
     assert!(x.row(1)[1].is_nan());
     assert_eq!(preprocessing.outside(inputs.values.row(0)), ["a"]);
     assert!(preprocessing.outside(inputs.values.row(1)).is_empty());
+    // Twice the range of double precision from the mean.
+    let far = Table::parse(b"a,b\n1,1\n-1.7e308,1\n", &options).unwrap();
+    let tiny = Standardizer::fit(&Matrix::new(2, 2, vec![0.0, 0.0, 1e-3, 1e-3]), &[0, 1]).unwrap();
+    let error =
+        Preprocessing { scaling: Some(tiny), ..preprocessing.clone() }.apply::<f64>(&far).unwrap_err();
+    assert!(error.to_string().contains("line 3, column 1 (a): expected a number from -1e290"), "{error}");
+    // Grey values of which a file says something else than readers give.
+    let mut other = ModelFile::new("example.Net", &1);
+    other.set(ImageFormat::ENTRY, &ImageFormat { range: [0.0, 255.0], ..ImageFormat::new(2, 3) });
+    let error = ImageFormat::of_file(&other, 6).unwrap_err().to_string();
+    assert!(error.ends_with("expected grey values from 0 to 1, found the range [0.0, 255.0]"), "{error}");
+
     let counts = Preprocessing { counts: Some(2.0), scaling: None, ..preprocessing };
-    let error = counts.apply(&inputs).unwrap_err().to_string();
+    let error = counts.apply::<f32>(&inputs).unwrap_err().to_string();
     assert!(error.contains("line 2, column 3 (a): expected counts, found \"3.5\""), "{error}");
 }

@@ -131,8 +131,8 @@ fn columns_of_any_magnitude_are_scaled_and_come_back() {
         let fitted = Standardizer::fit(&values, &[0, 1, 2, 3, 4]).unwrap();
         assert!(fitted.constant_columns().is_empty(), "{unit}");
         assert!((fitted.sd[0] / unit / usual.sd[0] - 1.0).abs() < 1e-14, "{unit}: {fitted:?}");
-        let z = fitted.narrow(&values).unwrap();
-        let expected = usual.narrow(&Matrix::new(5, 1, ordinary.to_vec())).unwrap();
+        let z = fitted.narrow::<f32>(&values).unwrap();
+        let expected = usual.narrow::<f32>(&Matrix::new(5, 1, ordinary.to_vec())).unwrap();
         for (z, expected) in z.values.iter().zip(&**expected.values) {
             assert!((z - expected).abs() < 1e-6 || z.is_nan() && expected.is_nan(), "{unit}: {z}");
         }
@@ -157,11 +157,11 @@ fn a_number_that_cannot_be_scaled_is_refused_with_its_place() {
     assert_eq!(b.values.len(), 3);
     let fitted = Standardizer::fit(&rest.values, &[0, 1]).unwrap();
     let far = Matrix::new(1, 2, vec![1e60, 0.0]);
-    let error = fitted.narrow(&far).unwrap_err();
+    let error = fitted.narrow::<f32>(&far).unwrap_err();
     assert!(matches!(error, ScaleError::TooFar { row: 0, column: 0, .. }), "{error}");
     let message = rest.locate(&error).to_string();
     assert!(message.contains("line 2, column 2 (b)") && message.contains("mean 3.500e0"), "{message}");
-    assert!(matches!(fitted.narrow(&rest.values), Err(ScaleError::TooLarge { row: 2, .. })));
+    assert!(matches!(fitted.narrow::<f32>(&rest.values), Err(ScaleError::TooLarge { row: 2, .. })));
     let infinite = Matrix::new(1, 1, vec![f64::INFINITY]);
     assert!(matches!(Standardizer::fit(&infinite, &[0]), Err(ScaleError::TooLarge { .. })));
 }
