@@ -15,10 +15,11 @@ use anyhow::ensure;
 use bayes_nn::{BayesMlp, Draws, Predictive, Scaling, Scores};
 use nn::data::{Preprocessing, Table, Target};
 use nn::model::Model;
-use nn::outln;
 use nn::run::{
-    Application, ApplyArgs, Counter, Csv, Output, TableArgs, TextTable, at_most, share, trained_with,
+    Application, ApplyArgs, Counter, Csv, Output, TableArgs, TextTable, at_most, check_row, level,
+    trained_with,
 };
+use nn::{errln, outln};
 
 /// Predicts new rows with a trained Bayesian neural network
 #[derive(clap::Parser, serde::Serialize)]
@@ -34,7 +35,7 @@ struct Args {
     #[serde(serialize_with = "nn::run::path_text")]
     csv: PathBuf,
     /// The probability of the interval
-    #[arg(long, value_name = "P", default_value_t = 0.9, value_parser = share)]
+    #[arg(long, value_name = "P", default_value_t = 0.9, value_parser = level)]
     level: f64,
     /// Draws of θ [default: as in the training]
     #[arg(long, value_name = "N", value_parser = at_most::<10_000>)]
@@ -65,7 +66,7 @@ impl Network {
         };
         let of_training = |flag, usual| trained_with(&file, flag).unwrap_or(usual);
         let seed = args.apply.seed.unwrap_or_else(|| of_training("seed", 0));
-        let draws = args.draws.unwrap_or_else(|| of_training("draws", 400) as usize);
+        let draws = args.draws.unwrap_or_else(|| of_training("draws", 400).clamp(1, 10_000) as usize);
         let modes = model.config().modes;
         ensure!(draws >= modes, "--draws: expected at least {modes}, the modes of the model, found {draws}");
         let (scaling, target) = (Scaling::of(inputs.clone(), scaling.clone()), name.clone());
@@ -92,17 +93,17 @@ fn apply(args: &Args) -> anyhow::Result<()> {
     let mut csv = Csv::new(["row".to_owned()].into_iter().chain(known).chain(names));
     let mut output = Output::begin(run.file("predictions.csv"))?;
     let (mut total, progress) = (Total::default(), Counter::new("rows", 0));
+    let mut notes = Vec::new();
     // A prediction holds every draw of every row. The network computes 256 rows at a time.
     let most = if args.apply.dry_run { 16 } else { 256 * (16_384 / network.draws.theta.rows).clamp(1, 16) };
     while let Some(table) = reader.read(most)? {
-        if total.rows == 0 {
-            table.notes().iter().for_each(|note| nn::errln!("note: {note}"));
-        }
+        notes = table.notes();
         let inputs = network.preprocessing.inputs_of(&table)?;
         let p = network.predict(&inputs)?;
         let columns =
             [p.mean(), p.sd(), p.epistemic_sd(), p.aleatoric_sd(), p.quantile(ends[0]), p.quantile(ends[1])];
         for i in 0..table.values.rows {
+            check_row(total.rows + i + 1, columns.iter().map(|column| column[i]))?;
             let outside = network.preprocessing.outside(inputs.values.row(i)).join("; ");
             total.outside += usize::from(!outside.is_empty());
             let row =
@@ -121,6 +122,7 @@ fn apply(args: &Args) -> anyhow::Result<()> {
         }
     }
     drop(progress);
+    notes.iter().for_each(|note| errln!("note: {note}"));
     ensure!(total.rows > 0, "{}: holds no rows below its header", args.csv.display());
     output.finish()?;
     total.report(args, &network.target);
@@ -129,7 +131,7 @@ fn apply(args: &Args) -> anyhow::Result<()> {
 
 /// The name of the column of a quantile, such as q05 or q97.5.
 fn quantile_name(p: f64) -> String {
-    let percent = (p * 1e6).round() / 1e4;
+    let percent = (p * 1e8).round() / 1e6;
     if percent.fract() == 0.0 { format!("q{percent:02}") } else { format!("q{percent}") }
 }
 
@@ -183,8 +185,9 @@ impl Total {
 
     fn report(&self, args: &Args, target: &str) {
         let Self { rows, outside, scored, .. } = self;
-        outln!("{rows} rows predicted, in units of {target}");
-        outln!("{outside} of them have inputs outside the range of the rows to train on");
+        outln!("{rows} {} predicted, in units of {target}", if *rows == 1 { "row" } else { "rows" });
+        let have = if *outside == 1 { "has" } else { "have" };
+        outln!("{outside} of them {have} inputs outside the range of the rows to train on");
         if *scored == 0 {
             return;
         }

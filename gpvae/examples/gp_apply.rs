@@ -30,7 +30,7 @@ mod series {
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use nn::run::{ApplyArgs, TableArgs, at_most, share};
+use nn::run::{ApplyArgs, TableArgs, at_most, level};
 use rotated::saved::RotatedEntry;
 use series::saved::SeriesEntry;
 
@@ -47,7 +47,7 @@ struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "angle")]
     at: Option<PathBuf>,
     /// Of a time series: the probability of the interval
-    #[arg(long, value_name = "P", default_value_t = 0.95, value_parser = share)]
+    #[arg(long, value_name = "P", default_value_t = 0.95, value_parser = level)]
     level: f64,
     /// Of a time series: draws for means and intervals [default: as in the training]
     #[arg(long, value_name = "N", value_parser = at_most::<10_000>)]

@@ -22,7 +22,7 @@ use autograd::Var;
 use common::{Classes, Psi, largest};
 use nn::data::{self, ImageFormat, Preprocessing, Target};
 use nn::model::{MlpModel, Model, ModelFile, map_rows};
-use nn::run::{Application, ApplyArgs, Counter, Csv, ImageStyle, NewImages, Output, TableArgs};
+use nn::run::{Application, ApplyArgs, Counter, Csv, ImageStyle, NewImages, Output, TableArgs, check_row};
 use nn::{errln, outln};
 use serde::de::IgnoredAny;
 
@@ -70,7 +70,7 @@ fn apply(args: &Args) -> anyhow::Result<()> {
 fn predict(args: &Args, file: &ModelFile, csv: &Path) -> anyhow::Result<()> {
     let (network, theta) = MlpModel::from_file::<f64>(file)?;
     let preprocessing = Preprocessing::of_file(file, network.inputs())?;
-    let (Some(to_x), Some(Target { name, scaling: to_y })) = (&preprocessing.scaling, &preprocessing.target)
+    let (Some(_), Some(Target { name, scaling: to_y })) = (&preprocessing.scaling, &preprocessing.target)
     else {
         return Err(file.fault(Preprocessing::ENTRY, "expected scales of inputs and target").into());
     };
@@ -81,16 +81,16 @@ fn predict(args: &Args, file: &ModelFile, csv: &Path) -> anyhow::Result<()> {
     let mut table = Csv::new(["row"].into_iter().chain(known).chain(["prediction", "outside"]));
     let (mut output, progress) = (Output::begin(run.file("predictions.csv"))?, Counter::new("rows", 0));
     let (mut rows, mut beyond, mut scored, mut error) = (0, 0, 0, 0.0_f64);
+    let mut notes = Vec::new();
     // The network computes 128 rows at a time.
     while let Some(part) = reader.read(if args.apply.dry_run { 16 } else { 4096 })? {
-        if rows == 0 {
-            part.notes().iter().for_each(|note| errln!("note: {note}"));
-        }
+        notes = part.notes();
         let inputs = preprocessing.inputs_of(&part)?;
-        let y = map_rows(&theta, &to_x.apply(&inputs.values), 1, |theta, x| network.apply(theta, x));
+        let y = map_rows(&theta, &preprocessing.apply(&inputs)?, 1, |theta, x| network.apply(theta, x));
         let y = to_y.invert(&y);
         for i in 0..part.values.rows {
             rows += 1;
+            check_row(rows, [y.values[i]])?;
             let outside = preprocessing.outside(inputs.values.row(i)).join("; ");
             beyond += usize::from(!outside.is_empty());
             let row = [rows.to_string()].into_iter().chain(target.map(|j| part.pointed(i, j)));
@@ -112,10 +112,12 @@ fn predict(args: &Args, file: &ModelFile, csv: &Path) -> anyhow::Result<()> {
         }
     }
     drop(progress);
+    notes.iter().for_each(|note| errln!("note: {note}"));
     ensure!(rows > 0, "{}: holds no rows below its header", csv.display());
     output.finish()?;
-    outln!("{rows} rows predicted, in units of {name}");
-    outln!("{beyond} of them have inputs outside the range of the rows to train on");
+    outln!("{rows} {} predicted, in units of {name}", if rows == 1 { "row" } else { "rows" });
+    let have = if beyond == 1 { "has" } else { "have" };
+    outln!("{beyond} of them {have} inputs outside the range of the rows to train on");
     let mut results = vec![("rows", rows as f64), ("outside", beyond as f64)];
     if scored > 0 {
         let rmse = error / (scored as f64).sqrt();
@@ -153,6 +155,7 @@ fn classify(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
     let mut counts = vec![0; names.len()];
     for i in 0..images.rows {
         let p = probabilities.row(i);
+        check_row(i + 1, p.iter().copied())?;
         counts[largest(p)] += 1;
         let row =
             [(i + 1).to_string()].into_iter().chain(files.get(i).map(|file| file.display().to_string()));

@@ -9,7 +9,7 @@ use nn::data::{ImageFormat, Matrix};
 use nn::model::ModelFile;
 use nn::outln;
 use nn::picture::ImageGrid;
-use nn::run::{Application, Csv, Output};
+use nn::run::{Application, Csv, Output, check_row};
 
 use crate::Args;
 use crate::rotated::saved::{Process, RotatedEntry};
@@ -19,12 +19,19 @@ const SHOWN: [usize; 2] = [20, 24];
 
 pub(crate) fn run(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
     let entry: RotatedEntry = file.get(RotatedEntry::ENTRY)?;
-    if entry.angles.is_empty() || !(1..=4096).contains(&entry.features) {
-        return Err(file.fault(RotatedEntry::ENTRY, "expected angles and features").into());
+    // A covariance has a row for each feature of each angle.
+    let rows = entry.angles.len().saturating_mul(entry.features);
+    if !(1..=16_384).contains(&rows) || entry.angles.iter().any(|angle| !angle.is_finite()) {
+        return Err(file.fault(RotatedEntry::ENTRY, "expected some angles and features").into());
     }
     // ν and α are those of θ.
     let Loaded { model, theta, codes } =
         GpVae::<Process>::from_file::<f32>(file, |layout| entry.process(layout, 1.0, 1.0))?;
+    let found = model.config().objects.matrix().map_or(0, |x| x.cols);
+    if found != entry.features {
+        let reason = format!("expected {found} features, which the objects have, found {}", entry.features);
+        return Err(file.fault(RotatedEntry::ENTRY, &reason).into());
+    }
     let ImageFormat { height, width, .. } = ImageFormat::of_file(file, model.pixels())?;
     let mut objects = codes.places.objects.clone();
     objects.sort_unstable();
@@ -44,6 +51,7 @@ pub(crate) fn run(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
     let pixels = (0..images.cols).map(|i| format!("pixel {} {}", i / width, i % width));
     let mut csv = Csv::new(["object", "angle"].map(str::to_owned).into_iter().chain(pixels));
     for (row, object) in at.objects.iter().enumerate() {
+        check_row(row + 1, images.row(row).iter().copied())?;
         let place = [object.to_string(), angles[row % angles.len()].to_string()];
         csv.row(place.into_iter().chain(images.row(row).iter().map(f32::to_string)));
     }

@@ -102,6 +102,15 @@ impl<'a> Application<'a> {
     }
 }
 
+/// Checks that what a model computed of a row is finite. Rows are counted from 1.
+///
+/// # Errors
+/// [`RunError::RowNotFinite`] with the first number that is not.
+pub fn check_row<F: Into<f64>>(row: usize, numbers: impl IntoIterator<Item = F>) -> Result<(), RunError> {
+    let wrong = numbers.into_iter().map(F::into).find(|number| !number.is_finite());
+    wrong.map_or(Ok(()), |value| Err(RunError::RowNotFinite { row, value }))
+}
+
 /// A flag of the run that trained a model, as it stands in the model's file: a whole number. None if the file does not say.
 pub fn trained_with(model: &ModelFile, flag: &str) -> Option<u64> {
     model.get::<Value>("run").ok()?.get("flags")?.get(flag)?.as_u64()

@@ -275,6 +275,18 @@ pub fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(share).ok_or_else(|| "expected a number between 0 and 1".to_owned())
 }
 
+/// Parses the probability of an interval, from 10⁻⁶ to 1 − 10⁻⁶: closer to 0 or 1 its ends are one number, or infinite.
+///
+/// # Errors
+/// For any other text.
+pub fn level(text: &str) -> Result<f64, String> {
+    let level = |x: &f64| (1e-6..=1.0 - 1e-6).contains(x);
+    text.parse()
+        .ok()
+        .filter(level)
+        .ok_or_else(|| "expected a probability from 0.000001 to 0.999999".to_owned())
+}
+
 /// The activations that a flag can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -102,6 +102,16 @@ pub enum RunError {
         /// The results that are not finite, as `name=value`.
         results: String,
     },
+    /// What a model computes of a row is infinite or not a number.
+    #[error(
+        "row {row}: expected finite numbers of the model, found {value}; its numbers are too far from those of the training"
+    )]
+    RowNotFinite {
+        /// The row, counted from 1.
+        row: usize,
+        /// The first such number.
+        value: f64,
+    },
     /// A flag about a table was given to a run without one.
     #[error("--{flag}: there is no table to read: give its file, or leave the flag out")]
     NoTable {

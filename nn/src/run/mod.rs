@@ -107,11 +107,11 @@ mod table;
 mod training;
 
 pub use self::csv::{Csv, Metrics, Output};
-pub use apply::{Application, ApplyArgs, trained_with};
+pub use apply::{Application, ApplyArgs, check_row, trained_with};
 use args::in_pool;
 pub use args::{
-    Activation, Defaults, PathText, RunArgs, apply, at_most, main, parse, path_text, positive, share, whole,
-    width,
+    Activation, Defaults, PathText, RunArgs, apply, at_most, level, main, parse, path_text, positive, share,
+    whole, width,
 };
 pub use error::RunError;
 #[cfg(feature = "pictures")]

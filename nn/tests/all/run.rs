@@ -10,7 +10,7 @@ use nn::data::{Header, Separator, TableOptions};
 use nn::model::Nonlinearity;
 use nn::run::{
     Activation, Csv, Defaults, ImageArgs, Interrupt, RunArgs, RunError, RunFolder, TableArgs, TextTable,
-    one_line, parse, positive, result_line, share, whole,
+    check_row, level, one_line, parse, positive, result_line, share, whole,
 };
 use nn::train::Checkpoint;
 use tempfile::tempdir;
@@ -379,6 +379,17 @@ fn flags_are_parsed_into_numbers_activations_and_a_fit() {
     for wrong in ["0", "1", "-0.5", "NaN", "x"] {
         assert_eq!(share(wrong), Err("expected a number between 0 and 1".to_owned()), "{wrong}");
     }
+    assert_eq!((level("1e-6"), level("0.999999")), (Ok(1e-6), Ok(0.999999)));
+    for wrong in ["0", "1e-13", "0.999999999999", "1", "NaN", "x"] {
+        assert_eq!(
+            level(wrong),
+            Err("expected a probability from 0.000001 to 0.999999".to_owned()),
+            "{wrong}"
+        );
+    }
+    assert!(check_row(7, [1.0, -0.0]).is_ok());
+    let error = check_row(7, [1.0, f32::NAN]).unwrap_err().to_string();
+    assert!(error.starts_with("row 7: expected finite numbers of the model, found NaN"), "{error}");
     let args = flags("--phi leaky-relu --epochs 7 --batch-size 9 --lr 0.25").unwrap();
     assert_eq!(Nonlinearity::from(args.phi), Nonlinearity::LeakyRelu(0.01));
     assert_eq!(serde_json::to_value(&args).unwrap()["phi"], "leaky-relu");

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
+use nn::model::ModelFile;
+
 use crate::{error, folder, result, run, text};
 
 fn wave(i: usize, j: usize) -> f64 {
@@ -42,6 +44,15 @@ fn success(name: &str, flags: &[&str], dir: &Path) -> Output {
     let results = result(&output);
     assert!(results.iter().all(|(_, value)| value.is_finite()), "{results:?}");
     output
+}
+
+/// Writes `edited.safetensors`, the model of the folder `run` whose training had another flag.
+fn edit_flag(dir: &Path, flag: &str, value: u64) {
+    let mut file = ModelFile::load(dir.join("run")).unwrap();
+    let mut run: serde_json::Value = file.get("run").unwrap();
+    run["flags"][flag] = value.into();
+    file.set("run", &run);
+    file.save(dir.join("edited.safetensors")).unwrap();
 }
 
 #[test]
@@ -115,6 +126,16 @@ fn a_bayesian_network_predicts_new_rows_as_it_did_those_of_its_training() {
         let line = error("bayes_apply", &["--model", model, "--csv", "t.csv", "--out", "bad"], dir);
         assert!(line.contains(wanted), "{model}: {line}");
     }
+    // A number of draws that no memory holds, and the narrowest interval.
+    edit_flag(dir, "draws", 1 << 33);
+    let flags = ["--model", "edited.safetensors", "--csv", "t.csv", "--level", "1e-6", "--out", "many"];
+    success("bayes_apply", &[&flags[..], &["--dry-run"]].concat(), dir);
+    success("bayes_apply", &[&flags[..], &["--draws", "9"]].concat(), dir);
+    assert_eq!(cells(dir, "many/predictions.csv")[0][6..8], ["q49.99995", "q50.00005"]);
+    for level in ["1e-13", "0.999999999999"] {
+        let output = run("bayes_apply", &["--model", "run", "--csv", "t.csv", "--level", level], dir);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    }
     let line = error("bayes_apply", &["--model", "run", "--csv", "t.csv", "--out", "run", "--force"], dir);
     assert!(line.contains("--out: expected another folder than that of the model"), "{line}");
     assert!(dir.join("run/model.safetensors").is_file());
@@ -171,6 +192,15 @@ fn a_table_s_vae_scores_and_fills_new_rows_as_it_did_those_of_its_training() {
     assert_eq!(columns(&rows, &["observed"]), [["2"], ["1"]]);
     assert!(columns(&rows, &["cluster"]).iter().all(|row| ["1", "2", "3"].contains(&&*row[0])));
 
+    // A single draw of z, for a number of them that makes no sense.
+    edit_flag(dir, "samples", 0);
+    let flags = ["--model", "edited.safetensors", "--csv", "new.csv", "--out", "one"];
+    assert!(result(&success("vae_apply", &flags, dir)).iter().all(|(name, _)| name != "k_sample_rise"));
+    // Wider than what is read at a time, and with a column that only its place names.
+    let wide = format!("b{}\n0.5{}\n", ",".repeat(1 << 20), ",".repeat(1 << 20));
+    fs::write(dir.join("wide.csv"), wide).unwrap();
+    success("vae_apply", &["--model", "run", "--csv", "wide.csv", "--out", "wide"], dir);
+
     let write = |name: &str, text: &str| fs::write(dir.join(name), text).unwrap();
     write("word.csv", "\"a \"\"x\"\"\",b,c\n0,1,2\n0,1,two\n");
     write("far.csv", "\"a \"\"x\"\"\",b,c\n0,1,1e60\n");
@@ -190,6 +220,29 @@ fn a_table_s_vae_scores_and_fills_new_rows_as_it_did_those_of_its_training() {
         assert!(line.contains(wanted), "{flags:?}: {line}");
         assert!(!dir.join("bad/rows.csv").exists());
     }
+}
+
+#[test]
+fn clusters_without_rows_take_none_and_columns_without_a_name_are_noted() {
+    let dir = folder();
+    let dir = dir.path();
+    // Two rows, many times.
+    fs::write(dir.join("dup.csv"), ",b\n".to_owned() + &"1,2\n3,5\n".repeat(20)).unwrap();
+    let brief = ["--latent", "1", "--epochs", "3", "--samples", "5", "--clusters", "4", "--out", "run"];
+    success("table", &[&["--csv", "dup.csv"][..], &brief].concat(), dir);
+    let output = success("vae_apply", &["--model", "run", "--csv", "dup.csv", "--out", "same"], dir);
+    assert_eq!(cells(dir, "run/rows.csv"), cells(dir, "same/rows.csv"));
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("note: dup.csv: column 0 without a name: taken for the input in the same place"),
+        "{stderr}"
+    );
+    let mut file = ModelFile::load(dir.join("run")).unwrap();
+    file.insert("clusters", &[4, 1], vec![f64::NAN; 4]);
+    file.save(dir.join("edited.safetensors")).unwrap();
+    let line =
+        error("vae_apply", &["--model", "edited.safetensors", "--csv", "dup.csv", "--out", "bad"], dir);
+    assert!(line.contains("\"clusters\": expected a cluster with a finite centre"), "{line}");
 }
 
 #[test]
@@ -261,7 +314,11 @@ fn a_vae_of_images_samples_encodes_reconstructs_decodes_and_interpolates() {
     success("vae_apply", &["--model", "run", "--encode", "--out", "all"], dir);
     assert_eq!(cells(dir, "all/codes.csv").len(), 1798);
 
+    // A trial has few images, and both ends of a walk all the same.
+    success("vae_apply", &["--model", "run", "--interpolate", "1", "100", "--dry-run"], dir);
+
     fs::write(dir.join("z.csv"), "z1,z3\n1,2\n").unwrap();
+    fs::write(dir.join("far.csv"), "z3,z1,z2\n1,2,3\n1,1e300,3\n").unwrap();
     for (flags, wanted) in [
         (
             &[][..],
@@ -274,7 +331,13 @@ fn a_vae_of_images_samples_encodes_reconstructs_decodes_and_interpolates() {
         ),
         (&["--encode", "counts.csv"], "counts.csv: expected an IDX file"),
         (&["--encode", "nothing"], "nothing: cannot be opened"),
-        (&["--decode", "z.csv"], "z.csv: expected the columns z1 to z3, found no z2"),
+        (&["--decode", "z.csv"], "z.csv: expected columns with the names z2 too, found none"),
+        (
+            &["--decode", "far.csv"],
+            "far.csv: line 3, column 2 (z1): expected a code of the size of those of images, found \"1e300\"",
+        ),
+        (&["--encode", "--invert"], "--invert: there are no images to read"),
+        (&["--sample", "3", "--skip-damaged"], "--skip-damaged: there are no images to read"),
         (
             &["--interpolate", "1", "7", "--images", "six"],
             "--interpolate: expected images from 1 to 6, found 7",
@@ -311,6 +374,12 @@ fn a_network_predicts_new_rows_and_tells_new_images_apart() {
     assert!(predicted[0] == predicted[1] && predicted[0] != predicted[2]);
     assert_close(&predicted[..1], &columns(&turned, &["prediction"]));
     assert_eq!(columns(&new, &["target", "outside"]), [["151", ""], ["", ""], ["", "bmi"]]);
+    fs::write(dir.join("far.csv"), format!("{names}\n{}\n", row.replace("4.8598", "1e308"))).unwrap();
+    let line = error("nn_apply", &["--model", "line", "--csv", "far.csv", "--out", "bad"], dir);
+    assert!(
+        line.contains("far.csv: line 2, column 9 (s5): expected a number from -1e290 to 1e290"),
+        "{line}"
+    );
     let error_of_one = (predicted[0][0].parse::<f64>().unwrap() - 151.0).abs();
     // Results have eight digits.
     assert!((results[2].1 - error_of_one).abs() < 1e-7 * error_of_one, "{results:?}");

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 use nn::data::Idx;
+use nn::model::ModelFile;
 use tests::programs::root;
 
 use crate::{error, folder, result, run, text};
@@ -151,6 +152,7 @@ fn gp_apply_says_what_is_wrong_with_times_flags_and_models() {
     for flags in [
         &["--at", "good.csv"][..],
         &["--model", "run", "--at", "good.csv", "--level", "2"],
+        &["--model", "run", "--at", "good.csv", "--level", "0.999999999999"],
         &["--model", "run", "--angle", "east"],
     ] {
         let output = run("gp_apply", flags, dir);
@@ -199,6 +201,21 @@ fn gp_apply_turns_the_objects_of_rotated_digits_to_any_angle() {
     ] {
         let line = error("gp_apply", &[flags, &["--out", "bad"]].concat(), dir);
         assert!(line.contains(wanted), "{line}");
+    }
+    // Sizes that the model has not.
+    for (entry, value) in [
+        ("features", serde_json::json!(4096)),
+        ("features", serde_json::json!(5)),
+        ("angles", serde_json::json!(vec![0.5; 200_000])),
+    ] {
+        let mut file = ModelFile::load(dir.join("run")).unwrap();
+        let mut rotated: serde_json::Value = file.get("rotated").unwrap();
+        rotated[entry] = value;
+        file.set("rotated", &rotated);
+        file.save(dir.join("edited.safetensors")).unwrap();
+        let line =
+            error("gp_apply", &["--model", "edited.safetensors", "--angle", "30", "--out", "bad"], dir);
+        assert!(line.contains("the entry \"rotated\": expected"), "{line}");
     }
     // Without the method that is recommended there is no model to keep.
     success("rotated_digits", &[&flags[..6], &["--methods", "livae", "--out", "other"]].concat(), dir);

@@ -7,7 +7,7 @@ use anyhow::ensure;
 use nn::data::{self, ImageFormat, Matrix, TableReader};
 use nn::outln;
 use nn::picture::ImageGrid;
-use nn::run::{Application, Csv, NewImages, Output};
+use nn::run::{Application, Csv, NewImages, Output, check_row};
 use nn::train::Noise;
 use vae::{KSampleBound, RowSeed, interpolate};
 
@@ -37,20 +37,19 @@ pub(crate) fn apply(args: &Args, trained: &Trained) -> anyhow::Result<()> {
             read.insert(path, work.read(path)?);
         }
     }
+    if read.is_empty() {
+        args.style.without_images()?;
+    }
     let ends = walk.map(|path| work.ends(&read[path])).transpose()?;
+    if args.apply.dry_run {
+        for NewImages { images, .. } in read.values_mut() {
+            *images = first(images, 16);
+        }
+    }
     let names = work.latent_names();
     let decode =
         args.decode.as_ref().map(|path| TableReader::open(path, &args.format.options(false), &names));
     let decode = decode.transpose()?;
-    if let (Some(reader), Some(path)) = (&decode, &args.decode) {
-        let absent = reader.absent().join(", ");
-        ensure!(
-            absent.is_empty(),
-            "{}: expected the columns z1 to z{}, found no {absent}",
-            path.display(),
-            names.len()
-        );
-    }
 
     let run = Application::open(&args.apply, args)?;
     if let Some(count) = args.sample {
@@ -74,9 +73,10 @@ pub(crate) fn apply(args: &Args, trained: &Trained) -> anyhow::Result<()> {
 impl Work<'_> {
     /// Images in the form of the model's: those of a file or folder, or the embedded ones.
     fn read(&self, path: &Option<PathBuf>) -> anyhow::Result<NewImages> {
-        let mut new = match path {
-            Some(path) => self.args.style.read_for(path, &self.form)?,
+        match path {
+            Some(path) => Ok(self.args.style.read_for(path, &self.form)?),
             None => {
+                self.args.style.without_images()?;
                 let digits = data::digits();
                 let sizes = [[digits.height, digits.width], [self.form.height, self.form.width]];
                 let [height, width] = sizes[1];
@@ -84,13 +84,9 @@ impl Work<'_> {
                     sizes[0] == sizes[1],
                     "expected IMAGES of {height}x{width} pixels: name their file or folder"
                 );
-                NewImages { images: digits.images, files: Vec::new() }
+                Ok(NewImages { images: digits.images, files: Vec::new() })
             }
-        };
-        if self.args.apply.dry_run {
-            new.images = new.images.select(&(0..new.images.rows.min(16)).collect::<Vec<_>>());
         }
-        Ok(new)
     }
 
     fn latent_names(&self) -> Vec<String> {
@@ -109,6 +105,7 @@ impl Work<'_> {
     fn save_codes(&self, run: &Application<'_>, file: &str, z: &Matrix<f32>) -> anyhow::Result<()> {
         let mut csv = Csv::new(["row".to_owned()].into_iter().chain(self.latent_names()));
         for i in 0..z.rows {
+            check_row(i + 1, z.row(i).iter().copied())?;
             csv.row([(i + 1).to_string()].into_iter().chain(z.row(i).iter().map(f32::to_string)));
         }
         Ok(csv.save(&run.file(file))?)
@@ -142,6 +139,8 @@ impl Work<'_> {
         let names = ["row".to_owned()].into_iter().chain(file).chain(self.latent_names()).chain(sigmas);
         let mut csv = Csv::new(names.chain(["log_p".to_owned()]));
         for (i, bound) in bounds.iter().enumerate() {
+            let numbers = codes.mu.row(i).iter().chain(codes.log_sigma.row(i));
+            check_row(i + 1, numbers.map(|x| f64::from(*x)).chain([bound.value]))?;
             let row =
                 [(i + 1).to_string()].into_iter().chain(files.get(i).map(|file| file.display().to_string()));
             let sigmas = codes.log_sigma.row(i).iter().map(|log_sigma| log_sigma.exp().to_string());
@@ -167,6 +166,7 @@ impl Work<'_> {
         let file = (!files.is_empty()).then(|| "file".to_owned());
         let mut csv = Csv::new(["row".to_owned()].into_iter().chain(file).chain(self.pixel_names()));
         for i in 0..again.rows {
+            check_row(i + 1, again.row(i).iter().copied())?;
             let row =
                 [(i + 1).to_string()].into_iter().chain(files.get(i).map(|file| file.display().to_string()));
             csv.row(row.chain(again.row(i).iter().map(f32::to_string)));
@@ -190,10 +190,19 @@ impl Work<'_> {
         let (mut output, mut rows, mut shown) = (Output::begin(run.file("decoded.csv"))?, 0, Vec::new());
         while let Some(table) = reader.read(1024)? {
             let positions: Result<Vec<usize>, _> = names.iter().map(|name| table.position(name)).collect();
-            let z = table.columns(&positions?).values.map(|z| z as f32);
+            let z = table.columns(&positions?);
+            // In single precision it would be infinite.
+            let far = z.values.values.iter().position(|z| z.abs() > f64::from(f32::MAX));
+            if let Some((row, column)) = far.map(|cell| (cell / names.len(), cell % names.len())) {
+                return Err(z
+                    .refuse(row, column, "a code of the size of those of images", "correct it")
+                    .into());
+            }
+            let z = z.values.map(|z| z as f32);
             let images = vae.decode_rows(theta, &z);
             for i in 0..images.rows {
                 rows += 1;
+                check_row(rows, images.row(i).iter().copied())?;
                 csv.row([rows.to_string()].into_iter().chain(images.row(i).iter().map(f32::to_string)));
             }
             output.write(&csv.take())?;

@@ -111,7 +111,7 @@ fn apply(args: &Args) -> anyhow::Result<()> {
     let (vae, theta) = Vae::from_file::<f32>(&file)?;
     let flag = |name| trained_with(&file, name);
     let seed = args.apply.seed.or(flag("seed")).unwrap_or(0);
-    let usual = flag("samples").or(flag("importance_samples")).unwrap_or(100) as usize;
+    let usual = flag("samples").or(flag("importance_samples")).unwrap_or(100).clamp(1, 1_000_000) as usize;
     let samples = args.samples.unwrap_or(if args.apply.dry_run { 2 } else { usual });
     let [of_table, of_images] =
         [Preprocessing::ENTRY, ImageFormat::ENTRY].map(|entry| file.get::<IgnoredAny>(entry).is_ok());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::ensure;
 use nn::data::{Matrix, Preprocessing, Table};
-use nn::run::{Application, Counter, Output};
+use nn::run::{Application, Counter, Output, check_row};
 use nn::{errln, outln};
 use vae::RowSeed;
 
@@ -32,12 +32,17 @@ pub(crate) fn apply(args: &Args, trained: &Trained, csv: &Path) -> anyhow::Resul
     let mut imputed_file = Output::begin(run.file("imputed.csv"))?;
     let (mut total, progress) = (Total::default(), Counter::new("rows", 0));
     let most = if args.apply.dry_run { 16 } else { rows_at_once(args.batch_size, reader.names().len()) };
+    let mut notes = Vec::new();
     while let Some(part) = reader.read(most)? {
+        notes = part.notes();
         if total.rows == 0 {
-            part.notes().iter().for_each(|note| errln!("note: {note}"));
             imputed_file.write(part.write_header().as_bytes())?;
         }
         let (rows, filled) = model.compute(&part, total.rows)?;
+        for (i, bound) in rows.bounds.iter().enumerate() {
+            let numbers = rows.codes.row(i).iter().chain(filled.row(i));
+            check_row(total.rows + i + 1, numbers.map(|x| f64::from(*x)).chain([bound.value]))?;
+        }
         let clusters: Vec<usize> = (0..rows.codes.rows).map(|i| model.nearest(rows.codes.row(i))).collect();
         rows.write(
             &mut table,
@@ -57,17 +62,18 @@ pub(crate) fn apply(args: &Args, trained: &Trained, csv: &Path) -> anyhow::Resul
         }
     }
     drop(progress);
+    notes.iter().for_each(|note| errln!("note: {note}"));
     ensure!(total.rows > 0, "{}: holds no rows below its header", csv.display());
     rows_file.finish()?;
     imputed_file.finish()?;
     total.report(trained.samples);
-    Ok(run.finish(&total.results())?)
+    Ok(run.finish(&total.results(trained.samples))?)
 }
 
 /// The rows that are read at a time: by default some thousand, and fewer of a wide table. A model computes 128 rows together, and the
 /// last digits of a row depend on which: so these begin at the same rows, whatever is read at a time.
 fn rows_at_once(given: Option<usize>, columns: usize) -> usize {
-    let usual = ((1 << 20) / columns).min(4096);
+    let usual = ((1 << 20) / columns).clamp(1, 4096);
     given.unwrap_or(usual).next_multiple_of(128)
 }
 
@@ -75,7 +81,10 @@ impl<'a> Model<'a> {
     fn new(trained: &'a Trained) -> anyhow::Result<Self> {
         let Trained { file, vae, .. } = trained;
         let preprocessing = Preprocessing::of_file(file, vae.inputs() + vae.conditions())?;
-        let centres = file.rows(CENTRES, vae.latent())?;
+        let centres: Matrix<f64> = file.rows(CENTRES, vae.latent())?;
+        if !(0..centres.rows).any(|cluster| has_rows(centres.row(cluster))) {
+            return Err(file.fault(CENTRES, "expected a cluster with a finite centre").into());
+        }
         Ok(Self { trained, preprocessing, centres })
     }
 
@@ -94,8 +103,14 @@ impl<'a> Model<'a> {
             let centre = self.centres.row(*cluster);
             z.iter().zip(centre).map(|(z, c)| (f64::from(*z) - c).powi(2)).sum::<f64>()
         };
-        (0..self.centres.rows).min_by(|a, b| distance(a).total_cmp(&distance(b))).expect("there is a cluster")
+        let clusters = (0..self.centres.rows).filter(|cluster| has_rows(self.centres.row(*cluster)));
+        clusters.min_by(|a, b| distance(a).total_cmp(&distance(b))).expect("there is a cluster")
     }
+}
+
+/// Whether a cluster had rows in the training: the centre of one without is NaN.
+fn has_rows(centre: &[f64]) -> bool {
+    centre.iter().all(|c| c.is_finite())
 }
 
 /// Sums over the rows so far.
@@ -138,7 +153,7 @@ impl Total {
         outln!("the strangest rows, with −log p(x) per observed cell in nats: {strange}");
     }
 
-    fn results(&self) -> Vec<(&'static str, f64)> {
+    fn results(&self, samples: usize) -> Vec<(&'static str, f64)> {
         let all = [
             ("rows", self.rows as f64),
             ("gaps", self.gaps as f64),
@@ -147,6 +162,6 @@ impl Total {
             ("k_hat_too_large", self.mean(self.unreliable as f64)),
         ];
         // A single draw has no half.
-        all.into_iter().filter(|(_, value)| value.is_finite()).collect()
+        all.into_iter().filter(|(name, _)| samples > 1 || *name != "k_sample_rise").collect()
     }
 }
