@@ -195,11 +195,13 @@ fn a_table_s_vae_scores_and_fills_new_rows_as_it_did_those_of_its_training() {
     // A single draw of z, for a number of them that makes no sense.
     edit_flag(dir, "samples", 0);
     let flags = ["--model", "edited.safetensors", "--csv", "new.csv", "--out", "one"];
-    assert!(result(&success("vae_apply", &flags, dir)).iter().all(|(name, _)| name != "k_sample_rise"));
+    let output = success("vae_apply", &flags, dir);
+    assert!(result(&output).iter().all(|(name, _)| name != "k_sample_rise"));
     // Wider than what is read at a time, and with a column that only its place names.
     let wide = format!("b{}\n0.5{}\n", ",".repeat(1 << 20), ",".repeat(1 << 20));
     fs::write(dir.join("wide.csv"), wide).unwrap();
-    success("vae_apply", &["--model", "run", "--csv", "wide.csv", "--out", "wide"], dir);
+    let output = success("vae_apply", &["--model", "run", "--csv", "wide.csv", "--out", "wide"], dir);
+    assert!(text(&output.stdout).starts_with("1 row, 2 gaps filled"), "{}", text(&output.stdout));
 
     let write = |name: &str, text: &str| fs::write(dir.join(name), text).unwrap();
     write("word.csv", "\"a \"\"x\"\"\",b,c\n0,1,2\n0,1,two\n");

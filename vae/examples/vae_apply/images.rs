@@ -11,7 +11,7 @@ use nn::run::{Application, Csv, NewImages, Output, check_row};
 use nn::train::Noise;
 use vae::{KSampleBound, RowSeed, interpolate};
 
-use crate::{Args, Trained};
+use crate::{Args, Trained, counted};
 
 /// The images of a walk from one image to another.
 const STEPS: usize = 10;
@@ -120,7 +120,7 @@ impl Work<'_> {
         self.grid("Samples: E[x|z] for z ~ N(0, I)")
             .rows(&vae.decode_rows(theta, &first(&z, 100)).values, 10)
             .save(&run.file("samples.png"))?;
-        outln!("{count} samples from the prior");
+        outln!("{} from the prior", counted(count, "sample"));
         self.results.push(("samples", count as f64));
         Ok(())
     }
@@ -149,7 +149,7 @@ impl Work<'_> {
         }
         csv.save(&run.file("codes.csv"))?;
         let bound = KSampleBound::of_rows(&bounds);
-        outln!("{} images encoded", images.rows);
+        outln!("{} encoded", counted(images.rows, "image"));
         outln!("K-sample bound of log p(x), K = {samples}: {:.2} nats per image", bound.mean);
         let results = [("encoded", images.rows as f64), ("k_sample_bound", bound.mean)];
         self.results.extend(results.into_iter().chain([("k_hat_too_large", bound.unreliable)]));
@@ -178,7 +178,10 @@ impl Work<'_> {
             .save(&run.file("reconstructions.png"))?;
         let squares = images.values.iter().zip(&**again.values).map(|(x, y)| f64::from(x - y).powi(2));
         let rmse = (squares.sum::<f64>() / images.values.len() as f64).sqrt();
-        outln!("{} images reconstructed, root mean square error of a pixel {rmse:.3}", images.rows);
+        outln!(
+            "{} reconstructed, root mean square error of a pixel {rmse:.3}",
+            counted(images.rows, "image")
+        );
         self.results.extend([("reconstructed", images.rows as f64), ("rmse", rmse)]);
         Ok(())
     }
@@ -217,7 +220,7 @@ impl Work<'_> {
         ensure!(rows > 0, "{path}: holds no rows below its header");
         output.finish()?;
         self.grid("E[x|z] of the given z").rows(&shown, 10).save(&run.file("decoded.png"))?;
-        outln!("{rows} rows decoded");
+        outln!("{} decoded", counted(rows, "row"));
         self.results.push(("decoded", rows as f64));
         Ok(())
     }

@@ -9,7 +9,7 @@ use nn::{errln, outln};
 use vae::RowSeed;
 
 use crate::rows::{CENTRES, Rows, gaps, imputation};
-use crate::{Args, Trained};
+use crate::{Args, Trained, counted};
 
 /// A model of a table.
 struct Model<'a> {
@@ -145,7 +145,7 @@ impl Total {
 
     fn report(&self, samples: usize) {
         let Self { rows, gaps, .. } = self;
-        outln!("{rows} rows, {gaps} gaps filled");
+        outln!("{}, {} filled", counted(*rows, "row"), counted(*gaps, "gap"));
         outln!("K-sample bound of log p(x), K = {samples}: {:.2} nats per row", self.mean(self.bound));
         outln!("k̂ too large, of the rows: {:.0} %", 100.0 * self.mean(self.unreliable as f64));
         let strange = self.strangest.iter().map(|(row, score)| format!("{row} ({score:.2})"));
