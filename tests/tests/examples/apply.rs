@@ -137,7 +137,7 @@ fn a_bayesian_network_predicts_new_rows_as_it_did_those_of_its_training() {
         assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     }
     let line = error("bayes_apply", &["--model", "run", "--csv", "t.csv", "--out", "run", "--force"], dir);
-    assert!(line.contains("--out: expected another folder than that of the model"), "{line}");
+    assert!(line.contains("--out: expected another folder than that of a trained model"), "{line}");
     assert!(dir.join("run/model.safetensors").is_file());
 }
 

@@ -221,37 +221,3 @@ fn gp_apply_turns_the_objects_of_rotated_digits_to_any_angle() {
     success("rotated_digits", &[&flags[..6], &["--methods", "livae", "--out", "other"]].concat(), dir);
     assert!(!dir.join("other/model.safetensors").exists());
 }
-
-/// The README's commands, with a small series in place of FILE and little training.
-#[test]
-fn the_commands_of_the_readme_for_new_data_work() {
-    let dir = folder();
-    let dir = dir.path();
-    series(dir);
-    fs::write(dir.join("times.csv"), "1003.1\n1011\n").unwrap();
-    let readme = fs::read_to_string(root().join("gpvae/README.md")).unwrap();
-    let section = readme.split("## Use it on new data").nth(1).expect("the section is there");
-    let commands: Vec<&str> = section
-        .lines()
-        .filter_map(|line| line.strip_prefix("    cargo run --release -p gpvae --example "))
-        .collect();
-    assert_eq!(commands.len(), 4, "{commands:?}");
-    for command in commands {
-        let command =
-            command.replace("FILE", "series.csv").replace("COLUMN", "minute").replace("TIMES", "times.csv");
-        let (program, flags) = command.split_once(" -- ").unwrap_or((&command, ""));
-        let brief: &[&str] = match program {
-            "timeseries" => &["--epochs", "2", "--draws", "2"],
-            "rotated_digits" => &["--epochs", "2", "--objects", "20", "--features", "4"],
-            _ => &["--force"],
-        };
-        success(program, &[&flags.split_whitespace().collect::<Vec<_>>(), brief].concat(), dir);
-    }
-    for file in [
-        "out/gpvae-timeseries/model.safetensors",
-        "out/gpvae-rotated_digits/model.safetensors",
-        "out/gpvae-apply/angles.idx",
-    ] {
-        assert!(dir.join(file).is_file(), "{file}");
-    }
-}
