@@ -6,7 +6,6 @@ use std::process::Output;
 
 use nn::data::Idx;
 use nn::model::ModelFile;
-use tests::programs::root;
 
 use crate::{error, folder, result, run, text};
 
