@@ -178,5 +178,5 @@ fn read(args: &Args, format: &ImageFormat) -> anyhow::Result<NewImages> {
     let [height, width] = [format.height, format.width];
     let fits = [digits.height, digits.width] == [height, width];
     ensure!(fits, "expected images of {height}x{width} pixels: name their file or folder by --images");
-    Ok(NewImages { images: digits.images, files: Vec::new() })
+    Ok(NewImages { images: format.apply(digits.images), files: Vec::new() })
 }

@@ -188,13 +188,20 @@ impl ImageFormat {
         if entry.height.checked_mul(entry.width) != Some(pixels) {
             return Err(file.fault(Self::ENTRY, &format!("expected images of {pixels} pixels")));
         }
-        // Readers of images give no other grey values.
-        match entry.range == [0.0, 1.0] {
-            true => Ok(entry),
-            false => {
-                let reason = format!("expected grey values from 0 to 1, found the range {:?}", entry.range);
-                Err(file.fault(Self::ENTRY, &reason))
-            }
+        let [black, white] = entry.range;
+        if !(0.0 <= black && black < white && white <= 1.0) {
+            let reason = format!("expected grey values from 0 to 1, found the range {:?}", entry.range);
+            return Err(file.fault(Self::ENTRY, &reason));
+        }
+        Ok(entry)
+    }
+
+    /// Images with black at 0 and white at 1, as readers give them, in the grey values of the model.
+    pub fn apply(&self, images: Matrix<f32>) -> Matrix<f32> {
+        let [black, white] = self.range;
+        match self.range == [0.0, 1.0] {
+            true => images,
+            false => images.map(|grey| (black + (white - black) * f64::from(grey)) as f32),
         }
     }
 }

@@ -98,7 +98,7 @@ impl ImageStyle {
             let backdrop = if self.backdrop.is_some() { given.backdrop } else { options.backdrop };
             let options = ImageOptions { invert, backdrop, skip_damaged: given.skip_damaged, ..options };
             let ImageFolder { set, files, .. } = read_folder(path, &options)?;
-            return Ok(NewImages { images: set.images, files });
+            return Ok(NewImages { images: form.apply(set.images), files });
         }
         let (idx, file) = (Idx::read(path)?, path.display().to_string());
         let [_, height, width] = idx.shape[..] else {
@@ -123,7 +123,7 @@ impl ImageStyle {
             0 => Err(DataError::Empty { file }),
             count => {
                 outln!("{file}: {count} images of {height}x{width} grey pixels");
-                Ok(NewImages { images, files: Vec::new() })
+                Ok(NewImages { images: form.apply(images), files: Vec::new() })
             }
         }
     }

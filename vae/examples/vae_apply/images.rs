@@ -84,7 +84,7 @@ impl Work<'_> {
                     sizes[0] == sizes[1],
                     "expected IMAGES of {height}x{width} pixels: name their file or folder"
                 );
-                Ok(NewImages { images: digits.images, files: Vec::new() })
+                Ok(NewImages { images: self.form.apply(digits.images), files: Vec::new() })
             }
         }
     }

@@ -261,6 +261,15 @@ fn preprocessing_comes_back_from_a_file_and_prepares_new_rows() {
     let error = ImageFormat::of_file(&other, 6).unwrap_err().to_string();
     assert!(error.ends_with("expected grey values from 0 to 1, found the range [0.0, 255.0]"), "{error}");
 
+    // A model may have been trained on a part of them.
+    let inner = ImageFormat { range: [0.25, 0.75], ..ImageFormat::new(1, 3) };
+    let mut file = ModelFile::new("example.Net", &1);
+    file.set(ImageFormat::ENTRY, &inner);
+    let format = ImageFormat::of_file(&file, 3).unwrap();
+    let grey = Matrix::new(1, 3, vec![0.0, 0.5, 1.0]);
+    assert_eq!(*format.apply(grey.clone()).values, [0.25, 0.5, 0.75]);
+    assert_eq!(ImageFormat::new(1, 3).apply(grey.clone()), grey);
+
     let counts = Preprocessing { counts: Some(2.0), scaling: None, ..preprocessing };
     let error = counts.apply::<f32>(&inputs).unwrap_err().to_string();
     assert!(error.contains("line 2, column 3 (a): expected counts, found \"3.5\""), "{error}");
