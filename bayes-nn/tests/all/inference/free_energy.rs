@@ -203,6 +203,16 @@ fn an_odd_number_of_antithetic_samples_is_refused() {
 }
 
 #[test]
+#[should_panic(expected = "estimator: samples: expected an even number for antithetic pairs, found 3")]
+fn as_many_samples_as_there_is_noise_must_suit_the_estimator() {
+    let (q, eta) = mean_field();
+    let estimator = Estimator { samples: 4, antithetic: true, ..Estimator::default() };
+    let objective = FreeEnergyObjective::new(&q, log_joint, estimator);
+    let tape = Tape::new();
+    let _ = objective.elbo(tape.constant(&eta, [eta.len()]), tape.constant(&[0.5; 9], [3, 3]));
+}
+
+#[test]
 #[should_panic(expected = "estimator: samples: expected at least 4 for a control variate, found 2")]
 fn a_single_pair_has_no_control_variate() {
     let gradient = GradientEstimator::Score { control_variate: true };
