@@ -45,6 +45,7 @@ struct Args {
     format: TableArgs,
     /// Of a time series: predict at the times of this table, in its only column, or in that named as the series' times
     #[arg(long, value_name = "FILE", conflicts_with = "angle")]
+    #[serde(serialize_with = "nn::run::path_text")]
     at: Option<PathBuf>,
     /// Of a time series: the probability of the interval
     #[arg(long, value_name = "P", default_value_t = 0.95, value_parser = level)]

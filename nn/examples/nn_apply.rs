@@ -40,9 +40,11 @@ struct Args {
     style: ImageStyle,
     /// Predict the rows of this table, by a model of a table
     #[arg(long, value_name = "FILE")]
+    #[serde(serialize_with = "nn::run::path_text")]
     csv: Option<PathBuf>,
     /// Classify these images, by a model of images [default: the embedded digits]
     #[arg(long, value_name = "IMAGES")]
+    #[serde(serialize_with = "nn::run::path_text")]
     images: Option<PathBuf>,
 }
 

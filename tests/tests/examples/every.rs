@@ -178,6 +178,25 @@ fn the_report_shows_every_picture_of_an_example() {
 }
 
 #[test]
+fn flags_that_are_paths_need_not_be_unicode() {
+    let mut paths = 0;
+    let examples =
+        ["bayes-nn", "gpvae", "nn", "vae"].map(|name| files(&root().join(name).join("examples"), "rs"));
+    for path in examples.iter().flatten() {
+        let text = fs::read_to_string(path).unwrap();
+        // A field of the flags, with its attributes.
+        for field in text.split("    /// ").filter(|field| field.contains("#[arg(")) {
+            let declared =
+                field.lines().find(|line| !line.trim_start().starts_with('#') && line.contains("PathBuf"));
+            let Some(line) = declared.filter(|line| line.ends_with(',')) else { continue };
+            assert!(field.contains("path_text"), "{}: {line}: expected serialize_with", path.display());
+            paths += 1;
+        }
+    }
+    assert!(paths > 10, "only {paths} paths");
+}
+
+#[test]
 fn the_report_names_a_section_that_there_is() {
     let mut sections = 0;
     for package in ["bayes-nn", "gpvae", "nn", "vae"] {
