@@ -67,8 +67,8 @@ pub struct Application<'a> {
 
 impl<'a> Application<'a> {
     /// Opens the folder `--out`. [`finish`](Self::finish) writes all flags of the program to `args.json`: until then the folder holds
-    /// what an earlier run left. Read the model and open the data before: then
-    /// nothing is left behind, and nothing overwritten, where one of them is wrong.
+    /// what an earlier run left. Read the model and open the data before: then nothing is left behind, and nothing overwritten, where
+    /// one of them is wrong.
     ///
     /// # Errors
     /// [`RunError::OwnFolder`] if it is that of the model, or of another run that trained one; otherwise as [`RunFolder::open`].
@@ -88,8 +88,8 @@ impl<'a> Application<'a> {
         self.folder.file(name)
     }
 
-    /// Writes the flags. Prints where the files of the run are, unless it is a dry run, and the [result line](super::result_line) with the seconds
-    /// at its end.
+    /// Writes the flags. Prints where the files of the run are, unless it is a dry run, and the [result line](super::result_line)
+    /// with the seconds at its end.
     ///
     /// # Errors
     /// [`RunError::NotFinite`] if a result is infinite or not a number.

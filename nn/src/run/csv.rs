@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::RunError;
 use super::error::io_error;
 use super::print::texts;
-use crate::train::write_aside;
+use crate::train::{aside, write_aside};
 
 /// A table for a CSV file. Cells that hold separators or quotes are quoted. The table is kept as the text of the file.
 ///
@@ -75,9 +75,8 @@ impl Output {
     /// # Errors
     /// [`RunError::Io`] if it cannot be written.
     pub fn begin(path: PathBuf) -> Result<Self, RunError> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let aside = path.with_file_name(format!(".{name}.{}", std::process::id()));
-        let file = File::create(&aside).map_err(io_error("write", &path))?;
+        let begun = aside(&path).and_then(|aside| Ok((File::create(&aside)?, aside)));
+        let (file, aside) = begun.map_err(io_error("write", &path))?;
         Ok(Self { path, aside, file })
     }
 

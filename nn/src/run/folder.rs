@@ -281,7 +281,7 @@ fn origin(args: &Value) -> Value {
 fn identity(args: &Value) -> Result<Value, RunError> {
     let flags = args.as_object().into_iter().flatten();
     // Of a file it is the contents that count, wherever it lies.
-    let fixed = flags.filter(|(flag, _)| ![&FREE[..], &FILES].concat().contains(&flag.as_str()));
+    let fixed = flags.filter(|(flag, _)| !FREE.contains(&flag.as_str()) && !FILES.contains(&flag.as_str()));
     let mut identity: serde_json::Map<_, _> =
         fixed.map(|(flag, value)| (flag.clone(), value.clone())).collect();
     for flag in FILES {

@@ -396,10 +396,15 @@ impl Checkpoint {
     }
 }
 
+/// The name of a file beside `path` until it is whole.
+pub(crate) fn aside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_string_lossy();
+    Ok(path.with_file_name(format!(".{name}.{}", std::process::id())))
+}
+
 /// Writes a file beside `path`, waits for the disk, then renames it: a reader of `path` sees the old file or the new one.
 pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_string_lossy();
-    let aside = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let aside = aside(path)?;
     let written = File::create(&aside).and_then(|mut file| file.write_all(bytes).and(file.sync_all()));
     written.and_then(|()| fs::rename(&aside, path)).inspect_err(|_| {
         let _ = fs::remove_file(&aside); // the first error is the one to report

@@ -68,9 +68,9 @@ mod state;
 mod trainer;
 mod update;
 
-#[cfg(any(feature = "pictures", feature = "run"))]
-pub(crate) use checkpoint::write_aside;
 pub use checkpoint::{Checkpoint, CheckpointError, Element, Numbers};
+#[cfg(any(feature = "pictures", feature = "run"))]
+pub(crate) use checkpoint::{aside, write_aside};
 pub use fit::{End, Fit, Observer, Place, StepError, TrainError};
 pub use loss::{Epoch, Loss};
 pub use noise::Noise;
