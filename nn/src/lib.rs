@@ -9,6 +9,12 @@
 //! | [`stats`] | statistics of numbers that no model owns |
 //! | `picture` | figures and rows of images as PNG files (feature `pictures`) |
 //! | `run` | what example programs share (feature `run`) |
+//!
+//! The chapter `CHAPTER.md` of this crate explains networks and their training.
+
+#[cfg(doctest)]
+#[doc = include_str!("../CHAPTER.md")]
+mod chapter {}
 
 pub mod data;
 pub mod model;
