@@ -6,6 +6,7 @@ mod every;
 mod gaussian;
 mod graphs;
 mod images;
+mod lectures;
 mod readmes;
 mod runs;
 mod tables;

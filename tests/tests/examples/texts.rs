@@ -19,6 +19,11 @@ pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
+/// Whether it is a chapter of the course: its code is compiled and run as tests of the documentation of its crate.
+fn is_chapter(path: &Path) -> bool {
+    path.ends_with("CHAPTER.md")
+}
+
 /// The Markdown files of the repository with their texts.
 fn texts() -> Vec<(PathBuf, String)> {
     let texts =
@@ -36,7 +41,7 @@ fn quoted_code_exists() {
         })
         .collect();
     let mut quoted = 0;
-    for (path, text) in texts() {
+    for (path, text) in texts().into_iter().filter(|(path, _)| !is_chapter(path)) {
         let mut inside = false;
         for line in text.lines().map(str::trim) {
             if line.starts_with("```") {
@@ -50,22 +55,54 @@ fn quoted_code_exists() {
     assert!(quoted > 10, "only {quoted} lines of code in READMEs");
 }
 
+/// What the headings of a page are called in links to them: small letters, blanks as hyphens, no punctuation.
+fn anchors(text: &str) -> Vec<String> {
+    let mut code = false;
+    let headings = text.lines().filter(|line| {
+        code ^= line.starts_with("```");
+        !code && line.starts_with('#')
+    });
+    let name = |heading: &str| {
+        let small = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = small.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(name).collect()
+}
+
+/// The chapters show their first program whole.
+#[test]
+fn minimal_examples_stand_in_their_chapters() {
+    let mut shown = 0;
+    for (path, text) in texts().iter().filter(|(path, _)| is_chapter(path)) {
+        let blocks = text.split("```rust,no_run\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
+        for block in blocks {
+            shown += 1;
+            let examples = files(&path.parent().unwrap().join("examples"), "rs");
+            let exists = examples.iter().any(|file| fs::read_to_string(file).unwrap() == block);
+            assert!(exists, "{}: no example is this block:\n{block}", path.display());
+        }
+    }
+    assert_eq!(shown, 3);
+}
+
 #[test]
 fn links_lead_to_files() {
     let mut links = 0;
     for (path, text) in texts() {
-        // The guide is a page of rustdoc: its links are checked there.
-        if path.ends_with("autograd/src/guide.md") {
-            continue;
-        }
         for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
-            let file = link.split('#').next().unwrap();
-            if file.is_empty() || file.contains("://") {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            if file.contains("://") {
                 continue;
             }
             links += 1;
-            let target = path.parent().unwrap().join(file);
+            let target =
+                if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
             assert!(target.exists(), "{}: there is no {link}", path.display());
+            if !anchor.is_empty() {
+                let found = anchors(&fs::read_to_string(target).unwrap());
+                assert!(found.iter().any(|found| found == anchor), "{}: no heading is #{anchor}", path.display());
+            }
         }
     }
     assert!(links > 10, "only {links} links");
