@@ -35,7 +35,12 @@ impl<F: Real> Node<F> {
         }
     }
 
-    fn first_non_finite(&self, node: usize, what: &'static str, numbers: &[F]) -> Option<NonFinite> {
+    pub(super) fn first_non_finite(
+        &self,
+        node: usize,
+        what: &'static str,
+        numbers: &[F],
+    ) -> Option<NonFinite> {
         let index = numbers.iter().position(|x| !x.is_finite())?;
         let (operation, number) = (self.name(), numbers[index].to_f64());
         Some(NonFinite { what, operation, shape: self.shape, node, index, number })

@@ -21,6 +21,12 @@ pub trait Op<F: Real>: Send + 'static {
     /// The shape of y, or why the inputs do not fit (the message is put behind the operation's name and the shapes).
     fn shape(&self, x: &[Shape]) -> Result<Shape, String>;
 
+    /// What y depends on beside the inputs, by name, to be read in a [`Trace`](crate::look::Trace): nothing, unless an
+    /// operation says otherwise.
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// How many numbers the forward pass keeps for the backward pass, beside y.
     fn aux(&self, x: &[Shape]) -> usize {
         let _ = x;

@@ -19,5 +19,6 @@ mod shapes;
 mod single_precision;
 mod special;
 mod tape;
+mod trace;
 mod ulp;
 mod views;

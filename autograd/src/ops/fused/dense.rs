@@ -37,6 +37,10 @@ impl<F: Real, A: Activation<F>> Op<F> for Dense<A> {
         Ok([x[0], w[1]].into())
     }
 
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        vec![("φ", A::NAME.to_owned())]
+    }
+
     fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
         let (input, w) = (x.matrix(0), x.matrix(1));
         F::gemm(F::ONE, input, w, F::ZERO, MatMut::new(y, input.rows(), w.cols()));

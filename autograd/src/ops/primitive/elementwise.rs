@@ -22,6 +22,11 @@ pub trait Elementwise<F: Real>: Clone + Send + 'static {
     /// dy/dx, from x and y = f(x)
     fn df(&self, x: F, y: F) -> F;
 
+    /// See [`Op::attributes`].
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// Whether x is so far from 0 that `f` and `df`, which stand in loops without a branch, do not hold: [`far`](Self::far) does.
     /// Never, unless a function says otherwise.
     #[inline(always)]
@@ -57,6 +62,10 @@ impl<F: Real, U: Elementwise<F>> Op<F> for Map<U> {
     fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
         let [x] = x else { return Err(format!("expected one input, found {}", x.len())) };
         Ok(*x)
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        self.0.attributes()
     }
 
     fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
@@ -163,6 +172,13 @@ macro_rules! elementwise {
                     $(let Self($($attr),+) = *self; $(let _ = $attr;)+)?
                     $df
                 }
+
+                $(
+                    fn attributes(&self) -> Vec<(&'static str, String)> {
+                        let Self($($attr),+) = *self;
+                        vec![$((stringify!($attr), format!("{:?}", $attr))),+]
+                    }
+                )?
 
                 $(
                     #[inline(always)]
