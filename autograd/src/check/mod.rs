@@ -1,9 +1,12 @@
 //! Are the derivatives right? Every adjoint is compared with differences of the value.
 //!
-//! The comparison is made in `f64`, with five-point central differences (error of order h⁴) and a random cotangent: a
+//! The comparison is made in `f64`, with [differences](difference()) that know their error, and a random cotangent: a
 //! cotangent of ones would not see that the outputs of a softmax sum to one. An adjoint is taken twice, once into fresh
 //! memory and once on top of something else, so that a rule which overwrites instead of adding is caught. All memory is
 //! filled with NaN beforehand, so that a rule which forgets an element is caught too.
+//!
+//! A derivative agrees, disagrees, or is unresolved: differences are blind at a kink, at the edge of a domain, and where the value
+//! is noisy or far larger than its changes. What is unresolved fails, too, and says why ([`Doubt`]).
 //!
 //! [`check`] compares any computation on the tape, [`check_theta`] the gradient of a whole model, [`check_op`] an operation
 //! on its [cases](Checked). [`undetected`] checks the check: it makes each adjoint wrong on purpose. [`catalogue()`] leads
@@ -11,52 +14,35 @@
 
 mod case;
 mod catalogue;
+mod difference;
 mod scalars;
-
-use std::fmt;
+mod verdict;
 
 pub use case::{Case, Checked, Example, Sample};
 pub(crate) use catalogue::Catalogued;
 pub use catalogue::{Operation, Visitor, catalogue, instances};
-pub use scalars::compare_scalars;
+pub use difference::{Difference, difference};
+pub use scalars::{ScalarErrors, compare_scalars};
+pub use verdict::{Doubt, Mismatch};
 
 use crate::{Real, Tape, Var};
 use case::{Erased, Random, Record, cotangent, erased};
+use difference::{differences, size};
+use verdict::{Comparison, Verdict, judge};
 
-/// A derivative that differs from the difference quotient.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Mismatch {
-    /// The operation, or the name given to the check.
-    pub name: String,
-    /// Which of the inputs.
-    pub input: usize,
-    /// Which of its elements, or which random direction.
-    pub element: usize,
-    /// The derivative by the backward pass.
-    pub adjoint: f64,
-    /// The derivative by differences of the value.
-    pub difference: f64,
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, input, element, adjoint, difference } = self;
-        write!(
-            f,
-            "{name}: input {input}, element {element}: the adjoint is {adjoint:e}, differences say {difference:e}"
-        )
-    }
-}
-
-impl std::error::Error for Mismatch {}
-
-/// An adjoint that is made wrong on purpose: a check that does not notice checks nothing.
-#[derive(Clone, Copy)]
-struct Mutation {
-    /// Which input's adjoint is changed.
-    input: usize,
-    /// What it is multiplied by.
-    factor: f64,
+/// How well the adjoints of an operation agree with differences, over all its cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Agreement {
+    /// The number of cases.
+    pub cases: usize,
+    /// The number of inputs that something is differentiated with respect to, over all cases.
+    pub inputs: usize,
+    /// The number of derivatives.
+    pub derivatives: usize,
+    /// The largest distance between an adjoint and the difference, as a part of the largest derivative of the same input.
+    pub distance: f64,
+    /// The largest error bar of a difference, as a part of the largest derivative of the same input.
+    pub error: f64,
 }
 
 /// Checks a computation on the tape, with respect to every input that is not constant.
@@ -69,34 +55,46 @@ struct Mutation {
 /// ```
 ///
 /// # Errors
-/// The first derivative that is wrong.
+/// The first derivative that is wrong, or if there is none, the first that is unresolved.
 pub fn check(
     name: &str,
     inputs: &[Sample],
     f: impl for<'t> Fn(&'t Tape<f64>, &[Var<'t, f64>]) -> Var<'t, f64>,
 ) -> Result<(), Mismatch> {
-    compare(name, inputs, &f, None)
+    judge(name, &compare(inputs, &f))
 }
 
-/// Checks an operation on all its cases and returns how many there are.
+/// Checks an operation on all its cases.
 ///
 /// # Errors
-/// The first derivative that is wrong.
-pub fn check_op<O: Checked<f64>>() -> Result<usize, Mismatch> {
-    let cases = erased::<f64, O>();
-    for Erased { name, record, inputs } in &cases {
-        compare(name, inputs, record, None)?;
+/// The first derivative that is wrong, or if there is none in its case, the first that is unresolved.
+pub fn check_op<O: Checked<f64>>() -> Result<Agreement, Mismatch> {
+    let mut found = Agreement::default();
+    for Erased { name, record, inputs } in &erased::<f64, O>() {
+        let comparisons = compare(inputs, record);
+        judge(name, &comparisons)?;
+        found.cases += 1;
+        found.inputs += inputs.iter().filter(|input| input.differentiable).count();
+        found.derivatives += comparisons.len();
+        for [distance, error] in comparisons.iter().map(Comparison::relative) {
+            found.distance = found.distance.max(distance);
+            found.error = found.error.max(error);
+        }
     }
-    Ok(cases.len())
+    Ok(found)
 }
 
 /// Runs an operation's checks with an adjoint that is wrong by `factor`, one input at a time. Returns the pairs (case, input)
-/// in which that was *not* noticed; there should be none.
+/// in which no element was found to disagree; there should be none. One that is unresolved notices nothing.
 pub fn undetected<O: Checked<f64>>(factor: f64) -> Vec<(usize, usize)> {
     let mut blind = Vec::new();
-    for (number, Erased { name, record, inputs }) in erased::<f64, O>().iter().enumerate() {
+    for (number, Erased { record, inputs, .. }) in erased::<f64, O>().iter().enumerate() {
+        let comparisons = compare(inputs, record);
         for input in (0..inputs.len()).filter(|&i| inputs[i].differentiable) {
-            if compare(name, inputs, record, Some(Mutation { input, factor })).is_ok() {
+            let wrong =
+                |comparison: &Comparison| Comparison { adjoint: factor * comparison.adjoint, ..*comparison };
+            let mut elements = comparisons.iter().filter(|comparison| comparison.input == input).map(wrong);
+            if !elements.any(|comparison| comparison.verdict() == Verdict::Disagree) {
                 blind.push((number, input));
             }
         }
@@ -107,7 +105,7 @@ pub fn undetected<O: Checked<f64>>(factor: f64) -> Vec<(usize, usize)> {
 /// Checks ∇f(θ) along random directions v: ⟨∇f(θ), v⟩ against d f(θ + t v)/dt. For the θ of a whole model, of any size.
 ///
 /// # Errors
-/// The first direction along which the gradient is wrong.
+/// The first direction along which the gradient is wrong, or if there is none, the first that is unresolved.
 pub fn check_theta(
     name: &str,
     theta: &[f64],
@@ -117,48 +115,51 @@ pub fn check_theta(
     let mut random = Random(theta.len() as u64);
     let mut tape = Tape::new();
     let gradient = tape.value_and_grad(&theta.to_vec().into(), &f).1.to_vec();
-    for element in 0..directions {
+    let along = |element| {
         let v: Vec<f64> = theta.iter().map(|_| 2.0 * random.uniform() - 1.0).collect();
-        let adjoint = gradient.iter().zip(&v).map(|(g, v)| g * v).sum();
-        let difference = five_points(1e-4, &mut |t| {
+        let adjoint: f64 = gradient.iter().zip(&v).map(|(g, v)| g * v).sum();
+        // θ is of order 1.
+        let difference = differences(0.0, 1.0, &[adjoint.abs()], &mut |t| {
             tape.clear();
             let moved: Vec<f64> = theta.iter().zip(&v).map(|(theta, v)| theta + t * v).collect();
-            f(&tape, tape.parameter(&moved, [moved.len()])).item()
-        });
-        agree(name, 0, element, adjoint, difference)?;
-    }
-    Ok(())
+            vec![f(&tape, tape.parameter(&moved, [moved.len()])).item()]
+        })[0];
+        Comparison { input: 0, element, adjoint, difference, scale: 0.0 }
+    };
+    judge(name, &(0..directions).map(along).collect::<Vec<_>>())
 }
 
-fn compare(
-    name: &str,
-    inputs: &[Sample],
-    f: &Record<'_, f64>,
-    mutation: Option<Mutation>,
-) -> Result<(), Mismatch> {
+/// Compares the adjoints of all elements of all inputs that are not constant.
+fn compare(inputs: &[Sample], f: &Record<'_, f64>) -> Vec<Comparison> {
     let mut random = Random(1);
     let mut tape = Tape::new();
     let mut x: Vec<Vec<f64>> = inputs.iter().map(|input| input.draw(&mut random)).collect();
-    let size = output(&mut tape, inputs, &x, f).len();
-    let cotangent = cotangent(size, &mut random);
+    let outputs = output(&mut tape, inputs, &x, f).len();
+    let cotangent = cotangent(outputs, &mut random);
 
     let fresh = adjoints(&mut tape, inputs, &x, &cotangent, 0.0, f);
     let added = adjoints(&mut tape, inputs, &x, &cotangent, 1.0, f);
+    let mut comparisons = Vec::new();
     for (input, sample) in inputs.iter().enumerate().filter(|(_, sample)| sample.differentiable) {
-        let factor = mutation.filter(|m| m.input == input).map_or(1.0, |m| m.factor);
+        let finite = fresh[input].iter().filter(|adjoint| adjoint.is_finite());
+        let scale = finite.fold(0.0, |most: f64, adjoint| most.max(adjoint.abs()));
         for element in 0..sample.shape.size() {
             let at = x[input][element];
-            let difference = five_points(1e-3 * at.abs().max(0.1), &mut |t| {
-                x[input][element] = at + t;
+            let weighted = &mut |moved| {
+                x[input][element] = moved;
                 let y = output(&mut tape, inputs, &x, f);
-                y.iter().zip(&cotangent).map(|(y, c)| y * c).sum()
-            });
+                vec![y.iter().zip(&cotangent).map(|(y, c)| y * c).sum()]
+            };
+            let difference = differences(at, size(at), &[scale], weighted)[0];
             x[input][element] = at;
-            agree(name, input, element, factor * fresh[input][element], difference)?;
-            agree(name, input, element, factor * (added[input][element] - 1.0), difference)?;
+            // Whichever is further off; NaN is furthest.
+            let adjoint = [fresh[input][element], added[input][element] - 1.0];
+            let [fresh, added] = adjoint.map(|adjoint| (adjoint - difference.value).abs());
+            let adjoint = if fresh >= added || adjoint[0].is_nan() { adjoint[0] } else { adjoint[1] };
+            comparisons.push(Comparison { input, element, adjoint, difference, scale });
         }
     }
-    Ok(())
+    comparisons
 }
 
 fn output(tape: &mut Tape<f64>, inputs: &[Sample], x: &[Vec<f64>], f: &Record<'_, f64>) -> Vec<f64> {
@@ -204,17 +205,4 @@ fn record<'t, F: Real>(tape: &'t Tape<F>, inputs: &[Sample], x: &[Vec<F>]) -> Ve
         false => tape.constant(x, input.shape),
     };
     inputs.iter().zip(x).map(leaf).collect()
-}
-
-/// f'(0) ≈ (f(−2h) − 8 f(−h) + 8 f(h) − f(2h)) / 12h
-fn five_points(h: f64, f: &mut dyn FnMut(f64) -> f64) -> f64 {
-    (f(-2.0 * h) - 8.0 * f(-h) + 8.0 * f(h) - f(2.0 * h)) / (12.0 * h)
-}
-
-fn agree(name: &str, input: usize, element: usize, adjoint: f64, difference: f64) -> Result<(), Mismatch> {
-    // Written so that NaN fails.
-    if (adjoint - difference).abs() <= 1e-8 * (1.0 + adjoint.abs().max(difference.abs())) {
-        return Ok(());
-    }
-    Err(Mismatch { name: name.to_owned(), input, element, adjoint, difference })
 }

@@ -2,23 +2,37 @@
 //! differences of value and adjoint.
 
 use super::case::{Erased, Random, Record, Sample, cotangent, erased};
-use super::{Mismatch, Operation, record};
+use super::difference::differences;
+use super::verdict::{Comparison, Mismatch, judge};
+use super::{Operation, record};
 use crate::forward::Dual;
 use crate::{Real, Tape};
 
+/// The largest differences between the scalars, over all cases of an operation: |x − y| / (1 + |y|), where y is in double precision.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ScalarErrors {
+    /// Values and adjoints in single precision.
+    pub single: f64,
+    /// Values and adjoints in dual numbers.
+    pub dual: f64,
+    /// Tangents of values and adjoints in dual numbers, from [differences](super::difference()) in double precision.
+    pub tangent: f64,
+}
+
 /// Compares the cases of an operation in single precision and in dual numbers with those in double precision: values and
-/// adjoints to 1e-4 in single precision and to 1e-12 in dual numbers, and the tangents of the latter with five-point
-/// differences to 1e-7.
+/// adjoints to 1e-4 in single precision and to 1e-12 in dual numbers, and the tangents of the latter with differences, as
+/// [`check`](super::check()) does.
 ///
 /// # Errors
 /// The first number that disagrees. `input` is the case; `element` counts through the output and then the adjoints.
-pub fn compare_scalars<O: Operation>() -> Result<(), Mismatch> {
+pub fn compare_scalars<O: Operation>() -> Result<ScalarErrors, Mismatch> {
     let double = erased::<f64, O::On<f64>>();
     let (single, dual) = (erased::<f32, O::On<f32>>(), erased::<Dual<f64>, O::On<Dual<f64>>>());
+    let mut errors = ScalarErrors::default();
     for (case, Erased { name, record, inputs }) in double.iter().enumerate() {
-        compare(name, case, inputs, (record, &single[case].record, &dual[case].record))?;
+        compare(name, case, inputs, (record, &single[case].record, &dual[case].record), &mut errors)?;
     }
-    Ok(())
+    Ok(errors)
 }
 
 fn compare(
@@ -26,6 +40,7 @@ fn compare(
     case: usize,
     inputs: &[Sample],
     (double, single, dual): (&Record<'_, f64>, &Record<'_, f32>, &Record<'_, Dual<f64>>),
+    errors: &mut ScalarErrors,
 ) -> Result<(), Mismatch> {
     let mut random = Random(case as u64 + 7);
     let x: Vec<Vec<f64>> = inputs.iter().map(|input| input.draw(&mut random)).collect();
@@ -34,30 +49,63 @@ fn compare(
         (0..input.shape.size()).map(|_| scale * (2.0 * random.uniform() - 1.0)).collect()
     };
     let v: Vec<Vec<f64>> = inputs.iter().map(direction).collect();
-    let along = |t: f64| -> Vec<Vec<f64>> {
-        x.iter().zip(&v).map(|(x, v)| x.iter().zip(v).map(|(x, v)| x + t * v).collect()).collect()
-    };
-    let agree = |what: &str, element, adjoint: f64, difference: f64, tolerance: f64| {
-        if (adjoint - difference).abs() <= tolerance * (1.0 + difference.abs()) {
-            return Ok(());
-        }
-        Err(Mismatch { name: format!("{name}, {what}"), input: case, element, adjoint, difference })
-    };
-
     let at = run(double, inputs, &x);
+
     let narrow: Vec<Vec<f32>> = x.iter().map(|x| x.iter().map(|&x| x as f32).collect()).collect();
-    for (i, (&single, &double)) in run(single, inputs, &narrow).iter().zip(&at).enumerate() {
-        agree("single precision", i, f64::from(single), double, 1e-4)?;
-    }
+    let narrow: Vec<f64> = run(single, inputs, &narrow).into_iter().map(f64::from).collect();
+    agree(&format!("{name}, single precision"), case, &narrow, &at, (1e-4, &mut errors.single))?;
 
     let lift = |(x, v): (&Vec<f64>, &Vec<f64>)| x.iter().zip(v).map(|(&x, &v)| Dual::new(x, v)).collect();
-    let lifted: Vec<Vec<Dual<f64>>> = x.iter().zip(&v).map(lift).collect();
-    let h = 1e-4;
-    let near = [-2.0, -1.0, 1.0, 2.0].map(|steps| run(double, inputs, &along(steps * h)));
-    for (i, dual) in run(dual, inputs, &lifted).iter().enumerate() {
-        agree("value of a dual number", i, dual.value, at[i], 1e-12)?;
-        let difference = (near[0][i] - 8.0 * near[1][i] + 8.0 * near[2][i] - near[3][i]) / (12.0 * h);
-        agree("tangent of a dual number", i, dual.tangent, difference, 1e-7)?;
+    let duals = run(dual, inputs, &x.iter().zip(&v).map(lift).collect::<Vec<_>>());
+    let (values, tangents): (Vec<f64>, Vec<f64>) =
+        duals.iter().map(|dual| (dual.value, dual.tangent)).unzip();
+    agree(&format!("{name}, value of a dual number"), case, &values, &at, (1e-12, &mut errors.dual))?;
+
+    let scale = tangents.iter().fold(0.0, |most: f64, tangent| most.max(tangent.abs()));
+    let along = differences(0.0, 1.0, &vec![scale; at.len()], &mut |t| {
+        let move_by = |(x, v): (&Vec<f64>, &Vec<f64>)| x.iter().zip(v).map(|(x, v)| x + t * v).collect();
+        run(double, inputs, &x.iter().zip(&v).map(move_by).collect::<Vec<_>>())
+    });
+    let comparison =
+        |(element, (&adjoint, &difference))| Comparison { input: case, element, adjoint, difference, scale };
+    let comparisons: Vec<_> = tangents.iter().zip(&along).enumerate().map(comparison).collect();
+    judge(&format!("{name}, tangent of a dual number"), &comparisons)?;
+    for (tangent, difference) in tangents.iter().zip(&along) {
+        errors.tangent = errors.tangent.max(distance(*tangent, difference.value));
+    }
+    Ok(())
+}
+
+/// |x − y| / (1 + |y|)
+fn distance(x: f64, y: f64) -> f64 {
+    (x - y).abs() / (1.0 + y.abs())
+}
+
+/// The first number that is further from double precision than it may be. Keeps the largest distance.
+fn agree(
+    name: &str,
+    case: usize,
+    numbers: &[f64],
+    double: &[f64],
+    (tolerance, largest): (f64, &mut f64),
+) -> Result<(), Mismatch> {
+    for (element, (&adjoint, &difference)) in numbers.iter().zip(double).enumerate() {
+        let distance = distance(adjoint, difference);
+        // NaN is not within.
+        let is_within = distance <= tolerance;
+        if !is_within {
+            let name = name.to_owned();
+            return Err(Mismatch {
+                name,
+                input: case,
+                element,
+                adjoint,
+                difference,
+                error: 0.0,
+                doubt: None,
+            });
+        }
+        *largest = largest.max(distance);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod common;
 mod conventions;
 mod convolutions;
 mod diagnose;
+mod differences;
 mod dirty;
 mod fused;
 mod kernels;
