@@ -5,7 +5,8 @@
 //!
 //! ELBO(x) = E_q[log p(x|z)] − KL(q(z|x) ‖ p(z)) ≤ log p(x)
 //!
-//! which is [`Vae::elbo`]. Bounds are in nats per row, as reconstruction term and divergence.
+//! which is [`Vae::elbo`]. Bounds are in nats per row, as reconstruction term and divergence. The crate's `CHAPTER.md` derives
+//! all of it, from principal components on.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -59,3 +60,7 @@ pub use objective::{Estimator, VaeObjective};
 pub use posterior::{Covariance, Posterior};
 pub use predict::Codes;
 pub use semi_amortised::SemiAmortisedObjective;
+
+#[cfg(doctest)]
+#[doc = include_str!("../CHAPTER.md")]
+mod chapter {}
