@@ -55,7 +55,7 @@ fn rotated_digits(args: &Args) -> anyhow::Result<()> {
         errln!("{}", method.title());
         let run = run.part(method.name())?;
         let outcome = match method {
-            Method::Joint | Method::Disjoint | Method::Afterwards => {
+            Method::Joint | Method::Disjoint | Method::Afterwards | Method::Lecture => {
                 gaussian_process(method, &run, &args.options, &views)?
             }
             Method::Cvae => baseline(method, Baseline::Conditional, &run, &args.options, &views)?,
@@ -97,7 +97,7 @@ fn gaussian_process(
     let samples = views.samples::<f32>(&views.train)?;
     let model = model(options, views, &samples)?;
     let mut trainer = run.trainer(model.layout());
-    let phases = options.plan(method, run.args).phases();
+    let phases = options.phases(method, run.args);
     for (stage, phase) in phases.iter().enumerate() {
         let mut objective = GpVaeObjective::new(&model, &samples, phase.part)?.with_lambda(options.lambda);
         let fit = objective.fit(&phase.pace, Fit { stage, ..run.fit() });

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use gpvae::data::Views;
-use gpvae::{GpVaeConfig, Pace, PixelNoise, Plan};
+use gpvae::{GpVaeConfig, Pace, Part, Phase, PixelNoise, Plan};
 use nn::run::{RunArgs, positive, whole, width};
+use nn::train::Schedule;
 
 /// Predicts digits at an angle that was not seen, by a VAE with a Gaussian-process prior and by its baselines
 #[derive(clap::Parser, serde::Serialize)]
@@ -45,7 +46,8 @@ impl Args {
     }
 }
 
-/// A method of lecture 003, "Compared Methods", or a VAE to whose codes a Gaussian process is fitted at the end.
+/// A method of lecture 003, "Compared Methods"; a VAE to whose codes a Gaussian process is fitted at the end; or the lecture's joint
+/// schedule to the letter, with a single epoch of everything in each round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
 pub(crate) enum Method {
     Joint,
@@ -53,6 +55,7 @@ pub(crate) enum Method {
     Cvae,
     Livae,
     Afterwards,
+    Lecture,
 }
 
 impl Method {
@@ -63,6 +66,7 @@ impl Method {
             Self::Cvae => "cvae",
             Self::Livae => "livae",
             Self::Afterwards => "afterwards",
+            Self::Lecture => "lecture",
         }
     }
 
@@ -73,6 +77,7 @@ impl Method {
             Self::Cvae => "conditional VAE",
             Self::Livae => "interpolation in a VAE",
             Self::Afterwards => "GP fitted to a VAE's codes",
+            Self::Lecture => "GP prior, joint to the letter",
         }
     }
 }
@@ -89,6 +94,9 @@ pub(crate) struct Options {
     /// Cycles of the schedules joint and disjoint; --epochs are shared out among them
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole)]
     cycles: usize,
+    /// Rounds of the method lecture; --epochs are shared out among them, and the last epoch of a round trains everything
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole)]
+    rounds: usize,
     /// The share of a joint cycle's epochs in which the networks alone are trained
     #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = share_or_none)]
     alone: f64,
@@ -128,17 +136,33 @@ impl Options {
     }
 
     /// How a Gaussian-process method is trained, with --epochs passes of the networks in all.
-    pub(crate) fn plan(&self, method: Method, run: &RunArgs) -> Plan {
+    pub(crate) fn phases(&self, method: Method, run: &RunArgs) -> Vec<Phase> {
+        let mut phases = self.plan(method, run).phases();
+        if method == Method::Lecture {
+            // Rates that fall from round to round as those of the other schedules do from epoch to epoch.
+            let fall = Schedule::Cosine { epochs: phases.len() / 3 };
+            for (i, phase) in phases.iter_mut().enumerate().filter(|(_, phase)| phase.part != Part::Kernel) {
+                phase.pace.networks_rate *= fall.factor(i / 3);
+                phase.pace.kernel_rate *= fall.factor(i / 3);
+            }
+        }
+        phases
+    }
+
+    fn plan(&self, method: Method, run: &RunArgs) -> Plan {
         let pace =
             |epochs| Pace { epochs, networks_rate: run.lr, kernel_rate: self.kernel_lr, ..Pace::default() };
         let kernel = pace(self.kernel_steps);
-        let cycles = self.cycles;
+        let cycles = if method == Method::Lecture { self.rounds.min(run.epochs.max(1)) } else { self.cycles };
         let per_cycle = run.epochs.div_ceil(cycles);
         let alone = (self.alone * per_cycle as f64).round() as usize;
         match method {
             Method::Joint => {
                 let all = pace(per_cycle - alone).falling();
                 Plan::Joint { cycles, networks: pace(alone), kernel, all }
+            }
+            Method::Lecture => {
+                Plan::Joint { cycles, networks: pace(per_cycle.saturating_sub(1)), kernel, all: pace(1) }
             }
             Method::Disjoint => Plan::Disjoint { cycles, networks: pace(per_cycle).falling(), kernel },
             _ => Plan::Afterwards { networks: pace(run.epochs).falling(), kernel },

@@ -252,6 +252,22 @@ fn uci_runs_all_or_some_splits_and_says_which_file_is_missing() {
 }
 
 #[test]
+fn rotated_digits_trains_by_the_lectures_schedule_to_the_letter() {
+    let dir = folder();
+    let flags = ["--methods", "lecture", "--rounds", "2", "--epochs", "6", "--kernel-steps", "3"];
+    let output =
+        run("rotated_digits", &[&flags[..], &["--objects", "24", "--out", "run"]].concat(), dir.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let metrics = fs::read_to_string(dir.path().join("run/metrics-lecture.csv")).unwrap();
+    let mut lines = metrics.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let place = lines.next().unwrap().iter().position(|name| *name == "train_log_likelihood").unwrap();
+    // In each round two epochs of the networks, three steps of the kernel, which reads no pixels, one epoch of everything.
+    let reads_pixels: Vec<bool> = lines.map(|cells| cells[place] != "0").collect();
+    let round = [true, true, false, false, false, true];
+    assert_eq!(reads_pixels, [round, round].concat());
+}
+
+#[test]
 fn rotated_digits_tells_what_is_wrong_with_images_and_split() {
     let dir = folder();
     let [images, split] = ["rotated/images", "rotated/split.csv"].map(|name| dir.path().join(name));
