@@ -9,7 +9,7 @@
 //! prior couples all data. [`GpVae::elbo_and_grad`] still computes the exact gradient in chunks, because the prior's gradient
 //! in Z enters the backward pass of the networks as a cotangent ([`autograd::Tape::backward_from`]). A [`GpVaeObjective`]
 //! learns from minibatches, where the prior is a sum over rows ([`prior::RowwisePrior`]). Training goes in [`Phase`]s.
-//! Results are in nats.
+//! Results are in nats. `CHAPTER.md` beside this crate's README explains Gaussian processes and derives all of this.
 //!
 //! ```
 //! use std::f64::consts::TAU;
@@ -92,3 +92,8 @@ pub use saved::Loaded;
 
 /// ln 2π
 const LN_2PI: f64 = 2.0 * autograd::numerics::HALF_LN_2PI;
+
+/// The blocks of code of the chapter are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../CHAPTER.md")]
+mod chapter {}

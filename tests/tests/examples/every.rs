@@ -17,6 +17,7 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("bayes-nn", "sensors", &["--dry-run"]),
     ("bayes-nn", "uci", &["--dry-run"]),
     ("bayes-nn", "uci", &["--dry-run", "--data", "uci"]),
+    ("gpvae", "gp_regression", &["--dry-run"]),
     (
         "gpvae",
         "rotated_digits",
