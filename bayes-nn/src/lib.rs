@@ -67,3 +67,7 @@ pub use objective::{BayesMlpObjective, Sampling};
 pub use predict::Predictive;
 pub use scaling::Scaling;
 pub use weight_prior::WeightPrior;
+
+#[cfg(doctest)]
+#[doc = include_str!("../CHAPTER.md")]
+mod chapter {}
