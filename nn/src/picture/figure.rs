@@ -9,10 +9,11 @@ use super::canvas::{Align, Canvas, FAINT, INK, Point, SOLID, colour, paint, text
 use super::heat_map::{BAR, HeatMap};
 use super::legend::{Entry, Legend};
 use super::style::Style;
+use super::surface;
 
 const SIZE: (f64, f64) = (960.0, 640.0);
 pub(super) const MARGIN: f64 = 20.0;
-const TITLE: f64 = 24.0;
+pub(super) const TITLE: f64 = 24.0;
 pub(super) const LABEL: f64 = 20.0;
 pub(super) const TICK: f64 = 17.0;
 /// The largest number of points that are drawn: more would hide one another.
@@ -38,6 +39,8 @@ pub struct Figure {
     /// The names of lines, bands, bars and points. The number of a name is that of its colour.
     series: Vec<String>,
     heat: Option<HeatMap>,
+    /// Whether the heat map is shown as a surface, seen from the side.
+    pub(super) relief: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -283,6 +286,15 @@ impl Figure {
 
     /// Draws everything but the legend into a part of a canvas.
     pub(super) fn draw(&self, canvas: &Canvas<'_>, (x0, y0): Point, size: (f64, f64)) {
+        if let (Some(map), true) = (&self.heat, self.relief) {
+            return surface::draw(
+                canvas,
+                map,
+                &self.title,
+                [&self.labels.0, &self.labels.1],
+                ((x0, y0), size),
+            );
+        }
         let points: Vec<Point> = self.layers.iter().flat_map(Layer::points).collect();
         let (x, y) = match &self.heat {
             Some(map) => (Axis::exact(map.x.start, map.x.end), Axis::exact(map.y.start, map.y.end)),

@@ -1,6 +1,6 @@
-//! Pictures of what a model learned, as PNG files. A [`Figure`] has lines, areas, points and heat maps on axes; [`Panels`] are
-//! several figures; an [`ImageGrid`] shows many small images. The font, DejaVu Sans, is part of the program: nothing of the
-//! system is needed.
+//! Pictures of what a model learned, as PNG files. A [`Figure`] has lines, areas, points and heat maps on axes, or a surface;
+//! [`Panels`] are several figures; an [`ImageGrid`] shows many small images. The font, DejaVu Sans, is part of the program: nothing
+//! of the system is needed.
 //!
 //! ```no_run
 //! use nn::picture::{Figure, ImageGrid};
@@ -27,6 +27,7 @@ mod heat_map;
 mod legend;
 mod panels;
 mod style;
+mod surface;
 
 use std::io;
 use std::path::PathBuf;

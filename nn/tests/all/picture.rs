@@ -356,6 +356,33 @@ fn a_matrix_of_another_size_panics() {
     let _ = Figure::new("").matrix("", (&names[..1], &names), [1.0, 2.0, 3.0]);
 }
 
+/// A surface of 10 by 10 values, which are given by their places (column, row).
+fn surface(value: impl Fn(usize, usize) -> f64) -> Decoded {
+    let values = (0..100).map(|i| value(i % 10, i / 10));
+    draw(|path| Figure::new("").surface("height", (0.0..1.0, 0.0..1.0), 10, values).save(path))
+}
+
+#[test]
+fn what_is_nearer_on_a_surface_hides_what_is_behind_it() {
+    let wall = |at| move |_, row| f64::from(u8::from(row == at));
+    let with_post = |at: usize, post: (usize, usize)| {
+        surface(move |column, row| if (column, row) == post { 0.3 } else { wall(at)(column, row) }).pixels
+    };
+    assert!(surface(wall(1)).pixels == with_post(1, (5, 4)), "the post stands behind the wall");
+    assert!(surface(wall(8)).pixels != with_post(8, (5, 4)), "the post stands in front of the wall");
+}
+
+#[test]
+fn a_surface_is_darker_the_higher_it_is_and_has_holes_where_there_are_no_numbers() {
+    let dark = |picture: &Decoded| picture.pixels.iter().filter(|[r, g, _]| *r > *g + 60 && *g < 70).count();
+    let (low, high) = (|column: usize, _| if column == 5 { 1.0 } else { 0.1 }, |_: usize, _| 1.0);
+    assert!(dark(&surface(high)) > 4 * dark(&surface(low)));
+    let holed = surface(|column, row| if (column, row) == (5, 5) { f64::NAN } else { 1.0 });
+    assert!(holed.coloured() < surface(high).coloured());
+    surface(|_, _| f64::NAN);
+    surface(|_, _| 0.0);
+}
+
 #[test]
 fn what_lies_outside_a_heat_map_is_left_out() {
     let figure = || Figure::new("").heat_map("", (0.0..1.0, 0.0..1.0), 1, [0.0]);
