@@ -20,7 +20,9 @@ use bayes_nn::inference::{
 use nn::model::{Init, Layout};
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Curves, Defaults, Explorer, Frames, Position, Run, RunArgs, RunError, Scene, Series, whole};
+use nn::run::{
+    Curves, Defaults, Explorer, Frames, Label, Position, Run, RunArgs, RunError, Scene, Series, whole,
+};
 use nn::stats::Estimate;
 use nn::train::{Batch, End, Epoch, Fit, Objective, Parts, Schedule};
 
@@ -210,6 +212,23 @@ fn report(run: &Run<'_>, args: &Args, answers: &[Answer; 2]) -> Result<(), RunEr
         100.0 * uniform.interval[0],
         100.0 * uniform.interval[1]
     ));
+    run.label(&[
+        Label::new(
+            "posterior_unfair",
+            "one of ten coins has two tails, tail is thrown: P(unfair | tail)",
+            "probability",
+        ),
+        Label::new("p_value", "as many heads or more with a fair coin (p-value)", "probability"),
+        Label::new(
+            "bayes_factor",
+            "how much better the peaked prior foresaw the throws than the uniform one (Bayes factor)",
+            "",
+        ),
+        Label::new("lo_*", "lower end of the 95 % interval of p, prior: *", "probability of heads"),
+        Label::new("hi_*", "upper end of the 95 % interval of p, prior: *", "probability of heads"),
+        Label::new("advi_mean", "mean of p by ADVI, uniform prior", "probability of heads"),
+        Label::new("elbo_*", "ELBO, a lower bound of the log evidence, prior: *", "nats"),
+    ]);
     run.finish(&[
         ("posterior_unfair", posterior_unfair),
         ("p_value", p_value),

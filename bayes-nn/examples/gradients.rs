@@ -18,7 +18,7 @@ use bayes_nn::inference::{
 use nn::model::{Init, Layout};
 use nn::outln;
 use nn::picture::Figure;
-use nn::run::{Defaults, Run, RunArgs, RunError, TextTable, whole, width};
+use nn::run::{Defaults, Label, Run, RunArgs, RunError, TextTable, whole, width};
 use nn::train::{Batch, End, Epoch, Fit, Noise, Objective, Parts, Schedule};
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
@@ -258,5 +258,30 @@ fn report(
         largest[0].variance / largest[2].variance,
         largest[1].variance / largest[2].variance
     ));
+    run.label(&[
+        Label::new("dim", "dimensions of θ for which the variances are given", ""),
+        Label::new("variance_score", "variance of an element of the gradient by the score function", ""),
+        Label::new(
+            "variance_control_variate",
+            "variance of an element of the gradient by the score function with a control variate",
+            "",
+        ),
+        Label::new(
+            "variance_reparameterised",
+            "variance of an element of the gradient by reparameterisation",
+            "",
+        ),
+        Label::new(
+            "mean_error_rms_se",
+            "distance of mean gradients from the exact one, root mean square",
+            "standard errors over draws",
+        ),
+        Label::new(
+            "mean_error_max_se",
+            "distance of mean gradients from the exact one, the largest",
+            "standard errors over draws",
+        ),
+        Label::new("kl_*", "KL(q ‖ posterior) at the end of learning, estimator of the gradient: *", "nats"),
+    ]);
     run.finish(&results)
 }

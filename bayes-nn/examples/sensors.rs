@@ -23,7 +23,8 @@ use nn::model::{Init, Layout};
 use nn::outln;
 use nn::picture::{Figure, Panels};
 use nn::run::{
-    Curves, Defaults, Explorer, Frames, Position, Run, RunArgs, RunError, Scene, Series, TextTable, whole,
+    Curves, Defaults, Explorer, Frames, Label, Position, Run, RunArgs, RunError, Scene, Series, TextTable,
+    whole,
 };
 use nn::stats::Estimate;
 use nn::train::{Batch, End, Fit, Objective, Parts, Rule, Schedule, Trainer};
@@ -304,6 +305,21 @@ fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> Re
         means[1],
         TRUTH[0]
     ));
+    run.label(&[
+        Label::new("gap_max", "largest distance of an ELBO from its log evidence", "nats"),
+        Label::new(
+            "mean_error_max_sd",
+            "largest distance of a mean of q from the exact one",
+            "posterior standard deviations",
+        ),
+        Label::new("*_vi", "mean rate by q after all observations; prior and sensor: *", "events"),
+        Label::new("uniform_*", "exact mean rate after all observations, uniform prior, sensor *", "events"),
+        Label::new(
+            "exponential_*",
+            "exact mean rate after all observations, exponential prior, sensor *",
+            "events",
+        ),
+    ]);
     run.finish(&results)
 }
 

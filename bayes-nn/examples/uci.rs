@@ -20,7 +20,10 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use bayes_nn::{BayesMlpConfig, Likelihood, Sampling, Scores, WeightPrior};
 use nn::data::{counts, split};
-use nn::run::{Counter, Csv, Defaults, Run, RunArgs, RunError, TableArgs, TextTable, at_most, whole, width};
+use nn::run::{
+    Counter, Csv, Defaults, Explorer, Label, Run, RunArgs, RunError, TableArgs, TextTable, at_most, whole,
+    width,
+};
 use nn::stats::Estimate;
 use nn::{errln, outln};
 use rayon::prelude::*;
@@ -95,6 +98,7 @@ fn uci(args: &Args) -> anyhow::Result<()> {
         let (done, all) = (scores.len(), set.splits.len());
         return Err(error.context(format!("{done} splits of {all} are in splits.csv")));
     }
+    scores.first().into_iter().for_each(|first| run.explore(first.shown.clone()));
     report(&run, &set.name, &scores)?;
     Ok(())
 }
@@ -137,6 +141,8 @@ struct SplitScores {
     linear: Scores,
     /// The numbers of rows to train on and to test on.
     rows: [usize; 2],
+    /// What was said of the test rows, and what was observed.
+    shown: Explorer,
 }
 
 /// Chooses noise level, prior scale and length of training, fits all training rows with them, and scores the test rows.
@@ -147,7 +153,10 @@ fn score_split(args: &Args, set: &Set, split: &Split) -> anyhow::Result<SplitSco
     let (train, test) = (set.rows.select(&split.train), set.rows.select(&split.test));
     let fitted = fit(args, &train, choice, seed)?;
     let linear = Scores::of(&common::linear(&train, &test.x, args.draws, seed)?, &test.y.values);
-    let (sigma, scores) = (noise_level(&fitted), Scores::of(&fitted.predict(&test.x)?, &test.y.values));
+    let predictive = fitted.predict(&test.x)?;
+    let (sigma, scores) = (noise_level(&fitted), Scores::of(&predictive, &test.y.values));
+    let title = format!("Test rows of split {}: what was predicted, and what was observed", split.number);
+    let shown = common::intervals(&title, &test.y, &predictive);
     errln!(
         "{} split {}: σ {sigma:.3}, s {:.2}, {} steps, RMSE {:.3}, log-likelihood {:.3}",
         set.name,
@@ -158,7 +167,7 @@ fn score_split(args: &Args, set: &Set, split: &Split) -> anyhow::Result<SplitSco
         scores.log_density
     );
     let rows = [train.x.rows, test.x.rows];
-    Ok(SplitScores { split: split.number, sigma, scores, linear, rows })
+    Ok(SplitScores { split: split.number, sigma, scores, linear, rows, shown })
 }
 
 /// Two fifths of the training rows, which are held out one after the other.
@@ -276,6 +285,16 @@ fn report(run: &Run<'_>, set: &str, splits: &[SplitScores]) -> Result<(), RunErr
         over(|split| split.linear.rmse).mean,
         if ll.mean > linear.mean { "network" } else { "line" }
     ));
+    run.label(&[
+        Label::new("set", "the set", ""),
+        Label::new("splits", "splits into rows to train on and to test on", ""),
+        Label::new("rmse", "error of test rows, root mean square (RMSE)", "target's unit")
+            .over("splits, which share rows"),
+        Label::new("ll", "log-likelihood of test rows, log p(y|x)", "nats per row")
+            .over("splits, which share rows"),
+        Label::new("linear_rmse", "RMSE of Bayesian linear regression", "target's unit"),
+        Label::new("linear_ll", "log-likelihood of Bayesian linear regression", "nats per row"),
+    ]);
     run.finish(&results)
 }
 

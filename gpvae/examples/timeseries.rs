@@ -23,7 +23,7 @@ use gpvae::prior::Features;
 use gpvae::{GpVae, GpVaeConfig, GpVaeError, GpVaeObjective, Pace, Part, Prediction};
 use nn::data::{Matrix, Standardizer};
 use nn::model::TrainedOn;
-use nn::run::{Defaults, Run, RunArgs, TableArgs, at_most, positive, share, width};
+use nn::run::{Defaults, Label, Run, RunArgs, TableArgs, at_most, positive, share, width};
 use nn::train::End;
 
 use series::saved::{Process, SeriesEntry, process};
@@ -134,6 +134,24 @@ fn timeseries(args: &Args) -> anyhow::Result<()> {
         score.linear,
         100.0 * score.coverage
     ));
+    run.label(&[
+        Label::new(
+            "rmse",
+            "error of hidden cells that the model fills in, root mean square",
+            "standard deviations of the channel",
+        ),
+        Label::new(
+            "rmse_linear",
+            "error of hidden cells filled in by a straight line in time, root mean square",
+            "standard deviations of the channel",
+        ),
+        Label::new(
+            "rmse_mean",
+            "error of hidden cells filled in with the mean of the channel, root mean square",
+            "standard deviations of the channel",
+        ),
+        Label::new("coverage_95", "hidden cells inside their 95 % intervals", "share"),
+    ]);
     run.finish(&[
         ("rmse", score.rmse),
         ("rmse_linear", score.linear),

@@ -25,7 +25,7 @@ use nn::model::density::{Bernoulli, Categorical, one_hot};
 use nn::model::{MlpConfig, MlpModel, Model, Nonlinearity, TrainedOn, map_rows};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Activation, Defaults, ImageArgs, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Activation, Defaults, ImageArgs, Label, Run, RunArgs, TextTable, whole, width};
 use nn::train::{Batch, End, Fit, Loss, Objective, Parts};
 
 /// Tells handwritten digits, or images of your own, apart and shows which it confuses
@@ -169,6 +169,15 @@ fn classify(args: &Args) -> anyhow::Result<()> {
         100.0 * accuracy,
         100.0 * se
     ));
+    run.label(&[
+        Label::new("accuracy", "test images that are recognised", "share").over("test images"),
+        Label::new(
+            "cross_entropy",
+            "cost of the right class of a test image, −log p: cross-entropy",
+            "nats per image",
+        ),
+        Label::new("epochs", "epochs of training", ""),
+    ]);
     run.finish(&[
         ("accuracy", accuracy),
         ("accuracy_se", se),

@@ -19,7 +19,7 @@ use nn::model::density::squared_error;
 use nn::model::{MlpConfig, MlpModel, Model, TrainedOn, map_rows};
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Activation, Defaults, Run, RunArgs, TextTable, result_of, whole, width};
+use nn::run::{Activation, Defaults, Label, Run, RunArgs, TextTable, result_of, whole, width};
 use nn::train::{Batch, End, Fit, Objective, Parts};
 
 /// Predicts how diabetes goes on, by a network and by least squares
@@ -135,6 +135,19 @@ fn regress(args: &Args) -> anyhow::Result<()> {
         truth.rows
     ));
     results.push(("epochs".to_owned(), trainer.epochs() as f64));
+    run.label(&[
+        Label::new(
+            "*_rmse",
+            "error of held-out patients, root mean square (RMSE): *",
+            "units of progression",
+        ),
+        Label::new(
+            "*_r2",
+            "variance of progression between held-out patients that is explained, R²: *",
+            "share",
+        ),
+        Label::new("epochs", "epochs of training", ""),
+    ]);
     Ok(run.finish(&results)?)
 }
 

@@ -23,7 +23,7 @@ use nn::data::{Matrix, Minibatches};
 use nn::model::{Model, map_rows};
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, result_of, whole, width};
+use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, result_of, whole, width};
 use nn::train::{Fit, Noise, Objective, Optimizer, Rule, Schedule};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::{LocalBound, LocalPosteriors, SemiAmortisedObjective, Vae, VaeConfig, VaeObjective};
@@ -116,6 +116,21 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     ));
     results.push(("encoder_parameters".to_owned(), encoder as f64));
     results.push(("own_parameters".to_owned(), own as f64));
+    run.label(&[
+        Label::new("*_train", "ELBO of training images: *", "nats per image"),
+        Label::new("*_test", "ELBO of test images: *", "nats per image"),
+        Label::new(
+            "*_test_refined",
+            "ELBO of test images, the posterior of each refined: *",
+            "nats per image",
+        ),
+        Label::new("encoder_parameters", "numbers in the encoder", ""),
+        Label::new(
+            "own_parameters",
+            "numbers of the training images' own posteriors, without an encoder",
+            "",
+        ),
+    ]);
     run.finish(&results)?;
     Ok(())
 }

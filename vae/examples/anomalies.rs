@@ -37,7 +37,7 @@ use common::sets;
 use nn::data::{ImageFormat, LabelledImages, Matrix};
 use nn::model::{Model, ModelFile, TrainedOn};
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Counter, Defaults, ImageArgs, Run, RunArgs, TextTable, result_of, whole, width};
+use nn::run::{Counter, Defaults, ImageArgs, Label, Run, RunArgs, TextTable, result_of, whole, width};
 use nn::stats::{Estimate, area_under_roc, nearest_rows, squared_distances};
 use nn::train::{Fit, Schedule};
 use nn::{errln, outln};
@@ -302,6 +302,13 @@ fn detect(args: &Args) -> anyhow::Result<()> {
             100.0 * area
         ));
     }
+    run.label(&[
+        Label::new("nearest_area", "area under the ROC curve (1 without mistakes, a half as a coin), score: distance to the nearest image", "").over("seeds"),
+        Label::new("pca_area", "area under the ROC curve, score: squared error of PCA", "").over("seeds"),
+        Label::new("autoencoder_area", "area under the ROC curve, score: squared error of an autoencoder", "").over("seeds"),
+        Label::new("vae_error_area", "area under the ROC curve, score: squared error of a VAE", "").over("seeds"),
+        Label::new("vae_area", "area under the ROC curve, score: −log p(x) of a VAE", "").over("seeds"),
+    ]);
     run.finish(&results)?;
     Ok(())
 }

@@ -21,7 +21,7 @@ use nn::data::{LabelledImages, Matrix};
 use nn::model::density::MultivariateNormal;
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, positive, whole, width};
+use nn::run::{Defaults, Label, Run, RunArgs, TextTable, positive, whole, width};
 use nn::stats::{Estimate, nearest_rows, squared_distances};
 use nn::train::{Fit, Noise, Schedule};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -209,6 +209,11 @@ fn compare(args: &Args) -> anyhow::Result<()> {
              training images than nearly all test images do; of those drawn from the VAE {variational:.0} %."
         ));
     }
+    run.label(&[
+        Label::new("*_reconstruction", "root mean square difference of test images and their reconstructions; model and latent dimensions: *", "black is 0, white 1"),
+        Label::new("*_sample_to_data", "root mean square difference of samples and the nearest training image; model, latent dimensions, way to draw: *", "black is 0, white 1"),
+        Label::new("*_gaps", "samples in a gap, far from all training images; model, latent dimensions, way to draw: *", "share"),
+    ]);
     run.finish(&results)?;
     Ok(())
 }

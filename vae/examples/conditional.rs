@@ -11,6 +11,7 @@
 mod common {
     pub(crate) mod classes;
     pub(crate) mod codes;
+    pub(crate) mod decoder;
     pub(crate) mod explorer;
     pub(crate) mod keep;
     pub(crate) mod recommend;
@@ -31,7 +32,7 @@ use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::model::Model;
 use nn::picture::{ImageGrid, Panels};
-use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, whole, width};
 use nn::stats::{adjusted_rand_index, k_means, nearest_rows};
 use nn::train::{Fit, Loss, Noise, Schedule};
 use nn::{errln, outln};
@@ -203,6 +204,55 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         over.mean("conditional_adjusted_rand_index"),
         over.mean("vae_adjusted_rand_index")
     ));
+    run.label(&[
+        Label::new("*_elbo", "ELBO of test images: *", "nats per image").over("seeds"),
+        Label::new(
+            "*_log_likelihood",
+            "reconstruction, E_q[log p(x|z)], of test images: *",
+            "nats per image",
+        )
+        .over("seeds"),
+        Label::new("*_kl", "what the codes cost, KL(q(z|x) ‖ p(z)), of test images: *", "nats per image")
+            .over("seeds"),
+        Label::new(
+            "*_k_sample_bound",
+            "K-sample bound of log p(x), conditional: of log p(x|y): *",
+            "nats per image",
+        )
+        .over("seeds"),
+        Label::new(
+            "*_adjusted_rand_index",
+            "agreement of clusters of codes with the digits, adjusted Rand index: *",
+            "",
+        )
+        .over("seeds"),
+        Label::new(
+            "conditional_marginal_bound",
+            "bound of log p(x) by the conditional VAE, the digit averaged out",
+            "nats per image",
+        )
+        .over("seeds"),
+        Label::new(
+            "conditional_accuracy",
+            "test images whose digit is the one with the largest p(x|y)",
+            "share",
+        )
+        .over("seeds"),
+        Label::new(
+            "conditional_nearest_accuracy_samples",
+            "samples whose nearest training image is the digit asked for",
+            "share",
+        )
+        .over("seeds"),
+        Label::new(
+            "nearest_accuracy_test",
+            "test images whose nearest training image is the same digit",
+            "share",
+        )
+        .over("seeds"),
+        Label::new("worth_of_the_class", "what it is worth to be told the digit", "nats per image")
+            .over("seeds"),
+    ]);
     run.finish(&over.results())?;
     Ok(())
 }

@@ -11,6 +11,7 @@ mod common {
     pub(crate) mod bound;
     pub(crate) mod classes;
     pub(crate) mod codes;
+    pub(crate) mod decoder;
     pub(crate) mod evaluate;
     pub(crate) mod explorer;
     pub(crate) mod keep;

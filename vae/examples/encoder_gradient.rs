@@ -22,7 +22,7 @@ use common::sets;
 use nn::data::Matrix;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, at_most, whole, width};
+use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, at_most, whole, width};
 use nn::train::{Batch, Fit, Noise, Objective, Parts, Schedule};
 use rayon::prelude::*;
 use vae::{Estimator, Vae, VaeConfig, VaeObjective};
@@ -101,6 +101,16 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         over.mean("test_elbo_closed_form") - over.mean("test_elbo_score")
     ));
     let results = over.results().into_iter().filter(|(name, _)| !name.starts_with("epoch_"));
+    run.label(&[
+        Label::new(
+            "error_*",
+            "root mean square error of the encoder's gradient; estimator and samples of z: *",
+            "lengths of the gradient",
+        )
+        .over("seeds"),
+        Label::new("train_elbo_*", "ELBO of training images, learned by: *", "nats per image").over("seeds"),
+        Label::new("test_elbo_*", "ELBO of test images, learned by: *", "nats per image").over("seeds"),
+    ]);
     run.finish(&results.collect::<Vec<_>>())?;
     Ok(())
 }

@@ -12,6 +12,7 @@
 
 mod common {
     pub(crate) mod bound;
+    pub(crate) mod decoder;
     pub(crate) mod evaluate;
     pub(crate) mod explorer;
     pub(crate) mod keep;
@@ -32,7 +33,7 @@ use nn::data::{Idx, ImageFormat, Matrix};
 use nn::model::{Model as _, Nonlinearity, TrainedOn};
 use nn::outln;
 use nn::picture::ImageGrid;
-use nn::run::{Defaults, Run, RunArgs, TextTable, result_of, whole, width};
+use nn::run::{Defaults, Label, Run, RunArgs, TextTable, result_of, whole, width};
 use nn::train::{End, Fit, Observer, Rule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::linear::{Em, FactorModel, LinearError, NormalModel, Pca};
@@ -167,6 +168,35 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     ));
     results.push(("test_elbo".to_owned(), bound));
     results.extend(bound::results(&sampled).into_iter().map(|(name, value)| (name.to_owned(), value)));
+    run.label(&[
+        Label::new(
+            "mean_*",
+            "root mean square error of hidden pixels (*) filled in by the mean face",
+            "black is 0, white 1",
+        ),
+        Label::new(
+            "pca_*",
+            "root mean square error of hidden pixels (*) filled in by principal components",
+            "black is 0, white 1",
+        ),
+        Label::new(
+            "ridge_*",
+            "root mean square error of hidden pixels (*) filled in by ridge regression",
+            "black is 0, white 1",
+        ),
+        Label::new(
+            "gibbs_*",
+            "root mean square error of hidden pixels (*) filled in by the VAE, pseudo-Gibbs sampling",
+            "black is 0, white 1",
+        ),
+        Label::new(
+            "refined_*",
+            "root mean square error of hidden pixels (*) filled in by the VAE, refined",
+            "black is 0, white 1",
+        ),
+        Label::new("test_elbo", "ELBO of test frames", "nats per frame"),
+    ]);
+    run.label(&bound::labels("nats per frame"));
     run.finish(&results)?;
     Ok(())
 }

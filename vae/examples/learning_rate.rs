@@ -18,7 +18,7 @@ use nn::data::Matrix;
 use nn::model::Nonlinearity;
 use nn::outln;
 use nn::picture::Figure;
-use nn::run::{Defaults, Run, RunArgs, TextTable, positive, whole};
+use nn::run::{Defaults, Label, Run, RunArgs, TextTable, positive, whole};
 use nn::train::{Fit, Rule, Schedule, StepError, TrainError, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
@@ -139,6 +139,15 @@ fn compare(args: &Args) -> anyhow::Result<()> {
             curve[curve.len() - 1]
         ));
     }
+    run.label(&[
+        Label::new("small", "loss, ρ too small", "‖x − d(e(x))‖² per image"),
+        Label::new("large", "loss, ρ too large", "‖x − d(e(x))‖² per image"),
+        Label::new("right", "loss, ρ right", "‖x − d(e(x))‖² per image"),
+        Label::new("decreasing", "loss, ρ decreasing", "‖x − d(e(x))‖² per image"),
+        Label::new("momentum", "loss, momentum", "‖x − d(e(x))‖² per image"),
+        Label::new("nesterov", "loss, Nesterov's gradient", "‖x − d(e(x))‖² per image"),
+        Label::new("adam", "loss, Adam", "‖x − d(e(x))‖² per image"),
+    ]);
     run.finish(&results)?;
     Ok(())
 }

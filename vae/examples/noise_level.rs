@@ -24,7 +24,7 @@ use nn::data::{LabelledImages, Matrix};
 use nn::model::{Model, ModelFile};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, positive, whole, width};
+use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, positive, whole, width};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Schedule};
 use rayon::prelude::*;
@@ -127,8 +127,32 @@ fn sweep(args: &Args) -> anyhow::Result<()> {
     run.found(&format!(
         "The noise level σ decides how many nats a code may cost (a nat is 1.44 bits). Of the fixed ones σ = {} has the best bound of \
          images that were not seen; a model that learns σ finds {sigma:.3} by itself.",
-        best.over.mean("sigma")
+        (1e4 * best.over.mean("sigma")).round() / 1e4
     ));
+    run.label(&[
+        Label::new("learned_sigma", "noise level σ that is learned", "black is 0, white 1").over("seeds"),
+        Label::new("learned_elbo", "ELBO of test images, σ learned", "nats per image").over("seeds"),
+        Label::new("learned_kl", "cost of the codes, KL(q(z|x) ‖ p(z)), σ learned", "nats per image")
+            .over("seeds"),
+        Label::new("learned_error", "squared error of reconstructed test images, σ learned", "per pixel")
+            .over("seeds"),
+        Label::new(
+            "learned_active_units",
+            "latent dimensions that say something (active units), σ learned",
+            "",
+        )
+        .over("seeds"),
+        Label::new(
+            "learned_training_square",
+            "expected squared error of training images, E_q ‖x − E[x|z]‖² / D, σ learned",
+            "per pixel",
+        )
+        .over("seeds"),
+        Label::new("best_sigma", "fixed σ with the best ELBO", "black is 0, white 1"),
+        Label::new("best_elbo", "ELBO of test images with that σ", "nats per image"),
+        Label::new("*_sigma_kl", "cost of the codes, KL(q(z|x) ‖ p(z)), σ: *", "nats per image"),
+        Label::new("*_sigma_error", "squared error of reconstructed test images, σ: *", "per pixel"),
+    ]);
     run.finish(&results)?;
     Ok(())
 }

@@ -20,7 +20,7 @@ use nn::data::{LabelledImages, Matrix};
 use nn::model::{Layout, Nonlinearity};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, result_of, whole, width};
+use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, result_of, whole, width};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Objective, Schedule, Trainer};
 use vae::linear::{CubatureObjective, Em, FactorModel, Oja, Pca, principal_angles};
@@ -144,6 +144,19 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         100.0 * of("deep_test_loss") / of("pca_test_loss")
     ));
     results.push(("vae_elbo".into(), bound));
+    run.label(&[
+        Label::new("*_test_loss", "squared error of test images; method (ppca is probabilistic PCA, fa factor analysis): *", "per image"),
+        Label::new("*_test_log_likelihood", "log p(x) of test images; method (ppca is probabilistic PCA, fa factor analysis): *", "nats per image"),
+        Label::new("*_loss", "squared error of training images; method (ppca is probabilistic PCA, fa factor analysis): *", "per image"),
+        Label::new("*_log_likelihood", "log p(x) of training images; method (ppca is probabilistic PCA, fa factor analysis): *", "nats per image"),
+        Label::new("*_angle", "largest angle between its subspace and that of PCA; method (ppca is probabilistic PCA, fa factor analysis): *", "radians"),
+        Label::new(
+            "*_off_identity",
+            "how far its basis is from an orthonormal one, largest |WᵀW − I|; method (ppca is probabilistic PCA, fa factor analysis): *",
+            "",
+        ),
+        Label::new("vae_elbo", "ELBO of training images by the linear VAE", "nats per image"),
+    ]);
     run.finish(&results)?;
     Ok(())
 }

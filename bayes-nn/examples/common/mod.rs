@@ -7,7 +7,7 @@ use bayes_nn::{
 };
 use nn::data::Matrix;
 use nn::picture::Figure;
-use nn::run::RunArgs;
+use nn::run::{Curves, Explorer, RunArgs, Series};
 use nn::train::{Fit, Schedule};
 
 /// Inputs (rows, inputs) and target (rows, 1) of a regression, in their own units.
@@ -103,4 +103,24 @@ pub(crate) fn calibration(scores: &Scores) -> Figure {
         .axes("probability of the interval", "share inside")
         .line("right", [(0.0, 0.0), (1.0, 1.0)])
         .line("found", scores.calibration(20))
+}
+
+/// The interval of 90 % of each row and what was observed of it, in the order of the predictions, for a reader of the report to
+/// go through. There is no plane to move about in: a row has more inputs than that.
+pub(crate) fn intervals(title: &str, observed: &Matrix<f64>, predictive: &Predictive) -> Explorer {
+    const MOST: usize = 1000;
+    let (mean, low, high) = (predictive.mean(), predictive.quantile(0.05), predictive.quantile(0.95));
+    let mut order: Vec<usize> = (0..mean.len()).collect();
+    order.sort_by(|&a, &b| mean[a].total_cmp(&mean[b]));
+    let step = order.len().div_ceil(MOST);
+    let rows = || order.iter().zip(1..).step_by(step).map(|(&row, place)| (row, f64::from(place)));
+    Explorer::Curves(Curves {
+        title: title.to_owned(),
+        labels: ["place of the row in the order of predictions".to_owned(), "target".to_owned()],
+        series: vec![
+            Series::band("interval of 90 %", rows().map(|(row, place)| (place, low[row], high[row]))),
+            Series::line("predicted mean", rows().map(|(row, place)| (place, mean[row]))),
+            Series::points("observed", rows().map(|(row, place)| (place, observed.values[row]))),
+        ],
+    })
 }

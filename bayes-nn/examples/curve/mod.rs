@@ -7,7 +7,7 @@ use nn::data::{Matrix, Preprocessing, Table};
 use nn::model::Nonlinearity;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Curves, Explorer, Run, Series, TextTable};
+use nn::run::{Curves, Explorer, Label, Run, Series, TextTable};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -89,6 +89,32 @@ pub(crate) fn learn(args: &Args) -> anyhow::Result<()> {
         "{knows}: the standard deviation of its curve is {on_data:.2} where data are, {in_gap:.2} in the gap between them, and \
          {beyond:.2} beyond. {than_hmc}."
     ));
+    run.label(&[
+        Label::new("on_data", "standard deviation of the curve where data are", "units of y"),
+        Label::new("in_gap", "standard deviation of the curve in the gap", "units of y"),
+        Label::new("beyond", "standard deviation of the curve beyond the data", "units of y"),
+        Label::new("rmse", "error at the data, root mean square (RMSE)", "units of y"),
+        Label::new("ll", "log-likelihood of the data, log p(y|x)", "nats per row"),
+        Label::new(
+            "hmc_distance",
+            "distance of the mean curve from that of Hamiltonian Monte Carlo, root mean square",
+            "units of y",
+        ),
+        Label::new(
+            "hmc_sd_ratio",
+            "standard deviation of the curve, divided by that of Hamiltonian Monte Carlo",
+            "",
+        ),
+        Label::new(
+            "r_hat",
+            "R̂ of the Markov chains, the largest; 1 is agreement, 1.05 too much disagreement",
+            "",
+        ),
+        Label::new("ess", "independent draws that the chains are worth in the middle, the least", ""),
+        Label::new("tail_ess", "independent draws that the chains are worth in the tails, the least", ""),
+        Label::new("divergent", "trajectories that diverged", ""),
+        Label::new("cut", "trajectories that were cut before they turned", ""),
+    ]);
     run.finish(&[
         ("on_data", on_data),
         ("in_gap", in_gap),

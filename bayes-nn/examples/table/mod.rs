@@ -50,6 +50,9 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
         probability: nine of ten points should be in it (lecture 000, \"More details for the regression case\")",
     ))?;
 
+    let title = format!("Held-out rows: what was predicted of {target}, and what was observed");
+    run.explore(common::intervals(&title, &first.held_out.y, &predictive));
+
     let further = (1..args.splits).into_par_iter().map(|number| {
         let split = Split::new(args, &rows, number);
         let fitted = fit(args, &split.train, choose_hidden(args, &split), split.seed)?;

@@ -11,7 +11,7 @@ use gpvae::prior::{LatentPrior, LowRank, ViewObject};
 use nn::data::Matrix;
 use nn::model::ModelFile;
 use nn::outln;
-use nn::run::{Run, TextTable};
+use nn::run::{Label, Run, TextTable};
 use nn::stats::Estimate;
 use vae::Codes;
 
@@ -106,6 +106,31 @@ pub(crate) fn report(run: &Run<'_>, views: &Views, outcomes: &[Outcome]) -> anyh
              {error:.4}, where black is 0 and white 1)."
         ));
     }
+    run.label(&[
+        Label::new(
+            "*_sampled_mse",
+            "squared error of a pixel at an angle that was not seen, z sampled: GP prior, *",
+            "black is 0, white 1",
+        ),
+        Label::new(
+            "cvae_mse",
+            "squared error of a pixel at an angle that was not seen: conditional VAE",
+            "black is 0, white 1",
+        )
+        .over("images"),
+        Label::new(
+            "livae_mse",
+            "squared error of a pixel at an angle that was not seen: interpolation in a VAE",
+            "black is 0, white 1",
+        )
+        .over("images"),
+        Label::new(
+            "*_mse",
+            "squared error of a pixel at an angle that was not seen: GP prior, *",
+            "black is 0, white 1",
+        )
+        .over("images"),
+    ]);
     run.finish(&results)?;
     Ok(())
 }

@@ -8,7 +8,7 @@
 //! use autograd::Var;
 //! use autograd::ops::NotPositiveDefinite;
 //! use nn::model::{Init, Layout};
-//! use nn::run::{Defaults, Run, RunArgs, RunError};
+//! use nn::run::{Defaults, Label, Run, RunArgs, RunError};
 //! use nn::train::{Batch, End, Fit, Objective, Parts, Schedule};
 //!
 //! /// Finds the mean of numbers.
@@ -60,13 +60,15 @@
 //!     if run.train(&mut trainer, &mut train, Some(&mut validation), &fit)? == End::Stopped {
 //!         return Ok(());
 //!     }
+//!     run.label(&[Label::new("mean", "mean of the numbers", "their unit")]);
 //!     run.finish(&[("mean", trainer.theta()[0])])
 //! }
 //! ```
 //!
 //! # The report
 //!
-//! [`Run::finish`] writes `index.html`, one page about the run that loads nothing: the command, the results with their errors,
+//! [`Run::finish`] writes `index.html`, one page about the run that loads nothing: the command, the results, each with its
+//! [label](Label): what it is in plain words, its unit, its standard error and over what that is,
 //! the metrics as charts, the flags, and each picture that was saved to [`Run::picture`] with its sentence. It can be read without
 //! scripts.
 //!
@@ -86,8 +88,8 @@
 //! # }
 //! ```
 //!
-//! What is given to [`Run::explore`] can be moved by the reader: a [`Plane`] is a latent space whose decoder the page computes,
-//! [`Frames`] are scenes behind a slider, [`Curves`] a chart that zooms. A page with `#test` behind its address tests itself and
+//! What is given to [`Run::explore`] can be moved by the reader: a [`Plane`] is a latent space of images whose decoder the page
+//! computes, a [`TablePlane`] one of a table's rows, [`Frames`] are scenes behind a slider, [`Curves`] a chart that zooms. A page with `#test` behind its address tests itself and
 //! says in the element `verdict` what it found. [`gallery`] makes one page of many runs.
 
 mod apply;
@@ -121,7 +123,9 @@ pub use images::{ImageArgs, ImageStyle, NewImages};
 pub use interrupt::Interrupt;
 pub use print::{TextTable, one_line, result_line, result_of};
 pub use progress::{Counter, Progress};
-pub use report::{Curves, Decoder, Dense, Explorer, Frames, Plane, Position, Scene, Series, gallery};
+pub use report::{
+    Curves, Decoder, Dense, Explorer, Frames, Label, Plane, Position, Scene, Series, TablePlane, gallery, utc,
+};
 #[doc(hidden)]
 pub use stream::write_line;
 pub use table::TableArgs;

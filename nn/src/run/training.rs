@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::csv::Metrics;
 use super::error::io_error;
 use super::print::{finite, wrapped};
-use super::report::{Explorer, Report};
+use super::report::{Explorer, Label, Report};
 use super::{Interrupt, Progress, RunArgs, RunError, RunFolder, result_line};
 use crate::data::Minibatches;
 use crate::model::{Layout, ModelFile, TrainedOn};
@@ -54,6 +54,11 @@ impl<'a> Run<'a> {
     pub fn documented(self, package: &str, section: &str) -> Self {
         self.report.borrow_mut().section = Some((package.to_owned(), section.to_owned()));
         self
+    }
+
+    /// Says what results are, in words and with units. Every result that is given to [`finish`](Self::finish) needs a label.
+    pub fn label(&self, labels: &[Label]) {
+        self.report.borrow_mut().labels.extend_from_slice(labels);
     }
 
     /// The run of one of several models, in the same folder: see [`RunFolder::part`].
@@ -203,6 +208,10 @@ impl<'a> Run<'a> {
     /// # Errors
     /// [`RunError::NotFinite`] if a result is infinite or not a number; otherwise if the report or the file of the model cannot
     /// be written.
+    ///
+    /// # Panics
+    /// If a result has no [label](Self::label), unless `--no-report` is given.
+    #[track_caller]
     pub fn finish<N: Display, V: Display>(&self, results: &[(N, V)]) -> Result<(), RunError> {
         let (mut results, seconds) = (finite(results)?, self.seconds());
         if !self.args.no_report {

@@ -7,7 +7,8 @@ use clap::Parser;
 use nn::data::{Header, Preprocessing, Table, TableOptions};
 use nn::model::{ModelFile, TrainedOn};
 use nn::run::{
-    Application, ApplyArgs, Csv, Defaults, Output, Run, RunArgs, RunError, TableArgs, parse, trained_with,
+    Application, ApplyArgs, Csv, Defaults, Label, Output, Run, RunArgs, RunError, TableArgs, parse,
+    trained_with,
 };
 use tempfile::tempdir;
 
@@ -92,6 +93,7 @@ fn a_model_says_what_it_was_trained_on_and_with_which_flags_and_results() {
     // A run that is ended here leaves a model.
     let file = ModelFile::load(&out).unwrap();
     assert_eq!(file.get::<TrainedOn>("training").unwrap(), TrainedOn { data: "table.csv".into(), rows: 12 });
+    run.label(&["rmse", "set"].map(|name| Label::new(name, name, "")));
     run.finish(&[("rmse", "0.25"), ("set", "yacht")]).unwrap();
     let file = ModelFile::load(&out).unwrap();
     let result: serde_json::Value = file.get("result").unwrap();

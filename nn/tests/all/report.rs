@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use clap::Parser;
 use nn::data::Matrix;
 use nn::run::{
-    Curves, Decoder, Defaults, Dense, Explorer, Frames, Plane, Position, Run, RunArgs, Scene, Series,
-    gallery, parse,
+    Curves, Decoder, Defaults, Dense, Explorer, Frames, Label, Plane, Position, Run, RunArgs, Scene, Series,
+    gallery, parse, utc,
 };
 use tempfile::tempdir;
 
@@ -34,6 +35,12 @@ fn page(out: &Path, more: &[&str], body: impl FnOnce(&Run<'_>), results: &[(&str
     let args = args(out, more);
     let run = Run::open(&args.run, &args).unwrap();
     body(&run);
+    run.label(&[
+        Label::new("accuracy", "images that are recognised", "share").over("images"),
+        Label::new("loss", "the loss", "nats"),
+        Label::new("loss_*_se", "a loss of *", ""),
+        Label::new(HOSTILE, HOSTILE, HOSTILE),
+    ]);
     let _ = run.finish(results);
     fs::read_to_string(run.file("index.html")).ok()
 }
@@ -50,14 +57,16 @@ fn the_report_shows_flags_results_with_their_errors_pictures_and_metrics() {
             .unwrap();
         run.picture("none.png", "It was not drawn");
     };
-    let results = [("accuracy", 0.9375), ("accuracy_se", 0.0125), ("odd_se", 2.0)];
+    let results = [("accuracy", 0.93751), ("accuracy_se", 0.0125), ("loss_two_dimensions_se", 2.0)];
+    let before = utc(SystemTime::now());
     let page =
         page(&dir.path().join("run"), &["--seed", "7", "--data", "some/where"], body, &results).unwrap();
     for text in [
         "<dd>some/where</dd>",
         "<dt>seed</dt><dd>7</dd>",
-        "<th scope=\"row\">accuracy</th><td title=\"0.9375\">0.9375</td><td title=\"0.0125\">0.0125</td>",
-        "<th scope=\"row\">odd se</th><td title=\"2\">2</td><td></td>",
+        "<th scope=\"row\">images that are recognised<small>share; ± standard error over images; <code>accuracy</code></small></th>\
+         <td title=\"0.93751\">0.938</td><td title=\"0.0125\">± 0.013</td>",
+        "<th scope=\"row\">a loss of two dimensions<small><code>loss_two_dimensions_se</code></small></th><td title=\"2\">2</td><td></td>",
         "src=\"data:image/png;base64,cGljdHVyZQ==\" alt=\"Points. Look for lines\"",
         "<cite>lecture 009, &quot;Lines&quot;</cite>",
         "<strong>loss</strong>",
@@ -67,10 +76,43 @@ fn the_report_shows_flags_results_with_their_errors_pictures_and_metrics() {
     ] {
         assert!(page.contains(text), "{text} is not in {page}");
     }
-    assert!(!page.contains("It was not drawn") && !page.contains("accuracy se"), "{page}");
+    assert!(!page.contains("It was not drawn") && !page.contains("accuracy_se"), "{page}");
+    let time = page.split_once("<time datetime=\"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0;
+    // Of the same length, such times are in the order of text.
+    assert!(*before <= *time && *time <= *utc(SystemTime::now()), "{time}");
     // Of loss and seconds; the row that is not a number is left out of one line.
     assert_eq!(page.matches("<polyline").count(), 3, "{page}");
     assert!(!page.contains(dir.path().parent().unwrap().join("nowhere").to_str().unwrap()));
+}
+
+#[test]
+fn many_epochs_are_on_a_logarithmic_axis() {
+    let dir = tempdir().unwrap();
+    let body = |run: &Run<'_>| {
+        let mut metrics = run.folder.metrics(&["loss"], 0).unwrap();
+        (1..=100).for_each(|epoch| metrics.row(epoch, &[1.0 / epoch as f64]).unwrap());
+    };
+    let page = page(&dir.path().join("run"), &[], body, &[]).unwrap();
+    let line = page.split_once("points=\"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0;
+    let at: Vec<&str> = line.split(' ').map(|point| point.split_once(',').unwrap().0).collect();
+    // The frame goes from 62 to 468, and 10 is halfway from 1 to 100.
+    assert_eq!([at[0], at[9], at[99]], ["62.0", "265.0", "468.0"]);
+    for tick in ["1", "2", "5", "10", "20", "50"] {
+        let text = format!(">{tick}</text>");
+        assert_eq!(page.contains(&text), ["1", "10"].contains(&tick), "{tick}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "expected a label of the result speed, found none")]
+fn a_result_without_a_label_is_refused() {
+    page(&tempdir().unwrap().path().join("run"), &[], |_| (), &[("speed", 1.0)]);
+}
+
+#[test]
+#[should_panic(expected = "expected Label::over for the result loss, which has a standard error, found none")]
+fn a_standard_error_over_nobody_knows_what_is_refused() {
+    page(&tempdir().unwrap().path().join("run"), &[], |_| (), &[("loss", 1.0), ("loss_se", 0.5)]);
 }
 
 #[test]
@@ -167,6 +209,7 @@ fn a_gallery_links_to_reports_with_their_results_and_first_pictures() {
             for name in ["a picture.png", "another.png"] {
                 fs::write(run.picture(name, "Points"), "").unwrap();
             }
+            run.found("Lines were found.");
         };
         page(run, &[], body, &[("accuracy", 0.5 + 0.25 * i as f64)]).unwrap();
     }
@@ -178,6 +221,7 @@ fn a_gallery_links_to_reports_with_their_results_and_first_pictures() {
         "href=\"./../out/first%20%3Cb%3E/index.html\"",
         "src=\"./../out/second/a%20picture.png\"",
         "<td title=\"0.75\">0.75</td>",
+        "<p>Lines were found.</p>",
     ] {
         assert!(page.contains(text), "{text} is not in {page}");
     }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use nn::data::{Matrix, Table, diabetes, digits};
 use tests::programs::program;
 
 use crate::alone;
@@ -23,8 +24,8 @@ fn is_there() -> bool {
     is_there
 }
 
-/// What the page says of itself, and what was said in the console.
-fn verdict(page: &Path, profile: &Path) -> (String, Vec<String>) {
+/// The page after it tested itself, and what was said in the console.
+fn opened(page: &Path, profile: &Path) -> (String, Vec<String>) {
     let output = chromium()
         .args([
             "--headless",
@@ -40,23 +41,34 @@ fn verdict(page: &Path, profile: &Path) -> (String, Vec<String>) {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let (dom, log) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    (dom, log.lines().filter(|line| line.contains("CONSOLE")).map(str::to_owned).collect())
+}
+
+/// What a page that tested itself says of itself.
+fn verdict_in(dom: &str) -> String {
     let verdict =
         dom.split_once("<output id=\"verdict\">").and_then(|(_, rest)| rest.split_once("</output>"));
-    let verdict = verdict.map_or_else(|| format!("none in {dom}"), |(verdict, _)| verdict.to_owned());
-    (verdict, log.lines().filter(|line| line.contains("CONSOLE")).map(str::to_owned).collect())
+    verdict.map_or_else(|| format!("none in {dom}"), |(verdict, _)| verdict.to_owned())
 }
 
 /// Runs a program for a moment, and returns the verdict of its report.
 #[track_caller]
 fn tried(name: &str, flags: &[&str]) -> String {
+    verdict_in(&page_of(name, flags))
+}
+
+/// Runs a program for a moment, and returns its report after it tested itself and found nothing wrong.
+#[track_caller]
+fn page_of(name: &str, flags: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let output = Command::new(program(name)).args(flags).arg("--out").arg(&run).output().unwrap();
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-    let (verdict, console) = verdict(&run.join("index.html"), &folder.path().join("profile"));
+    let (dom, console) = opened(&run.join("index.html"), &folder.path().join("profile"));
     assert_eq!(console, [""; 0], "{name} {flags:?}");
+    let verdict = verdict_in(&dom);
     assert!(verdict.starts_with("ok: "), "{name} {flags:?}: {verdict}");
-    verdict
+    dom
 }
 
 #[test]
@@ -76,6 +88,47 @@ fn a_page_decodes_as_the_model_does_without_a_word_in_the_console_and_by_keyboar
     assert!(verdict.contains("10 points decoded"), "{verdict}");
     // A single dimension is no plane.
     assert_eq!(tried("digits", &[&brief[..], &["--latent", "1"]].concat()), "ok: ");
+}
+
+/// The embedded digits as the example `table` has them with `--counts`.
+fn counts() -> Table {
+    let digits = digits();
+    let names =
+        (0..64).map(|i| format!("row {} column {}", i / 8 + 1, i % 8 + 1)).chain(["digit".to_owned()]);
+    let cells = digits.images.values[..128].chunks(64).flat_map(|image| {
+        image.iter().map(|grey| (f64::from(*grey) * 16.0).round()).chain([0.0]).collect::<Vec<_>>()
+    });
+    Table::new(names.collect(), Matrix::new(2, 65, cells.collect()))
+}
+
+#[test]
+fn a_page_tells_the_rows_of_a_table_in_its_units_and_decodes_as_the_model_does() {
+    let _alone = alone();
+    if !is_there() {
+        return;
+    }
+    let brief = ["--epochs", "2", "--samples", "2", "--latent", "3"];
+    for (more, table) in [(&[][..], diabetes()), (&["--counts"], counts())] {
+        let dom = page_of("table", &[&brief[..], more].concat());
+        let verdict = verdict_in(&dom);
+        for part in [
+            "10 points decoded",
+            "arrow keys move the point",
+            "a code is chosen without a mouse",
+            "the row is told",
+        ] {
+            assert!(verdict.contains(part), "{verdict}");
+        }
+        // The test of the page chose the second row. Its cells are written in four digits; the last column colours.
+        let seen = table.values.cols - 1;
+        for (name, &x) in table.names.iter().zip(table.values.row(1)).take(seen) {
+            let cell = dom.split_once(&format!("<th scope=\"row\">{name}</th><td class=\"\">"));
+            let text =
+                cell.and_then(|(_, rest)| rest.split_once("</td>")).map(|(text, _)| text.replace('−', "-"));
+            let told: f64 = text.and_then(|text| text.parse().ok()).unwrap_or(f64::NAN);
+            assert!((told - x).abs() <= 1e-3 * x.abs(), "{name}: {told} for {x}");
+        }
+    }
 }
 
 #[test]
@@ -111,6 +164,8 @@ fn sliders_and_switches_change_what_is_shown() {
     for (name, flags) in [
         ("timeseries", &["--epochs", "2", "--draws", "2"][..]),
         ("regression", &["--epochs", "20", "--hmc", "10", "--draws", "16"]),
+        ("regression", &["--table", "diabetes", "--steps", "50", "--splits", "1", "--draws", "16"]),
+        ("uci", &["--rows", "200", "--splits", "0..1", "--steps", "20", "--draws", "16"]),
     ] {
         let verdict = tried(name, flags);
         assert!(verdict.contains("a series is switched off; values are told"), "{name}: {verdict}");
@@ -131,7 +186,8 @@ fn a_page_that_is_wrong_says_so() {
     let wrong = |from: &str, to: &str| {
         assert!(page.contains(from), "{from}");
         std::fs::write(run.join("wrong.html"), page.replace(from, to)).unwrap();
-        verdict(&run.join("wrong.html"), &folder.path().join("profile"))
+        let (dom, console) = opened(&run.join("wrong.html"), &folder.path().join("profile"));
+        (verdict_in(&dom), console)
     };
     let (said, _) = wrong("\"phi\":\"sigmoid\"", "\"phi\":\"tanh\"");
     assert!(said.starts_with("failed: 10 points decoded"), "{said}");

@@ -1,5 +1,6 @@
 //! A K-sample bound as programs print it.
 
+use nn::run::Label;
 use nn::{errln, outln};
 use vae::KSampleBound;
 
@@ -26,4 +27,15 @@ pub(crate) fn results(bound: &KSampleBound) -> Vec<(&'static str, f64)> {
         ("k_hat_too_large", bound.unreliable),
     ];
     all.into_iter().filter(|(_, value)| value.is_finite()).collect()
+}
+
+/// What these results are; the unit is nats per row, image or frame.
+pub(crate) fn labels(unit: &'static str) -> [Label; 5] {
+    [
+        Label::new("draws", "K, draws of z in the K-sample bound", ""),
+        Label::new("k_sample_bound", "K-sample bound of log p(x)", unit).over("draws of z"),
+        Label::new("k_sample_rise", "how far twice the draws raise it, from K/2 to K", unit),
+        Label::new("effective_draws", "equal draws that the K are worth, median", ""),
+        Label::new("k_hat_too_large", "rows whose bound a few draws decide (k̂ too large)", "share"),
+    ]
 }

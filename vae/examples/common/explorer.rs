@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use nn::data::Matrix;
-use nn::model::Nonlinearity;
-use nn::run::{Decoder, Dense, Explorer, Plane};
-use nn::train::Noise;
-use vae::{Layers, Likelihood, Vae};
+use nn::run::{Decoder, Explorer, Plane};
+use vae::Vae;
+
+use super::decoder::{network, points};
 
 /// The most images whose codes are shown.
 const IMAGES: usize = 400;
-/// The most bytes of weights, as text, that a page holds.
-const WEIGHTS: usize = 4_000_000;
 
 /// A trained model of images, and what its latent space is shown with.
 pub(crate) struct Space<'a> {
@@ -66,50 +64,6 @@ impl Space<'_> {
     }
 }
 
-/// The decoder's layers and weights, if the page can compute them.
-fn network(vae: &Vae, theta: &[f32]) -> Option<Decoder> {
-    let (config, layout) = (vae.config(), vae.layout());
-    let (hidden, with_linear_path) = match &config.decoder.layers {
-        Layers::Dense(hidden) => (hidden, false),
-        Layers::WithLinearPath(hidden) => (hidden, !hidden.is_empty()),
-        Layers::Convolutional { .. } => return None,
-    };
-    let mean = match (config.likelihood, config.decoder.psi) {
-        (Likelihood::Bernoulli, Nonlinearity::Identity) => "sigmoid",
-        (Likelihood::Bernoulli, _) => return None,
-        (Likelihood::Normal { .. } | Likelihood::NormalLearned { .. } | Likelihood::NormalHead, psi) => {
-            name(psi)?
-        }
-        _ => return None,
-    };
-    let (mut layers, mut weights) = (Vec::new(), Vec::new());
-    for i in 0..=hidden.len() {
-        let is_last = i == hidden.len();
-        let [weight, bias] = ["weight", "bias"].map(|of| layout.range(&format!("decoder.{i}.{of}")));
-        let phi = if is_last { mean } else { name(config.decoder.phi)? };
-        let takes_point = with_linear_path && is_last;
-        // The last layer may compute more than means, which come first.
-        let (all, outputs) = (bias.len(), if is_last { vae.inputs() } else { bias.len() });
-        layers.push(Dense { inputs: weight.len() / all, outputs, phi, takes_point });
-        let rows = theta[weight].chunks_exact(all).chain([&theta[bias]]);
-        weights.extend(rows.flat_map(|row| &row[..outputs]));
-    }
-    (4 * weights.len().div_ceil(3) * 4 <= WEIGHTS).then_some(Decoder::Network { layers, weights })
-}
-
-/// The names by which the page knows activations.
-fn name(phi: Nonlinearity) -> Option<&'static str> {
-    Some(match phi {
-        Nonlinearity::Identity => "identity",
-        Nonlinearity::Relu => "relu",
-        Nonlinearity::Elu => "elu",
-        Nonlinearity::Tanh => "tanh",
-        Nonlinearity::Sigmoid => "sigmoid",
-        Nonlinearity::Softplus => "softplus",
-        _ => return None,
-    })
-}
-
 /// E[x|z] on a grid over the first two dimensions, the others 0.
 fn grid(vae: &Vae, theta: &Arc<Vec<f32>>) -> Decoder {
     const SIDE: usize = 31;
@@ -121,17 +75,4 @@ fn grid(vae: &Vae, theta: &Arc<Vec<f32>>) -> Decoder {
     }
     let images = vae.decode_rows(theta, &Matrix::new(SIDE * SIDE, vae.latent(), z));
     Decoder::Grid { side: SIDE, reach: REACH, images }
-}
-
-/// Ten points (z, conditions), at which the page is checked.
-fn points(vae: &Vae) -> Matrix<f32> {
-    const POINTS: usize = 10;
-    let (latent, conditions) = (vae.latent(), vae.conditions());
-    let mut z = vec![0.0; POINTS * latent];
-    Noise::evaluation(0).normal(0, latent, &mut z);
-    let told = |(i, z): (usize, &[f32])| {
-        let one_hot = (0..conditions).map(move |class| if class == i % conditions { 1.0 } else { 0.0 });
-        z.iter().copied().chain(one_hot).collect::<Vec<f32>>()
-    };
-    Matrix::new(POINTS, latent + conditions, z.chunks_exact(latent).enumerate().flat_map(told).collect())
 }

@@ -4,7 +4,7 @@ use anyhow::Context;
 use nn::data::LabelledImages;
 use nn::outln;
 use nn::picture::ImageGrid;
-use nn::run::Run;
+use nn::run::{Label, Run};
 use nn::train::Trainer;
 use vae::{Vae, VaeObjective};
 
@@ -52,6 +52,18 @@ impl Trained<'_> {
             ("kl", loss.part("kl")),
             ("test_loss", loss.total),
         ];
+        run.label(&[
+            Label::new("test_elbo", "ELBO of test images", "nats per image"),
+            Label::new("log_likelihood", "reconstruction, E_q[log p(x|z)], of test images", "nats per image"),
+            Label::new("kl", "what the codes cost, KL(q(z|x) ‖ p(z)), of test images", "nats per image"),
+            Label::new("test_loss", "loss of test images, −ELBO", "nats per image"),
+            Label::new(
+                "adjusted_rand_index",
+                "agreement of clusters of codes with the classes, adjusted Rand index",
+                "",
+            ),
+        ]);
+        run.label(&bound::labels("nats per image"));
         run.finish(&[&results[..], &bound::results(&bound), more].concat())?;
         Ok(())
     }

@@ -8,7 +8,7 @@
 use nn::data::{Binarise, LabelledImages, Matrix};
 use nn::model::Nonlinearity;
 use nn::outln;
-use nn::run::Run;
+use nn::run::{Label, Run};
 use nn::train::{End, Fit, Rule, Schedule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::{Estimator, Vae, VaeConfig, VaeObjective, active_units};
@@ -84,6 +84,14 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
         ("active_units", active as f64),
         ("train_seconds", trained),
     ];
+    run.label(&[
+        Label::new("test_bound", "bound that was trained, of test images", "nats per image"),
+        Label::new("validation_bound", "bound that was trained, of validation images", "nats per image"),
+        Label::new("k", "samples of z in the trained bound", ""),
+        Label::new("active_units", "latent dimensions that say something (active units)", ""),
+        Label::new("train_seconds", "time of training", "s"),
+    ]);
+    run.label(&bound::labels("nats per image"));
     run.finish(&[&bound::results(&sampled)[..], &results].concat())?;
     Ok(())
 }

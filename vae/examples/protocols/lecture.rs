@@ -9,7 +9,7 @@ use std::sync::Arc;
 use nn::data::{Binarise, LabelledImages, Matrix};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::Run;
+use nn::run::{Label, Run};
 use nn::train::{End, Fit};
 use vae::{Grid, Vae, VaeConfig, VaeObjective, aggregated_posterior};
 
@@ -63,6 +63,16 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
         -log_likelihood
     ));
     let results = [("test_elbo", elbo), ("log_likelihood", log_likelihood), ("kl", kl)];
+    run.label(&[
+        Label::new("test_elbo", "ELBO of binary test images", "nats per image"),
+        Label::new(
+            "log_likelihood",
+            "reconstruction, E_q[log p(x|z)], of binary test images",
+            "nats per image",
+        ),
+        Label::new("kl", "what the codes cost, KL(q(z|x) ‖ p(z)), of binary test images", "nats per image"),
+    ]);
+    run.label(&bound::labels("nats per image"));
     run.finish(&[&results[..], &bound::results(&bound)].concat())?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use nn::outln;
 use nn::picture::{ImageGrid, Panels};
-use nn::run::{Counter, Run};
+use nn::run::{Counter, Label, Run};
 use nn::train::{Loss, Trainer};
 use vae::{NetworkConfig, Vae, VaeConfig, VaeObjective};
 
@@ -58,6 +58,7 @@ pub(crate) fn latents(args: &Args, data: &Data) -> anyhow::Result<()> {
         results.push((format!("loss_{latent}"), trained.test.total));
     }
     run.found(&cheapest(&results, "With", "latent dimensions"));
+    run.label(&[Label::new("loss_*", "loss of test images, −ELBO, latent dimensions: *", "nats per image")]);
     run.finish(&results)?;
     Ok(())
 }
@@ -91,6 +92,11 @@ pub(crate) fn decoders(args: &Args, data: &Data) -> anyhow::Result<()> {
         fold the plane, and the classes overlap; a deep one pulls them apart (lecture 002, \"Fun with MNIST\")",
     ))?;
     run.found(&cheapest(&results, "With the decoder", ""));
+    run.label(&[Label::new(
+        "loss_*",
+        "loss of test images, −ELBO, widths of the decoder: *",
+        "nats per image",
+    )]);
     run.finish(&results)?;
     Ok(())
 }

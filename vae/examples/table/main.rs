@@ -18,6 +18,10 @@
 #[path = "../common/bound.rs"]
 mod bound;
 mod colour;
+#[path = "../common/decoder.rs"]
+mod decoder;
+mod explorer;
+mod figures;
 #[path = "../common/rows.rs"]
 mod rows;
 
@@ -26,10 +30,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use colour::{Classes, Colour};
+use explorer::Space;
+use figures::{histogram, latent_figure, widest};
 use nn::data::{Matrix, Preprocessing, ScaleError, Standardizer, Table, diabetes, digits, hide, split};
 use nn::model::{Model, Nonlinearity, TrainedOn};
-use nn::picture::Figure;
-use nn::run::{Defaults, Run, RunArgs, TableArgs, TextTable, whole, width};
+use nn::run::{Defaults, Label, Run, RunArgs, TableArgs, TextTable, whole, width};
 use nn::stats::{adjusted_rand_index, k_means};
 use nn::train::{End, Fit, Schedule, Trainer};
 use nn::{errln, outln};
@@ -141,8 +146,13 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     bound::print(&bound);
     outln!("the strangest rows, with −log p(x) per observed cell in nats: {first}");
     if vae.latent() > 1 {
+        let axes = widest(&rows.codes)?;
+        let (x, scaling) = (&cells.x, cells.standardizer.as_ref());
+        let (names, filled, rows, classes) = (&table.names, &filled, &rows, &classes);
+        let space = Space { vae: &vae, theta, names, x, filled, scaling, rows, classes, axes };
+        space.explorer().into_iter().for_each(|explorer| run.explore(explorer));
         let heading = colour.as_ref().map_or("", |colour| &colour.name);
-        latent_figure(&rows.codes, classes, heading)?.save(&run.picture(
+        latent_figure(&rows.codes, axes, classes, heading).save(&run.picture(
             "latent.png",
             "The rows in the two latent dimensions in which codes vary most. Rows that are alike lie together; where colours separate, \
             what colours has to do with the columns that the model saw (lecture 000, \"Reduction of dimension\")",
@@ -165,6 +175,31 @@ fn fit(args: &Args) -> anyhow::Result<()> {
         errors.means,
         errors.normal.map_or(String::new(), beside)
     ));
+    run.label(&[
+        Label::new(
+            "rmse_hidden",
+            "error of hidden cells that the model fills in, root mean square",
+            "standard deviations of the column",
+        ),
+        Label::new(
+            "rmse_mean",
+            "error of hidden cells filled in with the mean of the column, root mean square",
+            "standard deviations of the column",
+        ),
+        Label::new(
+            "rmse_normal",
+            "error of hidden cells filled in by one normal distribution of all columns, root mean square",
+            "standard deviations of the column",
+        ),
+        Label::new("latent", "latent dimensions", ""),
+        Label::new("gaps", "cells that are missing", ""),
+        Label::new(
+            "adjusted_rand_index",
+            "agreement of clusters of codes with the column that colours, adjusted Rand index",
+            "",
+        ),
+    ]);
+    run.label(&bound::labels("nats per row"));
     run.finish(&results)?;
     Ok(())
 }
@@ -438,45 +473,4 @@ fn strangest(rows: &Rows) -> Vec<(usize, f64)> {
         (0..rows.codes.rows).filter_map(|row| Some((row, rows.per_cell(row)?))).collect();
     scored.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     scored
-}
-
-/// The two dimensions in which the codes vary most.
-fn latent_figure(codes: &Matrix<f32>, classes: Classes, heading: &str) -> Result<Figure, ScaleError> {
-    let spread = Standardizer::fit(&codes.map(f64::from), &(0..codes.rows).collect::<Vec<_>>())?.sd;
-    let mut widest: Vec<usize> = (0..codes.cols).collect();
-    widest.sort_by(|&a, &b| spread[b].total_cmp(&spread[a]));
-    let [x, y] = [widest[0].min(widest[1]), widest[0].max(widest[1])];
-    let points = (0..codes.rows).map(|i| (f64::from(codes.row(i)[x]), f64::from(codes.row(i)[y])));
-    let title = match codes.cols {
-        2 => "Latent space: means of q(z|x) of the rows".to_owned(),
-        more => format!("Means of q(z|x) of the rows, two of {more} dimensions"),
-    };
-    let figure = Figure::new(&title).axes(&subscript('z', x + 1), &subscript('z', y + 1)).legend(heading);
-    let points = points.zip(classes.of_rows);
-    Ok(if classes.ordered {
-        figure.ordered_classes(classes.names, points)
-    } else {
-        figure.classes(classes.names, points)
-    })
-}
-
-/// A letter with a number below it.
-fn subscript(letter: char, number: usize) -> String {
-    let below = |digit: char| char::from_u32(0x2080 + digit.to_digit(10)?);
-    std::iter::once(letter).chain(number.to_string().chars().filter_map(below)).collect()
-}
-
-fn histogram(scores: impl Iterator<Item = f64> + Clone) -> Figure {
-    const BINS: usize = 40;
-    let (low, high) = scores
-        .clone()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), score| (score.min(low), score.max(high)));
-    let width = ((high - low) / BINS as f64).max(1e-9);
-    let mut counts = [0.0; BINS];
-    scores.for_each(|score| counts[(((score - low) / width) as usize).min(BINS - 1)] += 1.0);
-    Figure::new("Anomaly scores").axes("−log p(x) per observed cell, nats", "rows").bars(
-        "rows",
-        width,
-        counts.iter().enumerate().map(|(i, count)| (low + (i as f64 + 0.5) * width, *count)),
-    )
 }

@@ -11,7 +11,7 @@ use crate::run::error::io_error;
 
 /// The most points of a line. Of more an even part is drawn.
 const MOST: usize = 400;
-/// The size of a chart, and its frame. `report.js` draws in the same one.
+/// The size of a chart, and its frame. `chart.js` draws in the same one.
 const SIZE: (f64, f64) = (480.0, 270.0);
 const FRAME: [f64; 4] = [62.0, 468.0, 12.0, 232.0];
 
@@ -52,7 +52,7 @@ pub(super) fn charts(path: &Path) -> Result<Vec<Markup>, RunError> {
 fn chart(title: &str, label: &str, lines: &[Line]) -> Markup {
     let [left, right, top, bottom] = FRAME;
     let points = || lines.iter().flat_map(|line| &line.points);
-    let x = Axis::over(points().map(|p| p.0));
+    let x = Axis::over(points().map(|p| p.0)).logarithmic();
     let y = Axis::over(points().map(|p| p.1));
     let place = |p: &(f64, f64)| (left + x.at(p.0) * (right - left), bottom + y.at(p.1) * (top - bottom));
     let path = |line: &Line| {
@@ -63,7 +63,7 @@ fn chart(title: &str, label: &str, lines: &[Line]) -> Markup {
         let (x, y): (Vec<f64>, Vec<f64>) = line.points.iter().copied().unzip();
         json!({ "name": line.name, "shape": { "line": { "x": x, "y": y } } })
     });
-    let data = json!({ "x": [x.low, x.high], "y": [y.low, y.high], "series": series.collect::<Vec<_>>() });
+    let data = json!({ "x": [x.low, x.high], "log": x.log, "y": [y.low, y.high], "series": series.collect::<Vec<_>>() });
     let last = |line: &Line| line.points.last().map(|p| short(p.1)).unwrap_or_default();
     html! {
         figure.chart {
@@ -102,6 +102,7 @@ fn chart(title: &str, label: &str, lines: &[Line]) -> Markup {
 struct Axis {
     low: f64,
     high: f64,
+    log: bool,
 }
 
 impl Axis {
@@ -109,22 +110,42 @@ impl Axis {
         let (low, high) =
             values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
         match (low <= high, low < high) {
-            (_, true) => Self { low, high },
+            (_, true) => Self { low, high, log: false },
             (true, false) => {
-                Self { low: low - 0.5 * low.abs().max(1.0), high: high + 0.5 * high.abs().max(1.0) }
+                let margin = 0.5 * low.abs().max(1.0);
+                Self { low: low - margin, high: high + margin, log: false }
             }
-            (false, false) => Self { low: 0.0, high: 1.0 },
+            (false, false) => Self { low: 0.0, high: 1.0, log: false },
         }
+    }
+
+    /// The same axis, logarithmic if it goes from 1 or more to ten times as much: the first epochs change most, and would squeeze
+    /// the others.
+    fn logarithmic(self) -> Self {
+        Self { log: self.low >= 1.0 && self.high >= 10.0 * self.low, ..self }
     }
 
     /// The place of a number, from 0 to 1.
     fn at(&self, x: f64) -> f64 {
+        if self.log {
+            return (x / self.low).ln() / (self.high / self.low).ln();
+        }
         // Halves, since the difference of two numbers may be too large for one.
         (x / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0)
     }
 
     /// Round numbers, about so many.
     fn ticks(&self, about: usize) -> Vec<f64> {
+        if self.log {
+            let powers = (0..308).map(|power| 10_f64.powi(power)).take_while(|power| *power <= self.high);
+            let within = |steps: &[f64]| {
+                let all = powers.clone().flat_map(|power| steps.iter().map(move |step| power * step));
+                all.filter(|x| (self.low..=self.high).contains(x)).collect::<Vec<_>>()
+            };
+            return Some(within(&[1.0, 2.0, 5.0]))
+                .filter(|all| all.len() <= about)
+                .unwrap_or_else(|| within(&[1.0]));
+        }
         let rough = (self.high / 2.0 - self.low / 2.0) / about as f64 * 2.0;
         let power = 10_f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|step| *step >= rough);

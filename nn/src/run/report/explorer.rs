@@ -1,4 +1,5 @@
-//! Parts of a report that can be moved. The page computes what they show from the numbers here; `report.js` is the other half.
+//! Parts of a report that can be moved. The page computes what they show from the numbers here; `plane.js` and `chart.js` are the
+//! other half.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +13,8 @@ use crate::data::Matrix;
 pub enum Explorer {
     /// A latent space, and what a decoder makes of its points.
     Plane(Plane),
+    /// A latent space of a table's rows, and what a decoder makes of its points.
+    Table(TablePlane),
     /// One thing after another, chosen by a slider.
     Frames(Frames),
     /// A chart whose parts are switched on and off, and which zooms.
@@ -43,11 +46,52 @@ pub struct Plane {
     #[serde(serialize_with = "numbers")]
     pub check_points: Matrix<f32>,
     /// The images that the model itself makes of these points.
-    #[serde(serialize_with = "numbers")]
+    #[serde(rename = "check_decoded", serialize_with = "numbers")]
     pub check_images: Matrix<f32>,
 }
 
-/// From a point of a latent space to an image.
+/// A latent space with the codes of a table's rows, and a decoder. Cells are in the model's units, in which the decoder computes:
+/// in those of its column a cell x is `shift + scale · x`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TablePlane {
+    /// What it shows.
+    pub title: String,
+    /// From a point to a row: [`Decoder::Network`].
+    pub decoder: Decoder,
+    /// The two dimensions of the first look, counted from 0.
+    pub axes: [usize; 2],
+    /// The names of the classes.
+    pub classes: Vec<String>,
+    /// Whether the classes have an order.
+    pub ordered: bool,
+    /// The class of each row.
+    pub labels: Vec<usize>,
+    /// The names of the columns.
+    pub columns: Vec<String>,
+    /// Of each column.
+    pub shift: Vec<f64>,
+    /// Of each column.
+    pub scale: Vec<f64>,
+    /// The rows, NaN where a cell is missing.
+    #[serde(serialize_with = "numbers")]
+    pub observed: Matrix<f32>,
+    /// The rows with their gaps filled in.
+    #[serde(serialize_with = "numbers")]
+    pub filled: Matrix<f32>,
+    /// How strange each row is: −log p(x) per observed cell, in nats; none of a row without any.
+    pub scores: Vec<Option<f64>>,
+    /// The codes of the rows, (N, L).
+    #[serde(serialize_with = "numbers")]
+    pub codes: Matrix<f32>,
+    /// Points at which the page is checked.
+    #[serde(serialize_with = "numbers")]
+    pub check_points: Matrix<f32>,
+    /// The rows that the model itself makes of these points.
+    #[serde(rename = "check_decoded", serialize_with = "numbers")]
+    pub check_rows: Matrix<f32>,
+}
+
+/// From a point of a latent space to an image, or to a row of a table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum Decoder {
@@ -78,7 +122,8 @@ pub struct Dense {
     pub inputs: usize,
     /// The numbers that it computes.
     pub outputs: usize,
-    /// Its activation: `identity`, `relu`, `leaky_relu`, `elu`, `tanh`, `sigmoid`, `softplus` or `exp`.
+    /// Its activation: `identity`, `relu`, `leaky_relu`, `elu`, `tanh`, `sigmoid`, `softplus`, `exp`, or `bounded_exp`,
+    /// which is exp(15 tanh(x / 15)).
     pub phi: &'static str,
     /// Whether it also takes, behind what the layer before it computes, what the first layer takes.
     pub takes_point: bool,
@@ -201,6 +246,7 @@ impl Explorer {
     pub(super) fn title(&self) -> &str {
         match self {
             Self::Plane(Plane { title, .. })
+            | Self::Table(TablePlane { title, .. })
             | Self::Frames(Frames { title, .. })
             | Self::Curves(Curves { title, .. }) => title,
         }

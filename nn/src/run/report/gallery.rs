@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use maud::{Markup, PreEscaped, html};
 use serde::{Deserialize, Serialize};
 
+use super::label::Labelled;
 use super::{Report, page};
 use crate::run::RunError;
 use crate::run::error::io_error;
@@ -16,8 +17,10 @@ use crate::train::write_aside;
 pub(super) struct Summary {
     pub(super) program: String,
     pub(super) command: String,
-    pub(super) results: Vec<(String, String)>,
-    pub(super) pictures: Vec<String>,
+    pub(super) ended: String,
+    pub(super) found: String,
+    pub(super) results: Vec<Labelled>,
+    pub(super) picture: Option<String>,
 }
 
 /// In front of a summary in a page, and behind it.
@@ -41,7 +44,7 @@ impl Summary {
     }
 }
 
-/// Writes a page with the first picture and the results of each of these runs, and links to their reports. The links are
+/// Writes a page with the first picture of each of these runs, what was found, and the results, and links to their reports. The links are
 /// relative: page and folders can be moved together.
 ///
 /// # Errors
@@ -67,13 +70,18 @@ fn card(run: &Summary, folder: &str) -> Markup {
     html! {
         section {
             h2 { a href={ (folder) "/" (Report::NAME) } { (run.program) } }
-            code { (run.command) }
-            @if let Some(picture) = run.pictures.first() {
+            @if let Some(picture) = &run.picture {
                 a href={ (folder) "/" (Report::NAME) } {
                     img src={ (folder) "/" (page::escaped(picture)) } alt=(picture) loading="lazy";
                 }
             }
-            (page::results(&run.results))
+            @if !run.found.is_empty() { p { (run.found) } }
+            details {
+                summary { (run.results.len()) " results" }
+                (page::results(&run.results))
+            }
+            code { (run.command) }
+            p.hint { "ended " (run.ended.replace(['T', 'Z'], " ")) "UTC" }
         }
     }
 }

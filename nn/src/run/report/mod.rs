@@ -3,16 +3,21 @@
 mod chart;
 mod explorer;
 mod gallery;
+mod label;
 mod page;
+mod time;
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use serde_json::Value;
 
-pub use explorer::{Curves, Decoder, Dense, Explorer, Frames, Plane, Position, Scene, Series};
+pub use explorer::{Curves, Decoder, Dense, Explorer, Frames, Plane, Position, Scene, Series, TablePlane};
 pub use gallery::gallery;
+pub use label::Label;
+pub use time::utc;
 
 use super::error::io_error;
 use super::{RunError, RunFolder};
@@ -25,6 +30,8 @@ pub(super) struct Report {
     pub(super) found: String,
     /// The package of the program, and the section of its `README.md` about it.
     pub(super) section: Option<(String, String)>,
+    /// What the results are.
+    pub(super) labels: Vec<Label>,
     pub(super) pictures: Vec<Picture>,
     pub(super) explorers: Vec<Explorer>,
 }
@@ -48,6 +55,10 @@ impl Report {
     }
 
     /// Writes the page about a run with these results, which took so many seconds.
+    ///
+    /// # Panics
+    /// If a result has no label, at the caller's line.
+    #[track_caller]
     pub(super) fn write(
         &self,
         folder: &RunFolder,
@@ -58,10 +69,11 @@ impl Report {
             program: program(),
             command: command(self.section.as_ref().map(|(package, _)| &**package), std::env::args_os()),
             flags: flags(folder)?,
-            results,
+            results: label::labelled(&self.labels, results),
+            ended: utc(SystemTime::now()),
             seconds,
         };
-        let page = page::page(&run, self, folder)?;
+        let page = page::page(run, self, folder)?;
         let path = folder.file(Self::NAME);
         write_aside(&path, page.as_bytes()).map_err(io_error("write", &path))
     }

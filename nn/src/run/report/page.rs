@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::chart::{charts, short};
 use super::gallery::Summary;
+use super::label::Labelled;
 use super::{Explorer, Picture, Report};
 use crate::model::ModelFile;
 use crate::run::error::io_error;
@@ -17,28 +18,34 @@ use crate::run::folder::{METRICS, files_of, is};
 use crate::run::{RunError, RunFolder};
 
 const STYLE: &str = include_str!("report.css");
-const SCRIPT: &str = include_str!("report.js");
+const SCRIPT: &str =
+    concat!(include_str!("report.js"), "\n", include_str!("plane.js"), "\n", include_str!("chart.js"));
 
 /// What was run, and what came of it.
-pub(super) struct Facts<'a> {
+pub(super) struct Facts {
     pub(super) program: String,
     pub(super) command: String,
     pub(super) flags: Value,
-    pub(super) results: &'a [(String, String)],
+    pub(super) results: Vec<Labelled>,
+    /// When it ended, in UTC.
+    pub(super) ended: String,
     pub(super) seconds: f64,
 }
 
 /// The whole page of a run.
-pub(super) fn page(run: &Facts<'_>, report: &Report, folder: &RunFolder) -> Result<String, RunError> {
+pub(super) fn page(run: Facts, report: &Report, folder: &RunFolder) -> Result<String, RunError> {
     let pictures = report.pictures.iter().map(|picture| Ok((picture, image(picture, folder)?)));
     let pictures: Vec<_> = pictures.collect::<Result<_, RunError>>()?;
     let pictures: Vec<_> = pictures.into_iter().filter_map(|(of, data)| Some((of, data?))).collect();
     let metrics = metrics(folder)?;
+    let shown = results(&run.results);
     let summary = Summary {
         program: run.program.clone(),
         command: run.command.clone(),
-        results: run.results.to_vec(),
-        pictures: pictures.iter().map(|(picture, _)| picture.name.clone()).collect(),
+        ended: run.ended.clone(),
+        found: report.found.clone(),
+        results: run.results,
+        picture: pictures.first().map(|(picture, _)| picture.name.clone()),
     };
     let body = html! {
         header {
@@ -48,7 +55,7 @@ pub(super) fn page(run: &Facts<'_>, report: &Report, folder: &RunFolder) -> Resu
                 dt { "data" } dd { (data(&run.flags)) }
                 dt { "seed" } dd { (text(&run.flags["seed"])) }
                 dt { "version" } dd { (env!("CARGO_PKG_VERSION")) }
-                dt { "duration" } dd { (duration(run.seconds)) }
+                dt { "ended" } dd { time datetime=(run.ended) { (run.ended.replace(['T', 'Z'], " ")) "UTC" } ", after " (duration(run.seconds)) }
                 @if let (Some((package, _)), true) = (&report.section, folder.file(ModelFile::NAME).is_file()) {
                     // bayes-nn has bayes_apply, gpvae gp_apply, nn nn_apply, vae vae_apply.
                     @let apply = match package.as_str() { "bayes-nn" => "bayes", "gpvae" => "gp", other => other };
@@ -64,7 +71,8 @@ pub(super) fn page(run: &Facts<'_>, report: &Report, folder: &RunFolder) -> Resu
             section {
                 h2 { "Results" }
                 @if !report.found.is_empty() { p.found { (report.found) } }
-                (results(run.results))
+                (shown)
+                p.hint { "Words such as nat and ELBO are explained in README.md, “Words in what programs print”." }
             }
             @for (i, explorer) in report.explorers.iter().enumerate() { (explore(i, explorer)) }
             @if !pictures.is_empty() {
@@ -158,38 +166,44 @@ fn explore(i: usize, explorer: &Explorer) -> Markup {
     }
 }
 
-/// The results; one whose name ends in `_se` is the standard error of another one.
-pub(super) fn results(results: &[(String, String)]) -> Markup {
-    let error = |name: &str| results.iter().find(|(of, _)| of.strip_suffix("_se") == Some(name));
-    let is_error = |name: &str| {
-        name.strip_suffix("_se").is_some_and(|name| results.iter().any(|(other, _)| other == name))
-    };
-    let has_errors = results.iter().any(|(name, _)| is_error(name));
+/// The results in words, with their errors, and their names for programs.
+pub(super) fn results(results: &[Labelled]) -> Markup {
     html! {
-        div.wide { table.results {
-            thead {
+        table.results {
+            @for Labelled { name, text, unit, over, value, error } in results {
+                @let (shown, shown_error) = numbers(value, error.as_deref());
                 tr {
-                    th scope="col" { "result" }
-                    th scope="col" { "value" }
-                    @if has_errors { th scope="col" { "± standard error" } }
-                }
-            }
-            tbody {
-                @for (name, value) in results.iter().filter(|(name, _)| !is_error(name)) {
-                    tr {
-                        th scope="row" { (name.replace('_', " ")) }
-                        (number(value))
-                        @match error(name) { Some((_, se)) => (number(se)), None => @if has_errors { td {} } }
+                    th scope="row" {
+                        (text)
+                        small {
+                            @if !unit.is_empty() { (unit) "; " }
+                            @if error.is_some() { "± standard error over " (over) "; " }
+                            code { (name) }
+                        }
+                    }
+                    td title=(value) { (shown) }
+                    @match (error, shown_error) {
+                        (Some(error), Some(shown)) => td title=(error) { "± " (shown) },
+                        _ => td {},
                     }
                 }
             }
-        } }
+        }
     }
 }
 
-fn number(value: &str) -> Markup {
-    let digits = value.parse().map_or_else(|_| value.to_owned(), short);
-    html! { td title=(value) { (digits) } }
+/// A number as text, and its standard error with two digits; then the number has as many decimals.
+fn numbers(value: &str, error: Option<&str>) -> (String, Option<String>) {
+    let number = |text: &str| text.parse::<f64>().ok();
+    if let (Some(x), Some(se)) = (number(value), error.and_then(number))
+        && (1e-6..1e6).contains(&se)
+    {
+        let decimals = (1 - se.log10().floor() as i32).max(0) as usize;
+        let [x, se] = [x, se].map(|x| format!("{x:.decimals$}").replace('-', "−"));
+        return (x, Some(se));
+    }
+    let text = |text: &str| number(text).map_or_else(|| text.to_owned(), short);
+    (text(value), error.map(text))
 }
 
 fn metrics(folder: &RunFolder) -> Result<Vec<(String, Vec<Markup>)>, RunError> {

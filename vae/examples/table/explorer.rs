@@ -1,0 +1,61 @@
+//! The latent space of a table, for a reader of the report to move about in.
+
+use std::sync::Arc;
+
+use nn::data::{Matrix, Standardizer};
+use nn::run::{Explorer, TablePlane};
+use vae::Vae;
+
+use crate::colour::Classes;
+use crate::decoder::{network, points};
+use crate::rows::Rows;
+
+/// The most rows and columns that are shown.
+const ROWS: usize = 1000;
+const COLUMNS: usize = 200;
+
+/// A table, and what a model makes of it.
+pub(crate) struct Space<'a> {
+    pub(crate) vae: &'a Vae,
+    pub(crate) theta: &'a Arc<Vec<f32>>,
+    pub(crate) names: &'a [String],
+    /// The cells in the model's units; NaN where one is missing.
+    pub(crate) x: &'a Matrix<f32>,
+    pub(crate) filled: &'a Matrix<f32>,
+    /// To the model's units, if they are not the table's.
+    pub(crate) scaling: Option<&'a Standardizer>,
+    pub(crate) rows: &'a Rows,
+    pub(crate) classes: &'a Classes,
+    /// The two dimensions of the first look.
+    pub(crate) axes: [usize; 2],
+}
+
+impl Space<'_> {
+    /// The codes of the first rows, and the decoder. None of a single dimension, which is no plane, and of a table that is too
+    /// broad for a page.
+    pub(crate) fn explorer(&self) -> Option<Explorer> {
+        let Self { vae, theta, names, x, filled, scaling, rows, classes, axes } = *self;
+        if vae.latent() < 2 || x.cols > COLUMNS {
+            return None;
+        }
+        let shown: Vec<usize> = (0..x.rows.min(ROWS)).collect();
+        let check_points = points(vae);
+        Some(Explorer::Table(TablePlane {
+            title: format!("The latent space of {} rows, and what the decoder makes of it", shown.len()),
+            decoder: network(vae, theta)?,
+            axes,
+            classes: classes.names.clone(),
+            ordered: classes.ordered,
+            labels: classes.of_rows[..shown.len()].to_vec(),
+            columns: names.to_vec(),
+            shift: scaling.map_or_else(|| vec![0.0; x.cols], |scaling| scaling.mean.clone()),
+            scale: scaling.map_or_else(|| vec![1.0; x.cols], |scaling| scaling.sd.clone()),
+            observed: x.select(&shown),
+            filled: filled.select(&shown),
+            scores: shown.iter().map(|&row| rows.per_cell(row)).collect(),
+            codes: rows.codes.select(&shown),
+            check_rows: vae.decode_rows(theta, &check_points),
+            check_points,
+        }))
+    }
+}
