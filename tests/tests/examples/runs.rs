@@ -132,10 +132,16 @@ fn a_resumed_run_ends_with_the_results_of_an_uninterrupted_one() {
         };
         assert_eq!(bits(&whole), bits(&resumed), "{protocol:?}");
     }
+    let page = fs::read_to_string(dir.path().join("halves/index.html")).unwrap();
     for epochs in [1, 2, 4] {
         for picture in ["manifold", "posterior", "reconstructions"] {
             let file = dir.path().join(format!("halves/{picture}-{epochs}.png"));
             assert!(file.is_file(), "{}", file.display());
+            // Those of the earlier part, too.
+            assert!(
+                page.contains(&format!("<code>{picture}-{epochs}.png</code><cite>")),
+                "{picture} {epochs}"
+            );
         }
     }
 

@@ -4,6 +4,7 @@
 //! the other 5,000 to validate. After 1, 250 and 500 epochs (of fewer `--epochs`: the first, the middle, the last) it draws
 //! reconstructions, the aggregated posterior, whole and by class, and the manifold.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nn::data::{Binarise, LabelledImages, Matrix};
@@ -37,9 +38,10 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
         if run.train(&mut trainer, &mut training, Some(&mut validating), &fit)? == End::Stopped {
             return Ok(());
         }
+        let paths = pictures(&run, epochs);
         // A resumed run is beyond some of them, whose pictures are there already.
         if trainer.epochs() == epochs {
-            draw(&run, &vae, trainer.theta(), &test, &data.classes, epochs)?;
+            draw(&paths, &vae, trainer.theta(), &test, &data.classes, epochs)?;
         }
     }
     data.keep(&run, &vae, &trainer, args, train.rows)?;
@@ -87,9 +89,31 @@ fn pictured(epochs: usize) -> Vec<usize> {
     pictured
 }
 
-/// Draws the model as it is after these epochs.
+/// The paths of reconstructions, manifold and posterior after these epochs, which the report shows if they are there.
+fn pictures(run: &Run<'_>, epochs: usize) -> [PathBuf; 3] {
+    [
+        (
+            "reconstructions",
+            "Test images and E[x|z] at their codes. From picture to picture they turn from an average into digits \
+            (lecture 002, \"Trying to reconstruct\")",
+        ),
+        (
+            "manifold",
+            "What the decoder makes of a grid over the plane. With the epochs more digits find a place (lecture \
+            002, \"Fun with MNIST\")",
+        ),
+        (
+            "posterior",
+            "Where the codes lie, all together and digit by digit. All together they should look like N(0, I), and \
+            the digits share it out (lecture 002, \"Averaged distribution over Z\")",
+        ),
+    ]
+    .map(|(what, text)| run.picture(&format!("{what}-{epochs}.png"), text))
+}
+
+/// Draws the model as it is after these epochs to these files.
 fn draw(
-    run: &Run<'_>,
+    [reconstructions, plane, codes]: &[PathBuf; 3],
     vae: &Vae,
     theta: &Arc<Vec<f32>>,
     test: &LabelledImages,
@@ -97,29 +121,16 @@ fn draw(
     epochs: usize,
 ) -> anyhow::Result<()> {
     let name = if epochs == 1 { "epoch 1".to_owned() } else { format!("{epochs} epochs") };
-    let file = |what: &str, text: &str| run.picture(&format!("{what}-{epochs}.png"), text);
     let shown = test.images.select(&(0..test.len().min(10)).collect::<Vec<_>>());
     let title = format!("Test images and their reconstructions after {name}");
     ImageGrid::new(&title, test.height, test.width)
         .row("data", &shown.values)
         .row("model", &vae.reconstruct(theta, &shown).values)
-        .save(&file(
-            "reconstructions",
-            "Test images and E[x|z] at their codes. From picture to picture they turn from an average into digits \
-            (lecture 002, \"Trying to reconstruct\")",
-        ))?;
+        .save(reconstructions)?;
     if vae.latent() > 1 {
         let title = format!("Manifold after {name}: E[x|z], z₁ to the right, z₂ upwards");
-        manifold(&title, vae, theta, [test.height, test.width]).save(&file(
-            "manifold",
-            "What the decoder makes of a grid over the plane. With the epochs more digits find a place (lecture \
-            002, \"Fun with MNIST\")",
-        ))?;
-        posterior(&name, vae, theta, test, classes).save(&file(
-            "posterior",
-            "Where the codes lie, all together and digit by digit. All together they should look like N(0, I), and \
-            the digits share it out (lecture 002, \"Averaged distribution over Z\")",
-        ))?;
+        manifold(&title, vae, theta, [test.height, test.width]).save(plane)?;
+        posterior(&name, vae, theta, test, classes).save(codes)?;
     }
     Ok(())
 }
