@@ -43,7 +43,7 @@ struct Args {
     #[arg(long, value_name = "FILE", requires = "target", conflicts_with = "table")]
     #[serde(serialize_with = "nn::run::path_text")]
     csv: Option<PathBuf>,
-    /// The column to predict from the others, by name or by number from 0
+    /// The column to predict from the others, by name or by number from 1
     #[arg(long, value_name = "COLUMN")]
     target: Option<String>,
     /// Learn an embedded table

@@ -3,8 +3,8 @@
 //!     cargo run --release -p gpvae --example timeseries
 //!
 //! A variational autoencoder describes the channels of one moment by a few latents, and a Gaussian process describes how the
-//! latents go on in time. Your own series, with a column of times in any order and steps, and cells that are empty or NA
-//! (or what `--missing` names) where nothing was measured:
+//! latents go on in time. Your own series, with a column of times in any order and steps, numbers or dates such as 2024-01-31 and
+//! 2024-01-31T10:00:00Z, which become seconds, and cells that are empty or NA (or what `--missing` names) where nothing was measured:
 //!
 //!     cargo run --release -p gpvae --example timeseries -- --csv FILE --time COLUMN
 //!
@@ -43,8 +43,8 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     #[serde(serialize_with = "nn::run::path_text")]
     csv: Option<PathBuf>,
-    /// The column of times, by name or by number from 0
-    #[arg(long, value_name = "COLUMN", default_value = "0")]
+    /// The column of times, numbers or dates such as 2024-01-31T10:00:00Z, by name or by number from 1
+    #[arg(long, value_name = "COLUMN", default_value = "1")]
     time: String,
     /// Dimensions of the latent space, better one too many
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = width)]
@@ -75,7 +75,9 @@ fn main() -> ExitCode {
 fn timeseries(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.run.data.is_none(), "this example reads no folder: give a table by --csv");
     let series = match &args.csv {
-        Some(path) => Series::of(args.format.read(path, true)?, &args.time, args.hide, args.run.seed)?,
+        Some(path) => {
+            Series::of(args.format.read_with_dates(path, &args.time)?, &args.time, args.hide, args.run.seed)?
+        }
         None => {
             args.format.without_table()?;
             Series::generated(args.hide, args.run.seed)?

@@ -39,7 +39,15 @@ impl Set {
             dir.canonicalize().with_context(|| format!("the folder {} cannot be opened", dir.display()))?;
         let name = absolute.file_name().map_or("uci".into(), |name| name.to_string_lossy().replace(' ', "_"));
         let table = table.read(&dir.join("data.txt"), false)?;
-        let columns = |file: &str| read_indices(dir.join(file), table.names.len());
+        let places = table.places();
+        let columns = |file: &str| -> anyhow::Result<Vec<usize>> {
+            let place = |j: usize| {
+                let left_out =
+                    || format!("{}: column {} is left out by --ignore", dir.join(file).display(), j + 1);
+                places[j].with_context(left_out)
+            };
+            read_indices(dir.join(file), places.len())?.into_iter().map(place).collect()
+        };
         let (features, target) = (columns("index_features.txt")?, columns("index_target.txt")?);
         ensure!(target.len() == 1, "{}: expected one target, found {}", dir.display(), target.len());
         let rows = Rows { x: table.values.columns(&features), y: table.values.columns(&target) };

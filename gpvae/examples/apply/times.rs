@@ -2,11 +2,12 @@
 
 use std::f64::consts::FRAC_1_SQRT_2;
 use std::iter::once;
+use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use autograd::Real;
 use gpvae::{GpVae, Loaded};
-use nn::data::{Matrix, Table};
+use nn::data::{DataError, Matrix, Table, label};
 use nn::model::{ModelFile, ModelFileError};
 use nn::outln;
 use nn::picture::{Figure, Panels};
@@ -72,12 +73,10 @@ pub(crate) fn run(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
     let path = args.at.as_ref().with_context(|| {
         format!(
             "expected times to predict: give a file with a column of them by --at FILE, in the units of {}",
-            clock.name
+            label(&clock.name)
         )
     })?;
-    // Other columns may have gaps.
-    let table = args.format.read(path, true)?;
-    let column = column(&table, clock).with_context(|| path.display().to_string())?;
+    let (table, column) = read(args, path, clock)?;
     let rows = if args.apply.dry_run { table.values.rows.min(16) } else { table.values.rows };
     // −0 is 0.
     let times: Vec<f64> = (0..rows).map(|row| table.values.row(row)[column] + 0.0).collect();
@@ -121,7 +120,7 @@ pub(crate) fn run(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
         csv.row(once(table.pointed(row, column)).chain(of_row).chain(once(outside(time).to_owned())));
     }
     csv.save(&run.file("predictions.csv"))?;
-    draw(args, channels, &distinct, &cells)
+    draw(args, &trained.entry, &distinct, &cells)
         .save(&run.file("predictions.png"))
         .context("the picture could not be drawn")?;
 
@@ -131,40 +130,55 @@ pub(crate) fn run(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
         let Loaded { model, theta, .. } = &trained.loaded;
         let scale = model.prior().features.kernel.second.length.value(theta) * clock.span;
         outln!(
-            "{beyond} of them lie outside the times of the series, {} to {}: there the mean falls back to that of the prior, within a \
-             few times {}, the time scale of the process",
-            clock.range[0],
-            clock.range[1],
-            three_digits(scale)
+            "{beyond} of them {} outside the times of the series, {} to {}: there the mean falls back to that of the prior, within a \
+             few times {}{}, the time scale of the process",
+            if beyond == 1 { "lies" } else { "lie" },
+            clock.text(clock.range[0]),
+            clock.text(clock.range[1]),
+            three_digits(scale),
+            if clock.dates { " s" } else { "" }
         );
     }
     Ok(run.finish(&[("times", rows as f64), ("outside", beyond as f64)])?)
 }
 
-/// The column of times: the one that is named as that of the series, or the only one.
-fn column(table: &Table, clock: &Clock) -> anyhow::Result<usize> {
-    if let Some(named) = table.names.iter().position(|name| *name == clock.name) {
-        return Ok(named);
+/// The table of times and its column of them: the one that is named as that of the series, or the only one. Times are dates if those
+/// of the series were.
+fn read(args: &Args, path: &Path, clock: &Clock) -> anyhow::Result<(Table, usize)> {
+    let (table, column) = match args.format.read_with_dates(path, &clock.name) {
+        Ok(table) => (table, clock.name.clone()),
+        Err(DataError::NoColumn { columns: 1, first, .. }) => {
+            (args.format.read_with_dates(path, &first.to_string())?, first.to_string())
+        }
+        Err(DataError::NoColumn { names, .. }) => bail!(
+            "{}: expected a single column of times, or one with the name {}, found {names}",
+            path.display(),
+            label(&clock.name)
+        ),
+        Err(error) => return Err(error.into()),
+    };
+    let column = table.position(&column)?;
+    if table.has_dates() == clock.dates {
+        return Ok((table, column));
     }
-    let count = table.names.len();
-    ensure!(
-        count == 1,
-        "expected a single column of times, or one with the name {}, found {}",
-        clock.name,
-        table.names.join(", ")
-    );
-    Ok(0)
+    let (expected, advice) = match clock.dates {
+        true => ("a date, as the times of the series are", "write times as 2024-01-31T10:00:00Z"),
+        false => ("a number, as the times of the series are", "give times in the units of the series"),
+    };
+    Err(table.refuse(0, column, expected, advice).into())
 }
 
 /// Draws the first channels at these times, which are in order.
-fn draw(args: &Args, channels: &[String], times: &[f64], cells: &[[f64; 4]]) -> Panels {
+fn draw(args: &Args, entry: &SeriesEntry, times: &[f64], cells: &[[f64; 4]]) -> Panels {
     const MOST: usize = 6;
     const FEW: usize = 100;
+    let SeriesEntry { clock, channels, .. } = entry;
     let panels = Panels::new("Predicted", channels.len().min(2));
     channels.iter().enumerate().take(MOST).fold(panels, |panels, (j, name)| {
-        let points = || times.iter().enumerate().map(|(i, &time)| (time, cells[i * channels.len() + j]));
+        let points =
+            || times.iter().enumerate().map(|(i, &time)| (clock.drawn(time), cells[i * channels.len() + j]));
         let (figure, interval) =
-            (Figure::new(name).axes("time", "value"), format!("{} %", 100.0 * args.level));
+            (Figure::new(name).axes(&clock.axis(), "value"), format!("{} %", 100.0 * args.level));
         let ends = points().map(|(time, [_, _, low, high])| (time, low, high));
         let means = points().map(|(time, [mean, ..])| (time, mean));
         // Between a few times nothing was predicted.

@@ -69,17 +69,25 @@ impl Series {
         Standardizer::fit(&table.values, &order).map_err(|error| table.locate(&error))?;
         order.sort_by(|&a, &b| time.values[a].total_cmp(&time.values[b]));
         let time: Vec<f64> = order.iter().map(|&row| time.values[row]).collect();
-        anyhow::ensure!(time[0] < time[time.len() - 1], "all rows have the same time, {}", time[0]);
+        let same = table.pointed(order[0], clock);
+        anyhow::ensure!(time[0] < time[time.len() - 1], "all rows have the same time, {same}");
         if let Some(gap) = Gap::odd(&time) {
             let [from, to] = [gap.row, gap.row + 1].map(|row| table.line(order[row]));
+            let seconds = if table.has_dates() { ", in seconds" } else { "" };
             errln!(
-                "note: {gap}: between lines {from} and {to}; if one of the times is wrong, correct it or leave the row out"
+                "note: {gap}{seconds}: between lines {from} and {to}; if one of the times is wrong, correct it or leave the row out"
             );
         }
         let values = channels.values.select(&order);
-        for (j, name) in channels.names.iter().enumerate() {
+        for j in 0..channels.names.len() {
             let measured = (0..values.rows).filter(|&row| !values.row(row)[j].is_nan()).count();
-            anyhow::ensure!(measured >= 2, "column {name} has {measured} measured cells; leave it out");
+            let column = channels.describe(j);
+            let cells = if measured == 1 {
+                "1 measured cell".to_owned()
+            } else {
+                format!("{measured} measured cells")
+            };
+            anyhow::ensure!(measured >= 2, "{column} has {cells}; leave it out by --ignore");
         }
         let measured = values.values.iter().filter(|y| !y.is_nan()).count();
         let mut hidden = vec![false; values.values.len()];
@@ -115,7 +123,8 @@ impl Series {
         let (count, time) = (self.time.len(), &self.time);
         let range = [time[0], time[count - 1]];
         let name = self.table.names[self.clock].clone();
-        Clock { name, origin: time[count / 2], span: range[1] - range[0], range }
+        let dates = self.table.has_dates();
+        Clock { name, origin: time[count / 2], span: range[1] - range[0], range, dates }
     }
 
     /// The text of a time as it was read.

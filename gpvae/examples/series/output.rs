@@ -36,8 +36,10 @@ pub(crate) fn write(path: &Path, series: &Series, filled: &Filled) -> Result<(),
 pub(crate) fn explorers<'a>(series: &'a Series, filled: &'a Filled) -> impl Iterator<Item = Explorer> + 'a {
     const TIMES: usize = 1000;
     let (k, step) = (series.values.cols, series.time.len().div_ceil(TIMES));
+    let clock = series.clock();
+    let time: Vec<f64> = series.time.iter().map(|&time| clock.drawn(time)).collect();
     series.names.iter().enumerate().take(MOST).map(move |(j, name)| {
-        let cells = || series.time.iter().enumerate().step_by(step).map(|(row, &time)| (row * k + j, time));
+        let cells = || time.iter().enumerate().step_by(step).map(|(row, &time)| (row * k + j, time));
         let of = |hidden: bool| {
             let measured = cells().filter(move |&(i, _)| series.hidden[i] == hidden);
             measured.map(|(i, time)| (time, series.values.values[i]))
@@ -48,7 +50,7 @@ pub(crate) fn explorers<'a>(series: &'a Series, filled: &'a Filled) -> impl Iter
         });
         Explorer::Curves(Curves {
             title: format!("{name}, measured and filled in"),
-            labels: ["time".to_owned(), "value".to_owned()],
+            labels: [clock.axis(), "value".to_owned()],
             series: vec![
                 Drawn::band("± 2 sd", interval),
                 Drawn::line("mean", cells().map(|(i, time)| (time, filled.mean.values[i]))),
@@ -63,8 +65,9 @@ pub(crate) fn explorers<'a>(series: &'a Series, filled: &'a Filled) -> impl Iter
 pub(crate) fn draw(path: &Path, series: &Series, filled: &Filled) -> Result<(), PictureError> {
     let k = series.values.cols;
     let mut panels = Panels::new("Measured, and filled in", 2);
+    let clock = series.clock();
     for (j, name) in series.names.iter().enumerate().take(MOST) {
-        let cells = || series.time.iter().enumerate().map(|(row, &time)| (row * k + j, time));
+        let cells = || series.time.iter().enumerate().map(|(row, &time)| (row * k + j, clock.drawn(time)));
         let interval = cells().map(|(i, time)| {
             let (mean, sd) = (filled.mean.values[i], filled.sd.values[i]);
             (time, mean - 2.0 * sd, mean + 2.0 * sd)
@@ -74,7 +77,7 @@ pub(crate) fn draw(path: &Path, series: &Series, filled: &Filled) -> Result<(), 
             measured.map(|(i, time)| ((time, series.values.values[i]), usize::from(series.hidden[i])));
         panels = panels.figure(
             Figure::new(name)
-                .axes("time", "value")
+                .axes(&clock.axis(), "value")
                 .band("± 2 sd", interval)
                 .classes(["seen", "hidden"], points)
                 .line("mean", cells().map(|(i, time)| (time, filled.mean.values[i]))),

@@ -4,7 +4,7 @@ use gpvae::GpVaeError;
 use gpvae::data::Places;
 use gpvae::kernel::{Combined, Constant, Kernel, Matern52};
 use gpvae::prior::{Inducing, LowRank};
-use nn::data::{Matrix, Standardizer};
+use nn::data::{Matrix, Standardizer, write_date};
 use nn::model::Layout;
 use serde::{Deserialize, Serialize};
 
@@ -31,12 +31,30 @@ pub(crate) struct Clock {
     pub(crate) span: f64,
     /// The first and the last time.
     pub(crate) range: [f64; 2],
+    /// Whether times are seconds since 1970, read from dates.
+    #[serde(default)]
+    pub(crate) dates: bool,
 }
 
 impl Clock {
     /// A time of the model.
     pub(crate) fn unit(&self, time: f64) -> f64 {
         (time - self.origin) / self.span
+    }
+
+    /// A time for a message.
+    pub(crate) fn text(&self, time: f64) -> String {
+        if self.dates { write_date(time) } else { time.to_string() }
+    }
+
+    /// What the time axis of a picture is called.
+    pub(crate) fn axis(&self) -> String {
+        if self.dates { format!("days since {}", self.text(self.range[0])) } else { "time".to_owned() }
+    }
+
+    /// A time on that axis.
+    pub(crate) fn drawn(&self, time: f64) -> f64 {
+        if self.dates { (time - self.range[0]) / 86_400.0 } else { time }
     }
 
     /// The places of these times.

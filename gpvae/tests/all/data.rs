@@ -59,7 +59,7 @@ fn pixels_from_0_to_255_are_refused_and_overshoot_of_interpolation_is_not() {
     };
     let error = read(&with(255.0), &split).unwrap_err().to_string();
     assert!(
-        ["image 3, pixel 14", "found 255", "divide"].iter().all(|words| error.contains(words)),
+        ["image 4, pixel 15", "found 255", "divide"].iter().all(|words| error.contains(words)),
         "{error}"
     );
     assert!(read(&with(-0.26), &split).is_ok() && read(&with(1.25), &split).is_ok());

@@ -4,9 +4,10 @@ use std::io;
 
 /// What is wrong with data, where, and what to do about it.
 ///
-/// Bytes are counted from 0; in a gzipped file they are those of the unpacked contents. Lines and columns of a text are
-/// counted from 1, and rows, columns and entries of what was read from 0. What a flag of `nn::run::TableArgs` can mend is
-/// advised by its name; the fields of [`TableOptions`](super::TableOptions) have the same.
+/// Messages count lines, rows, columns and entries from 1, as flags do that give a column by its number, and bytes from 0; in a
+/// gzipped file these are those of the unpacked contents. The fields `line` and, of a text, `column` are counted from 1, and `row`,
+/// `entry` and the `column` of a matrix from 0, as indices are. What a flag of `nn::run::TableArgs` can mend is advised by its
+/// name; the fields of [`TableOptions`](super::TableOptions) have the same.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "each message says what the fields beside it are")]
@@ -57,7 +58,7 @@ pub enum DataError {
     TooLong { file: String, end: usize, shape: Vec<usize> },
 
     /// A value is infinite or not a number.
-    #[error("{file}: entry {entry}: expected a finite number, found {value}; replace it before training")]
+    #[error("{file}: entry {}: expected a finite number, found {value}; replace it before training", entry + 1)]
     NotFinite { file: String, entry: usize, value: f32 },
 
     /// An IDX file has another number of dimensions than expected.
@@ -75,19 +76,23 @@ pub enum DataError {
     Mismatch { file: String, shape: Vec<usize>, other: String, other_shape: Vec<usize> },
 
     /// A label is not one of the classes.
-    #[error("{file}: row {row}: expected a label below {classes}, found {label}; is it the right file?")]
+    #[error("{file}: row {}: expected a label below {classes}, found {label}; is it the right file?", row + 1)]
     Label { file: String, row: usize, label: u8, classes: u8 },
 
     /// A pixel is far from every grey value.
     #[error(
-        "{file}: image {row}, pixel {column}: expected a grey value from 0 (black) to 1 (white), found {value}; divide all pixels \
-         by the value of white, such as 255"
+        "{file}: image {}, pixel {}: expected a grey value from 0 (black) to 1 (white), found {value}; divide all pixels \
+         by the value of white, such as 255",
+        row + 1,
+        column + 1
     )]
     Grey { file: String, row: usize, column: usize, value: f32 },
 
     /// A pixel is not a probability.
     #[error(
-        "row {row}, column {column}: expected a pixel in 0 to 1, found {value}; rescale or clamp the images"
+        "row {}, column {}: expected a pixel in 0 to 1, found {value}; rescale or clamp the images",
+        row + 1,
+        column + 1
     )]
     Pixel { row: usize, column: usize, value: f32 },
 
@@ -194,11 +199,26 @@ pub enum DataError {
     )]
     NoInput { file: String, expected: String },
 
-    /// A table has no such column. The names are the first ones.
+    /// A table has no such column. The names are the first ones, and `similar` those that are nearly the same.
     #[error(
-        "expected the name or number of a column, found {name:?}; the {columns} columns are, from 0: {names}{advice}"
+        "expected the name or number of a column, found {name:?}{}; the {columns} columns are{}: {names}{advice}",
+        if similar.is_empty() { String::new() } else { format!(": is it {similar}?") },
+        if *left_out { "" } else { ", from 1" }
     )]
-    NoColumn { name: String, columns: usize, names: String, advice: &'static str },
+    NoColumn {
+        name: String,
+        similar: String,
+        columns: usize,
+        /// The number of the first column.
+        first: usize,
+        left_out: bool,
+        names: String,
+        advice: &'static str,
+    },
+
+    /// All columns of a table are left out.
+    #[error("{file}: expected a column that is not left out by --ignore, found none")]
+    AllIgnored { file: String },
 }
 
 #[cfg(feature = "images")]
@@ -219,9 +239,14 @@ fn bracketed(name: &str) -> String {
     if name.is_empty() { String::new() } else { format!(" ({})", label(name)) }
 }
 
-/// The beginning of a column's name, on one line.
-pub(super) fn label(name: &str) -> String {
-    shown(&name.split_whitespace().collect::<Vec<_>>().join(" "))
+/// The beginning of a column's name, on one line: in quotes where it could be taken for something else, such as a number, or for more
+/// than one name.
+pub fn label(name: &str) -> String {
+    let name = shown(&name.split_whitespace().collect::<Vec<_>>().join(" "));
+    let plain = |c: char| c.is_alphanumeric() || "_-./%…".contains(c);
+    let clear =
+        name.chars().any(char::is_alphabetic) && name.chars().all(plain) && name.parse::<f64>().is_err();
+    if clear { name } else { format!("{name:?}") }
 }
 
 /// The beginning of a text, for a message.

@@ -6,6 +6,7 @@
 //! | [`ImageFolder`] | PNG and JPEG files of one's own (with the feature `images`) |
 //! | [`Table`] | numbers separated by commas, semicolons, tabs, bars or blanks, `f64`, with the texts that were read |
 //! | [`TableReader`] | the same, some rows at a time |
+//! | [`read_date`] | dates as seconds |
 //! | [`digits()`], [`diabetes()`] | two small sets that are part of the program |
 //! | [`split`], [`Minibatches`] | which rows, in which order |
 //! | [`hide`] | which cells to hide, to tell how well they are predicted |
@@ -38,6 +39,7 @@
 
 mod batches;
 mod binarise;
+mod date;
 mod embedded;
 mod error;
 mod idx;
@@ -52,8 +54,9 @@ mod table;
 
 pub use batches::{Minibatches, counts, hide, split};
 pub use binarise::Binarise;
+pub use date::{read_date, write_date};
 pub use embedded::{diabetes, digits};
-pub use error::DataError;
+pub use error::{DataError, label};
 pub use idx::{Idx, IdxValues};
 pub use image_files::{Backdrop, ImageFolder, ImageOptions};
 pub use images::{LabelledImages, Mnist};

@@ -13,7 +13,7 @@ use crate::model::{ModelFile, ModelFileError};
 pub struct Preprocessing {
     /// The names of the inputs, in the order in which the model takes them.
     pub inputs: Vec<String>,
-    /// Whether the first row of the table named them. Otherwise they are "column 0", "column 1" ….
+    /// Whether the first row of the table named them. Otherwise they are "column 1", "column 2" ….
     pub header: bool,
     /// The texts of a missing value.
     pub missing: Vec<String>,

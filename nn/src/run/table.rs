@@ -16,11 +16,15 @@ const HEADING: &str = "How the table is written";
 /// `#[command(flatten)]` and `#[serde(flatten)]`.
 #[derive(Clone, Debug, Default, clap::Args, Serialize)]
 pub struct TableArgs {
-    /// What separates cells [default: found out]
+    /// Leave out this column, by name or by number from 1; may be given several times
+    #[arg(long, help_heading = HEADING, value_name = "COLUMN")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ignore: Vec<String>,
+    /// What separates cells [default: guessed from the first rows]
     #[arg(long, help_heading = HEADING, value_name = "WHAT", value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     separator: Option<Separates>,
-    /// Whether the first row names the columns [default: found out]
+    /// Whether the first row names the columns [default: guessed from the first rows]
     #[arg(long, help_heading = HEADING, value_name = "ANSWER", value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     header: Option<Answer>,
@@ -28,7 +32,7 @@ pub struct TableArgs {
     #[arg(long, help_heading = HEADING, value_name = "TEXT", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing: Vec<String>,
-    /// Numbers are written with a decimal comma, as 0,5 [default: found out]
+    /// Numbers are written with a decimal comma, as 0,5 [default: guessed from the first rows]
     #[arg(long, help_heading = HEADING)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     decimal_comma: bool,
@@ -89,6 +93,15 @@ impl TableArgs {
         Table::read_with_text(path, column, &self.options(true)).inspect(|table| said(path, table))
     }
 
+    /// Reads a table with missing values, of which one column, given by name or number, holds numbers or dates. Prints as
+    /// [`read`](Self::read) does.
+    ///
+    /// # Errors
+    /// Those of [`Table::read_with_dates`].
+    pub fn read_with_dates(&self, path: &Path, column: &str) -> Result<Table, DataError> {
+        Table::read_with_dates(path, column, &self.options(true)).inspect(|table| said(path, table))
+    }
+
     /// Opens a table of new rows for a trained model. Its columns are matched by name, in any order. Missing values are written as in
     /// the table that the model was trained on, unless a flag says otherwise; `missing` says whether inputs may be missing.
     /// `others` are columns that are used and are no inputs. Says on standard error which inputs are not in the file, and which of its
@@ -138,6 +151,7 @@ impl TableArgs {
     /// [`RunError::NoTable`] if one is given.
     pub fn without_table(&self) -> Result<(), RunError> {
         let given = [
+            ("ignore", !self.ignore.is_empty()),
             ("separator", self.separator.is_some()),
             ("header", self.header.is_some()),
             ("missing", !self.missing.is_empty()),
@@ -154,6 +168,7 @@ impl TableArgs {
     pub fn options(&self, missing: bool) -> TableOptions {
         let usual = TableOptions::default();
         TableOptions {
+            ignore: self.ignore.clone(),
             separator: match self.separator {
                 None => usual.separator,
                 Some(Separates::Comma) => Separator::Comma,

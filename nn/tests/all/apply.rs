@@ -138,7 +138,7 @@ fn new_rows_are_read_as_those_of_the_training_were_unless_flags_say_otherwise() 
     // Columns that are not there are missing, if that is allowed.
     assert!(open(&years, "1950,y\n1,2\n", true, &[]).unwrap().unwrap().values.row(0)[2].is_nan());
     let error = open(&years, "1950,y\n1,2\n", false, &[]).unwrap_err().to_string();
-    assert!(error.contains("expected columns with the names 1960, x too"), "{error}");
+    assert!(error.contains("expected columns with the names \"1960\", x too"), "{error}");
 }
 
 #[test]

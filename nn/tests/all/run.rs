@@ -414,10 +414,23 @@ struct Tabular {
 #[test]
 fn flags_decide_how_a_table_is_read() {
     let tabular = |flags: &[&str]| parse::<Tabular>(DEFAULTS, [&["example"], flags].concat());
-    let given =
-        ["--separator", ";", "--header", "no", "--missing", "-999", "--missing=n/a", "--comment", "%"];
+    let given = [
+        "--ignore",
+        "id",
+        "--ignore=3",
+        "--separator",
+        ";",
+        "--header",
+        "no",
+        "--missing",
+        "-999",
+        "--missing=n/a",
+        "--comment",
+        "%",
+    ];
     let args = tabular(&[&given[..], &["--decimal-comma"]].concat()).unwrap();
     let options = TableOptions {
+        ignore: ["id", "3"].map(String::from).to_vec(),
         separator: Separator::Semicolon,
         header: Header::Absent,
         decimal_comma: true,
@@ -433,7 +446,7 @@ fn flags_decide_how_a_table_is_read() {
         (&"semicolon".into(), &"no".into(), &"-999".into())
     );
     let refused = args.table.without_table().unwrap_err();
-    assert!(refused.to_string().starts_with("--separator: there is no table"), "{refused}");
+    assert!(refused.to_string().starts_with("--ignore: there is no table"), "{refused}");
     for (flag, wrong) in
         [("--separator", "x"), ("--header", "maybe"), ("--comment", "//"), ("--comment", "\"")]
     {
@@ -441,7 +454,7 @@ fn flags_decide_how_a_table_is_read() {
     }
     // A flag behind --missing is not its text.
     assert!(tabular(&["--missing", "--dry-run"]).is_err());
-    // Without flags all is found out, and a run that was begun before there were such flags can go on.
+    // Without flags all is guessed, and a run that was begun before there were such flags can go on.
     let args = tabular(&[]).unwrap();
     assert_eq!(args.table.options(false), TableOptions::default());
     assert!(args.table.without_table().is_ok());

@@ -156,7 +156,7 @@ fn a_table_s_vae_scores_and_fills_new_rows_as_it_did_those_of_its_training() {
     let dir = folder();
     let dir = dir.path();
     fs::write(dir.join("t.csv"), odd_table(700)).unwrap();
-    let flags = ["--csv", "t.csv", "--colour", "1", "--missing", "-99", "--seed", "3"];
+    let flags = ["--csv", "t.csv", "--colour", "2", "--missing", "-99", "--seed", "3"];
     let brief = ["--latent", "2", "--epochs", "4", "--samples", "20", "--clusters", "3", "--out", "run"];
     success("table", &[&flags[..], &brief].concat(), dir);
     let read = |file: &str| fs::read_to_string(dir.join(file)).unwrap();
@@ -173,11 +173,11 @@ fn a_table_s_vae_scores_and_fills_new_rows_as_it_did_those_of_its_training() {
         assert!(line == filled || line.contains(";-99;") && !filled.contains(";-99;"), "{line}: {filled}");
     }
 
-    // Other columns in another order, without a's; semicolons and marks are found out, or known from the training.
+    // Other columns in another order, without a's; semicolons and marks are guessed, or known from the training.
     fs::write(dir.join("new.csv"), "c,who,b\n0.1,\"x, y\",0.5\n0.2,z,-99\n").unwrap();
     let output = success("vae_apply", &["--model", "run", "--csv", "new.csv", "--out", "new"], dir);
     let stderr = text(&output.stderr);
-    assert!(stderr.starts_with("note: new.csv: no a \"x\": missing in every row\n"), "{stderr}");
+    assert!(stderr.starts_with("note: new.csv: no \"a \\\"x\\\"\": missing in every row\n"), "{stderr}");
     assert!(stderr.ends_with("note: new.csv: the model does not know who: not used\n"), "{stderr}");
     let imputed = read("new/imputed.csv");
     let lines: Vec<&str> = imputed.lines().collect();
@@ -213,7 +213,7 @@ fn a_table_s_vae_scores_and_fills_new_rows_as_it_did_those_of_its_training() {
             "word.csv: line 3, column 3 (c): expected a finite number, found \"two\"",
         ),
         (&["--csv", "far.csv"], "far.csv: line 2, column 3 (c): expected a number near those to learn from"),
-        (&["--csv", "other.csv"], "expected columns with the names a \"x\", b, c, found p, q"),
+        (&["--csv", "other.csv"], "expected columns with the names \"a \\\"x\\\"\", b, c, found p, q"),
         (&["--sample", "3"], "run: a model of a table: give new rows by --csv"),
         (&["--csv", "t.csv", "--invert"], "--invert"),
         (&[], "run: a model of a table: give new rows by --csv"),
@@ -236,7 +236,7 @@ fn clusters_without_rows_take_none_and_columns_without_a_name_are_noted() {
     assert_eq!(cells(dir, "run/rows.csv"), cells(dir, "same/rows.csv"));
     let stderr = text(&output.stderr);
     assert!(
-        stderr.contains("note: dup.csv: column 0 without a name: taken for the input in the same place"),
+        stderr.contains("note: dup.csv: \"column 1\" without a name: taken for the input in the same place"),
         "{stderr}"
     );
     let mut file = ModelFile::load(dir.join("run")).unwrap();

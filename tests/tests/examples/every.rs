@@ -93,7 +93,7 @@ const MODELS: &[(&str, &[&str])] = &[
     ("digits", &["--epochs", "1", "--importance-samples", "2"]),
     (
         "regression",
-        &["--csv", "uci/data.txt", "--target", "2", "--steps", "20", "--draws", "10", "--splits", "1"],
+        &["--csv", "uci/data.txt", "--target", "3", "--steps", "20", "--draws", "10", "--splits", "1"],
     ),
     (
         "table",

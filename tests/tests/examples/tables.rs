@@ -63,7 +63,7 @@ fn table_writes_back_the_text_that_it_read() {
         format!("{};{kind};{b}\n", format!("{:.3}", wave(i, 0)).replace('.', ","))
     };
     let semicolons: String = (0..30).map(cells).collect();
-    let flags = ["--colour", "1", "--comment", "%", "--missing", "-99", "--missing=n/a", "--header", "no"];
+    let flags = ["--colour", "2", "--comment", "%", "--missing", "-99", "--missing=n/a", "--header", "no"];
     let output =
         table(dir.path(), &format!("% by hand, twice\r\n{}", semicolons.replace('\n', "\r\n")), &flags);
     let says = "30 rows, 3 columns, 2 of numbers and 1 of text, separator semicolon, no header, decimal commas, comments %; \
@@ -231,6 +231,83 @@ fn timeseries_keeps_some_of_every_channel_and_says_what_is_odd_about_times() {
     let note = text(&series(&clock(30), &[]).stderr);
     let says = "the largest gap between times, 1700000000, is 28333333 times the median gap, 60: between lines 32 and 2";
     assert!(note.contains(says), "{note}");
+}
+
+#[test]
+fn columns_are_left_out_by_name_in_every_program_that_reads_a_table() {
+    let dir = folder();
+    let dir = dir.path();
+    let row = |i: usize| {
+        format!(
+            "Ada {i},{},{},2024-01-0{}\n",
+            wave(i, 0),
+            if i == 3 { String::new() } else { wave(i, 1).to_string() },
+            1 + i % 9
+        )
+    };
+    let whole = "full name,a,y,day\n".to_owned() + &(0..40).map(row).collect::<String>();
+    let ignore = ["--ignore", "full name", "--ignore", "4"];
+    let output = table(dir, &whole, &ignore);
+    let says = "table.csv: 40 rows, 2 columns of numbers, 2 more left out, separator comma, a header; 1 missing cells";
+    assert!(text(&output.stdout).starts_with(says), "{}", text(&output.stdout));
+    // What was left out is there again, and only the gap is filled.
+    for (read, written) in whole.lines().zip(written(dir, "imputed.csv").lines()) {
+        let gap = read.contains(",,");
+        assert!(
+            if gap { written.starts_with("Ada 3,") && !written.contains(",,") } else { read == written },
+            "{written}"
+        );
+    }
+    // New rows of the same kind: the model does not ask for it.
+    let output =
+        run("vae_apply", &["--model", "run", "--csv", "table.csv", "--out", "new", "--ignore", "day"], dir);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "note: table.csv: the model does not know \"full name\": not used\n");
+    assert_eq!(fs::read_to_string(dir.join("new/imputed.csv")).unwrap(), written(dir, "imputed.csv"));
+
+    fs::write(
+        dir.join("full.csv"),
+        whole.lines().filter(|line| !line.contains(",,")).collect::<Vec<_>>().join("\n"),
+    )
+    .unwrap();
+    let brief = [
+        "--csv", "full.csv", "--target", "y", "--steps", "9", "--draws", "8", "--splits", "1", "--out", "net",
+    ];
+    for (program, flags) in [
+        ("regression", &brief[..]),
+        ("bayes_apply", &["--model", "net", "--csv", "full.csv", "--out", "predicted"]),
+        (
+            "timeseries",
+            &["--csv", "full.csv", "--time", "a", "--epochs", "1", "--draws", "2", "--out", "series"],
+        ),
+    ] {
+        let output = run(program, &[flags, &ignore].concat(), dir);
+        assert!(output.status.success(), "{program}: {}", text(&output.stderr));
+    }
+    for (program, flags, wanted) in [
+        ("table", &["--csv", "table.csv"][..], "leave the column out by --ignore \"full name\""),
+        ("table", &["--csv", "table.csv"], "or let the column colour the picture by --colour 1"),
+        (
+            "table",
+            &["--csv", "table.csv", "--ignore", "Full name"],
+            "found \"Full name\": is it \"full name\"?; the 4 columns are, from 1: ",
+        ),
+        (
+            "regression",
+            &["--csv", "full.csv", "--target", "y"],
+            "(\"full name\"): expected a finite number, found \"Ada 0\"; correct it, leave",
+        ),
+        ("timeseries", &["--csv", "full.csv", "--time", "5"], "found \"5\""),
+        (
+            "bayes_apply",
+            &["--model", "net", "--csv", "full.csv", "--ignore", "a"],
+            "expected columns with the names a, found",
+        ),
+        ("table", &["--ignore", "a"], "--ignore: there is no table to read"),
+    ] {
+        let line = error(program, &[flags, &["--out", "bad"]].concat(), dir);
+        assert!(line.contains(wanted), "{program}: {line}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! goes, beside the mean of the column and the conditional mean of one normal distribution of all columns. Of several latent
 //! dimensions the one is taken that fills cells of validation rows best. The score of a row has a term for each of its
 //! observed cells: rows are compared by the score per cell. The column that colours the picture, text or numbers, is not shown
-//! to the model. How the table is written is found out and said in a line; flags decide where that is wrong, and `imputed.csv`
+//! to the model. How the table is written is guessed and said in a line; flags decide where that is wrong, and `imputed.csv`
 //! is written in the same way, with every known cell as it was read. Without `--csv` the table is an embedded one: diabetes
 //! patients, or of counts the handwritten digits, how many of 16 dots are black in each of 64 blocks. Writes to
 //! `out/vae-table/`: `rows.csv` (coordinates, cluster, score, observed cells, colour), `imputed.csv`, pictures, and the model in
@@ -32,7 +32,9 @@ use std::sync::Arc;
 use colour::{Classes, Colour};
 use explorer::Space;
 use figures::{histogram, latent_figure, widest};
-use nn::data::{Matrix, Preprocessing, ScaleError, Standardizer, Table, diabetes, digits, hide, split};
+use nn::data::{
+    DataError, Matrix, Preprocessing, ScaleError, Standardizer, Table, diabetes, digits, hide, split,
+};
 use nn::model::{Model, Nonlinearity, TrainedOn};
 use nn::run::{Defaults, Label, Run, RunArgs, TableArgs, TextTable, whole, width};
 use nn::stats::{adjusted_rand_index, k_means};
@@ -59,7 +61,7 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     #[serde(serialize_with = "nn::run::path_text")]
     csv: Option<PathBuf>,
-    /// The column that colours the picture, text or numbers, by name or number; the model does not see it [default: of the
+    /// The column that colours the picture, text or numbers, by name or by number from 1; the model does not see it [default: of the
     /// embedded tables progression and digit, else none]
     #[arg(long, value_name = "COLUMN")]
     colour: Option<String>,
@@ -221,7 +223,7 @@ fn dots() -> Table {
 fn read(args: &Args) -> anyhow::Result<(Table, Table, Option<Colour>)> {
     anyhow::ensure!(args.run.data.is_none(), "this example takes --csv FILE, not --data");
     let (whole, colour) = match (&args.csv, args.colour.as_deref()) {
-        (Some(file), None) => (args.format.read(file, true)?, None),
+        (Some(file), None) => (args.format.read(file, true).map_err(or_colour)?, None),
         (Some(file), Some(colour)) => (args.format.read_with_text(file, colour)?, Some(colour)),
         (None, colour) => {
             args.format.without_table()?;
@@ -237,14 +239,25 @@ fn read(args: &Args) -> anyhow::Result<(Table, Table, Option<Colour>)> {
     Ok((whole, rest, Some(colour)))
 }
 
+/// What else one may do with a column of text.
+fn or_colour(error: DataError) -> anyhow::Error {
+    match &error {
+        DataError::Cell { advice, column, .. } if advice.contains("--ignore") => {
+            anyhow::anyhow!("{error}; or let the column colour the picture by --colour {column}")
+        }
+        _ => error.into(),
+    }
+}
+
 /// Whether a model can be fitted to the table.
 fn check(args: &Args, table: &Table) -> anyhow::Result<()> {
-    let (values, names) = (&table.values, &table.names);
+    let values = &table.values;
     anyhow::ensure!(values.rows >= 10, "expected at least 10 rows to learn from, found {}", values.rows);
-    for (j, name) in names.iter().enumerate() {
+    for j in 0..values.cols {
         anyhow::ensure!(
             (0..values.rows).any(|i| !values.row(i)[j].is_nan()),
-            "column {name}: expected known cells, found none; leave the column out"
+            "{}: expected known cells, found none; leave it out by --ignore",
+            table.describe(j)
         );
     }
     if args.counts {
@@ -289,7 +302,7 @@ impl Cells {
             Standardizer::fit(&Matrix::new(values.rows, values.cols, visible), &all).map_err(refused)?;
         let standardizer = (!args.counts).then_some(visible);
         for &j in standardizer.as_ref().map_or(&[][..], Standardizer::constant_columns) {
-            errln!("column {}: the same number everywhere, which tells a model nothing", table.names[j]);
+            errln!("note: {}: the same number everywhere, which tells a model nothing", table.describe(j));
         }
         let x = match &standardizer {
             Some(standardizer) => standardizer.narrow(values).map_err(refused)?,

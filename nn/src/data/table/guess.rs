@@ -2,6 +2,7 @@
 
 use super::records::{Next, Record, Records};
 use super::{Header, Separator, TableOptions};
+use crate::data::date::read_date;
 
 /// So many records are looked at.
 const RECORDS: usize = 200;
@@ -17,14 +18,12 @@ pub(super) struct Guess {
 }
 
 impl Guess {
-    /// What the options say, and the first records where they leave it open. `texts` is the number of a column that may hold
-    /// any text.
-    pub(super) fn new(text: &str, options: &TableOptions, texts: Option<usize>) -> Self {
-        let separator = match options.separator {
+    /// What the options say, and the first records where they leave it open. `texts` are columns that may hold any text.
+    pub(super) fn new(text: &str, options: &TableOptions, texts: &[usize]) -> Self {
+        let (separator, records) = match options.separator {
             Separator::Auto => separator(text, options),
-            given => given,
+            given => (given, sample(text, given, options).0),
         };
-        let records = sample(text, separator, options).0;
         let decimal_comma =
             options.decimal_comma || separator != Separator::Comma && has_decimal_commas(&records);
         let (header, doubtful) = match options.header {
@@ -61,13 +60,17 @@ pub(super) fn number(cell: &str, decimal_comma: bool) -> Option<f64> {
     number.ok().filter(|x: &f64| x.is_finite())
 }
 
+fn is_date(cell: &str) -> bool {
+    read_date(cell).is_some()
+}
+
 /// The first records, and whether a quote behind them is not closed.
 fn sample(text: &str, separator: Separator, options: &TableOptions) -> (Vec<Record>, bool) {
     let mut reader = Records::new(text, separator, options.comment);
     let (mut records, mut record) = (Vec::new(), Record::default());
     while records.len() < RECORDS {
         match reader.read(&mut record) {
-            Ok(Next::Record) => records.push(record.clone()),
+            Ok(Next::Record) => records.push(std::mem::take(&mut record)),
             Ok(Next::BlankLine) => {}
             Ok(Next::End) => break,
             Err(_) => return (records, true),
@@ -76,23 +79,29 @@ fn sample(text: &str, separator: Separator, options: &TableOptions) -> (Vec<Reco
     (records, false)
 }
 
-/// The separator with the best evidence. Without any the table has one column, and it is one that cuts nothing.
-fn separator(text: &str, options: &TableOptions) -> Separator {
+/// The separator with the best evidence, and the first records. Without any the table has one column, and it is one that cuts nothing.
+fn separator(text: &str, options: &TableOptions) -> (Separator, Vec<Record>) {
     use Separator::{Bar, Blanks, Comma, Semicolon, Tab};
-    let candidates = [Semicolon, Comma, Tab, Bar, Blanks].map(|separator| {
+    // Of equals the first. The records of the others are not kept: those of a very wide table are large.
+    let (mut best, mut whole) = ((0.0, Comma, Vec::new()), Vec::new());
+    for separator in [Semicolon, Comma, Tab, Bar, Blanks] {
         let (records, open) = sample(text, separator, options);
         let evidence = evidence(&records, separator) * if open { 0.5 } else { 1.0 };
-        (separator, evidence, records.iter().map(Record::len).max().unwrap_or(1))
-    });
-    // Of equals the first.
-    let mut best = (0.0, None);
-    for (separator, evidence, _) in candidates {
+        if records.iter().all(|record| record.len() <= 1) {
+            whole.push(separator);
+        }
         if evidence > best.0 {
-            best = (evidence, Some(separator));
+            best = (evidence, separator, records);
         }
     }
-    let whole = || [1, 0, 2, 3].into_iter().map(|i| candidates[i]).find(|(_, _, most)| *most == 1);
-    best.1.or_else(|| whole().map(|(separator, ..)| separator)).unwrap_or(Comma)
+    match best {
+        (evidence, separator, records) if evidence > 0.0 => (separator, records),
+        _ => {
+            let separator =
+                [Comma, Semicolon, Tab, Bar].into_iter().find(|one| whole.contains(one)).unwrap_or(Comma);
+            (separator, sample(text, separator, options).0)
+        }
+    }
 }
 
 /// How well records are cut, from 0, not at all, to 2, into numbers and all alike.
@@ -119,6 +128,14 @@ fn evidence(records: &[Record], separator: Separator) -> f64 {
     let widest = records.iter().map(Record::len).max().unwrap_or(0);
     let empty = |j: usize| records.iter().all(|record| record.cell(j).is_none_or(str::is_empty));
     if separator == Separator::Tab && (0..widest).any(empty) {
+        return 0.0;
+    }
+    // Dates with the time of day behind a blank.
+    let is_moment = |record: &Record| {
+        let [date, time] = [0, 1].map(|j| record.cell(j).unwrap_or_default());
+        record.len() == 2 && is_date(&format!("{date} {time}"))
+    };
+    if separator == Separator::Blanks && rest.iter().all(is_moment) {
         return 0.0;
     }
     let mut lengths: Vec<usize> = records.iter().map(Record::len).filter(|&len| len > 1).collect();
@@ -154,14 +171,19 @@ struct Heading<'r> {
     records: &'r [Record],
     options: &'r TableOptions,
     decimal_comma: bool,
-    texts: Option<usize>,
+    texts: &'r [usize],
 }
 
 impl Heading<'_> {
     /// Whether the first record names the columns, and whether that is doubtful.
     fn decide(&self) -> (bool, bool) {
         let Some((first, rest)) = self.records.split_first() else { return (false, false) };
-        let cells = || first.cells().enumerate().filter(|(j, _)| self.texts != Some(*j));
+        let cells = || first.cells().enumerate().filter(|(j, _)| !self.texts.contains(j));
+        // A date over words is a name, as a year may be; over dates it is one of them.
+        let is_dated = |j| rest.is_empty() || rest.iter().filter_map(|record| record.cell(j)).any(is_date);
+        if cells().any(|(j, cell)| is_date(cell) && is_dated(j)) {
+            return (false, false);
+        }
         let numbers: Vec<(usize, f64)> =
             cells().filter_map(|(j, cell)| Some((j, number(cell, self.decimal_comma)?))).collect();
         if numbers.is_empty() {

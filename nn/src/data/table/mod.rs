@@ -1,6 +1,7 @@
 //! Tables of numbers as text: a row in each line, with cells separated by commas, semicolons, tabs, bars or blanks.
 
 mod guess;
+mod names;
 mod options;
 mod read;
 mod reader;
@@ -16,13 +17,15 @@ use super::error::{label, shown};
 use super::source::Source;
 use super::{DataError, Matrix, ScaleError};
 use guess::Guess;
+pub(crate) use names::listed;
+use names::position;
 use read::{Texts, decode};
 use records::written;
 
 /// Numbers in named columns, and the texts that they were read from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
-    /// The name of each column: its header, or "column 0", "column 1" … if there is none.
+    /// The name of each column: its header, or "column 1", "column 2" … if there is none.
     pub names: Vec<String>,
     /// The numbers (rows, columns). They are finite, except that missing values, if allowed, are NaN.
     pub values: Matrix<f64>,
@@ -40,6 +43,10 @@ struct Origin {
     /// The first row as it was read; empty if it is data.
     head: Vec<String>,
     cols: usize,
+    /// The columns that are left out.
+    ignored: Vec<usize>,
+    /// The column whose cells are dates.
+    dates: Option<usize>,
     /// All cells, row by row, and where each ends.
     texts: String,
     ends: Vec<usize>,
@@ -64,8 +71,9 @@ struct Rounded {
 impl Origin {
     fn new(file: String, guess: Guess, options: TableOptions) -> Self {
         let (lines, ends, rounded) = (Vec::new(), Vec::new(), Vec::new());
-        let (head, texts) = (Vec::new(), String::new());
-        Self { file, guess, options, head, cols: 0, texts, ends, lines, rounded, blank_end: 0 }
+        let (head, texts, ignored) = (Vec::new(), String::new(), Vec::new());
+        let (cols, blank_end, dates) = (0, 0, None);
+        Self { file, guess, options, head, cols, ignored, dates, texts, ends, lines, rounded, blank_end }
     }
 
     fn cell(&self, row: usize, column: usize) -> &str {
@@ -138,6 +146,19 @@ impl Table {
         decode(Source::open(path.as_ref())?, options, Texts::One(column.to_owned()))
     }
 
+    /// Reads a table of which one column, given by name or number, holds either numbers or dates, which become seconds: see
+    /// [`read_date`](super::read_date).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); [`DataError::NoColumn`] if there is no such column.
+    pub fn read_with_dates(
+        path: impl AsRef<Path>,
+        column: &str,
+        options: &TableOptions,
+    ) -> Result<Self, DataError> {
+        decode(Source::open(path.as_ref())?, options, Texts::Dates(column.to_owned()))
+    }
+
     /// Reads a table from the bytes of a file.
     ///
     /// # Errors
@@ -146,12 +167,39 @@ impl Table {
         decode(Source::bytes(bytes)?, options, Texts::None)
     }
 
-    /// The number of a column, counted from 0. It is given by its name or, if no column has that name, by the number.
+    /// The place of a column in this table, counted from 0. It is given by its name or, if no column has that name, by its number in
+    /// the file, counted from 1.
     ///
     /// # Errors
     /// [`DataError::NoColumn`] with the names of the columns.
     pub fn position(&self, column: &str) -> Result<usize, DataError> {
-        position(&self.names, column, self.origin.guess.header)
+        position(&self.names, &self.positions, column, self.origin.guess.header)
+    }
+
+    /// A column for a message: its number in the file, counted from 1, and its name.
+    ///
+    /// # Panics
+    /// If there is no such column.
+    #[track_caller]
+    pub fn describe(&self, column: usize) -> String {
+        let (number, found) = (self.positions[column] + 1, self.names.len());
+        assert!(column < found, "Table: no column {column} of {found}");
+        match self.origin.head.get(number - 1).filter(|name| !name.trim().is_empty()) {
+            Some(name) => format!("column {number} ({})", label(name)),
+            None => format!("column {number}"),
+        }
+    }
+
+    /// The place in this table of every column of the file, counted from 0; none where it is left out.
+    pub fn places(&self) -> Vec<Option<usize>> {
+        let mut places = vec![None; self.origin.cols];
+        self.positions.iter().zip(0..).for_each(|(&position, place)| places[position] = Some(place));
+        places
+    }
+
+    /// Whether the column that [`read_with_dates`](Self::read_with_dates) was told of holds dates.
+    pub fn has_dates(&self) -> bool {
+        self.origin.dates.is_some()
     }
 
     /// The values of a column, given by name or number.
@@ -206,7 +254,8 @@ impl Table {
     #[track_caller]
     pub fn pointed(&self, row: usize, column: usize) -> String {
         let text = self.text(row, column);
-        let comma = self.origin.guess.decimal_comma && !self.values.row(row)[column].is_nan();
+        let is_date = self.origin.dates == Some(self.positions[column]);
+        let comma = self.origin.guess.decimal_comma && !is_date && !self.values.row(row)[column].is_nan();
         if comma { text.replace(',', ".") } else { text.to_owned() }
     }
 
@@ -220,7 +269,8 @@ impl Table {
     }
 
     /// The table as text, in the way in which it was read: its separator, its decimal comma, and a header if there was one.
-    /// A cell is the text that was read, unless `new` has a number for this row and column.
+    /// A cell is the text that was read, unless `new` has a number for this row and column. Columns that options leave out are there,
+    /// too.
     pub fn write(&self, new: impl Fn(usize, usize) -> Option<f64>) -> String {
         self.write_header() + &self.write_rows(new)
     }
@@ -228,20 +278,35 @@ impl Table {
     /// The first line of [`write`](Self::write), or nothing if the table has no header.
     pub fn write_header(&self) -> String {
         match self.origin.guess.header {
-            true => self.line_of(self.positions.iter().map(|&j| self.origin.head[j].clone())),
+            true => self.line_of(self.written().iter().map(|(j, _)| self.origin.head[*j].clone())),
             false => String::new(),
         }
     }
 
     /// The other lines of [`write`](Self::write).
     pub fn write_rows(&self, new: impl Fn(usize, usize) -> Option<f64>) -> String {
-        let cell = |row, column| match new(row, column).map(digits) {
+        let cell = |row, (position, column): (usize, Option<usize>)| match column
+            .and_then(|column| new(row, column))
+            .map(digits)
+        {
             Some(number) if self.origin.guess.decimal_comma => number.replace('.', ","),
             Some(number) => number,
-            None => self.text(row, column).to_owned(),
+            None => self.origin.cell(row, position).to_owned(),
         };
-        let line = |row| self.line_of((0..self.names.len()).map(|column| cell(row, column)));
+        let written = self.written();
+        let line = |row| self.line_of(written.iter().map(|column| cell(row, *column)));
         (0..self.values.rows).map(line).collect()
+    }
+
+    /// The columns that are written, in order: where each is in the file, and where in this table, unless it is left out.
+    fn written(&self) -> Vec<(usize, Option<usize>)> {
+        let own = self.positions.iter().enumerate().map(|(column, &position)| (position, Some(column)));
+        let mut all: Vec<_> =
+            own.chain(self.origin.ignored.iter().map(|&position| (position, None))).collect();
+        if !self.origin.ignored.is_empty() {
+            all.sort_unstable_by_key(|(position, _)| *position);
+        }
+        all
     }
 
     fn line_of(&self, cells: impl Iterator<Item = String>) -> String {
@@ -343,6 +408,15 @@ impl Table {
         let header = if guess.header { "a header" } else { "no header" };
         let decimal = if guess.decimal_comma { ", decimal commas" } else { "" };
         let comment = options.comment.map_or(String::new(), |mark| format!(", comments {mark}"));
+        let dates = match self.origin.dates.and_then(|dates| self.positions.iter().position(|&j| j == dates))
+        {
+            Some(j) => format!(", dates in {} as seconds since 1970-01-01 UTC", self.describe(j)),
+            None => String::new(),
+        };
+        let ignored = match self.origin.ignored.len() {
+            0 => String::new(),
+            ignored => format!(", {ignored} more left out"),
+        };
         let gap = |row| (0..cols).filter(move |&j| self.is_missing(row, j)).count();
         let missing = match options.missing {
             true => format!(
@@ -352,7 +426,7 @@ impl Table {
             ),
             false => String::new(),
         };
-        format!("{rows} rows, {columns}{separator}, {header}{decimal}{comment}{missing}")
+        format!("{rows} rows, {columns}{ignored}{separator}, {header}{decimal}{dates}{comment}{missing}")
     }
 
     /// What a user should know of the file: a first row that may have been taken for the wrong thing, whole numbers that are
@@ -375,10 +449,9 @@ impl Table {
         for Rounded { column, cells, line, text, number } in rounded {
             let Some(j) = self.positions.iter().position(|position| position == column) else { continue };
             notes.push(format!(
-                "{file}: column {} ({}): {cells} whole numbers beyond 2^53 are rounded where they are used as numbers, the \
-                 first in line {line}, {text} to {number}",
-                column + 1,
-                label(&self.names[j])
+                "{file}: {}: {cells} whole numbers beyond 2^53 are rounded where they are used as numbers, the first in line {line}, \
+                 {text} to {number}",
+                self.describe(j)
             ));
         }
         if self.origin.blank_end > 0 && self.origin.options.missing {
@@ -395,23 +468,4 @@ impl Table {
 fn digits(x: f64) -> String {
     let usual = x == 0.0 || (1e-5..1e17).contains(&x.abs());
     if usual { x.to_string() } else { format!("{x:e}") }
-}
-
-fn position(names: &[String], column: &str, header: bool) -> Result<usize, DataError> {
-    let named = names.iter().position(|name| name == column);
-    let numbered = || column.parse().ok().filter(|&j: &usize| j < names.len());
-    named.or_else(numbered).ok_or_else(|| DataError::NoColumn {
-        name: shown(column),
-        columns: names.len(),
-        names: listed(names),
-        advice: if header { "" } else { "; if the first row names them, say --header yes" },
-    })
-}
-
-/// The first of some names, for a message.
-pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> String {
-    const MOST: usize = 12;
-    let others = names.len().saturating_sub(MOST);
-    let first: Vec<String> = names.iter().take(MOST).map(|name| label(name.as_ref())).collect();
-    if others == 0 { first.join(", ") } else { format!("{} and {others} more", first.join(", ")) }
 }

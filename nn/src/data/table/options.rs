@@ -1,13 +1,16 @@
 //! How a table is written.
 
-/// How a table is written. The default finds out separator, header and decimal commas, and allows no missing values.
+/// How a table is written. The default guesses separator, header and decimal commas from the first rows, and allows no
+/// missing values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableOptions {
+    /// Columns that are left out, each by name or number: they may hold any text, and are written back as they were read.
+    pub ignore: Vec<String>,
     /// What separates cells.
     pub separator: Separator,
     /// Whether the first row names the columns.
     pub header: Header,
-    /// Whether numbers are known to be written with a decimal comma, as 0,5. Otherwise that is found out: they are if some
+    /// Whether numbers are known to be written with a decimal comma, as 0,5. Otherwise that is guessed: they are if some
     /// cells are such numbers, none has a decimal point, and the comma is not surely one between thousands.
     pub decimal_comma: bool,
     /// Lines that begin with this character are no rows.
@@ -24,6 +27,7 @@ pub struct TableOptions {
 impl Default for TableOptions {
     fn default() -> Self {
         Self {
+            ignore: Vec::new(),
             separator: Separator::Auto,
             header: Header::Auto,
             decimal_comma: false,

@@ -1,36 +1,47 @@
 //! From a text to the columns of a table.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::mem;
 use std::sync::Arc;
 
 use super::guess::{Guess, number};
 use super::records::{Next, OpenQuote, Record, Records, line_breaks};
 use super::{Origin, Rounded, Table, TableOptions, listed, position};
-use crate::data::error::shown;
+use crate::data::date::read_date;
+use crate::data::error::{label, shown};
 use crate::data::source::Source;
 use crate::data::{DataError, Matrix};
 
-/// Which columns may hold any text.
+/// Which columns may hold anything but numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Texts {
     /// None.
     None,
-    /// This one, by name or number.
+    /// This one, by name or number, may hold any text.
     One(String),
-    /// All but these. One of these that is not in the table stands behind its last column, and all its cells are empty.
+    /// This one, by name or number, may hold dates.
+    Dates(String),
+    /// All but these may hold any text. One of these that is not in the table stands behind its last column, and all its cells are
+    /// empty.
     AllBut(Vec<String>),
 }
 
-impl Texts {
-    /// The number of the column, if it is one that is given by number.
-    fn number(&self) -> Option<usize> {
-        if let Self::One(column) = self { column.parse().ok() } else { None }
-    }
+/// What a column may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Numbers,
+    /// Numbers, or dates, which become seconds.
+    Dates,
+    Text,
+    /// It is left out.
+    Ignored,
 }
 
 /// How a text is written: see [`Guess`].
 pub(super) fn guess(text: &str, options: &TableOptions, texts: &Texts) -> Guess {
-    Guess::new(text, options, texts.number())
+    let text_column = if let Texts::One(column) = texts { Some(column) } else { None };
+    let numbers = options.ignore.iter().chain(text_column).filter_map(|column| column.parse::<usize>().ok());
+    Guess::new(text, options, &numbers.filter_map(|number| number.checked_sub(1)).collect::<Vec<_>>())
 }
 
 /// Reads a table, of which some columns may hold any text.
@@ -77,10 +88,14 @@ const BLANK_LINES: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Rows {
     texts: Texts,
-    /// Whether a column may hold any text, once there are names.
-    is_text: Vec<bool>,
-    /// Empty before the first record.
+    /// What every column may hold, once there are names.
+    kinds: Vec<Kind>,
+    /// Of the columns that are not left out; empty before the first record.
     pub(super) names: Vec<String>,
+    /// The numbers of these columns.
+    pub(super) positions: Vec<usize>,
+    /// The line of the first cell of the column of dates that is not missing.
+    dates_from: Option<usize>,
     /// The number of columns at the end that are not in the file.
     pub(super) absent: usize,
     values: Vec<f64>,
@@ -97,8 +112,10 @@ impl Rows {
     pub(super) fn new(origin: Origin, texts: Texts) -> Self {
         Self {
             texts,
-            is_text: Vec::new(),
+            kinds: Vec::new(),
             names: Vec::new(),
+            positions: Vec::new(),
+            dates_from: None,
             absent: 0,
             values: Vec::new(),
             origin,
@@ -175,14 +192,14 @@ impl Rows {
 
     /// The number of columns in the file.
     fn read(&self) -> usize {
-        self.names.len() - self.absent
+        self.origin.cols - self.absent
     }
 
     /// Takes the names of the columns from the first record.
     fn name(&mut self, record: &Record) -> Result<(), DataError> {
         let mut taken = HashSet::new();
         // Of a very wide table the names are the largest part.
-        self.names.reserve_exact(record.len());
+        let mut names = Vec::with_capacity(record.len());
         for (j, cell) in record.cells().map(str::trim).enumerate() {
             let named = self.header() && !cell.is_empty();
             if named && !taken.insert(cell) {
@@ -196,40 +213,60 @@ impl Rows {
                     advice: "rename one of the two, or say --header no if this line is data".into(),
                 });
             }
-            self.names.push(if named { cell.into() } else { format!("column {j}") });
+            names.push(if named { cell.into() } else { format!("column {}", j + 1) });
         }
+        drop(taken);
         self.origin.head =
             if self.header() { record.cells().map(str::to_owned).collect() } else { Vec::new() };
-        self.is_text = match &self.texts {
-            Texts::None => vec![false; self.names.len()],
-            Texts::One(column) => {
-                let text = position(&self.names, column, self.header())?;
-                (0..self.names.len()).map(|j| j == text).collect()
+        let file = || self.origin.file.clone();
+        let mut positions: Vec<usize> = (0..names.len()).collect();
+        let place = |column: &String| position(&names, &positions, column, self.header());
+        let ignored: Result<HashSet<usize>, _> = self.origin.options.ignore.iter().map(place).collect();
+        let ignored = ignored?;
+        let mut kinds = match &self.texts {
+            Texts::None => vec![Kind::Numbers; names.len()],
+            Texts::One(column) | Texts::Dates(column) => {
+                let kind = if matches!(self.texts, Texts::One(_)) { Kind::Text } else { Kind::Dates };
+                let mut kinds = vec![Kind::Numbers; names.len()];
+                kinds[place(column)?] = kind;
+                kinds
             }
             Texts::AllBut(numbers) => {
                 let numbers: HashSet<&String> = numbers.iter().collect();
-                self.names.iter().map(|name| !numbers.contains(name)).collect()
+                let kind = |name| if numbers.contains(name) { Kind::Numbers } else { Kind::Text };
+                names.iter().map(kind).collect()
             }
         };
+        if !ignored.is_empty() {
+            ignored.iter().for_each(|&j| kinds[j] = Kind::Ignored);
+            positions.retain(|j| !ignored.contains(j));
+            names = positions.iter().map(|&j| mem::take(&mut names[j])).collect();
+        }
+        if names.is_empty() {
+            return Err(DataError::AllIgnored { file: file() });
+        }
+        let mut absent = Vec::new();
         if let Texts::AllBut(numbers) = &self.texts {
-            let known: HashSet<&String> = self.names.iter().collect();
-            let absent: Vec<String> = numbers.iter().filter(|name| !known.contains(name)).cloned().collect();
-            let file = || self.origin.file.clone();
+            let known: HashSet<&String> = names.iter().collect();
+            absent.extend(numbers.iter().filter(|name| !known.contains(name)).cloned());
             if absent.len() == numbers.len() {
-                let (expected, found) = (listed(numbers), listed(&self.names));
+                let (expected, found) = (listed(numbers), listed(&names));
                 return Err(DataError::NoInputs { expected, found, file: file() });
             }
             if !absent.is_empty() && !self.origin.options.missing {
                 return Err(DataError::NoInput { file: file(), expected: listed(&absent) });
             }
-            self.absent = absent.len();
-            self.is_text.resize(self.names.len() + absent.len(), false);
-            if self.header() {
-                self.origin.head.extend(absent.iter().cloned());
-            }
-            self.names.extend(absent);
         }
-        self.origin.cols = self.names.len();
+        positions.extend(kinds.len()..kinds.len() + absent.len());
+        kinds.resize(kinds.len() + absent.len(), Kind::Numbers);
+        self.absent = absent.len();
+        if self.header() {
+            self.origin.head.extend(absent.iter().cloned());
+        }
+        names.extend(absent);
+        self.origin.cols = kinds.len();
+        self.origin.ignored = ignored.into_iter().collect();
+        (self.names, self.positions, self.kinds) = (names, positions, kinds);
         Ok(())
     }
 
@@ -238,18 +275,19 @@ impl Rows {
         for (j, cell) in cells.chain(std::iter::repeat_n("", self.absent)).enumerate() {
             self.origin.texts += cell;
             self.origin.ends.push(self.origin.texts.len());
-            let text = self.is_text[j];
+            let kind = self.kinds[j];
             let options = &self.origin.options;
-            let value = match options.is_missing(cell) {
-                true if text || options.missing => f64::NAN,
-                true => return Err(self.refused(line, j, cell)),
-                false => match number(cell, self.origin.guess.decimal_comma) {
-                    Some(value) => value,
-                    None if text => f64::NAN,
-                    None => return Err(self.refused(line, j, cell)),
-                },
+            let parsed = || number(cell, self.origin.guess.decimal_comma);
+            let value = match (kind, options.is_missing(cell)) {
+                (Kind::Ignored, _) => continue,
+                (Kind::Text, true) => f64::NAN,
+                (Kind::Text, false) => parsed().unwrap_or(f64::NAN),
+                (_, true) if options.missing => f64::NAN,
+                (_, true) => return Err(self.refused(line, j, cell)),
+                (Kind::Numbers, false) => parsed().ok_or_else(|| self.refused(line, j, cell))?,
+                (Kind::Dates, false) => self.moment(line, j, cell)?,
             };
-            if !text && loses_digits(cell.trim(), value) {
+            if kind != Kind::Text && loses_digits(cell.trim(), value) {
                 let first = || Rounded { column: j, cells: 0, line, text: cell.to_owned(), number: value };
                 self.rounded.entry(j).or_insert_with(first).cells += 1;
             }
@@ -258,8 +296,32 @@ impl Rows {
         Ok(())
     }
 
+    /// The number of a cell in the column of dates: its own, or the seconds of a date, as the first cell is.
+    fn moment(&mut self, line: usize, j: usize, cell: &str) -> Result<f64, DataError> {
+        let number = number(cell, self.origin.guess.decimal_comma);
+        let date = number.map_or_else(|| read_date(cell), |_| None);
+        if self.dates_from.is_none() {
+            self.dates_from = Some(line);
+            self.origin.dates = date.map(|_| j);
+        }
+        let is_dates = self.origin.dates.is_some();
+        if let Some(value) = if is_dates { date } else { number } {
+            return Ok(value);
+        }
+        let expected = match self.dates_from {
+            Some(from) if from < line => {
+                format!("a {}, as in line {from}", if is_dates { "date" } else { "number" })
+            }
+            _ => "a number or a date".to_owned(),
+        };
+        let advice = "correct it, or leave the row out; dates are written as 2024-01-31, 2024-01-31 10:00 or \
+                      2024-01-31T10:00:00.25+02:00";
+        Err(self.refusal(line, j, cell, &expected, advice.to_owned()))
+    }
+
     /// The error of a cell that is no number, with what is most likely to help.
     fn refused(&self, line: usize, j: usize, cell: &str) -> DataError {
+        let named = self.origin.head.get(j).map(|name| name.trim()).filter(|name| !name.is_empty());
         let advice = if self.origin.options.is_missing(cell) {
             "no value may be missing here: fill it in, or leave the row out"
         } else if cell.starts_with(['#', '%', '!']) && j == 0 {
@@ -275,44 +337,66 @@ impl Rows {
                 Texts::AllBut(_) => {
                     "correct it, or take this line out if it names the columns: those of the training had no names"
                 }
-                _ => "correct it, or say --header yes if this line names the columns",
+                _ => &format!(
+                    "correct it, say --header yes if this line names the columns, or leave the column out by --ignore {}",
+                    j + 1
+                ),
             }
+        } else if matches!(self.texts, Texts::AllBut(_)) {
+            "correct it, or name missing values by --missing"
         } else {
-            "correct it, leave the column out, or name missing values by --missing"
+            let column = named.map_or_else(|| (j + 1).to_string(), label);
+            &format!(
+                "correct it, leave the column out by --ignore {column}, or name missing values by --missing"
+            )
         };
+        self.refusal(line, j, cell, "a finite number", advice.to_owned())
+    }
+
+    fn refusal(&self, line: usize, j: usize, cell: &str, expected: &str, advice: String) -> DataError {
         DataError::Cell {
             file: self.origin.file.clone(),
             line,
             column: j + 1,
             name: self.origin.head.get(j).map_or("", |name| name).into(),
             text: shown(cell).into(),
-            expected: "a finite number".into(),
+            expected: expected.into(),
             advice: advice.into(),
         }
     }
 
-    fn finish(mut self) -> Result<Table, DataError> {
-        match self.take() {
-            Some(table) => Ok(table),
-            None => Err(DataError::Empty { file: self.origin.file }),
+    /// All rows as a table.
+    fn finish(self) -> Result<Table, DataError> {
+        if self.values.is_empty() {
+            return Err(DataError::Empty { file: self.origin.file });
         }
+        let blank_end = self.blank_end();
+        // Of a very wide table the names are the largest part: they are not copied.
+        let Self { names, positions, values, mut origin, rounded, .. } = self;
+        (origin.rounded, origin.blank_end) = (rounded.into_values().collect(), blank_end);
+        let values = Matrix::new(values.len() / names.len(), names.len(), values);
+        Ok(Table { names, values, positions, origin: Arc::new(origin) })
     }
 
     /// The rows so far as a table, if there are any. Those that come next begin another one.
     pub(super) fn take(&mut self) -> Option<Table> {
-        let Origin { file, guess, options, head, cols, .. } = &self.origin;
-        let mut next = Origin::new(file.clone(), guess.clone(), options.clone());
-        (next.head, next.cols) = (head.clone(), *cols);
-        let (cols, values) = (self.names.len(), std::mem::take(&mut self.values));
-        if values.is_empty() {
+        if self.values.is_empty() {
             return None;
         }
-        let mut origin = std::mem::replace(&mut self.origin, next);
-        origin.rounded = self.rounded.values().cloned().collect();
-        origin.blank_end = if self.holds() { 0 } else { self.blank_lines.len() };
-        let values = Matrix::new(values.len() / cols, cols, values);
-        let (names, positions) = (self.names.clone(), (0..cols).collect());
-        Some(Table { names, values, positions, origin: Arc::new(origin) })
+        let Origin { file, guess, options, head, cols, ignored, dates, .. } = &self.origin;
+        let mut next = Origin::new(file.clone(), guess.clone(), options.clone());
+        (next.head, next.cols, next.ignored, next.dates) = (head.clone(), *cols, ignored.clone(), *dates);
+        let blank_end = self.blank_end();
+        let (names, values) = (self.names.clone(), mem::take(&mut self.values));
+        let mut origin = mem::replace(&mut self.origin, next);
+        (origin.rounded, origin.blank_end) = (self.rounded.values().cloned().collect(), blank_end);
+        let values = Matrix::new(values.len() / names.len(), names.len(), values);
+        Some(Table { names, values, positions: self.positions.clone(), origin: Arc::new(origin) })
+    }
+
+    /// Blank lines at the end, unless a row follows them.
+    fn blank_end(&self) -> usize {
+        if self.holds() { 0 } else { self.blank_lines.len() }
     }
 }
 

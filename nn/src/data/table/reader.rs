@@ -53,7 +53,7 @@ pub struct TableReader {
 }
 
 impl TableReader {
-    /// Opens a file, plain or gzipped, in which the columns with these names hold numbers. How it is written is found out from its
+    /// Opens a file, plain or gzipped, in which the columns with these names hold numbers. How it is written is guessed from its
     /// first rows, as by [`Table::read`].
     ///
     /// # Errors
@@ -101,14 +101,12 @@ impl TableReader {
         &names[names.len() - self.rows.absent..]
     }
 
-    /// The columns that have no name in a file whose first row names the others: "column 0" and so on, by their place.
+    /// The columns that have no name in a file whose first row names the others: "column 1" and so on, by their place.
     pub fn unnamed(&self) -> impl Iterator<Item = &str> {
-        let Rows { names, origin, .. } = &self.rows;
-        names
-            .iter()
-            .zip(&origin.head)
-            .filter(|(_, head)| head.trim().is_empty())
-            .map(|(name, _)| name.as_str())
+        let Rows { names, positions, origin, .. } = &self.rows;
+        let is_blank =
+            |&(_, &j): &(&String, &usize)| origin.head.get(j).is_some_and(|head| head.trim().is_empty());
+        names.iter().zip(positions).filter(is_blank).map(|(name, _)| name.as_str())
     }
 
     /// The share of the file that was read, from 0 to 1.

@@ -17,8 +17,8 @@ impl Record {
     }
 
     /// The cells: without the blanks around them, or what stands between quotes.
-    pub(super) fn cells(&self) -> impl Iterator<Item = &str> + Clone {
-        (0..self.len()).filter_map(|j| self.cell(j))
+    pub(super) fn cells(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        (0..self.len()).map(|j| self.cell(j).unwrap_or_default())
     }
 
     pub(super) fn cell(&self, j: usize) -> Option<&str> {

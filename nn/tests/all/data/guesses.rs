@@ -1,4 +1,4 @@
-//! What is found out about a table, and what is said of it.
+//! What is guessed of a table, and what is said of it.
 
 use nn::data::{DataError, Header, Table, TableOptions};
 
@@ -45,7 +45,7 @@ fn numbers_that_can_hardly_be_data_are_names_and_that_is_said() {
     let numbered: String = data.lines().enumerate().map(|(i, row)| format!("{i},{row}\n")).collect();
     assert_header(&format!(",0,1,2\n{numbered}"), true, true);
     let table = parse(&format!(",1952,1957,1962\n{numbered}")).unwrap();
-    assert_eq!(table.names, ["column 0", "1952", "1957", "1962"]);
+    assert_eq!(table.names, ["column 1", "1952", "1957", "1962"]);
     assert_eq!(table.values.rows, 40);
 }
 
@@ -83,7 +83,7 @@ fn separators_are_found_out_on_several_records_with_quotes() {
         ("\"a\n(mm)\",\"b; of, it\",y\n1,2,3\n4,5,6\n", &["a\n(mm)", "b; of, it", "y"][..], [1.0, 2.0, 3.0]),
         ("\"a\r\n(mm)\"|b|y\r\n1|2|3\r\n4|5|6\r\n", &["a\r\n(mm)", "b", "y"], [1.0, 2.0, 3.0]),
         // An empty first cell over the numbers of the rows.
-        ("\tbody mass\tage\n0\t0.5\t7\n1\t0.25\t8\n", &["column 0", "body mass", "age"], [0.0, 0.5, 7.0]),
+        ("\tbody mass\tage\n0\t0.5\t7\n1\t0.25\t8\n", &["column 1", "body mass", "age"], [0.0, 0.5, 7.0]),
         (
             "body mass,sepal length,sepal width\n1,2,3\n4,5,6\n",
             &["body mass", "sepal length", "sepal width"],
@@ -195,7 +195,8 @@ fn many_columns_are_not_all_listed() {
     let table = parse(&format!("{}\n{}\n", head.join(","), vec!["1"; 20_000].join(","))).unwrap();
     let message = table.position("gene 20000").unwrap_err().to_string();
     assert!(
-        message.contains("the 20000 columns are, from 0: gene 0, gene 1") && message.contains("19988 more")
+        message.contains("the 20000 columns are, from 1: \"gene 0\", \"gene 1\"")
+            && message.contains("19988 more")
     );
     assert!(message.len() < 400, "{message}");
     let nameless = parse("1,2\n3,4\n").unwrap().position("country").unwrap_err().to_string();

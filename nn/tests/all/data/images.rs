@@ -78,7 +78,7 @@ fn another_magic_number_is_refused() {
 fn pixels_that_were_not_scaled_are_refused() {
     let contents: Vec<u8> = [0.0_f32, 0.5, 1.2, 17.0].iter().flat_map(|x| x.to_be_bytes()).collect();
     let images = Idx::parse(&idx_file(0x0d, &[2, 2], &contents)).unwrap();
-    let words = ["train-images: image 1, pixel 1", "found 17", "255"];
+    let words = ["train-images: image 2, pixel 2", "found 17", "255"];
     let error = images.into_images("train-images").unwrap_err();
     assert!(matches!(error, DataError::Grey { row: 1, column: 1, value: 17.0, .. }), "{error:?}");
     assert!(words.iter().all(|words| error.to_string().contains(words)), "{error}");
@@ -152,7 +152,7 @@ fn mnist_files_that_do_not_fit_each_other_are_refused() {
     assert_fails!(
         Mnist::read(&folder.0),
         DataError::Label { row: 1, label: 10, .. },
-        "row 1: expected a label below 10, found 10"
+        "row 2: expected a label below 10, found 10"
     );
     write_mnist(&folder, &[3, 4]);
     folder.file("t10k-images.idx3-ubyte", &idx_file(8, &[2, 3, 2], &[0; 12]));

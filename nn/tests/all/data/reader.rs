@@ -174,17 +174,21 @@ fn columns_that_are_not_there_or_have_no_name_are_said_before_the_first_row() {
         let options = TableOptions { header, ..TableOptions::default() };
         TableReader::open(&file, &options, &columns.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
     };
-    let numbered = ["column 0", "column 2"];
+    let quoted = |name: &str| if name.contains(' ') { format!("{name:?}") } else { name.to_owned() };
+    let numbered = ["column 1", "column 3"];
     for (text, header, columns) in
         [("1,2\n", Header::Absent, numbered), ("a,b\n1,2\n", Header::Present, ["a", "c"])]
     {
         let error = open(text, header, &columns).unwrap_err().to_string();
-        assert!(error.contains(&format!("expected columns with the names {} too", columns[1])), "{error}");
+        assert!(
+            error.contains(&format!("expected columns with the names {} too", quoted(columns[1]))),
+            "{error}"
+        );
     }
     let error = open("a,b,c\n1,2,3\n", Header::Absent, &numbered).unwrap_err().to_string();
     assert!(error.contains("found \"a\"; correct it, or take this line out"), "{error}");
-    let reader = open(" ,a,,column 3\n1,2,3,4\n", Header::Present, &numbered).unwrap();
-    assert_eq!(reader.unnamed().collect::<Vec<_>>(), ["column 0", "column 2"]);
+    let reader = open(" ,a,,column 4\n1,2,3,4\n", Header::Present, &numbered).unwrap();
+    assert_eq!(reader.unnamed().collect::<Vec<_>>(), ["column 1", "column 3"]);
     let reader = open("1,2,3\n", Header::Absent, &numbered).unwrap();
     assert_eq!(reader.unnamed().count(), 0);
 }

@@ -230,7 +230,7 @@ fn a_pixel_that_is_no_probability_is_refused() {
         assert_fails!(
             Binarise::check(&images),
             DataError::Pixel { row: 1, column: 1, .. },
-            "row 1, column 1"
+            "row 2, column 2"
         );
     }
 }

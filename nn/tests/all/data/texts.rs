@@ -70,7 +70,7 @@ proptest! {
             missing: true,
             ..TableOptions::default()
         };
-        let read = |text: &str| Table::read_with_text(folder.file("text", text.as_bytes()), "0", &options);
+        let read = |text: &str| Table::read_with_text(folder.file("text", text.as_bytes()), "1", &options);
         let table = read(&text).unwrap();
         prop_assert_eq!(table.values.rows, rows);
         for i in 0..rows * cols {
@@ -117,7 +117,7 @@ proptest! {
             let (read, expected) = (table.values.values[i], cell(i).replace(',', ".").parse().unwrap_or(f64::NAN));
             prop_assert!(read == expected || i == gap && read.is_nan(), "{} for {} in {}", read, expected, text);
         }
-        prop_assert_eq!(&*table.names[0], if header { "n0" } else { "column 0" });
+        prop_assert_eq!(&*table.names[0], if header { "n0" } else { "column 1" });
         prop_assert_eq!(table.write(|_, _| None), text.replace('\r', ""));
     }
 }
