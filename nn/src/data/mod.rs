@@ -39,6 +39,7 @@
 
 mod batches;
 mod binarise;
+mod contents;
 mod date;
 mod embedded;
 mod error;
@@ -54,6 +55,8 @@ mod table;
 
 pub use batches::{Minibatches, counts, hide, split};
 pub use binarise::Binarise;
+#[cfg(feature = "run")]
+pub(crate) use contents::contents_below;
 pub use date::{read_date, write_date};
 pub use embedded::{diabetes, digits};
 pub use error::{DataError, label};

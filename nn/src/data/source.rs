@@ -9,6 +9,7 @@ use std::rc::Rc;
 use flate2::read::MultiGzDecoder;
 
 use super::DataError;
+use super::contents::Contents;
 
 /// A file or bytes in memory, plain or gzipped, with its name for messages.
 pub(super) struct Source<'a> {
@@ -19,6 +20,7 @@ pub(super) struct Source<'a> {
     /// The number of bytes that were read of the file itself, and of all that it has; 0 if that is not known.
     raw: Rc<Cell<u64>>,
     size: u64,
+    contents: Contents,
 }
 
 /// A reader that counts.
@@ -45,7 +47,7 @@ impl<'a> Source<'a> {
         match File::open(path) {
             Ok(reader) => {
                 let size = reader.metadata().map_or(0, |metadata| metadata.len());
-                Ok(Self { size, ..Self::new(file, reader)? })
+                Ok(Self { size, contents: Contents::of(path), ..Self::new(file, reader)? })
             }
             Err(reason) => Err(DataError::Open { file, reason }),
         }
@@ -58,13 +60,14 @@ impl<'a> Source<'a> {
     fn new(file: String, reader: impl Read + 'a) -> Result<Self, DataError> {
         let count = Rc::new(Cell::new(0));
         let reader = Box::new(Counted { reader, count: count.clone() });
-        let mut raw = Self { file, reader, byte: 0, raw: count, size: 0 };
+        let contents = Contents::default;
+        let mut raw = Self { file, reader, byte: 0, raw: count, size: 0, contents: contents() };
         let head = raw.take(2)?;
         let gzip = head == [0x1f, 0x8b];
         let whole = Cursor::new(head).chain(raw.reader);
         let reader: Box<dyn Read + 'a> =
             if gzip { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) };
-        Ok(Self { file: raw.file, reader, byte: 0, raw: raw.raw, size: 0 })
+        Ok(Self { file: raw.file, reader, byte: 0, raw: raw.raw, size: 0, contents: contents() })
     }
 
     /// The share of the file that was read, from 0 to 1; 0 if its size is not known.
@@ -77,6 +80,7 @@ impl<'a> Source<'a> {
         let mut bytes = Vec::new();
         let read = self.reader.by_ref().take(limit).read_to_end(&mut bytes);
         self.byte += bytes.len() as u64;
+        self.contents.add(&bytes);
         match read {
             Ok(_) => Ok(bytes),
             Err(reason) => Err(DataError::Read { file: self.file.clone(), byte: self.byte, reason }),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::folder::Place;
 use super::training::finish;
-use super::{RunError, RunFolder, in_pool};
+use super::{Interrupt, RunError, RunFolder, in_pool};
 use crate::model::ModelFile;
 
 /// The flags of every program that applies a trained model. It adds them to its own by `#[command(flatten)]` and
@@ -68,7 +68,7 @@ pub struct Application<'a> {
 impl<'a> Application<'a> {
     /// Opens the folder `--out`. [`finish`](Self::finish) writes all flags of the program to `args.json`: until then the folder holds
     /// what an earlier run left. Read the model and open the data before: then nothing is left behind, and nothing overwritten, where
-    /// one of them is wrong.
+    /// one of them is wrong. Ctrl-C ends the program from now on without leaving files that are not whole.
     ///
     /// # Errors
     /// [`RunError::OwnFolder`] if it is that of the model, or of another run that trained one; otherwise as [`RunFolder::open`].
@@ -79,6 +79,7 @@ impl<'a> Application<'a> {
         if !args.dry_run && place(&args.out).is_some_and(|out| model.and_then(place) == Some(out)) {
             return Err(RunError::OwnFolder { path: args.out.clone() });
         }
+        Interrupt::install()?.set_saved(true);
         let folder = RunFolder::open_at(&Place::of_application(args), all)?;
         Ok(Self { args, folder, started: Instant::now() })
     }

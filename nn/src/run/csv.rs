@@ -1,13 +1,13 @@
 //! Tables as CSV files: a whole one, and a run's metrics, which grow.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::RunError;
 use super::error::io_error;
 use super::print::texts;
-use crate::train::{aside, write_aside};
+use crate::train::{Aside, write_aside};
 
 /// A table for a CSV file. Cells that hold separators or quotes are quoted. The table is kept as the text of the file.
 ///
@@ -61,12 +61,12 @@ impl Csv {
     }
 }
 
-/// A file that is written a piece at a time, under another name until it is whole.
+/// A file that is written a piece at a time, under another name until it is whole. If it never is, it is removed, also where a signal
+/// ends the process.
 #[derive(Debug)]
 pub struct Output {
     path: PathBuf,
-    aside: PathBuf,
-    file: File,
+    file: Aside,
 }
 
 impl Output {
@@ -75,9 +75,8 @@ impl Output {
     /// # Errors
     /// [`RunError::Io`] if it cannot be written.
     pub fn begin(path: PathBuf) -> Result<Self, RunError> {
-        let begun = aside(&path).and_then(|aside| Ok((File::create(&aside)?, aside)));
-        let (file, aside) = begun.map_err(io_error("write", &path))?;
-        Ok(Self { path, aside, file })
+        let file = Aside::create(&path).map_err(io_error("write", &path))?;
+        Ok(Self { path, file })
     }
 
     /// Writes what comes next.
@@ -85,7 +84,7 @@ impl Output {
     /// # Errors
     /// [`RunError::Io`] if it cannot be written.
     pub fn write(&mut self, text: &[u8]) -> Result<(), RunError> {
-        self.file.write_all(text).map_err(io_error("write", &self.path))
+        self.file.write(text).map_err(io_error("write", &self.path))
     }
 
     /// Gives the file, which is whole, its name.
@@ -93,14 +92,8 @@ impl Output {
     /// # Errors
     /// [`RunError::Io`] if it cannot be written.
     pub fn finish(self) -> Result<(), RunError> {
-        let done = self.file.sync_all().and_then(|()| fs::rename(&self.aside, &self.path));
-        done.map_err(io_error("write", &self.path))
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.aside); // it has another name by now, or is not whole
+        let Self { path, file } = self;
+        file.finish().map_err(io_error("write", &path))
     }
 }
 

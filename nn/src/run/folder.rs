@@ -14,9 +14,10 @@ use super::csv::Metrics;
 use super::error::io_error;
 use super::report::Report;
 use super::{ApplyArgs, RunArgs, RunError};
+use crate::data::contents_below;
 use crate::errln;
 use crate::model::ModelFile;
-use crate::train::{Checkpoint, CheckpointError, write_aside};
+use crate::train::{Checkpoint, CheckpointError, Unfinished, remove_left, write_aside};
 use flate2::CrcReader;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -36,6 +37,9 @@ const IDENTITY: &str = "run";
 
 /// Flags that name files or folders of data.
 const FILES: [&str; 3] = ["csv", "images", "split"];
+
+/// The flag that names a folder of data. It is free, since it is the contents of the folder that count.
+const DATA: &str = "data";
 
 /// The folder of a run. In a dry run it lies among the system's temporary files and is removed when this is dropped.
 #[derive(Clone, Debug)]
@@ -58,7 +62,7 @@ pub struct RunFolder {
 #[derive(Debug)]
 enum Owner {
     /// A folder that is removed.
-    Temporary(#[expect(dead_code, reason = "it removes the folder when it is dropped")] Temporary),
+    Temporary(#[expect(dead_code, reason = "it removes the folder when it is dropped")] Unfinished),
     /// A file that is locked. The system unlocks it when the process ends, however it does.
     Lock(#[expect(dead_code, reason = "it unlocks the file when it is dropped")] File),
 }
@@ -94,7 +98,8 @@ impl<'a> Place<'a> {
 }
 
 impl RunFolder {
-    /// Creates the folder `--out`, or opens it again with `--resume`, and writes all flags of the example to `args.json`.
+    /// Creates the folder `--out`, or opens it again with `--resume`, and writes all flags of the example to `args.json`. Read the data
+    /// before: a run goes on with the files that it was begun with.
     ///
     /// # Errors
     /// [`RunError::Running`] if a run in the folder has not ended, in this process or in another; a run that was killed has ended.
@@ -126,8 +131,8 @@ impl RunFolder {
         if run.dry_run {
             let what = if run.trains { "one minibatch" } else { "a few rows" };
             errln!("dry run: {what}; nothing is kept in {}", run.out.display());
-            let temporary = Temporary::new()?;
-            let path = temporary.0.clone();
+            let temporary = temporary()?;
+            let path = temporary.path().to_owned();
             return Self::begin(path, resume, None, Owner::Temporary(temporary), args, run.trains);
         }
         let path = run.out.clone();
@@ -145,6 +150,7 @@ impl RunFolder {
             return refused();
         }
         let owner = lock(&path)?;
+        remove_left(&path);
         // Once more: another run may have ended in between.
         if !is_free && is_taken(&path)? {
             return refused();
@@ -277,15 +283,21 @@ fn origin(args: &Value) -> Value {
     json!({ "program": program, "version": env!("CARGO_PKG_VERSION"), "flags": flags })
 }
 
-/// The flags that may not change when a run goes on, and what the files hold that they name.
+/// The flags that may not change when a run goes on, and what the files hold that they name: of a folder, those that were read.
 fn identity(args: &Value) -> Result<Value, RunError> {
     let flags = args.as_object().into_iter().flatten();
     // Of a file it is the contents that count, wherever it lies.
     let fixed = flags.filter(|(flag, _)| !FREE.contains(&flag.as_str()) && !FILES.contains(&flag.as_str()));
     let mut identity: serde_json::Map<_, _> =
         fixed.map(|(flag, value)| (flag.clone(), value.clone())).collect();
-    for flag in FILES {
-        let Some(path) = args[flag].as_str().map(Path::new).filter(|path| path.is_file()) else { continue };
+    for flag in FILES.into_iter().chain([DATA]) {
+        let Some(path) = args[flag].as_str().map(Path::new) else { continue };
+        if !path.is_file() {
+            if let Some(contents) = contents_below(path) {
+                identity.insert(format!("contents of --{flag}"), contents.into());
+            }
+            continue;
+        }
         let mut file = CrcReader::new(File::open(path).map_err(io_error("read", path))?);
         let bytes = io::copy(&mut file, &mut io::sink()).map_err(io_error("read", path))?;
         let contents = format!("{bytes} bytes, CRC-32 {:08x}", file.crc().sum());
@@ -338,28 +350,17 @@ fn lock(folder: &Path) -> Result<File, RunError> {
 }
 
 /// A new folder among the system's temporary files. It is removed when this is dropped.
-#[derive(Debug)]
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new() -> Result<Self, RunError> {
-        let parent = std::env::temp_dir();
-        let mut number = 0;
-        loop {
-            let path = parent.join(format!("nn-run-{}-{number}", process::id()));
-            match fs::create_dir(&path) {
-                Ok(()) => return Ok(Self(path)),
-                // Another run of this process has it, or an earlier process of this number left it.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-                Err(error) => return Err(io_error("create a folder in", &parent)(error)),
-            }
+fn temporary() -> Result<Unfinished, RunError> {
+    let parent = std::env::temp_dir();
+    let mut number = 0;
+    loop {
+        let path = parent.join(format!("nn-run-{}-{number}", process::id()));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(Unfinished::new(path)),
+            // Another run of this process has it, or an earlier process of this number left it.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(io_error("create a folder in", &parent)(error)),
         }
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0); // nothing can be done about a folder that stays
     }
 }
 

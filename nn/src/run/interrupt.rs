@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::RunError;
 use crate::errln;
+use crate::train::abandon;
 
 /// The exit code that a shell reports of a program that Ctrl-C ended.
 const ENDED_BY_INTERRUPT: i32 = 130;
@@ -23,8 +24,8 @@ pub struct Interrupt {
 static INSTALLED: Mutex<Option<Interrupt>> = Mutex::new(None);
 
 impl Interrupt {
-    /// Installs the handler of Ctrl-C: the first Ctrl-C asks the run to save and stop, the second ends the program at once. A
-    /// process has one handler, which further calls return.
+    /// Installs the handler of Ctrl-C: the first Ctrl-C asks the run to save and stop, the second ends the program at once, without files
+    /// that are not whole. A process has one handler, which further calls return.
     ///
     /// # Errors
     /// [`RunError::System`] if the system, or a handler that another library installed, refuses.
@@ -37,6 +38,7 @@ impl Interrupt {
         let flag = interrupt.clone();
         let handler = move || {
             if flag.requested.swap(true, Ordering::Relaxed) || flag.saved.load(Ordering::Relaxed) {
+                abandon();
                 process::exit(ENDED_BY_INTERRUPT);
             }
             errln!("\nstopping; Ctrl-C again ends at once, unsaved");

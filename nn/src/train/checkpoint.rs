@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -11,6 +11,7 @@ use flate2::Crc;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 
+use super::aside::write_aside;
 use crate::model::Layout;
 
 const CHECKSUM: &str = "checksum";
@@ -394,19 +395,4 @@ impl Checkpoint {
     pub(super) fn mismatch(&self, reason: String) -> CheckpointError {
         CheckpointError::Mismatch { path: self.path.clone(), reason }
     }
-}
-
-/// The name of a file beside `path` until it is whole.
-pub(crate) fn aside(path: &Path) -> io::Result<PathBuf> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_string_lossy();
-    Ok(path.with_file_name(format!(".{name}.{}", std::process::id())))
-}
-
-/// Writes a file beside `path`, waits for the disk, then renames it: a reader of `path` sees the old file or the new one.
-pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let aside = aside(path)?;
-    let written = File::create(&aside).and_then(|mut file| file.write_all(bytes).and(file.sync_all()));
-    written.and_then(|()| fs::rename(&aside, path)).inspect_err(|_| {
-        let _ = fs::remove_file(&aside); // the first error is the one to report
-    })
 }

@@ -55,6 +55,7 @@
 //! number of threads. [`loss`](Objective::loss) returns a `Result` because a Cholesky factorisation in it may fail: `?` then
 //! hands [`NotPositiveDefinite`](autograd::ops::NotPositiveDefinite) to the trainer, which ends with an error.
 
+mod aside;
 mod checkpoint;
 mod fit;
 mod loss;
@@ -68,9 +69,11 @@ mod state;
 mod trainer;
 mod update;
 
-pub use checkpoint::{Checkpoint, CheckpointError, Element, Numbers};
 #[cfg(any(feature = "pictures", feature = "run"))]
-pub(crate) use checkpoint::{aside, write_aside};
+pub(crate) use aside::write_aside;
+#[cfg(feature = "run")]
+pub(crate) use aside::{Aside, Unfinished, abandon, remove_left};
+pub use checkpoint::{Checkpoint, CheckpointError, Element, Numbers};
 pub use fit::{End, Fit, Observer, Place, StepError, TrainError};
 pub use loss::{Epoch, Loss};
 pub use noise::Noise;

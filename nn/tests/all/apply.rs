@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use clap::Parser;
-use nn::data::{Header, Preprocessing, Table, TableOptions};
+use nn::data::{Header, Idx, Preprocessing, Table, TableOptions};
 use nn::model::{ModelFile, TrainedOn};
 use nn::run::{
-    Application, ApplyArgs, Csv, Defaults, Label, Output, Run, RunArgs, RunError, TableArgs, parse,
-    trained_with,
+    Application, ApplyArgs, Csv, Defaults, ImageArgs, Label, Output, Run, RunArgs, RunError, RunFolder,
+    TableArgs, parse, trained_with,
 };
+use nn::train::Checkpoint;
 use tempfile::tempdir;
 
 #[derive(Debug, Parser, serde::Serialize)]
@@ -157,4 +158,70 @@ fn a_file_that_grows_has_its_name_when_it_is_whole() {
     drop(Output::begin(dir.path().join("half.csv")).unwrap());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     assert!(Output::begin(dir.path().join("none/rows.csv")).is_err());
+}
+
+#[test]
+fn what_a_killed_process_left_is_removed_and_nothing_else() {
+    let dir = tempdir().unwrap();
+    let (model, out) = (dir.path().join("run"), dir.path().join("new"));
+    fs::create_dir(&model).unwrap();
+    fs::create_dir(&out).unwrap();
+    ModelFile::new("example.Net", &1).save(model.join(ModelFile::NAME)).unwrap();
+    // The lock is that of a run: what it left does not take the folder.
+    let left = [".rows.csv.4000000001", ".angles.png.4000000001"];
+    left.iter().chain(&[".lock"]).for_each(|name| fs::write(out.join(name), "").unwrap());
+    let args = args(&model, &out, &[]);
+    drop(Application::open(&args.apply, &args).unwrap());
+    assert!(left.iter().all(|name| !out.join(name).exists()));
+    let own = [".rows.csv", ".rows.csv.old", ".notes.txt.4000000001", "rows.csv.4000000001"];
+    for name in own {
+        fs::write(out.join(name), "").unwrap();
+        assert!(matches!(Application::open(&args.apply, &args), Err(RunError::Taken { .. })), "{name}");
+        fs::remove_file(out.join(name)).unwrap();
+    }
+}
+
+#[test]
+fn a_run_goes_on_with_the_files_of_a_folder_that_it_was_begun_with() {
+    #[derive(Debug, Parser, serde::Serialize)]
+    struct Reads {
+        #[command(flatten)]
+        #[serde(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        #[serde(flatten)]
+        own: ImageArgs,
+    }
+    let dir = tempdir().unwrap();
+    let [data, own, out] = ["data", "own", "out"].map(|name| dir.path().join(name));
+    fs::create_dir(&data).unwrap();
+    fs::create_dir(&own).unwrap();
+    let idx = |last: u8| {
+        let bytes = [0, 0, 8, 1, 0, 0, 0, 3, 1, 2, last];
+        fs::write(data.join("labels"), bytes).unwrap();
+        Idx::read(data.join("labels")).unwrap();
+    };
+    let defaults = Defaults { out: "out", epochs: 2, batch_size: 3, lr: 0.5 };
+    let open = |flag: &str, path: &Path, more: &[&str]| {
+        let flags = ["reads", "--out", out.to_str().unwrap(), flag, path.to_str().unwrap()];
+        let args: Reads = parse(defaults, [&flags[..], more].concat()).unwrap();
+        args.own.read().unwrap();
+        RunFolder::open(&args.run, &args).unwrap()
+    };
+    idx(3);
+    open("--data", &data, &[]).save(Checkpoint::new()).unwrap();
+    fs::write(data.join("notes"), "not read").unwrap();
+    assert!(open("--data", &data, &["--resume"]).resumed().unwrap().is_some());
+    idx(4);
+    let error = open("--data", &data, &["--resume"]).resumed().unwrap_err().to_string();
+    assert!(error.contains("contents of --data was \"1 file, 11 bytes, CRC-32 "), "{error}");
+
+    let image =
+        |grey| image::GrayImage::from_pixel(2, 3, image::Luma([grey])).save(own.join("a.png")).unwrap();
+    image(51);
+    open("--images", &own, &["--force"]).save(Checkpoint::new()).unwrap();
+    assert!(open("--images", &own, &["--resume"]).resumed().unwrap().is_some());
+    image(52);
+    let error = open("--images", &own, &["--resume"]).resumed().unwrap_err().to_string();
+    assert!(error.contains("contents of --images was \"1 file, "), "{error}");
 }

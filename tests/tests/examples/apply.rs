@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nn::model::ModelFile;
+use tests::programs::program;
 
 use crate::{error, folder, result, run, text};
 
@@ -222,6 +225,61 @@ fn a_table_s_vae_scores_and_fills_new_rows_as_it_did_those_of_its_training() {
         assert!(line.contains(wanted), "{flags:?}: {line}");
         assert!(!dir.join("bad/rows.csv").exists());
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_in_the_middle_leaves_no_part_of_a_file() {
+    use std::io::Write;
+
+    let dir = folder();
+    let dir = dir.path();
+    let brief = ["--latent", "2", "--epochs", "3", "--samples", "2", "--clusters", "2", "--out", "run"];
+    success("table", &[&["--csv", "counts.csv", "--colour", "kind"][..], &brief].concat(), dir);
+    let counts = fs::read_to_string(dir.join("counts.csv")).unwrap();
+    let (head, rows) = counts.split_once('\n').unwrap();
+    let rows = rows.repeat((6 << 20) / rows.len());
+    assert!(Command::new("mkfifo").arg(dir.join("endless")).status().unwrap().success());
+    let out = dir.join("new");
+    let files = || {
+        let entries = fs::read_dir(&out).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    for signal in ["-INT", "-TERM", "-HUP", "-KILL"] {
+        let flags = ["--model", "run", "--csv", "endless", "--samples", "1", "--out", "new"];
+        let mut child = Command::new(program("vae_apply"))
+            .args(flags)
+            .current_dir(dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // It waits for the rest of the table.
+        let mut endless = fs::OpenOptions::new().write(true).open(dir.join("endless")).unwrap();
+        let (head, rows) = (format!("{head}\n"), rows.clone());
+        let writer = thread::spawn(move || {
+            let _ = endless.write_all(head.as_bytes()).and_then(|()| endless.write_all(rows.as_bytes()));
+            endless
+        });
+        let started = Instant::now();
+        while !files().iter().any(|name| name.starts_with(".imputed.csv.")) {
+            assert!(started.elapsed() < Duration::from_secs(60), "{:?}", files());
+            thread::sleep(Duration::from_millis(5));
+        }
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        let code = child.wait().unwrap().code();
+        drop(writer.join().unwrap());
+        match signal {
+            "-KILL" => assert!(files().len() > 1),
+            _ => assert_eq!((code, files()), (Some(130), vec![".lock".to_owned()]), "{signal}"),
+        }
+    }
+    // What a killed program left is no obstacle, and goes away.
+    success("vae_apply", &["--model", "run", "--csv", "counts.csv", "--out", "new"], dir);
+    let mut left = files();
+    left.sort();
+    assert_eq!(left, [".lock", "args.json", "imputed.csv", "rows.csv"]);
 }
 
 #[test]

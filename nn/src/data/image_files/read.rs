@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use super::find::{Found, named};
 use super::{Backdrop, ImageFolder, ImageOptions};
+use crate::data::source::Source;
 use crate::data::{DataError, ImageFormat, LabelledImages, Matrix};
 
 /// The most pixels of a file: 8,192 · 8,192.
@@ -176,6 +177,13 @@ fn damaged(file: &Path, error: &ImageError) -> DataError {
     refused(file, format!("cannot be decoded: {error}"))
 }
 
+/// Reads a whole file, so that it is noted what it holds: a decoder may leave out a part.
+fn note(file: &Path) -> Result<(), DataError> {
+    let mut source = Source::open(file)?;
+    while !source.take(1 << 20)?.is_empty() {}
+    Ok(())
+}
+
 /// The height and width of an image as it is seen.
 fn size(file: &Path) -> Result<[usize; 2], DataError> {
     use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
@@ -189,6 +197,7 @@ fn size(file: &Path) -> Result<[usize; 2], DataError> {
 /// The grey values of an image that is brought to this height and width.
 fn grey(file: &Path, [height, width]: [usize; 2], options: &ImageOptions) -> Result<Vec<f32>, DataError> {
     let (decoder, orientation) = open(file)?;
+    note(file)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(|error| damaged(file, &error))?;
     image.apply_orientation(orientation);
     let behind = match options.backdrop {
