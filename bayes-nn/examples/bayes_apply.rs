@@ -16,8 +16,8 @@ use bayes_nn::{BayesMlp, Draws, Predictive, Scaling, Scores};
 use nn::data::{Preprocessing, Table, Target};
 use nn::model::Model;
 use nn::run::{
-    Application, ApplyArgs, Counter, Csv, Output, TableArgs, TextTable, at_most, check_row, level,
-    trained_with,
+    Application, ApplyArgs, Counter, Csv, Output, Outside, TableArgs, TextTable, at_most, check_row, counted,
+    level, single, trained_with,
 };
 use nn::{errln, outln};
 
@@ -104,11 +104,10 @@ fn apply(args: &Args) -> anyhow::Result<()> {
             [p.mean(), p.sd(), p.epistemic_sd(), p.aleatoric_sd(), p.quantile(ends[0]), p.quantile(ends[1])];
         for i in 0..table.values.rows {
             check_row(total.rows + i + 1, columns.iter().map(|column| column[i]))?;
-            let outside = network.preprocessing.outside(inputs.values.row(i)).join("; ");
-            total.outside += usize::from(!outside.is_empty());
+            let outside = total.outside.cell(&network.preprocessing, inputs.values.row(i));
             let row =
                 [(total.rows + i + 1).to_string()].into_iter().chain(target.map(|j| table.pointed(i, j)));
-            let cells = columns.iter().map(|column| column[i].to_string());
+            let cells = columns.iter().map(|column| single(column[i]).to_string());
             csv.row(row.chain(cells).chain([outside]));
         }
         output.write(&csv.take())?;
@@ -139,8 +138,7 @@ fn quantile_name(p: f64) -> String {
 #[derive(Default)]
 struct Total {
     rows: usize,
-    /// Rows outside the range of the rows to train on.
-    outside: usize,
+    outside: Outside,
     /// Rows with the target.
     scored: usize,
     /// The norm of the errors.
@@ -185,15 +183,14 @@ impl Total {
 
     fn report(&self, args: &Args, target: &str) {
         let Self { rows, outside, scored, .. } = self;
-        outln!("{rows} {} predicted, in units of {target}", if *rows == 1 { "row" } else { "rows" });
-        let have = if *outside == 1 { "has" } else { "have" };
-        outln!("{outside} of them {have} inputs outside the range of the rows to train on");
+        outln!("{} predicted, in units of {target}", counted(*rows, "row"));
+        outside.print();
         if *scored == 0 {
             return;
         }
         let level = format!("inside {} % intervals", 100.0 * args.level);
         let names = ["RMSE", "log-likelihood, nats per row", "CRPS", &level];
-        outln!("{scored} rows with {target}");
+        outln!("{} with {target}", counted(*scored, "row"));
         let mut table = TextTable::new();
         for (name, (_, score)) in names.into_iter().zip(self.scores()) {
             table.row([name.to_owned(), format!("{score:.3}")]);
@@ -202,8 +199,11 @@ impl Total {
     }
 
     fn results(&self) -> Vec<(&'static str, f64)> {
-        let counts =
-            [("rows", self.rows as f64), ("outside", self.outside as f64), ("scored", self.scored as f64)];
+        let counts = [
+            ("rows", self.rows as f64),
+            ("outside", self.outside.rows() as f64),
+            ("scored", self.scored as f64),
+        ];
         let scores = self.scores().into_iter().filter(|_| self.scored > 0);
         counts.into_iter().chain(scores).collect()
     }

@@ -7,12 +7,14 @@
 //!     cargo run --release -p nn --example nn_apply -- --model out/nn-classify --images IMAGES
 //!
 //! IMAGES is an IDX file, or with `--features images` a folder of PNG and JPEG files or one of these; without it, the embedded digits,
-//! if they have the model's size. Writes to `out/nn-apply/` `predictions.csv`: of a row the target as it was read, if it is there, the
-//! prediction, and `outside`, the inputs that lie outside the range of the rows to train on; of an image the class and the probability
-//! of every class.
+//! if they have the model's size. Where images lie in subfolders with the names of the model's classes it is said how many are right.
+//! Writes to `out/nn-apply/` `predictions.csv`: of a row the target as it was read, if it is there, the prediction, and `outside`, the
+//! inputs that lie outside the range of the rows to train on; of an image its file and subfolder, if it has them, the class and the
+//! probability of every class.
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,9 +22,12 @@ use std::sync::Arc;
 use anyhow::ensure;
 use autograd::Var;
 use common::{Classes, Psi, largest};
-use nn::data::{self, ImageFormat, Preprocessing, Target};
+use nn::data::{self, ImageFormat, Preprocessing, Target, label};
 use nn::model::{MlpModel, Model, ModelFile, map_rows};
-use nn::run::{Application, ApplyArgs, Counter, Csv, ImageStyle, NewImages, Output, TableArgs, check_row};
+use nn::run::{
+    Application, ApplyArgs, Counter, Csv, ImageStyle, NewImages, Output, Outside, TableArgs, check_row,
+    counted,
+};
 use nn::{errln, outln};
 use serde::de::IgnoredAny;
 
@@ -54,6 +59,7 @@ fn main() -> ExitCode {
 
 fn apply(args: &Args) -> anyhow::Result<()> {
     let file = args.apply.load()?;
+    file.check_kind(MlpModel::KIND)?;
     let path = args.apply.model.display();
     if file.get::<IgnoredAny>(Classes::ENTRY).is_ok() {
         ensure!(args.csv.is_none(), "{path}: a model of images: give them by --images, and no --csv");
@@ -82,7 +88,7 @@ fn predict(args: &Args, file: &ModelFile, csv: &Path) -> anyhow::Result<()> {
     let known = target.map(|_| "target");
     let mut table = Csv::new(["row"].into_iter().chain(known).chain(["prediction", "outside"]));
     let (mut output, progress) = (Output::begin(run.file("predictions.csv"))?, Counter::new("rows", 0));
-    let (mut rows, mut beyond, mut scored, mut error) = (0, 0, 0, 0.0_f64);
+    let (mut rows, mut outside, mut scored, mut error) = (0, Outside::default(), 0, 0.0_f64);
     let mut notes = Vec::new();
     // The network computes 128 rows at a time.
     while let Some(part) = reader.read(if args.apply.dry_run { 16 } else { 4096 })? {
@@ -93,10 +99,9 @@ fn predict(args: &Args, file: &ModelFile, csv: &Path) -> anyhow::Result<()> {
         for i in 0..part.values.rows {
             rows += 1;
             check_row(rows, [y.values[i]])?;
-            let outside = preprocessing.outside(inputs.values.row(i)).join("; ");
-            beyond += usize::from(!outside.is_empty());
+            let beyond = outside.cell(&preprocessing, inputs.values.row(i));
             let row = [rows.to_string()].into_iter().chain(target.map(|j| part.pointed(i, j)));
-            table.row(row.chain([y.values[i].to_string(), outside]));
+            table.row(row.chain([y.values[i].to_string(), beyond]));
             if let Some(j) = target {
                 let truth = part.values.row(i)[j];
                 if !truth.is_nan() {
@@ -117,13 +122,12 @@ fn predict(args: &Args, file: &ModelFile, csv: &Path) -> anyhow::Result<()> {
     notes.iter().for_each(|note| errln!("note: {note}"));
     ensure!(rows > 0, "{}: holds no rows below its header", csv.display());
     output.finish()?;
-    outln!("{rows} {} predicted, in units of {name}", if rows == 1 { "row" } else { "rows" });
-    let have = if beyond == 1 { "has" } else { "have" };
-    outln!("{beyond} of them {have} inputs outside the range of the rows to train on");
-    let mut results = vec![("rows", rows as f64), ("outside", beyond as f64)];
+    outln!("{} predicted, in units of {name}", counted(rows, "row"));
+    outside.print();
+    let mut results = vec![("rows", rows as f64), ("outside", outside.rows() as f64)];
     if scored > 0 {
         let rmse = error / (scored as f64).sqrt();
-        outln!("root mean square error of {scored} rows: {rmse:.3}");
+        outln!("root mean square error of {}: {rmse:.3}", counted(scored, "row"));
         results.push(("rmse", rmse));
     }
     Ok(run.finish(&results)?)
@@ -137,7 +141,7 @@ fn classify(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
         let reason = format!("expected {} names, found {}", network.outputs(), names.len());
         return Err(file.fault(Classes::ENTRY, &reason).into());
     }
-    let NewImages { mut images, files } = read(args, &format)?;
+    let NewImages { mut images, files, classes } = read(args, &format)?;
     if args.apply.dry_run {
         images = images.select(&(0..images.rows.min(16)).collect::<Vec<_>>());
     }
@@ -149,25 +153,49 @@ fn classify(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
             Psi::Sigmoid => logits.sigmoid(),
         }
     });
-    let name_of_file = (!files.is_empty()).then(|| "file".to_owned());
+    let known = [("file", !files.is_empty()), ("target", !classes.is_empty())];
+    let known = known.into_iter().filter(|(_, known)| *known).map(|(name, _)| name.to_owned());
     let columns = names.iter().map(|name| format!("p({name})"));
-    let mut csv = Csv::new(
-        ["row".to_owned()].into_iter().chain(name_of_file).chain(["class".to_owned()]).chain(columns),
-    );
-    let mut counts = vec![0; names.len()];
+    let mut csv =
+        Csv::new(["row".to_owned()].into_iter().chain(known).chain(["class".to_owned()]).chain(columns));
+    let (mut counts, mut scored, mut right) = (vec![0; names.len()], 0, 0);
     for i in 0..images.rows {
         let p = probabilities.row(i);
         check_row(i + 1, p.iter().copied())?;
         counts[largest(p)] += 1;
         let row =
             [(i + 1).to_string()].into_iter().chain(files.get(i).map(|file| file.display().to_string()));
+        let target = classes.get(i);
+        if target.is_some_and(|target| names.contains(target)) {
+            scored += 1;
+            right += usize::from(target == Some(&names[largest(p)]));
+        }
+        let row = row.chain(target.cloned());
         csv.row(row.chain([names[largest(p)].clone()]).chain(p.iter().map(f32::to_string)));
     }
     csv.save(&run.file("predictions.csv"))?;
     let counts = names.iter().zip(&counts).filter(|(_, count)| **count > 0);
     let counts = counts.map(|(name, count)| format!("{name} ({count})")).collect::<Vec<_>>().join(", ");
-    outln!("{} images: {counts}", images.rows);
-    Ok(run.finish(&[("images", images.rows as f64)])?)
+    outln!("{}: {counts}", counted(images.rows, "image"));
+    let unknown: BTreeSet<&String> = classes.iter().filter(|class| !names.contains(class)).collect();
+    if !unknown.is_empty() {
+        let unknown = unknown.into_iter().map(|name| label(name)).collect::<Vec<_>>().join(", ");
+        let known = names.iter().map(|name| label(name)).collect::<Vec<_>>().join(", ");
+        errln!("note: subfolders that are no classes of the model: {unknown}; it has {known}");
+    }
+    let mut results = vec![("images", images.rows as f64)];
+    if scored > 0 {
+        let accuracy = right as f64 / scored as f64;
+        let se = (accuracy * (1.0 - accuracy) / scored as f64).sqrt();
+        outln!(
+            "{right} of {} in a subfolder of the model's classes are right: {:.1} ± {:.1} %",
+            counted(scored, "image"),
+            100.0 * accuracy,
+            100.0 * se
+        );
+        results.extend([("scored", scored as f64), ("accuracy", accuracy), ("accuracy_se", se)]);
+    }
+    Ok(run.finish(&results)?)
 }
 
 /// Images of the model's size: those of a file or folder, or the embedded ones.
@@ -180,5 +208,5 @@ fn read(args: &Args, format: &ImageFormat) -> anyhow::Result<NewImages> {
     let [height, width] = [format.height, format.width];
     let fits = [digits.height, digits.width] == [height, width];
     ensure!(fits, "expected images of {height}x{width} pixels: name their file or folder by --images");
-    Ok(NewImages { images: format.apply(digits.images), files: Vec::new() })
+    Ok(NewImages { images: format.apply(digits.images), files: Vec::new(), classes: Vec::new() })
 }

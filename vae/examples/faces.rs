@@ -33,11 +33,12 @@ use nn::data::{Idx, ImageFormat, Matrix};
 use nn::model::{Model as _, Nonlinearity, TrainedOn};
 use nn::outln;
 use nn::picture::ImageGrid;
-use nn::run::{Defaults, Label, Run, RunArgs, TextTable, result_of, whole, width};
+use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, result_of, whole, width};
 use nn::train::{End, Fit, Observer, Rule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
+use rayon::prelude::*;
 use vae::linear::{Em, FactorModel, LinearError, NormalModel, Pca};
-use vae::{Imputation, Likelihood, Vae, VaeConfig, VaeError, VaeObjective, interpolate, traverse};
+use vae::{Imputation, Likelihood, RowSeed, Vae, VaeConfig, VaeError, VaeObjective, interpolate, traverse};
 
 /// Trains variational autoencoders on Frey's face, generates faces and fills in hidden pixels
 #[derive(clap::Parser, serde::Serialize)]
@@ -278,6 +279,24 @@ struct Model<'a> {
     linear: Linear,
 }
 
+impl Model<'_> {
+    /// The frames without gaps, with progress.
+    fn fill_in(&self, holed: &Matrix<f32>, how: Imputation, seed: u64, what: &str) -> Matrix<f32> {
+        // So many are computed together.
+        const ROWS: usize = 16;
+        let progress = Counter::new(what, holed.rows);
+        let starts: Vec<usize> = (0..holed.rows).step_by(ROWS).collect();
+        let parts = starts.into_par_iter().map(|first| {
+            let rows: Vec<usize> = (first..holed.rows.min(first + ROWS)).collect();
+            let filled = self.vae.impute(self.theta, &holed.select(&rows), how, RowSeed { seed, first });
+            rows.iter().for_each(|_| progress.count());
+            filled.values.to_vec()
+        });
+        let parts: Vec<_> = parts.collect();
+        Matrix::new(holed.rows, self.vae.inputs(), parts.concat())
+    }
+}
+
 /// Numbers of principal components to choose from.
 const COMPONENTS: [usize; 6] = [10, 20, 40, 80, 160, 320];
 /// Penalties of ridge regression to choose from, in frames that the variances of the pixels count for.
@@ -359,8 +378,9 @@ fn fill_in(
         let [validation, masked] = [&frames.validation, test].map(|frames| Masked::new(frames, &hidden));
         let (sweeps, steps) = (args.sweeps, args.steps);
         let ways = [Imputation::PseudoGibbs { sweeps }, Imputation::Refined { sweeps, steps, samples: 200 }];
-        let [by_gibbs, by_vae] =
-            ways.map(|how| model.vae.impute(model.theta, &masked.holed, how, args.run.seed));
+        let [by_gibbs, by_vae] = ways.map(|how| {
+            model.fill_in(&masked.holed, how, args.run.seed, &format!("frames filled in, {name}"))
+        });
         let holed = masked.holed.map(f64::from);
         let (components, pca) = best(&model.linear.components, &validation, FactorModel::impute)?;
         let (penalty, ridge) = best(&model.linear.ridges, &validation, NormalModel::impute)?;

@@ -7,7 +7,7 @@ use bayes_nn::{BayesMlpConfig, Likelihood, Predictive, Sampling, Scaling};
 use nn::data::{Matrix, Preprocessing, Standardizer, Table, counts};
 use nn::errln;
 use nn::picture::Figure;
-use nn::run::{Csv, Run, RunArgs};
+use nn::run::{Csv, Run, RunArgs, single};
 use rayon::prelude::*;
 
 use crate::common::{self, Fitted, Rows};
@@ -129,7 +129,7 @@ fn write_predictions(
         let columns =
             [p.mean(), p.sd(), p.epistemic_sd(), p.aleatoric_sd(), p.quantile(0.05), p.quantile(0.95)];
         for (i, row) in numbers.into_iter().enumerate() {
-            let cells = columns.iter().map(|column| column[i].to_string());
+            let cells = columns.iter().map(|column| single(column[i]).to_string());
             let row = [(row + 1).to_string(), part[row].to_owned(), table.pointed(row, target)];
             csv.row(row.into_iter().chain(cells));
         }

@@ -11,7 +11,7 @@ use nn::data::{DataError, Matrix, Table, label};
 use nn::model::{ModelFile, ModelFileError};
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Application, Counter, Csv, trained_with};
+use nn::run::{Application, Counter, Csv, check_row, counted, single, trained_with};
 
 use crate::Args;
 use crate::series::saved::{Clock, Process, SeriesEntry, process};
@@ -116,7 +116,9 @@ pub(crate) fn run(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
         channels.iter().flat_map(|name| ["mean", "sd", "low", "high"].map(|what| format!("{name} {what}")));
     let mut csv = Csv::new(once(clock.name.clone()).chain(names).chain(once("outside".to_owned())));
     for (row, &time) in times.iter().enumerate() {
-        let of_row = of_time(time).iter().flatten().map(f64::to_string);
+        let of_row = of_time(time).iter().flatten().copied();
+        check_row(row + 1, of_row.clone())?;
+        let of_row = of_row.map(|number| single(number).to_string());
         csv.row(once(table.pointed(row, column)).chain(of_row).chain(once(outside(time).to_owned())));
     }
     csv.save(&run.file("predictions.csv"))?;
@@ -125,7 +127,7 @@ pub(crate) fn run(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
         .context("the picture could not be drawn")?;
 
     let beyond = times.iter().filter(|&&time| !outside(time).is_empty()).count();
-    outln!("{rows} times predicted, intervals of {} %", 100.0 * args.level);
+    outln!("{} predicted, intervals of {} %", counted(rows, "time"), 100.0 * args.level);
     if beyond > 0 {
         let Loaded { model, theta, .. } = &trained.loaded;
         let scale = model.prior().features.kernel.second.length.value(theta) * clock.span;

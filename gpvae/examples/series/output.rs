@@ -4,7 +4,7 @@ use std::iter::once;
 use std::path::Path;
 
 use nn::picture::{Figure, Panels, PictureError};
-use nn::run::{Csv, Curves, Explorer, RunError, Series as Drawn};
+use nn::run::{Csv, Curves, Explorer, RunError, Series as Drawn, single};
 
 use super::{Filled, Series};
 
@@ -24,7 +24,7 @@ pub(crate) fn write(path: &Path, series: &Series, filled: &Filled) -> Result<(),
         let cells = (0..k).flat_map(|j| {
             let i = row * k + j;
             let seen = u8::from(!series.values.values[i].is_nan() && !series.hidden[i]).to_string();
-            let [mean, sd] = [&filled.mean, &filled.sd].map(|of| of.values[i].to_string());
+            let [mean, sd] = [&filled.mean, &filled.sd].map(|of| single(of.values[i]).to_string());
             [series.measured_text(row, j), seen, mean, sd]
         });
         csv.row(once(series.time_text(row)).chain(cells));

@@ -10,7 +10,9 @@ use serde_json::Value;
 use super::folder::Place;
 use super::training::finish;
 use super::{Interrupt, RunError, RunFolder, in_pool};
+use crate::data::Preprocessing;
 use crate::model::ModelFile;
+use crate::outln;
 
 /// The flags of every program that applies a trained model. It adds them to its own by `#[command(flatten)]` and
 /// `#[serde(flatten)]`.
@@ -110,6 +112,39 @@ impl<'a> Application<'a> {
 pub fn check_row<F: Into<f64>>(row: usize, numbers: impl IntoIterator<Item = F>) -> Result<(), RunError> {
     let wrong = numbers.into_iter().map(F::into).find(|number| !number.is_finite());
     wrong.map_or(Ok(()), |value| Err(RunError::RowNotFinite { row, value }))
+}
+
+/// The rows of new data that lie outside the range of the rows to train on: there a model extrapolates.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    rows: usize,
+}
+
+impl Outside {
+    /// The cell of the column `outside` for a row of inputs in the table's units: their names, with "; " between them. A name that
+    /// holds a semicolon or a quote is in quotes.
+    ///
+    /// # Panics
+    /// As [`Preprocessing::outside`].
+    #[track_caller]
+    pub fn cell(&mut self, model: &Preprocessing, row: &[f64]) -> String {
+        let names = model.outside(row);
+        self.rows += usize::from(!names.is_empty());
+        let name =
+            |name: &&str| if name.contains([';', '"']) { format!("{name:?}") } else { (*name).to_owned() };
+        names.iter().map(name).collect::<Vec<_>>().join("; ")
+    }
+
+    /// The number of such rows so far.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Prints the number of such rows.
+    pub fn print(&self) {
+        let have = if self.rows == 1 { "has" } else { "have" };
+        outln!("{} of them {have} inputs outside the range of the rows to train on", self.rows);
+    }
 }
 
 /// A flag of the run that trained a model, as it stands in the model's file: a whole number. None if the file does not say.

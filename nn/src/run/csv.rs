@@ -61,6 +61,19 @@ impl Csv {
     }
 }
 
+/// The number with the fewest digits that is the same number in single precision: what was computed in `f32` has no more of them.
+/// Outside the range of `f32` it is rounded to nine digits.
+///
+/// ```
+/// assert_eq!(nn::run::single(f64::from(0.1_f32)).to_string(), "0.1");
+/// assert_eq!(nn::run::single(2e200 / 3.0), 6.66666667e199);
+/// ```
+pub fn single(x: f64) -> f64 {
+    let narrow = x as f32;
+    let text = if narrow.is_normal() || x == 0.0 { narrow.to_string() } else { format!("{x:.8e}") };
+    text.parse().expect("a number is written")
+}
+
 /// A file that is written a piece at a time, under another name until it is whole. If it never is, it is removed, also where a signal
 /// ends the process.
 #[derive(Debug)]

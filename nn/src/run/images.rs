@@ -97,8 +97,10 @@ impl ImageStyle {
             let invert = options.invert || given.invert;
             let backdrop = if self.backdrop.is_some() { given.backdrop } else { options.backdrop };
             let options = ImageOptions { invert, backdrop, skip_damaged: given.skip_damaged, ..options };
-            let ImageFolder { set, files, .. } = read_folder(path, &options)?;
-            return Ok(NewImages { images: form.apply(set.images), files });
+            let ImageFolder { set, files, classes, .. } = read_folder(path, &options)?;
+            let class = |label: &u8| classes.get(usize::from(*label)).cloned();
+            let classes = set.labels.iter().filter_map(class).collect();
+            return Ok(NewImages { images: form.apply(set.images), files, classes });
         }
         let (idx, file) = (Idx::read(path)?, path.display().to_string());
         let [_, height, width] = idx.shape[..] else {
@@ -123,7 +125,7 @@ impl ImageStyle {
             0 => Err(DataError::Empty { file }),
             count => {
                 outln!("{file}: {count} images of {height}x{width} grey pixels");
-                Ok(NewImages { images: form.apply(images), files: Vec::new() })
+                Ok(NewImages { images: form.apply(images), files: Vec::new(), classes: Vec::new() })
             }
         }
     }
@@ -161,6 +163,8 @@ pub struct NewImages {
     pub images: Matrix<f32>,
     /// The file of each, as a path from the folder; none for the images of an IDX file.
     pub files: Vec<PathBuf>,
+    /// The name of the subfolder of each; none if they do not lie in subfolders.
+    pub classes: Vec<String>,
 }
 
 /// Reads a folder, with progress, and prints what was read.

@@ -108,8 +108,8 @@ mod stream;
 mod table;
 mod training;
 
-pub use self::csv::{Csv, Metrics, Output};
-pub use apply::{Application, ApplyArgs, check_row, trained_with};
+pub use self::csv::{Csv, Metrics, Output, single};
+pub use apply::{Application, ApplyArgs, Outside, check_row, trained_with};
 use args::in_pool;
 pub use args::{
     Activation, Defaults, PathText, RunArgs, apply, at_most, level, main, parse, path_text, positive, share,
@@ -121,7 +121,7 @@ pub use figure::loss_figure;
 pub use folder::RunFolder;
 pub use images::{ImageArgs, ImageStyle, NewImages};
 pub use interrupt::Interrupt;
-pub use print::{TextTable, one_line, result_line, result_of};
+pub use print::{TextTable, counted, one_line, result_line, result_of};
 pub use progress::{Counter, Progress};
 pub use report::{
     Curves, Decoder, Dense, Explorer, Frames, Label, Plane, Position, Scene, Series, TablePlane, gallery, utc,

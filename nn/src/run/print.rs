@@ -50,6 +50,11 @@ impl TextTable {
     }
 }
 
+/// A number of things, such as "1 row" or "2 rows".
+pub fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Text in lines of at most 80 characters.
 pub(super) fn wrapped(text: &str) -> Vec<String> {
     let mut lines = vec![String::new()];

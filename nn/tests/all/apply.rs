@@ -7,8 +7,7 @@ use clap::Parser;
 use nn::data::{Header, Idx, Preprocessing, Table, TableOptions};
 use nn::model::{ModelFile, TrainedOn};
 use nn::run::{
-    Application, ApplyArgs, Csv, Defaults, ImageArgs, Label, Output, Run, RunArgs, RunError, RunFolder,
-    TableArgs, parse, trained_with,
+    Application, ApplyArgs, Csv, Defaults, ImageArgs, Label, Output, Outside, Run, RunArgs, RunError, RunFolder, TableArgs, parse, single, trained_with,
 };
 use nn::train::Checkpoint;
 use tempfile::tempdir;
@@ -224,4 +223,43 @@ fn a_run_goes_on_with_the_files_of_a_folder_that_it_was_begun_with() {
     image(52);
     let error = open("--images", &own, &["--resume"]).resumed().unwrap_err().to_string();
     assert!(error.contains("contents of --images was \"1 file, "), "{error}");
+}
+
+#[test]
+fn rows_outside_the_training_are_marked_and_counted() {
+    let table = Table::parse(b"a,\"b; c\"\n0,5\n1,7\n", &TableOptions::default()).unwrap();
+    let (model, mut outside) = (Preprocessing::new(&table, &[0, 1]), Outside::default());
+    for (row, cell) in [
+        ([0.0, 7.0], ""),
+        ([-0.1, 6.0], "a"),
+        ([2.0, 4.0], "a; \"b; c\""),
+        ([f64::NAN, f64::NAN], ""),
+        ([0.5, 8.0], "\"b; c\""),
+    ] {
+        assert_eq!(outside.cell(&model, &row), cell);
+    }
+    assert_eq!(outside.rows(), 3);
+}
+
+#[test]
+fn numbers_of_single_precision_have_at_most_nine_digits() {
+    for (x, text) in [
+        (f64::from(0.1_f32), "0.1"),
+        (1.0 / 3.0, "0.33333334"),
+        (-16_777_217.0, "-16777216"),
+        (0.0, "0"),
+        (1e-200 / 3.0, "3.33333333e-201"),
+        (2e200 / 3.0, "6.66666667e199"),
+        (1e-40, "1e-40"),
+    ] {
+        let expected: f64 = text.parse().unwrap();
+        assert_eq!(single(x).to_bits(), expected.to_bits(), "{x}");
+        assert_eq!(single(single(x)).to_bits(), single(x).to_bits(), "{x}");
+        assert!((single(x) - x).abs() <= 6e-8 * x.abs());
+    }
+    // As precise as single precision is.
+    for i in 0..1000 {
+        let x = (1.0 + 0.37 * i as f32).sqrt();
+        assert_eq!(single(f64::from(x)) as f32, x);
+    }
 }

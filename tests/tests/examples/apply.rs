@@ -191,9 +191,20 @@ fn a_table_s_vae_scores_and_fills_new_rows_as_it_did_those_of_its_training() {
         "{imputed}"
     );
     let rows = cells(dir, "new/rows.csv");
-    assert_eq!(rows[0].join(","), "row,z1,z2,cluster,score,observed");
+    assert_eq!(rows[0].join(","), "row,z1,z2,cluster,score,observed,outside");
     assert_eq!(columns(&rows, &["observed"]), [["2"], ["1"]]);
     assert!(columns(&rows, &["cluster"]).iter().all(|row| ["1", "2", "3"].contains(&&*row[0])));
+    // Where the model extrapolates is marked, and a gap is nowhere.
+    fs::write(dir.join("beyond.csv"), "\"a \"\"x\"\"\",b,c\n0.5,0.5,0.5\n9,-99,0.5\n0.5,-30,2\n").unwrap();
+    let output = success("vae_apply", &["--model", "run", "--csv", "beyond.csv", "--out", "beyond"], dir);
+    let outside = |line: &str| line.splitn(7, ',').last().unwrap().to_owned();
+    let lines: Vec<String> = read("beyond/rows.csv").lines().map(outside).collect();
+    // A name with a quote in it is in quotes, and once more for the file.
+    assert_eq!(lines, ["outside", "", r#""""a \""x\""""""#, "b; c"]);
+    assert!(
+        text(&output.stdout).contains("\n2 of them have inputs outside the range of the rows to train on\n")
+    );
+    assert_eq!(result(&output)[2], ("outside".to_owned(), 2.0));
 
     // A single draw of z, for a number of them that makes no sense.
     edit_flag(dir, "samples", 0);
@@ -456,6 +467,30 @@ fn a_network_predicts_new_rows_and_tells_new_images_apart() {
         let sum: f64 = row[2..].iter().map(|p| p.parse::<f64>().unwrap()).sum();
         assert!((sum - 1.0).abs() < 1e-5, "{row:?}");
     }
+    // Images in folders with the names of classes are scored; one folder has another name.
+    success("classify", &["--images", "own", "--epochs", "60", "--out", "drawn"], dir);
+    fs::rename(dir.join("own/dot"), dir.join("own/star")).unwrap();
+    let output = success("nn_apply", &["--model", "drawn", "--images", "own", "--out", "own-new"], dir);
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("note: subfolders that are no classes of the model: star; it has bar, cross, dot"),
+        "{stderr}"
+    );
+    let rows = cells(dir, "own-new/predictions.csv");
+    assert_eq!(rows[0].join(","), "row,file,target,class,p(bar),p(cross),p(dot)");
+    let right = columns(&rows, &["target", "class"]).iter().filter(|row| row[0] == row[1]).count();
+    let results = result(&output);
+    let accuracy = right as f64 / 40.0;
+    assert!(accuracy > 0.8, "{right} of 40");
+    assert_eq!(results[..2], [("images".to_owned(), 60.0), ("scored".to_owned(), 40.0)]);
+    assert!(results[2].0 == "accuracy" && (results[2].1 - accuracy).abs() < 1e-7, "{results:?}");
+    assert!(
+        text(&output.stdout)
+            .contains(&format!("{right} of 40 images in a subfolder of the model's classes are right"))
+    );
+    let one = success("nn_apply", &["--model", "drawn", "--images", "own/bar/3.png", "--out", "one"], dir);
+    assert_eq!((result(&one).len(), text(&one.stdout).contains("\n1 image: ")), (2, true));
+
     for (flags, wanted) in [
         (&["--model", "line"][..], "line: a model of a table: give new rows by --csv"),
         (&["--model", "digits", "--csv", "new.csv"], "digits: a model of images: give them by --images"),

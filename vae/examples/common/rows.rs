@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use nn::data::{Matrix, Preprocessing, Table};
-use nn::run::Csv;
+use nn::run::{Csv, single};
 use vae::{Imputation, RowBound, RowSeed, Vae};
 
 /// What a model says of rows of a table.
@@ -47,23 +47,25 @@ impl Rows {
     pub(crate) fn csv(latent: usize, colour: Option<&str>) -> Csv {
         let names = (1..=latent).map(|j| format!("z{j}"));
         let names = ["row".to_owned()].into_iter().chain(names);
-        let names = names.chain(["cluster", "score", "observed"].map(str::to_owned));
+        let names = names.chain(["cluster", "score", "observed", "outside"].map(str::to_owned));
         Csv::new(names.chain(colour.map(str::to_owned)))
     }
 
-    /// Adds these rows, of which the first has this number from 0 on.
+    /// Adds these rows, of which the first has this number from 0 on. `outside` says which inputs lie outside the range of the rows to
+    /// train on.
     pub(crate) fn write<'c>(
         &self,
         csv: &mut Csv,
         first: usize,
         clusters: &[usize],
+        mut outside: impl FnMut(usize) -> String,
         colour: Option<impl Fn(usize) -> &'c str>,
     ) {
         for (i, &cluster) in clusters.iter().enumerate() {
             let row = [(first + i + 1).to_string()];
             let cells = row.into_iter().chain(self.codes.row(i).iter().map(f32::to_string));
-            let cells = cells.chain([(cluster + 1).to_string(), self.score(i).to_string()]);
-            let cells = cells.chain([self.observed[i].to_string()]);
+            let cells = cells.chain([(cluster + 1).to_string(), single(self.score(i)).to_string()]);
+            let cells = cells.chain([self.observed[i].to_string(), outside(i)]);
             csv.row(cells.chain(colour.as_ref().map(|colour| colour(i).to_owned())));
         }
     }
@@ -83,7 +85,7 @@ pub(crate) fn gaps<'a>(
     let seen: Vec<Option<usize>> = table.names.iter().map(|name| inputs.get(name).copied()).collect();
     move |row, column| {
         let input = seen[column].filter(|_| table.values.row(row)[column].is_nan())?;
-        Some(filled.row(row)[input])
+        Some(single(filled.row(row)[input]))
     }
 }
 

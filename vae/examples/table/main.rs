@@ -12,7 +12,8 @@
 //! to the model. How the table is written is guessed and said in a line; flags decide where that is wrong, and `imputed.csv`
 //! is written in the same way, with every known cell as it was read. Without `--csv` the table is an embedded one: diabetes
 //! patients, or of counts the handwritten digits, how many of 16 dots are black in each of 64 blocks. Writes to
-//! `out/vae-table/`: `rows.csv` (coordinates, cluster, score, observed cells, colour), `imputed.csv`, pictures, and the model in
+//! `out/vae-table/`: `rows.csv` (coordinates, cluster, score, observed cells, colour, and `outside`, which is empty here and marks new
+//! rows with which the model extrapolates), `imputed.csv`, pictures, and the model in
 //! `model.safetensors`, with which the example `vae_apply` does the same for new rows.
 
 #[path = "../common/bound.rs"]
@@ -112,7 +113,14 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     let (bound, clusters) =
         (KSampleBound::of_rows(&rows.bounds), k_means(&rows.codes, args.clusters, 10, args.run.seed));
     let mut csv = Rows::csv(vae.latent(), colour.as_ref().map(|colour| &*colour.name));
-    rows.write(&mut csv, 0, &clusters, colour.as_ref().map(|colour| |row: usize| &*colour.cells[row]));
+    let inside = |_| String::new();
+    rows.write(
+        &mut csv,
+        0,
+        &clusters,
+        inside,
+        colour.as_ref().map(|colour| |row: usize| &*colour.cells[row]),
+    );
     csv.save(&run.file("rows.csv"))?;
     let preprocessing = cells.preprocessing(args, &table, colour.as_ref());
     run.write("imputed.csv", &whole.write(gaps(&whole, &preprocessing, &filled)))?;

@@ -7,14 +7,16 @@ use anyhow::ensure;
 use nn::data::{self, ImageFormat, Matrix, TableReader};
 use nn::outln;
 use nn::picture::ImageGrid;
-use nn::run::{Application, Csv, NewImages, Output, check_row};
+use nn::run::{Application, Counter, Csv, NewImages, Output, check_row, counted, single};
 use nn::train::Noise;
 use vae::{KSampleBound, RowSeed, interpolate};
 
-use crate::{Args, Trained, counted};
+use crate::{Args, Trained};
 
 /// The images of a walk from one image to another.
 const STEPS: usize = 10;
+/// The images that are encoded at a time. Networks compute 128 rows together, and the last digits of a row depend on which.
+const AT_ONCE: usize = 1024;
 /// The grey value of the picture around its images.
 const PAPER: f32 = 1.0;
 
@@ -84,7 +86,11 @@ impl Work<'_> {
                     sizes[0] == sizes[1],
                     "expected IMAGES of {height}x{width} pixels: name their file or folder"
                 );
-                Ok(NewImages { images: self.form.apply(digits.images), files: Vec::new() })
+                Ok(NewImages {
+                    images: self.form.apply(digits.images),
+                    files: Vec::new(),
+                    classes: Vec::new(),
+                })
             }
         }
     }
@@ -128,25 +134,31 @@ impl Work<'_> {
     fn encode(
         &mut self,
         run: &Application<'_>,
-        NewImages { images, files }: &NewImages,
+        NewImages { images, files, .. }: &NewImages,
     ) -> anyhow::Result<()> {
         let Trained { vae, theta, seed, samples, .. } = self.trained;
-        let codes = vae.encode_rows(theta, images);
-        let seed = RowSeed { seed: *seed, first: 0 };
-        let bounds = vae.k_sample_bound_of_rows(theta, images, *samples, seed);
         let sigmas = (1..=vae.latent()).map(|j| format!("sigma{j}"));
         let file = (!files.is_empty()).then(|| "file".to_owned());
         let names = ["row".to_owned()].into_iter().chain(file).chain(self.latent_names()).chain(sigmas);
         let mut csv = Csv::new(names.chain(["log_p".to_owned()]));
-        for (i, bound) in bounds.iter().enumerate() {
-            let numbers = codes.mu.row(i).iter().chain(codes.log_sigma.row(i));
-            check_row(i + 1, numbers.map(|x| f64::from(*x)).chain([bound.value]))?;
-            let row =
-                [(i + 1).to_string()].into_iter().chain(files.get(i).map(|file| file.display().to_string()));
-            let sigmas = codes.log_sigma.row(i).iter().map(|log_sigma| log_sigma.exp().to_string());
-            let cells = row.chain(codes.mu.row(i).iter().map(f32::to_string)).chain(sigmas);
-            csv.row(cells.chain([bound.value.to_string()]));
+        let (mut bounds, progress) = (Vec::new(), Counter::new("images encoded", 0));
+        for first in (0..images.rows).step_by(AT_ONCE) {
+            let some = images.select(&(first..images.rows.min(first + AT_ONCE)).collect::<Vec<_>>());
+            let codes = vae.encode_rows(theta, &some);
+            let these = vae.k_sample_bound_of_rows(theta, &some, *samples, RowSeed { seed: *seed, first });
+            for (i, (row, bound)) in (first..).zip(&these).enumerate() {
+                let numbers = codes.mu.row(i).iter().chain(codes.log_sigma.row(i));
+                check_row(row + 1, numbers.map(|x| f64::from(*x)).chain([bound.value]))?;
+                let file = files.get(row).map(|file| file.display().to_string());
+                let cells = [(row + 1).to_string()].into_iter().chain(file);
+                let sigmas = codes.log_sigma.row(i).iter().map(|log_sigma| log_sigma.exp().to_string());
+                let cells = cells.chain(codes.mu.row(i).iter().map(f32::to_string)).chain(sigmas);
+                csv.row(cells.chain([single(bound.value).to_string()]));
+            }
+            bounds.extend(these);
+            progress.at(bounds.len(), bounds.len() as f64 / images.rows as f64);
         }
+        drop(progress);
         csv.save(&run.file("codes.csv"))?;
         let bound = KSampleBound::of_rows(&bounds);
         outln!("{} encoded", counted(images.rows, "image"));
@@ -159,7 +171,7 @@ impl Work<'_> {
     fn reconstruct(
         &mut self,
         run: &Application<'_>,
-        NewImages { images, files }: &NewImages,
+        NewImages { images, files, .. }: &NewImages,
     ) -> anyhow::Result<()> {
         let Trained { vae, theta, .. } = self.trained;
         let again = vae.reconstruct(theta, images);

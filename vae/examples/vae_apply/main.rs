@@ -92,11 +92,6 @@ impl Args {
     }
 }
 
-/// A number of things, such as "1 row" or "2 rows".
-fn counted(count: usize, thing: &str) -> String {
-    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
-}
-
 /// A model, and how it is used.
 struct Trained {
     file: ModelFile,

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use anyhow::ensure;
 use nn::data::{Matrix, Preprocessing, Table};
-use nn::run::{Application, Counter, Output, check_row};
+use nn::run::{Application, Counter, Output, Outside, check_row, counted};
 use nn::{errln, outln};
 use vae::RowSeed;
 
 use crate::rows::{CENTRES, Rows, gaps, imputation};
-use crate::{Args, Trained, counted};
+use crate::{Args, Trained};
 
 /// A model of a table.
 struct Model<'a> {
@@ -38,7 +38,8 @@ pub(crate) fn apply(args: &Args, trained: &Trained, csv: &Path) -> anyhow::Resul
         if total.rows == 0 {
             imputed_file.write(part.write_header().as_bytes())?;
         }
-        let (rows, filled) = model.compute(&part, total.rows)?;
+        let inputs = model.preprocessing.inputs_of(&part)?;
+        let (rows, filled) = model.compute(&inputs, total.rows)?;
         for (i, bound) in rows.bounds.iter().enumerate() {
             let numbers = rows.codes.row(i).iter().chain(filled.row(i));
             check_row(total.rows + i + 1, numbers.map(|x| f64::from(*x)).chain([bound.value]))?;
@@ -48,6 +49,7 @@ pub(crate) fn apply(args: &Args, trained: &Trained, csv: &Path) -> anyhow::Resul
             &mut table,
             total.rows,
             &clusters,
+            |row| total.outside.cell(&model.preprocessing, inputs.values.row(row)),
             colour.map(|j| {
                 let part = &part;
                 move |row| part.text(row, j)
@@ -88,10 +90,10 @@ impl<'a> Model<'a> {
         Ok(Self { trained, preprocessing, centres })
     }
 
-    /// What the model says of rows, of which the first has this number, and their cells in the model's units without gaps.
-    fn compute(&self, part: &Table, first: usize) -> anyhow::Result<(Rows, Matrix<f32>)> {
+    /// What the model says of rows of its inputs, of which the first has this number, and their cells in the model's units without gaps.
+    fn compute(&self, inputs: &Table, first: usize) -> anyhow::Result<(Rows, Matrix<f32>)> {
         let Trained { vae, theta, seed, samples, .. } = self.trained;
-        let x = self.preprocessing.apply(&self.preprocessing.inputs_of(part)?)?;
+        let x = self.preprocessing.apply(inputs)?;
         let seed = RowSeed { seed: *seed, first };
         let filled = vae.impute(theta, &x, imputation(*samples), seed);
         Ok((Rows::new(vae, theta, &x, *samples, seed), filled))
@@ -121,6 +123,7 @@ struct Total {
     bound: f64,
     rise: f64,
     unreliable: usize,
+    outside: Outside,
     /// The strangest rows, and their scores per observed cell.
     strangest: Vec<(usize, f64)>,
 }
@@ -146,6 +149,7 @@ impl Total {
     fn report(&self, samples: usize) {
         let Self { rows, gaps, .. } = self;
         outln!("{}, {} filled", counted(*rows, "row"), counted(*gaps, "gap"));
+        self.outside.print();
         outln!("K-sample bound of log p(x), K = {samples}: {:.2} nats per row", self.mean(self.bound));
         outln!("k̂ too large, of the rows: {:.0} %", 100.0 * self.mean(self.unreliable as f64));
         let strange = self.strangest.iter().map(|(row, score)| format!("{row} ({score:.2})"));
@@ -157,6 +161,7 @@ impl Total {
         let all = [
             ("rows", self.rows as f64),
             ("gaps", self.gaps as f64),
+            ("outside", self.outside.rows() as f64),
             ("k_sample_bound", self.mean(self.bound)),
             ("k_sample_rise", self.mean(self.rise)),
             ("k_hat_too_large", self.mean(self.unreliable as f64)),
