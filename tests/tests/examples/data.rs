@@ -156,6 +156,15 @@ fn mnist_without_or_with_the_wrong_folder_says_what_is_wanted_and_points_to_the_
         let line = error("mnist", &[&["--data", "mnist"], flags].concat(), dir.path());
         assert!(line.contains(wanted), "{flags:?}: {line}");
     }
+    for (flags, wanted) in [
+        (&["--decoder", "--resume"][..], "--resume: a run of several trainings has no checkpoint"),
+        (&["--decoder", "--latent", "1"], "--decoder takes a single --latent from 2 on"),
+        (&["--decoder", "linear,0"], "--decoder 0: expected \"linear\" or widths such as 64-256"),
+        (&["--decoder", "64-99999"], "--decoder 64-99999"),
+    ] {
+        let line = error("digits", flags, dir.path());
+        assert!(line.contains(wanted), "{flags:?}: {line}");
+    }
     for flags in [["--protocol=iwae", "--hidden=9"], ["--decoder=64", "--importance-samples=9"]] {
         let output = run("mnist", &flags, dir.path());
         assert!(output.status.code() == Some(2), "{flags:?}: {}", text(&output.stderr));

@@ -39,6 +39,8 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("vae", "conditional", &["--dry-run"]),
     ("vae", "conditional", &["--dry-run", "--data", "mnist", "--latent", "3"]),
     ("vae", "digits", &["--dry-run"]),
+    ("vae", "digits", &["--dry-run", "--decoder"]),
+    ("vae", "digits", &["--dry-run", "--decoder", "linear,8-16", "--latent", "3"]),
     ("vae", "encoder_gradient", &["--dry-run"]),
     ("vae", "encoder_gradient", &["--dry-run", "--data", "mnist"]),
     ("vae", "faces", &["--dry-run", "--data", "frey"]),
