@@ -41,6 +41,8 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("vae", "digits", &["--dry-run"]),
     ("vae", "digits", &["--dry-run", "--decoder"]),
     ("vae", "digits", &["--dry-run", "--decoder", "linear,8-16", "--latent", "3"]),
+    ("vae", "em_vs_gradient", &["--dry-run"]),
+    ("vae", "em_vs_gradient", &["--dry-run", "--data", "mnist", "--latent", "2"]),
     ("vae", "encoder_gradient", &["--dry-run"]),
     ("vae", "encoder_gradient", &["--dry-run", "--data", "mnist"]),
     ("vae", "faces", &["--dry-run", "--data", "frey"]),
