@@ -36,6 +36,8 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("vae", "anomalies", &["--dry-run", "--images", "own", "--unknown", "dot", "--latent", "2"]),
     ("vae", "autoencoder_vs_vae", &["--dry-run", "--data", "mnist", "--latent", "3,2"]),
     ("vae", "autoencoder_vs_vae", &["--dry-run"]),
+    ("vae", "blur", &["--dry-run"]),
+    ("vae", "blur", &["--dry-run", "--data", "mnist", "--latent", "3"]),
     ("vae", "conditional", &["--dry-run"]),
     ("vae", "conditional", &["--dry-run", "--data", "mnist", "--latent", "3"]),
     ("vae", "digits", &["--dry-run"]),

@@ -159,6 +159,7 @@ fn examples_that_compare_trainings_refuse_the_flags_of_a_checkpoint() {
         "amortisation",
         "anomalies",
         "autoencoder_vs_vae",
+        "blur",
         "conditional",
         "em_vs_gradient",
         "encoder_gradient",
