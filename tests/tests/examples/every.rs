@@ -48,6 +48,8 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("vae", "encoder_gradient", &["--dry-run"]),
     ("vae", "encoder_gradient", &["--dry-run", "--data", "mnist"]),
     ("vae", "faces", &["--dry-run", "--data", "frey"]),
+    ("vae", "genes", &["--dry-run"]),
+    ("vae", "genes", &["--dry-run", "--cells", "40", "--genes", "7", "--latent", "3"]),
     ("vae", "learning_rate", &["--dry-run"]),
     ("vae", "learning_rate", &["--dry-run", "--data", "mnist"]),
     ("vae", "mnist", &["--dry-run", "--data", "mnist", "--importance-samples", "2"]),

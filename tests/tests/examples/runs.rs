@@ -163,6 +163,7 @@ fn examples_that_compare_trainings_refuse_the_flags_of_a_checkpoint() {
         "conditional",
         "em_vs_gradient",
         "encoder_gradient",
+        "genes",
         "learning_rate",
         "noise_level",
         "pca_vs_autoencoder",

@@ -15,3 +15,4 @@ mod network;
 mod normal_model;
 mod objective;
 mod saved;
+mod simulation;
