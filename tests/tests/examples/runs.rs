@@ -160,6 +160,7 @@ fn examples_that_compare_trainings_refuse_the_flags_of_a_checkpoint() {
         "anomalies",
         "autoencoder_vs_vae",
         "blur",
+        "compression",
         "conditional",
         "em_vs_gradient",
         "encoder_gradient",
