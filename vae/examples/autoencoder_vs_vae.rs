@@ -18,14 +18,17 @@ use std::process::ExitCode;
 use autograd::Tape;
 use common::sets;
 use nn::data::{LabelledImages, Matrix};
+use nn::model::Layout;
 use nn::model::density::MultivariateNormal;
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
 use nn::run::{Defaults, Label, Run, RunArgs, TextTable, positive, whole, width};
 use nn::stats::{Estimate, nearest_rows, squared_distances};
-use nn::train::{Fit, Noise, Schedule};
+use nn::train::{Fit, Noise, Rule, Schedule, Trainer};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use vae::{Autoencoder, AutoencoderConfig, AutoencoderObjective, Likelihood, Vae, VaeConfig, VaeObjective};
+use vae::{
+    Autoencoder, AutoencoderConfig, AutoencoderObjective, Likelihood, Networks, Vae, VaeConfig, VaeObjective,
+};
 
 /// Compares the latent spaces of an autoencoder and of a VAE with the same networks
 #[derive(clap::Parser, serde::Serialize)]
@@ -43,6 +46,9 @@ struct Args {
     /// σ of the VAE's decoder: ‖x − d(z)‖² is divided by 2σ²
     #[arg(long, value_name = "SIGMA", default_value_t = 0.3, value_parser = positive)]
     sigma: f64,
+    /// Begin with codes that are so many times as large as usual, and with decoders that make the same of them
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = positive)]
+    scale: f64,
     /// Use this many of MNIST's training images
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     rows: usize,
@@ -92,6 +98,20 @@ impl Space {
         self.codes.values.iter().skip(j).step_by(self.codes.cols).map(|&z| f64::from(z))
     }
 
+    /// The largest number of a code without its sign, and the codes' standard deviation, a root mean square over dimensions.
+    fn range(&self) -> (f64, f64) {
+        let largest = self.codes.values.iter().fold(0.0_f64, |largest, z| largest.max(f64::from(z.abs())));
+        let variances = (0..self.codes.cols).map(|j| self.moments(j).1.powi(2));
+        (largest, (variances.sum::<f64>() / self.codes.cols as f64).sqrt())
+    }
+
+    /// The mean and the standard deviation of the codes in a dimension.
+    fn moments(&self, j: usize) -> (f64, f64) {
+        let n = self.codes.rows as f64;
+        let mean = self.column(j).sum::<f64>() / n;
+        (mean, (self.column(j).map(|z| (z - mean).powi(2)).sum::<f64>() / n).sqrt())
+    }
+
     /// μ + L ε for rows ε of standard normal numbers, μ and L Lᵀ the mean and covariance of the codes.
     fn like_codes(&self, noise: &[f64]) -> anyhow::Result<Vec<f64>> {
         let (tape, rows, latent) = (Tape::new(), self.codes.rows, self.codes.cols);
@@ -125,13 +145,26 @@ impl Space {
     }
 }
 
+/// A trainer whose θ begins with codes that are `--scale` times as large, and with a decoder that takes them so: what is reconstructed
+/// from a code does not change.
+fn begin(args: &Args, layout: &Layout, networks: &Networks, latent: usize) -> Trainer<f32> {
+    let mut theta: Vec<f32> = layout.init(&mut StdRng::seed_from_u64(args.run.seed));
+    let scale = args.scale as f32;
+    let outputs = networks.encoder.last_bias().range().len();
+    // Behind the codes, or their means, stand the logarithms of σ.
+    let rows = theta[networks.encoder.last_weight().range()].chunks_exact_mut(outputs);
+    rows.for_each(|row| row[..latent].iter_mut().for_each(|weight| *weight *= scale));
+    theta[layout.range("decoder.0.weight")].iter_mut().for_each(|weight| *weight /= scale);
+    Trainer::new(layout, theta, Rule::ADAM, args.run.seed)
+}
+
 /// The autoencoder and the VAE with so many latent dimensions.
 fn trained(args: &Args, sets: &[LabelledImages; 2], latent: usize) -> anyhow::Result<[Space; 2]> {
     let [x, test] = sets.each_ref().map(|set| &set.images);
     let fit = Fit { schedule: Schedule::Cosine { epochs: args.run.epochs }, ..args.run.fit() };
 
     let model = Autoencoder::new(&AutoencoderConfig::new(x.cols, &args.hidden, latent))?;
-    let mut trainer = args.run.trainer(model.layout());
+    let mut trainer = begin(args, model.layout(), model.networks(), latent);
     let mut objective = AutoencoderObjective { model: &model, data: x, noise: 0.0 };
     trainer.fit(&mut objective, None, &fit, &mut ())?;
     let theta = trainer.theta().clone();
@@ -145,7 +178,7 @@ fn trained(args: &Args, sets: &[LabelledImages; 2], latent: usize) -> anyhow::Re
 
     let likelihood = Likelihood::Normal { sigma: args.sigma };
     let vae = Vae::new(&VaeConfig { likelihood, ..VaeConfig::new(x.cols, &args.hidden, latent) })?;
-    let mut trainer = args.run.trainer(vae.layout());
+    let mut trainer = begin(args, vae.layout(), vae.networks(), latent);
     trainer.fit(&mut VaeObjective::new(&vae, x), None, &fit, &mut ())?;
     let theta = trainer.theta().clone();
     let variational = Space {
@@ -258,6 +291,10 @@ fn sample(
         curve.push((latent as f64, 100.0 * gaps));
     }
     outln!("{name}: {error:.4} from test images to their reconstructions");
+    let (largest, spread) = space.range();
+    outln!("the codes reach to {largest:.1}, their standard deviation is {spread:.2}");
+    results.push((format!("{key}_{latent}_range"), largest));
+    results.push((format!("{key}_{latent}_spread"), spread));
     table.print();
     Ok(images)
 }
@@ -309,11 +346,7 @@ fn codes(space: &Space, labels: &[u8]) -> anyhow::Result<Figure> {
 fn manifold(space: &Space, height: usize, width: usize) -> ImageGrid {
     const SIDE: usize = 13;
     let at = |i: usize| -2.5 + 5.0 * i as f64 / (SIDE - 1) as f64;
-    let [(m1, s1), (m2, s2)] = [0, 1].map(|j| {
-        let n = space.codes.rows as f64;
-        let mean = space.column(j).sum::<f64>() / n;
-        (mean, (space.column(j).map(|z| (z - mean).powi(2)).sum::<f64>() / n).sqrt())
-    });
+    let [(m1, s1), (m2, s2)] = [0, 1].map(|j| space.moments(j));
     let grid = (0..SIDE * SIDE).flat_map(|i| [m1 + s1 * at(i % SIDE), m2 - s2 * at(i / SIDE)]);
     let grid = Matrix::new(SIDE * SIDE, 2, grid.map(|z| z as f32).collect());
     let title = format!("Decoded from a grid of ±2.5 standard deviations of the codes: {}", space.name);
