@@ -10,6 +10,8 @@ use crate::{folder, result, run, text};
 
 /// An example with flags that make it run on little data, in a folder with a small MNIST and a small regression set.
 const SMOKE: &[(&str, &str, &[&str])] = &[
+    ("autograd", "steps", &["--dry-run"]),
+    ("autograd", "steps", &["--dry-run", "--expression", "nan"]),
     ("bayes-nn", "bayes_apply", &["--dry-run", "--model", "MODEL/regression", "--csv", "uci/data.txt"]),
     ("bayes-nn", "coin", &["--dry-run"]),
     ("bayes-nn", "gradients", &["--dry-run"]),
