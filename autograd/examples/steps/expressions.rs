@@ -26,7 +26,7 @@ pub(crate) struct Recorded<'t> {
 pub(crate) const EXPRESSIONS: &[Expression] = &[
     Expression {
         name: "network",
-        about: "R = (Y − f)² of the guide's network with nine parameters",
+        about: "R = (Y − f)² of a network with nine parameters, of chapter 1",
         record: network,
     },
     Expression { name: "product", about: "f = (x · x) · y at (3, 2): what is used twice", record: product },

@@ -125,6 +125,10 @@ const MODELS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The first program of a chapter: no flags, no folder, no RESULT line.
+const MINIMAL: &[(&str, &str)] =
+    &[("bayes-nn", "bayes_minimal"), ("gpvae", "gp_minimal"), ("vae", "vae_minimal")];
+
 /// All examples of the workspace as (crate, name, source).
 fn examples() -> Vec<(String, String, String)> {
     let mut examples = Vec::new();
@@ -164,6 +168,7 @@ fn every_example_says_the_command_that_runs_it_and_is_run_by_this_test() {
         assert!(
             // What applies a model needs one first: the module `apply`, and those of the programs that train it, run it.
             name.ends_with("_apply")
+                || MINIMAL.contains(&(package.as_str(), name.as_str()))
                 || SMOKE.iter().any(|(p, n, _)| (p, n) == (&package.as_str(), &name.as_str())),
             "{package}/{name} is not smoke-run"
         );
@@ -226,6 +231,31 @@ fn the_report_names_a_section_that_there_is() {
         }
     }
     assert!(sections > 20, "only {sections} sections");
+}
+
+/// Each prints its bound as it learns, which rises, and the chapter shows what it prints but for the last digits.
+#[test]
+fn a_minimal_example_learns_and_has_at_most_sixty_lines() {
+    for (package, name) in MINIMAL {
+        let lines = examples().iter().find(|(_, n, _)| n == name).unwrap().2.lines().count();
+        // Beside its code it has the lines that say how it is run.
+        assert!(lines <= 65, "{package}/{name}: {lines} lines");
+        let dir = folder();
+        let before = fs::read_dir(dir.path()).unwrap().count();
+        let output = run(name, &[], dir.path());
+        assert!(output.status.success(), "{package}/{name}: {}", text(&output.stderr));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), before, "{package}/{name} left files");
+        let printed = text(&output.stdout);
+        let number = |line: &str| {
+            let after = line.rsplit_once("ELBO ").or_else(|| line.rsplit_once("F = "))?.1;
+            after.split_whitespace().next()?.parse::<f64>().ok()
+        };
+        let bounds: Vec<f64> = printed.lines().filter_map(number).collect();
+        let (first, last) = (bounds[0], bounds[bounds.len() - 1]);
+        // bayes_minimal prints the free energy, minus the bound.
+        let rises = if printed.contains("F = ") { last < first } else { last > first };
+        assert!(bounds.len() > 3 && rises, "{package}/{name}: {printed}");
+    }
 }
 
 #[test]
