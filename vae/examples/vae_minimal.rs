@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use autograd::Tape;
 use nn::data::{Matrix, Minibatches, digits, split};
-use nn::outln;
 use nn::train::{Noise, Optimizer, Rule};
 use rand::{SeedableRng, rngs::StdRng};
 use vae::{Vae, VaeConfig, VaeError};
@@ -43,18 +42,18 @@ fn main() -> Result<(), VaeError> {
             sum -= loss * rows.len() as f32;
         }
         if epoch % 20 == 0 {
-            outln!("epoch {epoch:3}: ELBO {:.2} nats per image", sum / train.rows as f32);
+            println!("epoch {epoch:3}: ELBO {:.2} nats per image", sum / train.rows as f32);
         }
     }
 
     // Result: log p(x) of images that it has not seen, and images that nobody drew.
-    outln!("300 test images: log p(x) ≥ {} nats per image", vae.k_sample_bound(&theta, &test, 100, 0));
+    println!("300 test images: log p(x) ≥ {} nats per image", vae.k_sample_bound(&theta, &test, 100, 0));
     let z = Matrix::new(5, 2, vec![-1.5, 1.0, -0.5, 1.0, 0.0, -1.0, 1.0, -1.0, 1.0, 1.0]);
     let decoded = vae.decode_rows(&theta, &z);
     let shade = |grey: &f32| ["  ", "░░", "▒▒", "▓▓", "██"][(grey * 4.99) as usize];
     for y in 0..8 {
         let lines = (0..5).map(|i| decoded.row(i)[8 * y..][..8].iter().map(shade).collect::<String>());
-        outln!("{}", lines.collect::<String>());
+        println!("{}", lines.collect::<String>());
     }
     Ok(())
 }
