@@ -15,7 +15,7 @@ use gpvae::prior::{Dense, LatentPrior};
 use nn::model::Layout;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, at_most, positive};
+use nn::run::{Defaults, Label, Run, RunArgs, at_most, positive};
 use nn::train::{Noise, Optimizer, Rule};
 use rand::{SeedableRng, rngs::StdRng};
 
@@ -99,6 +99,11 @@ fn regression(args: &Args) -> anyhow::Result<()> {
             log marginal likelihood by length scale, the sum of a fit and a price, with its maximum between the two \
             (lecture 003, \"Casale et al (2018)\")",
         ))?;
+    run.label(&[
+        Label::new("length", "learned length scale", ""),
+        Label::new("alpha", "learned variance of the noise", ""),
+        Label::new("log_marginal_likelihood", "log marginal likelihood of the observations", "nats"),
+    ]);
     run.finish(&[("length", length), ("alpha", alpha), ("log_marginal_likelihood", value)])?;
     Ok(())
 }

@@ -246,6 +246,8 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         Label::new("*_reconstruction", "root mean square difference of test images and their reconstructions; model and latent dimensions: *", "black is 0, white 1"),
         Label::new("*_sample_to_data", "root mean square difference of samples and the nearest training image; model, latent dimensions, way to draw: *", "black is 0, white 1"),
         Label::new("*_gaps", "samples in a gap, far from all training images; model, latent dimensions, way to draw: *", "share"),
+        Label::new("*_range", "largest coordinate of the codes of training images; model and latent dimensions: *", ""),
+        Label::new("*_spread", "standard deviation of the codes; model and latent dimensions: *", ""),
     ]);
     run.finish(&results)?;
     Ok(())

@@ -24,7 +24,7 @@ use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::outln;
 use nn::picture::ImageGrid;
-use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, positive, whole, width};
+use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, positive, whole, width};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Noise, Schedule};
 use rayon::prelude::*;
@@ -233,6 +233,39 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     };
     let known = [("least_error", least), ("average_to_sharp", to_sharp), ("average_sharpness", sharpness)];
     let known = known.map(|(name, value)| (name.to_owned(), value));
+    run.label(&[
+        Label::new("*_kl", "divergence KL(q ‖ p) of test images, * σ", "nats per image").over("seeds"),
+        Label::new(
+            "least_error",
+            "least squared error of a function of the digit alone",
+            "squares per image",
+        ),
+        Label::new("*_error", "squared error of reconstructions, * σ", "squares per image").over("seeds"),
+        Label::new(
+            "*_to_average",
+            "from images of z ~ N(0, I) to the average of all places, * σ",
+            "squares per image",
+        )
+        .over("seeds"),
+        Label::new(
+            "average_to_sharp",
+            "from the average of all places to the nearest of them",
+            "squares per image",
+        ),
+        Label::new("*_to_sharp", "from images of z ~ N(0, I) to the nearest place, * σ", "squares per image")
+            .over("seeds"),
+        Label::new(
+            "average_sharpness",
+            "contrast of neighbouring pixels in the average of all places",
+            "that of digits is 1",
+        ),
+        Label::new(
+            "*_sharpness",
+            "contrast of neighbouring pixels in images of z ~ N(0, I), * σ",
+            "that of digits is 1",
+        )
+        .over("seeds"),
+    ]);
     run.finish(
         &known.into_iter().chain(named("large", &large)).chain(named("small", &small)).collect::<Vec<_>>(),
     )?;

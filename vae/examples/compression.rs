@@ -19,7 +19,7 @@ use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, result_of, whole, width};
+use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, result_of, whole, width};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Schedule};
 use rayon::prelude::*;
@@ -214,6 +214,16 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         last.latent,
         share(last)
     ));
+    run.label(&[
+        Label::new("*_exact", "mean square error of test images; method and numbers kept: *", "per pixel")
+            .over("seeds"),
+        Label::new(
+            "*_bits",
+            "mean square error of test images; method, numbers kept, bits of each: *",
+            "per pixel",
+        )
+        .over("seeds"),
+    ]);
     run.finish(&results)?;
     Ok(())
 }

@@ -27,7 +27,7 @@ use common::sets;
 use nn::data::{Matrix, Minibatches};
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Counter, Defaults, Run, RunArgs, TextTable, positive, whole, width};
+use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, positive, whole, width};
 use nn::train::{Optimizer, Rule};
 use vae::linear::FactorModel;
 use vae::{Likelihood, Vae, VaeConfig, VaeObjective};
@@ -137,6 +137,12 @@ fn compare(args: &Args) -> anyhow::Result<()> {
         rising(1),
         rising(3)
     ));
+    run.label(&[
+        Label::new("maximum", "maximum of log p(x), in closed form", "nats per image"),
+        Label::new("*_below", "log p(x) below its maximum after all passes: *", "nats per image"),
+        Label::new("*_passes", "passes through the data until log p(x) is nearly at its maximum: *", ""),
+        Label::new("*_rising", "steps after which log p(x) has not fallen: *", "share"),
+    ]);
     run.finish(&results)?;
     Ok(())
 }

@@ -7,7 +7,8 @@ use clap::Parser;
 use nn::data::{Header, Idx, Preprocessing, Table, TableOptions};
 use nn::model::{ModelFile, TrainedOn};
 use nn::run::{
-    Application, ApplyArgs, Csv, Defaults, ImageArgs, Label, Output, Outside, Run, RunArgs, RunError, RunFolder, TableArgs, parse, single, trained_with,
+    Application, ApplyArgs, Csv, Defaults, ImageArgs, Label, Output, Outside, Run, RunArgs, RunError,
+    RunFolder, TableArgs, parse, single, trained_with,
 };
 use nn::train::Checkpoint;
 use tempfile::tempdir;

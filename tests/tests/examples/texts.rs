@@ -96,12 +96,15 @@ fn links_lead_to_files() {
                 continue;
             }
             links += 1;
-            let target =
-                if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
             assert!(target.exists(), "{}: there is no {link}", path.display());
             if !anchor.is_empty() {
                 let found = anchors(&fs::read_to_string(target).unwrap());
-                assert!(found.iter().any(|found| found == anchor), "{}: no heading is #{anchor}", path.display());
+                assert!(
+                    found.iter().any(|found| found == anchor),
+                    "{}: no heading is #{anchor}",
+                    path.display()
+                );
             }
         }
     }

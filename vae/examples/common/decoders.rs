@@ -105,8 +105,16 @@ impl Comparison<'_> {
         }
         run.label(&[
             Label::new("loss_*", "loss of test images, −ELBO, widths of the decoder: *", "nats per image"),
-            Label::new("kl_*", "divergence KL(q ‖ p) of test images, widths of the decoder: *", "nats per image"),
-            Label::new("adjusted_rand_index_*", "agreement of clusters of the codes with the classes, widths of the decoder: *", ""),
+            Label::new(
+                "kl_*",
+                "divergence KL(q ‖ p) of test images, widths of the decoder: *",
+                "nats per image",
+            ),
+            Label::new(
+                "adjusted_rand_index_*",
+                "agreement of clusters of the codes with the classes, widths of the decoder: *",
+                "",
+            ),
         ]);
         run.finish(&results)?;
         Ok(())

@@ -19,7 +19,7 @@ use nn::data::Matrix;
 use nn::model::Nonlinearity;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Counter, Csv, Defaults, Run, RunArgs, TextTable, positive, whole, width};
+use nn::run::{Counter, Csv, Defaults, Label, Run, RunArgs, TextTable, positive, whole, width};
 use nn::stats::{adjusted_rand_index, k_means};
 use nn::train::{Fit, Schedule};
 use rayon::prelude::*;
@@ -166,6 +166,26 @@ fn genes(args: &Args) -> anyhow::Result<()> {
         over.mean("conditional_groups"),
         over.mean("conditional_batches")
     ));
+    run.label(&[
+        Label::new("vae_elbo", "ELBO of cells that were not seen", "nats per cell").over("seeds"),
+        Label::new("vae_groups", "agreement of clusters of the codes with the groups", "Rand index")
+            .over("seeds"),
+        Label::new("vae_batches", "agreement of clusters of the codes with the batches", "Rand index")
+            .over("seeds"),
+        Label::new("conditional_elbo", "ELBO, told the batch", "nats per cell").over("seeds"),
+        Label::new(
+            "conditional_groups",
+            "agreement of clusters with the groups, told the batch",
+            "Rand index",
+        )
+        .over("seeds"),
+        Label::new(
+            "conditional_batches",
+            "agreement of clusters with the batches, told the batch",
+            "Rand index",
+        )
+        .over("seeds"),
+    ]);
     run.finish(&over.results())?;
     Ok(())
 }
