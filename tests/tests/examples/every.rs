@@ -30,6 +30,7 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("nn", "classify", &["--dry-run"]),
     ("nn", "classify", &["--dry-run", "--data", "mnist", "--widths", "--psi", "sigmoid"]),
     ("nn", "classify", &["--dry-run", "--images", "own"]),
+    ("nn", "newton", &["--dry-run", "--dim", "3", "--hidden", "2"]),
     ("nn", "nn_apply", &["--dry-run", "--model", "MODEL/classify"]),
     ("nn", "regress", &["--dry-run", "--widths", "8,4", "--phi", "relu"]),
     ("vae", "amortisation", &["--dry-run"]),

@@ -6,6 +6,24 @@ use std::process::Output;
 use crate::{error, folder, result, run, text};
 
 #[test]
+fn newtons_method_arrives_where_gradient_descent_is_still_on_its_way() {
+    let dir = folder();
+    let flags = ["--dim", "10", "--hidden", "3", "--epochs", "2000", "--out", "newton"];
+    let output = run("newton", &flags, dir.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let results = result(&output);
+    let get = |name: &str| results.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("no {name}")).1;
+    for function in ["valley", "long_valley"] {
+        let of = |method: &str, what: &str| get(&format!("{function}_{method}_{what}"));
+        assert!(of("newton", "slope") < 1e-8 && of("newton", "loss") < 1e-15, "{results:?}");
+        assert!(of("newton", "work") < 1500.0, "{results:?}");
+        assert!(of("gradient_descent", "slope") > 1e-6, "{results:?}");
+    }
+    assert!(get("network_newton_slope") < 1e-8, "{results:?}");
+    assert!(dir.path().join("newton/paths.png").is_file() && dir.path().join("newton/losses.png").is_file());
+}
+
+#[test]
 fn the_table_of_gradient_checks_has_80_columns_and_names_what_it_does_not_know() {
     let output = run("gradcheck", &["softmax", "dense<tanh>"], &std::env::temp_dir());
     assert!(output.status.success(), "{}", text(&output.stderr));
