@@ -4,9 +4,11 @@
 //!     cargo run --release -p bayes-nn --example coin
 //!
 //! Writes to `out/bayes-nn-coin/`: the distribution of the number of heads of a fair coin, priors and posteriors with
-//! their approximations, and the ELBOs as they rise.
+//! their approximations, and the ELBOs as they rise; Bayes' theorem as a frequency; and where the two ways part as there are more
+//! throws, and more coins.
 
 mod beta;
+mod frequencies;
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 use std::process::ExitCode;
@@ -21,12 +23,14 @@ use nn::model::{Init, Layout};
 use nn::outln;
 use nn::picture::{Figure, Panels};
 use nn::run::{
-    Curves, Defaults, Explorer, Frames, Label, Position, Run, RunArgs, RunError, Scene, Series, whole,
+    Curves, Defaults, Explorer, Frames, Label, Position, Run, RunArgs, RunError, Scene, Series, at_most,
+    whole,
 };
 use nn::stats::Estimate;
 use nn::train::{Batch, End, Epoch, Fit, Objective, Parts, Schedule};
 
 use beta::{Beta, at_least, binomial, bisect, log_choose};
+use frequencies::{ManyCoins, TenCoins, TwoSigma, UNFAIR, unfair};
 
 /// Infers the bias of a coin, exactly and by variational inference
 #[derive(clap::Parser, serde::Serialize)]
@@ -44,14 +48,18 @@ struct Args {
     /// Monte-Carlo samples a step, in antithetic pairs
     #[arg(long, value_name = "M", default_value_t = 64, value_parser = whole)]
     samples: usize,
+    /// Throws of ten coins that are simulated, one of which has two tails
+    #[arg(long, value_name = "N", default_value_t = 100_000, default_value_if("dry_run", "true", "1000"), value_parser = at_most::<100_000_000>)]
+    simulated: usize,
 }
 
 impl Args {
     fn check(&self) -> anyhow::Result<()> {
-        let Self { throws: n, heads: k, samples, .. } = *self;
+        let Self { throws: n, heads: k, samples, simulated, .. } = *self;
         ensure!(self.run.data.is_none(), "this example takes no data but --throws and --heads");
         ensure!((1..=1000).contains(&n), "--throws: expected a number from 1 to 1000, found {n}");
         ensure!(k <= n, "--heads: expected a number from 0 to {n}, found {k}");
+        ensure!(simulated >= 10, "--simulated: expected at least 10 throws, found {simulated}");
         let pairs = samples > 0 && samples.is_multiple_of(2);
         ensure!(pairs, "--samples: expected an even number greater than 0, found {samples}");
         Ok(())
@@ -94,8 +102,66 @@ fn coin(args: &Args) -> anyhow::Result<()> {
         Answer::new(PRIORS[i], args, LogitNormal { mu, sigma: log_sigma.exp() }, elbo)
     });
     draw(&run, args, &answers, trainer.history())?;
-    report(&run, args, &answers)?;
+    let parting = Parting {
+        ten_coins: TenCoins::throw(args.simulated, run.args.seed),
+        by_data: TwoSigma::all(),
+        by_model: ManyCoins::all(run.args.seed),
+    };
+    parting.draw(&run)?;
+    report(&run, args, &answers, &parting)?;
     Ok(())
+}
+
+/// Probabilities as frequencies, and where frequentist and Bayesian answers part.
+struct Parting {
+    ten_coins: TenCoins,
+    /// More and more throws of one coin.
+    by_data: Vec<TwoSigma>,
+    /// More and more coins.
+    by_model: Vec<ManyCoins>,
+}
+
+impl Parting {
+    fn draw(&self, run: &Run<'_>) -> anyhow::Result<()> {
+        self.ten_coins.figure().save(&run.picture(
+            "frequencies.png",
+            "Bayes' theorem as a frequency: of the throws that show tail, the share of the coin with two tails. It comes as near to 2/11 \
+            as its standard deviation lets it (lecture 004, \"Mandatory coin-flip example\", and \"Probabilities\")",
+        ))?;
+        let figures = frequencies::figures(&self.by_data, &self.by_model);
+        let panels = figures.into_iter().fold(Panels::new("Where the answers part", 2), Panels::figure);
+        panels.save(&run.picture(
+            "apart.png",
+            "Left: as data grow. Heads are always two standard deviations above one half, which a test finds as strange after a million throws \
+            as after sixteen, while the probability that the coin is fair goes to 1. Right: as the model grows. Each of many coins is \
+            thrown 14 times; what all of them say together tells how far to trust the share of one (lecture 004, \"Frequentist vs Bayesian \
+            approaches\")",
+        ))?;
+        Ok(())
+    }
+
+    fn report(&self) {
+        let Self { ten_coins, by_data, by_model } = self;
+        let [part, whole] = UNFAIR;
+        outln!("one of ten coins has two tails, tail is thrown: P(unfair | tail) = {part}/{whole}");
+        outln!(
+            "  = {:.6}; by {} simulated throws with tail: {:.4} ± {:.4}",
+            unfair(),
+            ten_coins.tails,
+            ten_coins.share(),
+            ten_coins.error()
+        );
+        outln!("heads two standard deviations above one half: the p-value, P(fair | data)");
+        for TwoSigma { throws, p_value, fair } in [&by_data[0], &by_data[by_data.len() - 1]] {
+            outln!("  {throws:7} throws: {p_value:.4}, {fair:.4}");
+        }
+        outln!("14 throws of each of many coins: the rms error of p by shares, uniform prior,");
+        outln!("and a prior that is learned from so many coins");
+        for ManyCoins { together, shares, uniform, learned } in [&by_model[0], &by_model[by_model.len() - 1]]
+        {
+            outln!("  {together:7} coins: {shares:.4}, {uniform:.4}, {learned:.4}");
+        }
+    }
 }
 
 /// F for the model log p(k, p) = log P(k|p) + log Beta(p), at p = σ(ζ).
@@ -182,10 +248,8 @@ impl Answer {
     }
 }
 
-fn report(run: &Run<'_>, args: &Args, answers: &[Answer; 2]) -> Result<(), RunError> {
-    // Ten coins, one of which has two tails: P(unfair) P(tail | unfair) / P(tail).
-    let posterior_unfair = 0.1 * 1.0 / (0.1 * 1.0 + 0.9 * 0.5);
-    outln!("one of ten coins has two tails, tail is thrown: P(unfair | tail) = {posterior_unfair:.6}");
+fn report(run: &Run<'_>, args: &Args, answers: &[Answer; 2], parting: &Parting) -> Result<(), RunError> {
+    parting.report();
     let p_value = report_frequencies(args);
     for Answer { name, prior, posterior, interval: [low, high], log_evidence, q, elbo } in answers {
         outln!("  {name} prior, Beta({}, {})", prior.0, prior.1);
@@ -218,6 +282,22 @@ fn report(run: &Run<'_>, args: &Args, answers: &[Answer; 2]) -> Result<(), RunEr
             "one of ten coins has two tails, tail is thrown: P(unfair | tail)",
             "probability",
         ),
+        Label::new("unfair_by_frequency", "the same as a share of many throws that showed tail", "share"),
+        Label::new(
+            "fair_at_two_sigma",
+            "P(fair) after the most throws, with a p-value that stays at 2 σ",
+            "probability",
+        ),
+        Label::new(
+            "rmse_of_shares",
+            "error of each coin's share of heads, most coins",
+            "probability of heads",
+        ),
+        Label::new(
+            "rmse_by_learned_prior",
+            "error with a prior learned from all coins, most coins",
+            "probability of heads",
+        ),
         Label::new("p_value", "as many heads or more with a fair coin (p-value)", "probability"),
         Label::new(
             "bayes_factor",
@@ -230,7 +310,11 @@ fn report(run: &Run<'_>, args: &Args, answers: &[Answer; 2]) -> Result<(), RunEr
         Label::new("elbo_*", "ELBO, a lower bound of the log evidence, prior: *", "nats"),
     ]);
     run.finish(&[
-        ("posterior_unfair", posterior_unfair),
+        ("posterior_unfair", unfair()),
+        ("unfair_by_frequency", parting.ten_coins.share()),
+        ("fair_at_two_sigma", parting.by_data.last().map_or(0.0, |of| of.fair)),
+        ("rmse_of_shares", parting.by_model.last().map_or(0.0, |of| of.shares)),
+        ("rmse_by_learned_prior", parting.by_model.last().map_or(0.0, |of| of.learned)),
         ("p_value", p_value),
         ("bayes_factor", bayes_factor),
         ("lo_uniform", uniform.interval[0]),

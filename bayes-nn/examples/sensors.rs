@@ -5,11 +5,12 @@
 //!     cargo run --release -p bayes-nn --example sensors
 //!
 //! The counts are drawn with the rates 3 and 1; `--seed` draws others. Writes to `out/bayes-nn-sensors/`: the landscapes
-//! of priors and posteriors, with contours of q.
+//! of priors and posteriors, with contours of q, and the same as surfaces.
 
+mod landscape;
 mod poisson;
 
-use std::f64::consts::{PI, TAU};
+use std::f64::consts::TAU;
 use std::ops::Range;
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ use nn::train::{Batch, End, Fit, Objective, Parts, Rule, Schedule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use rand_distr::{Distribution, Poisson};
 
+use landscape::{CELLS, cells};
 use poisson::{Prior, Sensor, WINDOW};
 
 /// Infers the rates of two Poisson processes, exactly and by variational inference
@@ -94,6 +96,7 @@ fn sensors(args: &Args) -> anyhow::Result<()> {
         .collect();
     run.explore(more_and_more_counts(&counts));
     draw(&run, &cases, &approximations)?;
+    draw_surfaces(&run, &counts)?;
     report(&run, &cases, &approximations)?;
     Ok(())
 }
@@ -219,54 +222,13 @@ impl Approximation {
     }
 }
 
-/// The lines around the likeliest places that hold these shares of a density with one peak: it falls along rays from the peak.
-fn contours(
-    window: &[Range<f64>; 2],
-    shares: [f64; 2],
-    log_density: impl Fn([f64; 2]) -> f64,
-) -> Vec<Vec<(f64, f64)>> {
-    // Shares are of the whole density, which may reach beyond what is drawn.
+/// The lines that hold 50 and 95 % of a density. Shares are of the whole density, which may reach beyond what is drawn.
+fn contours(window: &[Range<f64>; 2], log_density: impl Fn([f64; 2]) -> f64) -> Vec<Vec<(f64, f64)>> {
     let wide = window.each_ref().map(|range| {
         let length = range.end - range.start;
         (range.start - length).max(WINDOW.start)..range.end + length
     });
-    let cells = cells(&wide, 2 * CELLS).map(|at| (log_density(at), at));
-    let mut cells: Vec<(f64, [f64; 2])> = cells.collect();
-    cells.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let (most, peak) = cells[0];
-    let mass = |(log_p, _): &(f64, [f64; 2])| (log_p - most).exp();
-    let total: f64 = cells.iter().map(mass).sum();
-    let level = |share: f64| {
-        let mut seen = 0.0;
-        let last = cells.iter().find(|cell| {
-            seen += mass(cell);
-            seen >= share * total
-        });
-        last.map_or(most, |cell| cell.0)
-    };
-    let line = |level: f64| {
-        let place = |k: i32| {
-            let (sin, cos) = (f64::from(k) * PI / 100.0).sin_cos();
-            let at = |r: f64| [peak[0] + r * cos, peak[1] + r * sin];
-            let (mut inside, mut outside) = (0.0, 10.0 * (WINDOW.end - WINDOW.start));
-            for _ in 0..40 {
-                let middle = f64::midpoint(inside, outside);
-                *(if log_density(at(middle)) >= level { &mut inside } else { &mut outside }) = middle;
-            }
-            let [x, y] = at(inside);
-            (x, y)
-        };
-        (0..=200).map(place).collect()
-    };
-    shares.map(|share| line(level(share))).to_vec()
-}
-
-/// The centres of the cells of a window, row after row.
-fn cells([x, y]: &[Range<f64>; 2], side: usize) -> impl Iterator<Item = [f64; 2]> {
-    let at = move |range: &Range<f64>, i: usize| {
-        range.start + (range.end - range.start) * (i as f64 + 0.5) / side as f64
-    };
-    (0..side * side).map(move |i| [at(x, i % side), at(y, i / side)])
+    landscape::contours(&wide, log_density)
 }
 
 fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> Result<(), RunError> {
@@ -328,12 +290,12 @@ fn draw(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> anyh
         Panels::new("Prior and posterior of two rates, many observations enlarged", 1 + COUNTS.len());
     for (number, (name, prior)) in PRIORS.into_iter().enumerate() {
         let nothing_seen = [0, 1].map(|i| Sensor::new(&[], prior, i));
-        panels = panels.figure(landscape(&format!("{name} prior"), &[WINDOW, WINDOW], nothing_seen));
+        panels = panels.figure(heat_map(&format!("{name} prior"), &[WINDOW, WINDOW], nothing_seen));
         for (case, q) in cases.iter().zip(approximations).filter(|(case, _)| case.prior == number) {
             let window = window(case);
-            let exact = contours(&window, SHARES, |at| log_joint(&case.sensors, at));
-            let by_q = contours(&window, SHARES, |at| q.log_density(at));
-            let mut figure = landscape(&format!("{name}, N = {}", case.count), &window, case.sensors);
+            let exact = contours(&window, |at| log_joint(&case.sensors, at));
+            let by_q = contours(&window, |at| q.log_density(at));
+            let mut figure = heat_map(&format!("{name}, N = {}", case.count), &window, case.sensors);
             for (label, lines) in [("posterior: 50 and 95 %", exact), ("q: 50 and 95 %", by_q)] {
                 figure = lines.into_iter().fold(figure, |figure, line| figure.line(label, line));
             }
@@ -349,10 +311,22 @@ fn draw(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> anyh
     Ok(())
 }
 
-/// The shares of a density that its contours hold.
-const SHARES: [f64; 2] = [0.5, 0.95];
-/// The cells of a landscape in either direction.
-const CELLS: usize = 100;
+/// Priors and exact posteriors over all rates, as hills: a picture for each number of observations.
+fn draw_surfaces(run: &Run<'_>, counts: &[Vec<f64>; 2]) -> anyhow::Result<()> {
+    for count in [0].into_iter().chain(COUNTS) {
+        let mut panels = Panels::new(&format!("What is known of both rates after {count} observations"), 2);
+        for (name, prior) in PRIORS {
+            let sensors = [0, 1].map(|i| Sensor::new(&counts[i][..count], prior, i));
+            panels = panels.figure(surface(&format!("{name} prior"), sensors));
+        }
+        panels.save(&run.picture(
+            &format!("surface_{count}.png"),
+            "The density of both rates as a hill over all of them, under both priors. With more observations the hill gets narrower and higher, and \
+            the two become one (lecture 004, \"Uniform prior landscape; alternate view\", and the slides after it)",
+        ))?;
+    }
+    Ok(())
+}
 
 /// The part of the landscape where the posterior lies, as wide as it is high.
 fn window(case: &Case) -> [Range<f64>; 2] {
@@ -416,8 +390,19 @@ fn more_and_more_counts(counts: &[Vec<f64>; 2]) -> Explorer {
     })
 }
 
+/// The cells of a surface in either direction.
+const SIDE: usize = 40;
+
+/// The exact density of both rates, from the side.
+fn surface(title: &str, sensors: [Sensor; 2]) -> Figure {
+    let window = [WINDOW, WINDOW];
+    let log_evidence: f64 = sensors.iter().map(|sensor| sensor.exact().log_evidence).sum();
+    let values = cells(&window, SIDE).map(|at| (log_joint(&sensors, at) - log_evidence).exp());
+    Figure::new(title).axes("λ₁", "λ₂").surface("density", (WINDOW, WINDOW), SIDE, values)
+}
+
 /// The exact density of both rates.
-fn landscape(title: &str, window: &[Range<f64>; 2], sensors: [Sensor; 2]) -> Figure {
+fn heat_map(title: &str, window: &[Range<f64>; 2], sensors: [Sensor; 2]) -> Figure {
     let log_evidence: f64 = sensors.iter().map(|sensor| sensor.exact().log_evidence).sum();
     let values = cells(window, CELLS).map(|at| (log_joint(&sensors, at) - log_evidence).exp());
     let [x, y] = window.clone();

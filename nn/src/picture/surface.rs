@@ -126,18 +126,24 @@ fn draw_quadrangles(canvas: &Canvas<'_>, map: &HeatMap, view: &View, z: &Axis) {
         let at = |k: usize, n: usize| (k as f64 + 0.5) / n as f64;
         Some([at(i, columns), at(j, rows), z.place(value).filter(|z| z.is_finite())?.max(0.0)])
     };
-    let mut quadrangles: Vec<[[f64; 3]; 4]> = (0..(rows - 1) * (columns - 1))
+    let mut quadrangles: Vec<(usize, usize, [[f64; 3]; 4])> = (0..(rows - 1) * (columns - 1))
         .filter_map(|k| {
             let (i, j) = (k % (columns - 1), k / (columns - 1));
-            Some([place(i, j)?, place(i + 1, j)?, place(i + 1, j + 1)?, place(i, j + 1)?])
+            Some((i, j, [place(i, j)?, place(i + 1, j)?, place(i + 1, j + 1)?, place(i, j + 1)?]))
         })
         .collect();
-    quadrangles.sort_by(|a, b| depth(b[0][0], b[0][1]).total_cmp(&depth(a[0][0], a[0][1])));
-    for corners in quadrangles {
+    quadrangles.sort_by(|(.., a), (.., b)| depth(b[0][0], b[0][1]).total_cmp(&depth(a[0][0], a[0][1])));
+    // About twenty lines of a mesh in either direction show slopes, where there are any.
+    let every = [columns, rows].map(|n| n.div_ceil(20));
+    for (i, j, corners) in quadrangles {
         let height = corners.iter().map(|corner| corner[2]).sum::<f64>() / 4.0;
         let [a, b, c, d] = corners.map(|corner| view.place(corner));
         canvas.polygon(&[a, b, c, d], heat(height));
-        // The mesh shows slopes; it is a shade darker than the surface.
-        canvas.line(&[b, a, d], SOLID, 0.7, heat((height + 0.35).min(1.0)));
+        let darker = heat((height + 0.35).min(1.0));
+        for (at, every, end) in [(i, every[0], d), (j, every[1], b)] {
+            if height > 0.01 && at.is_multiple_of(every) {
+                canvas.line(&[a, end], SOLID, 0.7, darker);
+            }
+        }
     }
 }

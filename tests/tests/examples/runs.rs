@@ -59,6 +59,24 @@ fn the_coin_has_the_lectures_digits() {
     {
         assert!(bound < evidence && bound > evidence - 0.01, "{results:?}");
     }
+    // Frequencies, within three standard errors of 55,000 throws; and where the answers part.
+    assert!((get("unfair_by_frequency") - 2.0 / 11.0).abs() < 0.005, "{results:?}");
+    assert!(get("fair_at_two_sigma") > 0.98, "{results:?}");
+    assert!(get("rmse_by_learned_prior") < 0.7 * get("rmse_of_shares"), "{results:?}");
+}
+
+#[test]
+fn mean_field_underestimates_by_the_factors_of_the_formulas() {
+    let dir = folder();
+    let output = run("cavi", &["--observations", "10", "--correlation", "0.8"], dir.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let results = result(&output);
+    let get = |name: &str| results.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("no {name}")).1;
+    assert!((get("variance_ratio") - (1.0 - 0.8 * 0.8)).abs() < 0.01, "{results:?}");
+    // (a' − 1)/a' with a' = 1 + 10/2
+    assert!((get("variance_of_mean_ratio") - 5.0 / 6.0).abs() < 1e-4, "{results:?}");
+    let below = get("log_evidence") - get("elbo");
+    assert!(below > 0.0 && below < 0.1, "{results:?}");
 }
 
 #[test]
