@@ -38,7 +38,7 @@ struct Args {
     #[arg(long, value_name = "D", default_value_t = 256, default_value_if("dry_run", "true", "4"), value_parser = at_most::<4096>)]
     dim: usize,
     /// Draws of Monte Carlo, after as many to warm up
-    #[arg(long, value_name = "N", default_value_t = 500, default_value_if("dry_run", "true", "20"), value_parser = at_most::<100_000>)]
+    #[arg(long, value_name = "N", default_value_t = 500, default_value_if("dry_run", "true", "100"), value_parser = at_most::<100_000>)]
     draws: usize,
     /// Steps of variational inference, of --batch-size rows each
     #[arg(long, value_name = "N", default_value_t = 4000, default_value_if("dry_run", "true", "10"), value_parser = whole)]
@@ -54,7 +54,8 @@ impl Args {
         ensure!(self.run.data.is_none(), "this example draws its data");
         ensure!(rows >= 100, "--rows: expected at least 100, found {rows}");
         ensure!(dim >= 4, "--dim: expected at least 4, found {dim}");
-        ensure!(draws >= 20, "--draws: expected at least 20, found {draws}");
+        // With fewer, the warm-up does not find a step that is accepted.
+        ensure!(draws >= 100, "--draws: expected at least 100, found {draws}");
         ensure!(repeats >= 1, "--repeats: expected at least 1, found {repeats}");
         Ok(())
     }
