@@ -17,6 +17,7 @@ mod common {
     pub(crate) mod explorer;
     pub(crate) mod keep;
     pub(crate) mod manifold;
+    pub(crate) mod placed;
 }
 
 use std::convert::Infallible;
@@ -29,6 +30,7 @@ use common::evaluate::k_sample_bound;
 use common::explorer::Space;
 use common::keep::keep;
 use common::manifold::manifold;
+use common::placed::beside_manifold;
 use nn::data::{Idx, ImageFormat, Matrix};
 use nn::model::{Model as _, Nonlinearity, TrainedOn};
 use nn::outln;
@@ -247,6 +249,14 @@ fn two_dimensions(run: &Run<'_>, args: &Args, frames: &Frames, fit: &Fit) -> any
         most, such as the turn of the head and the smile (lecture 001, \"Example of use\")",
     ))?;
     let size = [frames.height, frames.width];
+    let codes = vae.encode_rows(trainer.theta(), &frames.train).mu;
+    let title = "Frames at their codes, and the manifold in the same window: z₁ to the right, z₂ upwards";
+    beside_manifold(title, &vae, trainer.theta(), (&frames.train, &codes), size).save(&run.picture(
+        "codes.png",
+        "On the left training frames where the encoder of the model with two dimensions puts them, of each cell the one nearest to its \
+        middle; on the right what the decoder makes of the middles. Where a cell is empty no frame led the decoder. Neighbours should \
+        be alike, and both sides agree (lecture 001, \"Data representation in latent space\")",
+    ))?;
     let space =
         Space { vae: &vae, theta: trainer.theta(), rows: &frames.test, size, labels: &[], classes: &[] };
     space.explorer().into_iter().for_each(|explorer| run.explore(explorer));
