@@ -19,7 +19,7 @@ use nn::model::density::squared_error;
 use nn::model::{MlpConfig, MlpModel, Model};
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Run, RunArgs, TextTable, width};
+use nn::run::{Defaults, Label, Run, RunArgs, TextTable, width};
 use rand::{SeedableRng, rngs::StdRng};
 
 /// Minimises three functions by Newton's method, by gradient descent and by Adam
@@ -167,6 +167,11 @@ fn newton(args: &Args) -> anyhow::Result<()> {
          valley's bend, and near a minimum each step doubles the digits.",
         valley[0], valley[1], args.dim, long_valley[0], long_valley[1], network[0], network[1]
     ));
+    run.label(&[
+        Label::new("*_work", "gradients, or what costs as much, until the end; function and method: *", ""),
+        Label::new("*_loss", "loss at the end; function and method: *", ""),
+        Label::new("*_slope", "length of the gradient at the end; function and method: *", ""),
+    ]);
     Ok(run.finish(&results)?)
 }
 
