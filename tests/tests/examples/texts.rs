@@ -64,7 +64,8 @@ fn anchors(text: &str) -> Vec<String> {
     });
     let name = |heading: &str| {
         let small = heading.trim_start_matches('#').trim().to_lowercase();
-        let kept = small.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+        let kept =
+            small.chars().filter(|c| c.is_alphabetic() || c.is_ascii_digit() || [' ', '-', '_'].contains(c));
         kept.map(|c| if c == ' ' { '-' } else { c }).collect()
     };
     headings.map(name).collect()
