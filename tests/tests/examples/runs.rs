@@ -227,3 +227,41 @@ fn examples_that_compare_trainings_refuse_the_flags_of_a_checkpoint() {
         }
     }
 }
+
+/// The recurrences of the guide's first section, for its numbers.
+#[test]
+fn steps_shows_the_gradient_of_the_hand_derivation_on_a_page_that_it_does_not_write_over() {
+    let [w11, w12, w21, w22, b1, b2, v1, v2, c] = [0.5_f64, -0.3, 0.2, 0.4, 0.1, -0.1, 1.0, -2.0, 0.3];
+    let (x, y) = ([1.0, -1.0], 0.5);
+    let h1 = (b1 + w11 * x[0] + w21 * x[1]).tanh();
+    let h2 = (b2 + w12 * x[0] + w22 * x[1]).tanh();
+    let d = -2.0 * (y - (c + v1 * h1 + v2 * h2));
+    let (d1, d2) = ((1.0 - h1 * h1) * v1 * d, (1.0 - h2 * h2) * v2 * d);
+    let by_hand = [d1 * x[0], d2 * x[0], d1 * x[1], d2 * x[1], d1, d2, d * h1, d * h2, d];
+
+    let dir = folder();
+    let output = run("steps", &["--out", "run"], dir.path());
+    let stdout = text(&output.stdout);
+    let (_, gradient) = stdout.split_once("tape.backward: ∂loss/∂θ =\n").unwrap();
+    let numbers = gradient.lines().take_while(|line| line.starts_with(' ')).flat_map(str::split_whitespace);
+    let numbers: Vec<f64> = numbers.map(|number| number.parse().unwrap()).collect();
+    assert_eq!(numbers.len(), 9, "{stdout}");
+    assert!(numbers.iter().zip(by_hand).all(|(a, b)| (a - b).abs() < 1e-14), "{numbers:?} {by_hand:?}");
+    assert!(result(&output).iter().any(|(name, value)| name == "difference" && *value < 1e-9), "{stdout}");
+    let columns = |line: &str| line.chars().filter(|&char| char != '\u{304}').count();
+    assert!(stdout.lines().all(|line| line.starts_with("RESULT") || columns(line) <= 80), "{stdout}");
+
+    let page = || fs::read_to_string(dir.path().join("run/steps.html")).unwrap();
+    let network = page();
+    assert!(["src=", "href=\"http", "url("].iter().all(|loads| !network.contains(loads)), "{network}");
+    let product = ["--out", "run", "--expression", "product"];
+    let line = error("steps", &product, dir.path());
+    assert!(line.contains("run/steps.html") && line.contains("--force"), "{line}");
+    assert_eq!(page(), network);
+    assert!(run("steps", &[&product[..], &["--force"]].concat(), dir.path()).status.success());
+    assert_ne!(page(), network);
+
+    let output = run("steps", &["--expression", "none"], dir.path());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--expression: expected one of network, product, "));
+}

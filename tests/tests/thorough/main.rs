@@ -3,11 +3,13 @@
 //!     cargo test --release -p tests --features thorough --test thorough
 
 mod apply;
+mod browser;
 mod calibration;
 mod kills;
 mod python;
 mod report;
 mod soak;
+mod steps;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

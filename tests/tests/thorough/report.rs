@@ -1,5 +1,4 @@
 //! Reports in a browser: what they compute is what the models do, nothing is said in the console, and the keyboard is enough.
-//! The browser is `$CHROMIUM`, or `chromium`.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,48 +7,7 @@ use nn::data::{Matrix, Table, diabetes, digits};
 use tests::programs::program;
 
 use crate::alone;
-
-fn chromium() -> Command {
-    Command::new(std::env::var_os("CHROMIUM").unwrap_or_else(|| "chromium".into()))
-}
-
-/// Whether there is a browser; otherwise says that this is skipped.
-fn is_there() -> bool {
-    let is_there = chromium().arg("--version").output().is_ok_and(|output| output.status.success());
-    if !is_there {
-        eprintln!(
-            "skipped: reports are not tried in a browser, since chromium is not there; name one by $CHROMIUM"
-        );
-    }
-    is_there
-}
-
-/// The page after it tested itself, and what was said in the console.
-fn opened(page: &Path, profile: &Path) -> (String, Vec<String>) {
-    let output = chromium()
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--enable-logging=stderr",
-            "--v=0",
-            "--dump-dom",
-        ])
-        .arg(format!("--user-data-dir={}", profile.display()))
-        .arg(format!("file://{}#test", page.display()))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let (dom, log) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
-    (dom, log.lines().filter(|line| line.contains("CONSOLE")).map(str::to_owned).collect())
-}
-
-/// What a page that tested itself says of itself.
-fn verdict_in(dom: &str) -> String {
-    let verdict =
-        dom.split_once("<output id=\"verdict\">").and_then(|(_, rest)| rest.split_once("</output>"));
-    verdict.map_or_else(|| format!("none in {dom}"), |(verdict, _)| verdict.to_owned())
-}
+use crate::browser::{is_there, verdict};
 
 /// Runs a program for a moment, and returns the verdict of its report.
 #[track_caller]
