@@ -1,6 +1,7 @@
 //! Every example runs, says how it is run, and tells clearly what is wrong with its flags and files; texts about them are true.
 
 mod apply;
+mod claims;
 mod data;
 mod every;
 mod gaussian;
