@@ -14,14 +14,14 @@
 
 mod series;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use gpvae::data::{Places, Samples};
 use gpvae::prior::Features;
 use gpvae::{GpVae, GpVaeConfig, GpVaeError, GpVaeObjective, Pace, Part, Prediction};
-use nn::data::{Matrix, Standardizer};
+use nn::data::{DataError, Matrix, Standardizer, Table};
 use nn::model::TrainedOn;
 use nn::run::{Defaults, Label, Run, RunArgs, TableArgs, at_most, positive, share, width};
 use nn::train::End;
@@ -75,9 +75,7 @@ fn main() -> ExitCode {
 fn timeseries(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.run.data.is_none(), "this example reads no folder: give a table by --csv");
     let series = match &args.csv {
-        Some(path) => {
-            Series::of(args.format.read_with_dates(path, &args.time)?, &args.time, args.hide, args.run.seed)?
-        }
+        Some(path) => Series::of(read(args, path)?, &args.time, args.hide, args.run.seed)?,
         None => {
             args.format.without_table()?;
             Series::generated(args.hide, args.run.seed)?
@@ -161,6 +159,16 @@ fn timeseries(args: &Args) -> anyhow::Result<()> {
         ("coverage_95", score.coverage),
     ])?;
     Ok(())
+}
+
+/// The table, whose column of times may be another one than the user thinks.
+fn read(args: &Args, path: &Path) -> anyhow::Result<Table> {
+    args.format.read_with_dates(path, &args.time).map_err(|error| match &error {
+        DataError::Cell { expected, .. } if expected.ends_with("a date") => {
+            anyhow::anyhow!("{error}; --time names the column of times")
+        }
+        _ => error.into(),
+    })
 }
 
 /// Rows (y | whether it was measured) of the moments at which something was. The encoder reads both halves, and the

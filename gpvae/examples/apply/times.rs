@@ -72,7 +72,8 @@ pub(crate) fn run(args: &Args, file: &ModelFile) -> anyhow::Result<()> {
     let SeriesEntry { clock, channels, .. } = &trained.entry;
     let path = args.at.as_ref().with_context(|| {
         format!(
-            "expected times to predict: give a file with a column of them by --at FILE, in the units of {}",
+            "expected times to predict: give a file with a column of them by --at FILE, {} {}",
+            if clock.dates { "dates as those of" } else { "in the units of" },
             label(&clock.name)
         )
     })?;

@@ -52,8 +52,12 @@ impl ApplyArgs {
     /// Reads the file of the model.
     ///
     /// # Errors
-    /// [`RunError::Model`] as [`ModelFile::load`].
+    /// [`RunError::NoModel`] if there is none; otherwise [`RunError::Model`] as [`ModelFile::load`].
     pub fn load(&self) -> Result<ModelFile, RunError> {
+        let path = if self.model.is_dir() { self.model.join(ModelFile::NAME) } else { self.model.clone() };
+        if !path.exists() {
+            return Err(RunError::NoModel { path });
+        }
         Ok(ModelFile::load(&self.model)?)
     }
 }

@@ -30,6 +30,15 @@ pub enum RunError {
         /// Whether there is a checkpoint in it.
         resumable: bool,
     },
+    /// There is no trained model.
+    #[error(
+        "--model: expected the folder of a run that has trained a model, or its file model.safetensors, found no {}",
+        path.display()
+    )]
+    NoModel {
+        /// The file.
+        path: PathBuf,
+    },
     /// What a model computes would be written over the run that trained it.
     #[error("--out: expected another folder than that of a trained model, found {}", path.display())]
     OwnFolder {

@@ -51,6 +51,11 @@ fn the_folder_of_the_model_is_never_written_to() {
     }
     assert!(file.is_file() && fs::read_dir(&model).unwrap().count() == 1);
 
+    for path in [dir.path(), &dir.path().join("none")] {
+        let error = args(path, &out, &[]).apply.load().unwrap_err();
+        assert!(matches!(error, RunError::NoModel { .. }), "{error}");
+    }
+
     let first = args(&model, &out, &["--seed", "3"]);
     Application::open(&first.apply, &first).unwrap().finish(&[("rows", 2.0)]).unwrap();
     let flags = fs::read_to_string(out.join("args.json")).unwrap();

@@ -250,23 +250,25 @@ fn a_signal_in_the_middle_leaves_no_part_of_a_file() {
     let counts = fs::read_to_string(dir.join("counts.csv")).unwrap();
     let (head, rows) = counts.split_once('\n').unwrap();
     let rows = rows.repeat((6 << 20) / rows.len());
-    assert!(Command::new("mkfifo").arg(dir.join("endless")).status().unwrap().success());
     let out = dir.join("new");
     let files = || {
         let entries = fs::read_dir(&out).into_iter().flatten().flatten();
         entries.map(|entry| entry.file_name().into_string().unwrap()).collect::<Vec<_>>()
     };
     for signal in ["-INT", "-TERM", "-HUP", "-KILL"] {
-        let flags = ["--model", "run", "--csv", "endless", "--samples", "1", "--out", "new"];
+        // A pipe of its own: a process that another test is starting may hold the last one for a moment.
+        let pipe = format!("endless{signal}");
+        assert!(Command::new("mkfifo").arg(dir.join(&pipe)).status().unwrap().success());
+        let flags = ["--model", "run", "--csv", &pipe, "--samples", "1", "--out", "new"];
         let mut child = Command::new(program("vae_apply"))
             .args(flags)
             .current_dir(dir)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(fs::File::create(dir.join("stderr")).unwrap())
             .spawn()
             .unwrap();
         // It waits for the rest of the table.
-        let mut endless = fs::OpenOptions::new().write(true).open(dir.join("endless")).unwrap();
+        let mut endless = fs::OpenOptions::new().write(true).open(dir.join(&pipe)).unwrap();
         let (head, rows) = (format!("{head}\n"), rows.clone());
         let writer = thread::spawn(move || {
             let _ = endless.write_all(head.as_bytes()).and_then(|()| endless.write_all(rows.as_bytes()));
@@ -274,7 +276,9 @@ fn a_signal_in_the_middle_leaves_no_part_of_a_file() {
         });
         let started = Instant::now();
         while !files().iter().any(|name| name.starts_with(".imputed.csv.")) {
-            assert!(started.elapsed() < Duration::from_secs(60), "{:?}", files());
+            let said = || fs::read_to_string(dir.join("stderr")).unwrap();
+            assert!(child.try_wait().unwrap().is_none(), "{signal}: {}", said());
+            assert!(started.elapsed() < Duration::from_secs(60), "{signal}: {:?} {}", files(), said());
             thread::sleep(Duration::from_millis(5));
         }
         let id = child.id().to_string();

@@ -217,7 +217,11 @@ fn times_may_be_dates_and_come_back_as_they_were_read() {
     fs::write(dir.join("same.csv"), "when,x\n2024-02-01 14:00+02:00,1\n2024-01-25T23:00:00-01,2\n").unwrap();
     success("gp_apply", &["--model", "run", "--at", "same.csv", "--out", "same"], dir);
     let same = cells(dir, "same/predictions.csv");
-    assert_eq!(column(&same, "warm mean"), column(&new, "warm mean")[..2]);
+    let means = |rows: &[Vec<String>]| {
+        column(rows, "warm mean").iter().map(|x| x.parse().unwrap()).collect::<Vec<f64>>()
+    };
+    // The last digits depend on how many times are computed together.
+    assert!(means(&same).iter().zip(&means(&new)).all(|(a, b)| (a - b).abs() < 1e-4), "{same:?} {new:?}");
 
     for (content, wanted) in [
         (
@@ -236,6 +240,7 @@ fn times_may_be_dates_and_come_back_as_they_were_read() {
     fs::write(dir.join("bad.csv"), "when,a\n27.1.2024,1\n28.1.2024,2\n").unwrap();
     let line = error("timeseries", &["--csv", "bad.csv", "--out", "bad"], dir);
     assert!(line.contains("expected a number or a date, found \"27.1.2024\"; correct it"), "{line}");
+    assert!(line.ends_with("; --time names the column of times"), "{line}");
     assert!(
         line.contains("dates are written as 2024-01-31, 2024-01-31 10:00 or 2024-01-31T10:00:00.25+02:00"),
         "{line}"

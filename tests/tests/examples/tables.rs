@@ -52,7 +52,7 @@ fn table_writes_back_the_text_that_it_read() {
     let says = "table.csv: 30 rows, 3 columns of numbers, separator comma, a header; 2 missing cells (empty, NA, NaN, ?)\n";
     assert!(stdout.starts_with(says), "{stdout}");
     let stderr = text(&output.stderr);
-    for part in ["column 1 (id (18)): ", "line 3, 100000000000000001 to 100000000000000000"] {
+    for part in ["column 1 (\"id (18)\"): ", "line 3, 100000000000000001 to 100000000000000000"] {
         assert!(stderr.contains(part), "{stderr}");
     }
 

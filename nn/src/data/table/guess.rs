@@ -135,7 +135,8 @@ fn evidence(records: &[Record], separator: Separator) -> f64 {
         let [date, time] = [0, 1].map(|j| record.cell(j).unwrap_or_default());
         record.len() == 2 && is_date(&format!("{date} {time}"))
     };
-    if separator == Separator::Blanks && rest.iter().all(is_moment) {
+    let mut several = rest.iter().filter(|record| cut(record)).peekable();
+    if separator == Separator::Blanks && several.peek().is_some() && several.all(is_moment) {
         return 0.0;
     }
     let mut lengths: Vec<usize> = records.iter().map(Record::len).filter(|&len| len > 1).collect();

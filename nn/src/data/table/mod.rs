@@ -426,7 +426,8 @@ impl Table {
             ),
             false => String::new(),
         };
-        format!("{rows} rows, {columns}{ignored}{separator}, {header}{decimal}{dates}{comment}{missing}")
+        let rows = if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+        format!("{rows}, {columns}{ignored}{separator}, {header}{decimal}{dates}{comment}{missing}")
     }
 
     /// What a user should know of the file: a first row that may have been taken for the wrong thing, whole numbers that are

@@ -171,7 +171,7 @@ fn one_line_says_how_a_table_was_read() {
         assert_eq!(parse(text).unwrap().summary(), says);
     }
     let table = Table::parse(b"1|2\n", &TableOptions::default()).unwrap();
-    assert_eq!(table.summary(), "1 rows, 2 columns of numbers, separator bar, no header");
+    assert_eq!(table.summary(), "1 row, 2 columns of numbers, separator bar, no header");
 }
 
 #[test]

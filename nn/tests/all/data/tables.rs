@@ -200,8 +200,7 @@ fn a_column_may_hold_dates() {
         table.summary()
     );
     // A first row of dates is data, and a blank before the time of day no separator.
-    for text in ["1970-01-02\n1970-01-03\n", "1970-01-02 00:00\n1970-01-03 00:00:00\n", "t\n1970-01-02T00\n"]
-    {
+    for text in ["1970-01-02\n1970-01-03\n", "1970-01-02 00:00\n1970-01-03\n", "t\n1970-01-02T00\n"] {
         let read = read(text, "1");
         if text.starts_with('t') {
             assert_fails!(read, DataError::Cell { line: 2, .. }, "a number or a date", "2024-01-31 10:00");
