@@ -7,12 +7,12 @@ use nn::data::{Matrix, Table, diabetes, digits};
 use tests::programs::program;
 
 use crate::alone;
-use crate::browser::{is_there, verdict};
+use crate::browser::{is_there, said, tested};
 
 /// Runs a program for a moment, and returns the verdict of its report.
 #[track_caller]
 fn tried(name: &str, flags: &[&str]) -> String {
-    verdict_in(&page_of(name, flags))
+    said(&page_of(name, flags), "verdict")
 }
 
 /// Runs a program for a moment, and returns its report after it tested itself and found nothing wrong.
@@ -22,9 +22,9 @@ fn page_of(name: &str, flags: &[&str]) -> String {
     let run = folder.path().join("run");
     let output = Command::new(program(name)).args(flags).arg("--out").arg(&run).output().unwrap();
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-    let (dom, console) = opened(&run.join("index.html"), &folder.path().join("profile"));
+    let (dom, console) = tested(&run.join("index.html"), &folder.path().join("profile"));
     assert_eq!(console, [""; 0], "{name} {flags:?}");
-    let verdict = verdict_in(&dom);
+    let verdict = said(&dom, "verdict");
     assert!(verdict.starts_with("ok: "), "{name} {flags:?}: {verdict}");
     dom
 }
@@ -68,7 +68,7 @@ fn a_page_tells_the_rows_of_a_table_in_its_units_and_decodes_as_the_model_does()
     let brief = ["--epochs", "2", "--samples", "2", "--latent", "3"];
     for (more, table) in [(&[][..], diabetes()), (&["--counts"], counts())] {
         let dom = page_of("table", &[&brief[..], more].concat());
-        let verdict = verdict_in(&dom);
+        let verdict = said(&dom, "verdict");
         for part in [
             "10 points decoded",
             "arrow keys move the point",
@@ -144,8 +144,8 @@ fn a_page_that_is_wrong_says_so() {
     let wrong = |from: &str, to: &str| {
         assert!(page.contains(from), "{from}");
         std::fs::write(run.join("wrong.html"), page.replace(from, to)).unwrap();
-        let (dom, console) = opened(&run.join("wrong.html"), &folder.path().join("profile"));
-        (verdict_in(&dom), console)
+        let (dom, console) = tested(&run.join("wrong.html"), &folder.path().join("profile"));
+        (said(&dom, "verdict"), console)
     };
     let (said, _) = wrong("\"phi\":\"sigmoid\"", "\"phi\":\"tanh\"");
     assert!(said.starts_with("failed: 10 points decoded"), "{said}");

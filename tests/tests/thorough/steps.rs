@@ -8,7 +8,7 @@ use std::process::Command;
 use tests::programs::program;
 
 use crate::alone;
-use crate::browser::{is_there, opened, said, verdict};
+use crate::browser::{is_there, opened, said, tested};
 
 fn run(flags: &[&str], out: &Path) -> String {
     let output = Command::new(program("steps")).args(flags).arg("--out").arg(out).output().unwrap();
@@ -129,7 +129,8 @@ fn a_page_of_steps_that_is_wrong_says_so() {
         assert!(page.contains(from), "{from}");
         let wrong = folder.path().join("wrong.html");
         std::fs::write(&wrong, page.replace(from, to)).unwrap();
-        let (said, console) = verdict(&wrong, &folder.path().join("profile"));
+        let (dom, console) = tested(&wrong, &folder.path().join("profile"));
+        let said = said(&dom, "verdict");
         assert!(said.starts_with("failed: ") && said.contains(wanted), "{from}: {said}");
         assert_eq!(console.is_empty(), !wanted.contains("defined"), "{console:?}");
     }
