@@ -86,6 +86,11 @@ impl Function for Network {
 
 const METHODS: [&str; 3] = ["Newton", "gradient descent", "Adam"];
 
+/// What each method may spend on a function, in gradients.
+fn work(args: &RunArgs) -> usize {
+    if args.dry_run { 50 } else { args.epochs }
+}
+
 /// What the three methods made of a function.
 struct Race {
     /// For the result line.
@@ -97,7 +102,7 @@ struct Race {
 
 impl Race {
     fn new(key: &'static str, name: String, function: &impl Function, args: &RunArgs) -> Self {
-        let work = if args.dry_run { 50 } else { args.epochs };
+        let work = work(args);
         let descent = || Descent::new(function);
         let logs = [descent().newton(work), descent().gradient_descent(work), descent().adam(work, args.lr)];
         Self { key, name, logs }
@@ -156,7 +161,7 @@ fn newton(args: &Args) -> anyhow::Result<()> {
             Some(Step { work, slope, .. }) if *slope <= FOUND => {
                 format!("after the work of {work} gradients")
             }
-            _ => format!("not within that of {}", args.run.epochs),
+            _ => format!("not within that of {}", work(&args.run)),
         }
     };
     let [valley, long_valley, network] =
