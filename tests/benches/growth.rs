@@ -1,10 +1,12 @@
-//! How the time of a training step grows with batch, width and depth, and that memory does not grow with steps.
+//! How the time of a training step grows with batch, width and depth, and its memory with the batch, and that memory does not grow
+//! with steps.
 //!
 //!     cargo bench -p tests --bench growth [-- batch width depth memory]
 //!
 //! A step is forward, backward and Adam of a multilayer perceptron in f32 on one thread. Each sweep prints its times and the
 //! slope of log time over log size in its upper half (1 is expected of batch and depth, 2 of width), and draws them into
-//! `out/growth/`.
+//! `out/growth/`. What a step keeps from the forward pass to the backward pass is what minibatches save (lecture 000, "Tuning the
+//! algorithm"): the peak of the memory is that of the parameters plus so many bytes for each row of the batch.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +23,10 @@ fn main() {
     let time = secs(0.3);
     let powers = |from: u32, to: u32| (from..=to).map(|power| 1usize << power);
     rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of threads").install(|| {
+        // Before the others, since what they return to the allocator would be taken again.
+        if wanted("memory") {
+            memory_of_batches(powers(4, 12));
+        }
         sweep("batch", powers(4, 12), time, |batch| Step::new(batch, 128, 2));
         sweep("width", powers(6, 12), time, |width| Step::new(64, width, 1));
         sweep("depth", powers(0, 6), time, |depth| Step::new(64, 128, depth));
@@ -64,6 +70,22 @@ impl Step {
         });
         let theta = Arc::get_mut(theta).expect("θ is not shared between steps");
         optimizer.step(1e-3, theta, &gradient);
+    }
+}
+
+/// The peak of the memory of a step by the size of the batch, and what it grows by from batch to batch for each row.
+fn memory_of_batches(sizes: impl Iterator<Item = usize>) {
+    let before = memory("VmHWM");
+    let mut last: Option<(usize, f64)> = None;
+    for batch in sizes {
+        let mut step = Step::new(batch, 512, 2);
+        (0..3).for_each(|_| step.run());
+        let peak = memory("VmHWM") - before;
+        let row = last.map_or(String::new(), |(smaller, least)| {
+            format!(", {:.1} kB a row more", (peak - least) * 1024.0 / (batch - smaller) as f64)
+        });
+        println!("memory: batch {batch:>5}, peak {peak:>7.1} MB{row}");
+        last = Some((batch, peak));
     }
 }
 
