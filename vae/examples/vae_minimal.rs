@@ -50,7 +50,7 @@ fn main() -> Result<(), VaeError> {
     println!("300 test images: log p(x) ≥ {} nats per image", vae.k_sample_bound(&theta, &test, 100, 0));
     let z = Matrix::new(5, 2, vec![-1.5, 1.0, -0.5, 1.0, 0.0, -1.0, 1.0, -1.0, 1.0, 1.0]);
     let decoded = vae.decode_rows(&theta, &z);
-    let shade = |grey: &f32| ["  ", "░░", "▒▒", "▓▓", "██"][(grey * 4.99) as usize];
+    let shade = |grey: &f32| ["  ", "░░", "▒▒", "▓▓", "██"][(grey.clamp(0.0, 1.0) * 4.99) as usize];
     for y in 0..8 {
         let lines = (0..5).map(|i| decoded.row(i)[8 * y..][..8].iter().map(shade).collect::<String>());
         println!("{}", lines.collect::<String>());
