@@ -19,10 +19,11 @@ const PARTS: &[&str] = &["elbo", "log_likelihood", "log_prior", "entropy"];
 /// its weights is known.
 ///
 /// q(u) is computed exactly from all samples before every epoch of [`Part::Networks`] and [`Part::All`], and is held during the
-/// epoch ([`WeightPosterior`]). Each step then follows a lower bound of the bound, and the first step of an epoch the bound's
-/// own gradient. What pulls z_n towards the process, (1/α)(z_n − v_n m), still follows z_n within the epoch, and kernel and X
-/// learn in every step. (Casale et al. 2018, section 3.3, expand the prior to first order around all of Z instead. That
-/// gradient too is exact at one point, but nothing in it holds a latent back that moves on.)
+/// epoch ([`WeightPosterior`]). Each step then follows a lower bound of the bound. The first step of an epoch has the bound's own
+/// gradient in the means of q(Z|Y); a variance σ_n² costs σ_n²/2α, where the exact price is smaller by ½ σ_n² v_n B⁻¹ v_nᵀ/α².
+/// What pulls z_n towards the process, (1/α)(z_n − v_n m), still follows z_n within the epoch, and kernel and X learn in every
+/// step. (Casale et al. 2018, section 3.3, expand the prior to first order around all of Z instead. That gradient is exact at
+/// one point, but nothing in it holds a latent back that moves on.)
 ///
 /// [`Part::Vae`] is a plain VAE, with the prior N(0, I). [`Part::Kernel`] is −λ log p(Z) at a sample of all of Z; its other
 /// parts are 0, and a batch of it must hold all samples.

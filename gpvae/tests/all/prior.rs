@@ -319,6 +319,37 @@ fn spread_of_the_latents_counts_as_its_expectation() {
     });
 }
 
+/// E log p(Z) over Z ~ N(μ, diag σ²) is a sum of second differences, as log p is a quadratic. Weights that are held at the
+/// means cost what σ adds to the spread of E[u | Z], and have the gradient of the expectation in μ.
+#[test]
+fn weights_held_at_the_means_lack_what_a_spread_of_the_latents_adds() {
+    with(low_rank, |prior, tape, theta, x, z| {
+        let log_sigma: Vec<f64> = (0..N * L).map(|i| -1.0 + 0.1 * i as f64).collect();
+        let log_prob = |z| prior.log_prob(theta, x, z).unwrap();
+        let at_means = log_prob(z);
+        let mut expected = at_means.item();
+        for (i, log_sigma) in log_sigma.iter().enumerate() {
+            let moved = |sign: f64| {
+                let mut moved = z.to_vec();
+                moved[i] += sign * log_sigma.exp();
+                log_prob(tape.constant(&moved, [N, L])).item()
+            };
+            expected += 0.5 * (moved(1.0) + moved(-1.0)) - at_means.item();
+        }
+
+        let weights = held(prior.weights(theta, x, z, N).unwrap());
+        let f = prior.given(theta, x, weights).unwrap(); // Var f_n = v_n B⁻¹ v_nᵀ
+        let q = DiagNormal::new(z, tape.constant(&log_sigma, [N, L]));
+        let bound = row_terms(q, f, prior.noise(theta)).sum() - weights.kl();
+        let spread = f.variance.to_vec().into_iter().flat_map(|variance| [variance; L]);
+        let lack: f64 = log_sigma.iter().zip(spread).map(|(s, v)| (2.0 * s).exp() * v).sum();
+        let lack = 0.5 * lack / (ALPHA * ALPHA);
+        assert!(lack > 0.1, "{lack}");
+        close(&[expected - bound.item()], &[lack], 1e-9);
+        close(tape.backward(bound).wrt(z), tape.backward(at_means).wrt(z), 1e-9);
+    });
+}
+
 #[test]
 fn an_encoder_as_sure_as_alpha_gives_the_posterior_of_its_means() {
     with(low_rank, |prior, tape, theta, x, z| {
