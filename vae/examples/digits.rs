@@ -17,7 +17,7 @@ mod common {
     pub(crate) mod classes;
     pub(crate) mod codes;
     pub(crate) mod decoder;
-    pub(crate) mod decoders;
+    pub(crate) mod depths;
     pub(crate) mod evaluate;
     pub(crate) mod explorer;
     pub(crate) mod keep;
@@ -28,7 +28,7 @@ mod common {
 use std::process::ExitCode;
 
 use common::classes::Classes;
-use common::decoders::{Comparison, Decoder};
+use common::depths::{Comparison, Decoder};
 use common::keep::keep;
 use common::report::Trained;
 use nn::data::{self, ImageFormat, LabelledImages, split};

@@ -26,7 +26,7 @@ mod common {
     pub(crate) mod classes;
     pub(crate) mod codes;
     pub(crate) mod decoder;
-    pub(crate) mod decoders;
+    pub(crate) mod depths;
     pub(crate) mod evaluate;
     pub(crate) mod explorer;
     pub(crate) mod keep;

@@ -161,6 +161,7 @@ fn mnist_without_or_with_the_wrong_folder_says_what_is_wanted_and_points_to_the_
         (&["--decoder", "--latent", "1"], "--decoder takes a single --latent from 2 on"),
         (&["--decoder", "linear,0"], "--decoder 0: expected \"linear\" or widths such as 64-256"),
         (&["--decoder", "64-99999"], "--decoder 64-99999"),
+        (&["--decoder", "linear,8,linear"], "--decoder: expected each decoder once, found linear twice"),
     ] {
         let line = error("digits", flags, dir.path());
         assert!(line.contains(wanted), "{flags:?}: {line}");

@@ -6,7 +6,7 @@ use nn::run::{Counter, Label, Run};
 use nn::train::Trainer;
 use vae::{Vae, VaeConfig, VaeObjective};
 
-use crate::common::decoders::{Comparison, Decoder};
+use crate::common::depths::{Comparison, Decoder};
 use crate::{Args, Data};
 
 /// Trains on grey pixels, as without a protocol.

@@ -24,6 +24,10 @@ impl Decoder {
     /// The decoders that these texts name, of models with so many latent dimensions.
     pub(crate) fn parse(texts: &[String], latent: usize) -> anyhow::Result<Vec<Self>> {
         anyhow::ensure!(latent > 1, "--decoder takes a single --latent from 2 on");
+        let twice = texts.iter().zip(1..).find(|(text, next)| texts[*next..].contains(text));
+        if let Some((text, _)) = twice {
+            anyhow::bail!("--decoder: expected each decoder once, found {text} twice");
+        }
         texts.iter().map(|text| Ok(Self { name: text.clone(), hidden: widths(text)? })).collect()
     }
 }
@@ -77,8 +81,8 @@ impl Comparison<'_> {
             manifold(&title, &vae, theta, size)
                 .save(&run.picture(
                 &format!("manifold-{name}.png"),
-                "What this decoder makes of a grid over the plane. A linear one adds multiples of two images to a third, \
-                before the sigmoid, and most of the plane is a mixture of digits; with hidden layers each digit has a \
+                "What this decoder makes of a grid over the plane. A linear one can only add multiples of two images to a \
+                third, before the sigmoid: look for mixtures of digits. With hidden layers each digit should have a \
                 region of its own (lecture 002, \"Code Task: VAEs in Pyro\")",
             ))?;
             let key = name.replace('-', "_");
@@ -94,7 +98,7 @@ impl Comparison<'_> {
         panels.save(&run.picture(
             "latent.png",
             "Where the encoders of models with decoders from linear to deep put test images. A linear decoder cannot \
-            fold the plane, and the classes overlap; a deep one pulls them apart (lecture 002, \"Code Task: VAEs in \
+            fold the plane; look at how much classes overlap, and whether deeper ones pull them apart (lecture 002, \"Code Task: VAEs in \
             Pyro\")",
         ))?;
         if let Some((name, cost)) = best {
