@@ -19,41 +19,54 @@ pub struct ScalarErrors {
     pub tangent: f64,
 }
 
+/// Compares the cases of an operation in single precision with those in double precision: values and adjoints to 1e-4. Returns the
+/// largest difference |x − y| / (1 + |y|), where y is in double precision.
+///
+/// # Errors
+/// The first number that disagrees. `input` is the case; `element` counts through the output and then the adjoints.
+pub fn compare_single<O: Operation>() -> Result<f64, Mismatch> {
+    let (double, single) = (erased::<f64, O::On<f64>>(), erased::<f32, O::On<f32>>());
+    let mut largest = 0.0;
+    for (case, (Erased { name, record, inputs }, single)) in double.iter().zip(&single).enumerate() {
+        let x = draw(inputs, &mut random(case));
+        let narrow: Vec<Vec<f32>> = x.iter().map(|x| x.iter().map(|&x| x as f32).collect()).collect();
+        let narrow: Vec<f64> = run(&single.record, inputs, &narrow).into_iter().map(f64::from).collect();
+        let at = run(record, inputs, &x);
+        agree(&format!("{name}, single precision"), case, &narrow, &at, (1e-4, &mut largest))?;
+    }
+    Ok(largest)
+}
+
 /// Compares the cases of an operation in single precision and in dual numbers with those in double precision: values and
 /// adjoints to 1e-4 in single precision and to 1e-12 in dual numbers, and the tangents of the latter with differences, as
-/// [`check`](super::check()) does.
+/// [`check`](super::check()) does. It compiles the operation for dual numbers, which takes long; [`compare_single`] does not.
 ///
 /// # Errors
 /// The first number that disagrees. `input` is the case; `element` counts through the output and then the adjoints.
 pub fn compare_scalars<O: Operation>() -> Result<ScalarErrors, Mismatch> {
-    let double = erased::<f64, O::On<f64>>();
-    let (single, dual) = (erased::<f32, O::On<f32>>(), erased::<Dual<f64>, O::On<Dual<f64>>>());
-    let mut errors = ScalarErrors::default();
-    for (case, Erased { name, record, inputs }) in double.iter().enumerate() {
-        compare(name, case, inputs, (record, &single[case].record, &dual[case].record), &mut errors)?;
+    let (double, dual) = (erased::<f64, O::On<f64>>(), erased::<Dual<f64>, O::On<Dual<f64>>>());
+    let mut errors = ScalarErrors { single: compare_single::<O>()?, ..ScalarErrors::default() };
+    for (case, (Erased { name, record, inputs }, dual)) in double.iter().zip(&dual).enumerate() {
+        compare_dual(name, case, inputs, (record, &dual.record), &mut errors)?;
     }
     Ok(errors)
 }
 
-fn compare(
+fn compare_dual(
     name: &str,
     case: usize,
     inputs: &[Sample],
-    (double, single, dual): (&Record<'_, f64>, &Record<'_, f32>, &Record<'_, Dual<f64>>),
+    (double, dual): (&Record<'_, f64>, &Record<'_, Dual<f64>>),
     errors: &mut ScalarErrors,
 ) -> Result<(), Mismatch> {
-    let mut random = Random(case as u64 + 7);
-    let x: Vec<Vec<f64>> = inputs.iter().map(|input| input.draw(&mut random)).collect();
+    let mut random = random(case);
+    let x = draw(inputs, &mut random);
     let direction = |input: &Sample| -> Vec<f64> {
         let scale = if input.differentiable { 1.0 } else { 0.0 };
         (0..input.shape.size()).map(|_| scale * (2.0 * random.uniform() - 1.0)).collect()
     };
     let v: Vec<Vec<f64>> = inputs.iter().map(direction).collect();
     let at = run(double, inputs, &x);
-
-    let narrow: Vec<Vec<f32>> = x.iter().map(|x| x.iter().map(|&x| x as f32).collect()).collect();
-    let narrow: Vec<f64> = run(single, inputs, &narrow).into_iter().map(f64::from).collect();
-    agree(&format!("{name}, single precision"), case, &narrow, &at, (1e-4, &mut errors.single))?;
 
     let lift = |(x, v): (&Vec<f64>, &Vec<f64>)| x.iter().zip(v).map(|(&x, &v)| Dual::new(x, v)).collect();
     let duals = run(dual, inputs, &x.iter().zip(&v).map(lift).collect::<Vec<_>>());
@@ -74,6 +87,15 @@ fn compare(
         errors.tangent = errors.tangent.max(distance(*tangent, difference.value));
     }
     Ok(())
+}
+
+/// The numbers of a case.
+fn random(case: usize) -> Random {
+    Random(case as u64 + 7)
+}
+
+fn draw(inputs: &[Sample], random: &mut Random) -> Vec<Vec<f64>> {
+    inputs.iter().map(|input| input.draw(random)).collect()
 }
 
 /// |x − y| / (1 + |y|)
