@@ -16,8 +16,16 @@ pub(super) enum Rule {
     Adjoints(&'static [&'static str]),
 }
 
-/// The formula of an operation of this crate, as its documentation has it; `None` for any other.
-pub(super) fn formula(operation: &str) -> Option<Formula> {
+/// The formula of an operation of this crate with so many inputs, as its documentation has it; `None` for any other. (One from outside
+/// may have the name of one of this crate.)
+pub(super) fn formula(operation: &str, inputs: usize) -> Option<Formula> {
+    let formula = named(operation)?;
+    let (Rule::Slopes(rules) | Rule::Adjoints(rules)) = formula.rule;
+    // All inputs of a variable number of them have one rule.
+    (rules.len() == inputs || operation == "concatenate").then_some(formula)
+}
+
+fn named(operation: &str) -> Option<Formula> {
     use Rule::{Adjoints, Slopes};
     let (value, rule) = match operation {
         "identity" => ("{0}", Slopes(&["1"])),
@@ -188,9 +196,9 @@ mod tests {
             fn visit<O: Operation>(&mut self) {
                 for case in O::On::<f64>::cases() {
                     let (name, inputs) = (case.op.name(), case.inputs.len());
-                    let formula = formula(name).unwrap_or_else(|| panic!("{name} has no formula"));
+                    let formula = formula(name, inputs)
+                        .unwrap_or_else(|| panic!("{name} has no formula with {inputs} inputs"));
                     let (Rule::Slopes(rules) | Rule::Adjoints(rules)) = formula.rule;
-                    assert!(rules.len() == inputs || name == "concatenate", "{name}: {rules:?}");
                     for text in rules.iter().chain([&formula.value]) {
                         fill(text, |part| {
                             let is_input = part.parse().is_ok_and(|input: usize| input < inputs);

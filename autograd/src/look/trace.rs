@@ -233,9 +233,9 @@ impl<F: Real> Nodes<F> {
         let apart = self.apart(node);
         let sent = self.sent(&**op, node, &apart, dy);
         let locals = self.sent(&**op, node, &apart, &vec![F::ONE; dy.len()]);
-        let is_elementwise =
-            formula(op.name()).is_some_and(|formula| matches!(formula.rule, Rule::Slopes(_)));
         let edges = &self.edges[node.inputs.clone()];
+        let is_elementwise =
+            formula(op.name(), edges.len()).is_some_and(|formula| matches!(formula.rule, Rule::Slopes(_)));
         let all = edges.iter().zip(sent).zip(locals).enumerate();
         let contributions = all.filter_map(|(input, ((&to, added), local))| {
             let has_local = dy.len() == 1 || is_elementwise && apart.nodes[input].shape == node.shape;

@@ -101,7 +101,7 @@ impl<F: Real> Trace<F> {
             return Some(of.operation.to_owned());
         }
         let inputs: Vec<String> = of.inputs.iter().map(|&input| name(input)).collect::<Option<_>>()?;
-        Some(match formula(of.operation) {
+        Some(match formula(of.operation, of.inputs.len()) {
             Some(formula) => fill(formula.value, |part| self.part(node, part, &inputs, &of.name, "")),
             None => {
                 let attributes = of.attributes.iter().map(|(name, text)| format!("; {name} = {text}"));
@@ -121,13 +121,12 @@ impl<F: Real> Trace<F> {
         let inputs: Vec<String> = of.inputs.iter().map(|&input| name(input)).collect::<Option<_>>()?;
         let (y, dy) = (name(node)?, adjoint?);
         let filled = |text: &str| fill(text, |part| self.part(node, part, &inputs, &y, &dy));
-        Some(match formula(of.operation).map(|formula| formula.rule) {
+        Some(match formula(of.operation, of.inputs.len()).map(|formula| formula.rule) {
             Some(Rule::Slopes(slopes)) => {
                 // What was repeated gets the sum over the repetitions.
                 let sum = if sent.added.len() == of.value.len() { "" } else { "Σ " };
                 format!("{sum}{} · {dy}", filled(slopes[sent.input]))
             }
-            // All inputs of a variable number of them have one rule.
             Some(Rule::Adjoints(texts)) => filled(texts[sent.input.min(texts.len() - 1)]),
             None => format!("(∂{}/∂{})ᵀ {dy}", of.name, self.nodes[sent.to].name),
         })
