@@ -91,8 +91,10 @@ fn write(page: &Path, html: &str) -> Result<(), Box<dyn Error>> {
     let aside = page.with_extension("html.new");
     let folder = page.parent().unwrap_or(Path::new("."));
     let written = fs::create_dir_all(folder).and_then(|()| fs::write(&aside, html));
-    let written = written.and_then(|()| fs::rename(&aside, page));
-    written.map_err(|error| format!("{}: cannot be written: {error}", page.display()).into())
+    written.and_then(|()| fs::rename(&aside, page)).map_err(|error| {
+        let _ = fs::remove_file(&aside); // the first error is the one to report
+        format!("{}: cannot be written: {error}", page.display()).into()
+    })
 }
 
 /// How far adjoints are from finite differences at most, relative to what is larger than 1, of those that are finite.
