@@ -44,13 +44,19 @@ impl Drop for Contents {
 #[cfg(feature = "run")]
 pub(crate) fn contents_below(folder: &Path) -> Option<String> {
     let read = READ.lock().unwrap_or_else(PoisonError::into_inner);
-    let (mut files, mut all, mut crc) = (0, 0, Crc::new());
+    let mut files: Vec<(String, u64, u32)> = Vec::new();
     for (file, (bytes, sum)) in read.iter() {
         let Ok(name) = file.strip_prefix(folder) else { continue };
         let name = name.to_string_lossy();
-        crc.update(format!("{} {bytes} {sum:08x}\n", name.strip_suffix(".gz").unwrap_or(&name)).as_bytes());
-        (files, all) = (files + 1, all + bytes);
+        files.push((name.strip_suffix(".gz").unwrap_or(&name).to_owned(), *bytes, *sum));
     }
-    let files_of = if files == 1 { "file" } else { "files" };
-    (files > 0).then(|| format!("{files} {files_of}, {all} bytes, CRC-32 {:08x}", crc.sum()))
+    // By name without the suffix, which would put `a.gz` behind `a-b`.
+    files.sort_unstable();
+    let (mut all, mut crc) = (0, Crc::new());
+    for (name, bytes, sum) in &files {
+        crc.update(format!("{name} {bytes} {sum:08x}\n").as_bytes());
+        all += bytes;
+    }
+    let files_of = if files.len() == 1 { "file" } else { "files" };
+    (!files.is_empty()).then(|| format!("{} {files_of}, {all} bytes, CRC-32 {:08x}", files.len(), crc.sum()))
 }

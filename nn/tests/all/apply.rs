@@ -232,6 +232,36 @@ fn a_run_goes_on_with_the_files_of_a_folder_that_it_was_begun_with() {
 }
 
 #[test]
+fn a_run_goes_on_with_files_that_were_packed_since() {
+    use std::io::Write;
+
+    let dir = tempdir().unwrap();
+    let out = dir.path().join("out");
+    let read = |folder: &str, names: [&str; 2], more: &[&str]| {
+        let data = dir.path().join(folder);
+        fs::create_dir(&data).unwrap();
+        for (name, last) in names.into_iter().zip([3, 4]) {
+            let mut bytes = vec![0, 0, 8, 1, 0, 0, 0, 3, 1, 2, last];
+            if name.ends_with(".gz") {
+                let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                packed.write_all(&bytes).unwrap();
+                bytes = packed.finish().unwrap();
+            }
+            fs::write(data.join(name), bytes).unwrap();
+            Idx::read(data.join(name)).unwrap();
+        }
+        let flags = ["trains", "--out", out.to_str().unwrap(), "--data", data.to_str().unwrap()];
+        let defaults = Defaults { out: "out", epochs: 2, batch_size: 3, lr: 0.5 };
+        let args: Trains = parse(defaults, [&flags[..], more].concat()).unwrap();
+        RunFolder::open(&args.run, &args).unwrap()
+    };
+    read("plain", ["a", "a-b"], &[]).save(Checkpoint::new()).unwrap();
+    // As a path `a-b.gz` comes before `a.gz`.
+    assert!(read("packed", ["a.gz", "a-b.gz"], &["--resume"]).resumed().unwrap().is_some());
+    assert!(read("changed", ["a-b", "a"], &["--resume"]).resumed().is_err());
+}
+
+#[test]
 fn rows_outside_the_training_are_marked_and_counted() {
     let table = Table::parse(b"a,\"b; c\"\n0,5\n1,7\n", &TableOptions::default()).unwrap();
     let (model, mut outside) = (Preprocessing::new(&table, &[0, 1]), Outside::default());
