@@ -182,8 +182,9 @@ impl Table {
     /// If there is no such column.
     #[track_caller]
     pub fn describe(&self, column: usize) -> String {
-        let (number, found) = (self.positions[column] + 1, self.names.len());
+        let found = self.names.len();
         assert!(column < found, "Table: no column {column} of {found}");
+        let number = self.positions[column] + 1;
         match self.origin.head.get(number - 1).filter(|name| !name.trim().is_empty()) {
             Some(name) => format!("column {number} ({})", label(name)),
             None => format!("column {number}"),

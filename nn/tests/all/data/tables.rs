@@ -310,3 +310,9 @@ fn a_list_of_indices_holds_nothing_else() {
         assert_fails!(read_indices(path, 3), DataError::Index { entry: 1, .. }, "line 2", "below 3");
     }
 }
+
+#[test]
+#[should_panic(expected = "Table: no column 2 of 2")]
+fn a_column_that_is_not_there_is_not_described() {
+    Table::parse(b"a,b\n1,2\n", &TableOptions::default()).unwrap().describe(2);
+}
