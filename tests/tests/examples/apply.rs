@@ -2,24 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use nn::model::ModelFile;
-use tests::programs::program;
 
-use crate::{error, folder, result, run, text};
+use crate::{cells, error, folder, result, run, success, text};
 
 fn wave(i: usize, j: usize) -> f64 {
     let (a, b) = ((0.7 * i as f64).sin(), (1.3 * i as f64 + 0.4).cos());
     (1000.0 * [a, b, a + b][j]).round() / 1000.0
-}
-
-/// The cells of a CSV file of the folder, without quotes and commas in cells.
-fn cells(dir: &Path, file: &str) -> Vec<Vec<String>> {
-    let text = fs::read_to_string(dir.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
 }
 
 /// Some columns of rows.
@@ -38,15 +28,6 @@ fn assert_close(a: &[Vec<String>], b: &[Vec<String>]) {
     let (a, b) = (numbers(a), numbers(b));
     assert_eq!(a.len(), b.len());
     assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-5 * a.abs().max(1.0)), "{a:?} {b:?}");
-}
-
-#[track_caller]
-fn success(name: &str, flags: &[&str], dir: &Path) -> Output {
-    let output = run(name, flags, dir);
-    assert!(output.status.success(), "{name} {flags:?}: {}", text(&output.stderr));
-    let results = result(&output);
-    assert!(results.iter().all(|(_, value)| value.is_finite()), "{results:?}");
-    output
 }
 
 /// Writes `edited.safetensors`, the model of the folder `run` whose training had another flag.
@@ -236,65 +217,6 @@ fn a_table_s_vae_scores_and_fills_new_rows_as_it_did_those_of_its_training() {
         assert!(line.contains(wanted), "{flags:?}: {line}");
         assert!(!dir.join("bad/rows.csv").exists());
     }
-}
-
-#[cfg(unix)]
-#[test]
-fn a_signal_in_the_middle_leaves_no_part_of_a_file() {
-    use std::io::Write;
-
-    let dir = folder();
-    let dir = dir.path();
-    let brief = ["--latent", "2", "--epochs", "3", "--samples", "2", "--clusters", "2", "--out", "run"];
-    success("table", &[&["--csv", "counts.csv", "--colour", "kind"][..], &brief].concat(), dir);
-    let counts = fs::read_to_string(dir.join("counts.csv")).unwrap();
-    let (head, rows) = counts.split_once('\n').unwrap();
-    let rows = rows.repeat((6 << 20) / rows.len());
-    let out = dir.join("new");
-    let files = || {
-        let entries = fs::read_dir(&out).into_iter().flatten().flatten();
-        entries.map(|entry| entry.file_name().into_string().unwrap()).collect::<Vec<_>>()
-    };
-    for signal in ["-INT", "-TERM", "-HUP", "-KILL"] {
-        // A pipe of its own: a process that another test is starting may hold the last one for a moment.
-        let pipe = format!("endless{signal}");
-        assert!(Command::new("mkfifo").arg(dir.join(&pipe)).status().unwrap().success());
-        let flags = ["--model", "run", "--csv", &pipe, "--samples", "1", "--out", "new"];
-        let mut child = Command::new(program("vae_apply"))
-            .args(flags)
-            .current_dir(dir)
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(dir.join("stderr")).unwrap())
-            .spawn()
-            .unwrap();
-        // It waits for the rest of the table.
-        let mut endless = fs::OpenOptions::new().write(true).open(dir.join(&pipe)).unwrap();
-        let (head, rows) = (format!("{head}\n"), rows.clone());
-        let writer = thread::spawn(move || {
-            let _ = endless.write_all(head.as_bytes()).and_then(|()| endless.write_all(rows.as_bytes()));
-            endless
-        });
-        let started = Instant::now();
-        while !files().iter().any(|name| name.starts_with(".imputed.csv.")) {
-            let said = || fs::read_to_string(dir.join("stderr")).unwrap();
-            assert!(child.try_wait().unwrap().is_none(), "{signal}: {}", said());
-            assert!(started.elapsed() < Duration::from_secs(60), "{signal}: {:?} {}", files(), said());
-            thread::sleep(Duration::from_millis(5));
-        }
-        let id = child.id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
-        let code = child.wait().unwrap().code();
-        drop(writer.join().unwrap());
-        match signal {
-            "-KILL" => assert!(files().len() > 1),
-            _ => assert_eq!((code, files()), (Some(130), vec![".lock".to_owned()]), "{signal}"),
-        }
-    }
-    // What a killed program left is no obstacle, and goes away.
-    success("vae_apply", &["--model", "run", "--csv", "counts.csv", "--out", "new"], dir);
-    let mut left = files();
-    left.sort();
-    assert_eq!(left, [".lock", "args.json", "imputed.csv", "rows.csv"]);
 }
 
 #[test]

@@ -2,32 +2,16 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
 
 use nn::data::Idx;
 use nn::model::ModelFile;
 
-use crate::{error, folder, result, run, text};
-
-/// The cells of a CSV file without quotes.
-fn cells(dir: &Path, file: &str) -> Vec<Vec<String>> {
-    let text = fs::read_to_string(dir.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
-}
+use crate::{cells, error, folder, result, run, success, text};
 
 /// A column by its name.
 fn column(rows: &[Vec<String>], name: &str) -> Vec<String> {
     let place = rows[0].iter().position(|found| found == name).unwrap_or_else(|| panic!("no column {name}"));
     rows[1..].iter().map(|row| row[place].clone()).collect()
-}
-
-#[track_caller]
-fn success(name: &str, flags: &[&str], dir: &Path) -> Output {
-    let output = run(name, flags, dir);
-    assert!(output.status.success(), "{name} {flags:?}: {}", text(&output.stderr));
-    let results = result(&output);
-    assert!(results.iter().all(|(_, value)| value.is_finite()), "{results:?}");
-    output
 }
 
 /// A series of two channels at forty times from 1000 on, in minutes.

@@ -107,6 +107,22 @@ fn result(output: &Output) -> Vec<(String, f64)> {
     pairs.split(' ').filter(|pair| !pair.starts_with("set=")).map(pair).collect()
 }
 
+/// A run that must succeed, with finite results.
+#[track_caller]
+fn success(name: &str, flags: &[&str], dir: &Path) -> Output {
+    let output = run(name, flags, dir);
+    assert!(output.status.success(), "{name} {flags:?}: {}", text(&output.stderr));
+    let results = result(&output);
+    assert!(results.iter().all(|(_, value)| value.is_finite()), "{results:?}");
+    output
+}
+
+/// The cells of a CSV file of the folder, without quotes and commas in cells.
+fn cells(dir: &Path, file: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(dir.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+}
+
 /// The one line on standard error, behind "error: ", of a run that must fail.
 fn error(name: &str, flags: &[&str], dir: &Path) -> String {
     let output = run(name, flags, dir);

@@ -1,4 +1,4 @@
-//! The Markdown files quote only code that exists, and name and link only to files that exist.
+//! The Markdown files quote only code that exists, and name and link only to files that exist. No file of code is long.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -53,6 +53,18 @@ fn quoted_code_exists() {
         }
     }
     assert!(quoted > 10, "only {quoted} lines of code in READMEs");
+}
+
+#[test]
+fn no_file_of_code_has_more_than_500_lines() {
+    for extension in ["rs", "js", "css", "py"] {
+        let files = files(&root(), extension);
+        assert!(!files.is_empty(), "no files with the extension {extension}");
+        for path in files {
+            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            assert!(lines <= 500, "{}: expected at most 500 lines, found {lines}", path.display());
+        }
+    }
 }
 
 /// What the headings of a page are called in links to them: small letters, blanks as hyphens, no punctuation.
