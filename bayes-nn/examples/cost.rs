@@ -50,13 +50,12 @@ struct Args {
 
 impl Args {
     fn check(&self) -> anyhow::Result<()> {
-        let Self { rows, dim, draws, repeats, .. } = *self;
+        let Self { rows, dim, draws, .. } = *self;
         ensure!(self.run.data.is_none(), "this example draws its data");
         ensure!(rows >= 100, "--rows: expected at least 100, found {rows}");
         ensure!(dim >= 4, "--dim: expected at least 4, found {dim}");
         // With fewer, the warm-up does not find a step that is accepted.
         ensure!(draws >= 100, "--draws: expected at least 100, found {draws}");
-        ensure!(repeats >= 1, "--repeats: expected at least 1, found {repeats}");
         Ok(())
     }
 }
@@ -69,6 +68,11 @@ fn main() -> ExitCode {
 /// The dimension of θ while the rows grow, and the rows while the dimension grows.
 const DIM: usize = 8;
 const ROWS: usize = 2000;
+
+fn rows_of_dims(dry_run: bool) -> usize {
+    if dry_run { 100 } else { ROWS }
+}
+
 /// The draws of θ among which the time of variational inference is divided.
 const DRAWS: usize = 1000;
 
@@ -87,7 +91,7 @@ fn cost(args: &Args) -> anyhow::Result<()> {
         costs
     };
     let by_rows = rows.iter().map(|&n| Ok((n, measure(n, DIM)?))).collect::<anyhow::Result<Vec<_>>>()?;
-    let of_rows = if args.run.dry_run { 100 } else { ROWS };
+    let of_rows = rows_of_dims(args.run.dry_run);
     let by_dim = dims.iter().map(|&d| Ok((d, measure(of_rows, d)?))).collect::<anyhow::Result<Vec<_>>>()?;
 
     draw(&run, &by_rows, &by_dim)?;
@@ -310,10 +314,11 @@ fn draw(run: &Run<'_>, by_rows: &[(usize, [Cost; 3])], by_dim: &[(usize, [Cost; 
     };
     let milliseconds = |cost: &Cost| 1e3 * cost.seconds;
     let title = "What a draw from the posterior of a linear regression costs";
-    let (fixed_dim, fixed_rows) = ("8 numbers, more and more rows", "2,000 rows, more and more numbers");
+    let fixed_dim = format!("{DIM} numbers, more and more rows");
+    let fixed_rows = format!("{} rows, more and more numbers", rows_of_dims(run.args.dry_run));
     Panels::new(title, 2)
-        .figure(figure(fixed_dim, ["rows", "ms of an effective draw"], by_rows, milliseconds))
-        .figure(figure(fixed_rows, ["dimension of θ", "ms of an effective draw"], by_dim, milliseconds))
+        .figure(figure(&fixed_dim, ["rows", "ms of an effective draw"], by_rows, milliseconds))
+        .figure(figure(&fixed_rows, ["dimension of θ", "ms of an effective draw"], by_dim, milliseconds))
         .save(&run.picture(
             "cost.png",
             "Time of an effective draw by three methods as rows and dimensions grow, on logarithmic axes. A gradient of Monte Carlo sees all rows, \

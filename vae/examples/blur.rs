@@ -221,11 +221,15 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     table.print();
     draw(&run, &test, [(&of_large, &trained[0]), (&of_small, &trained[args.seeds as usize])])?;
     run.found(&format!(
-        "Asked for a digit in a place that it cannot know, a model whose codes say nothing answers with the average of all places: the \
-         squares of its differences from that average are {:.1} % of the error that is left, and its images are blurred, with {:.0} % of \
-         the contrast between neighbouring pixels. With codes that say the place the same error gives images with {:.0} % of it.",
+        "Asked for a digit in a place that it is not told, the answer with the least squared error is the average of all places, with \
+         {:.0} % of the contrast between neighbouring pixels. With {of_large} codes carry {:.2} nats, and the images that are drawn differ \
+         from that average by {:.1} % of the error that is left, with {:.0} % of the contrast; with {of_small} codes carry {:.2} nats, \
+         and the images have {:.0} %.",
+        100.0 * sharpness,
+        large.mean("kl"),
         100.0 * large.mean("to_average") / least,
         100.0 * large.mean("sharpness"),
+        small.mean("kl"),
         100.0 * small.mean("sharpness")
     ));
     let named = |key: &'static str, over: &OverSeeds| {
@@ -292,8 +296,8 @@ fn draw(run: &Run<'_>, test: &Places, models: [(&String, &Trained); 2]) -> anyho
     grid.save(&run.picture(
         "blur.png",
         "Test digits in three of nine places, the average of all nine, and images by two models that are given the digit. With a large \
-        σ all draws are the blurred average, the answer with the least squared error; with a small one z says the place, and each draw \
-        is sharp (lecture 003, \"VAE Pros\")",
+        σ all draws should be the blurred average, the answer with the least squared error; with a small one z should say the place, and \
+        each draw be sharp (lecture 003, \"VAE Pros\")",
     ))?;
     Ok(())
 }

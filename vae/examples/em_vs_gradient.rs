@@ -125,17 +125,19 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     table.print();
     draw(best, &ways).save(&run.picture(
         "climb.png",
-        "How far log p(x) is below its maximum. An iteration of EM goes far in one step; steps of the gradient with exact q rise as \
-        surely, but little each. The VAE makes many steps in one pass, of which some fall, and ends at the level of its noise (lecture \
-        001, \"What is a VAE ?\")",
+        "How far log p(x) is below its maximum. Look at how far an iteration of EM goes in one step, and a step of the gradient with \
+        exact q. The VAE makes many steps in one pass; where its curve levels off, the noise of minibatches is as large as what is left \
+        to be gained (lecture 001, \"What is a VAE ?\")",
     ))?;
-    let rising = |i: usize| 100.0 * ways[i].2.share_rising();
+    let kept = |i: usize| ways[i].2.kept();
     run.found(&format!(
-        "Every iteration of EM raised the log-likelihood ({:.0} %), and so did {:.0} % of the small steps along its gradient; of the \
-         VAE's noisy steps {:.0} % did. That each step augments the bound holds for exact gradients and small steps, not for minibatches.",
-        rising(0),
-        rising(1),
-        rising(3)
+        "The log-likelihood rose or stayed in {} iterations of EM, in {} steps along its gradient, in {} such steps of Adam, and in {} \
+         steps of the VAE, whose gradients are noisy. That each step augments the bound is proved for EM, and for exact gradients if steps are \
+         small enough; nothing is proved for minibatches.",
+        kept(0),
+        kept(1),
+        kept(2),
+        kept(3)
     ));
     run.label(&[
         Label::new("maximum", "maximum of log p(x), in closed form", "nats per image"),
@@ -275,6 +277,11 @@ impl Climb<'_> {
     /// The share of steps after which log p(x) was not lower.
     fn share_rising(&self) -> f64 {
         self.rising as f64 / self.times.len() as f64
+    }
+
+    /// The same for a sentence.
+    fn kept(&self) -> String {
+        format!("{} of {}", self.rising, self.times.len())
     }
 
     /// Seconds that a step takes, the median: machines do other things, too.

@@ -199,8 +199,8 @@ fn draw_paths(run: &Run<'_>, valley: &Race) -> anyhow::Result<()> {
     });
     Ok(panels.save(&run.picture(
         "paths.png",
-        "The steps of three methods from (−1.2, 1), as far as they come with the work that leads Newton's method to the \
-         minimum (1, 1). Look at how it follows the valley's bend, while gradient descent, which sees the steep sides, makes \
+        "The steps of three methods from (−1.2, 1) towards the minimum (1, 1), as far as they come with the work that Newton's \
+         method spent. Look at how it follows the valley's bend, while gradient descent, which sees the steep sides, makes \
          small steps to and fro (lecture 000, \"Minimization by Stochastic gradient descent\")",
     ))?)
 }
@@ -219,7 +219,7 @@ fn draw_losses(run: &Run<'_>, races: &[Race]) -> anyhow::Result<()> {
     Ok(panels.save(&run.picture(
         "losses.png",
         "The loss, and below it the length of its gradient, over the work, on logarithmic axes: a Hessian-vector product counts as \
-         three gradients. Newton's method falls vertically at the end, where each step doubles the digits. A network has many \
+         three gradients. Near a minimum Newton's method should fall vertically, where each step doubles the digits. A network has many \
          minima, so that each method may end at another loss (lecture 000, \"Minimization by Stochastic gradient descent\")",
     ))?)
 }

@@ -27,6 +27,23 @@ fn iterations_of_em_and_small_gradient_steps_never_fall_and_steps_of_minibatches
     assert!(of("gradient_below") > 10.0 * of("em_below"), "{}", of("gradient_below"));
 }
 
+/// A rate that is too large makes the log-likelihood fall, and the report does not say otherwise.
+#[test]
+fn the_report_counts_the_steps_that_fall() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = ["--epochs", "6", "--rate", "0.5", "--out", "run"];
+    let output = run("em_vs_gradient", &flags, dir.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let of = |name: &str| result(&output).iter().find(|(of, _)| of == name).unwrap().1;
+    let page = std::fs::read_to_string(dir.path().join("run/index.html")).unwrap();
+    let steps = |share: f64| format!("in {:.0} of 6 ", 6.0 * share);
+    assert!(of("gradient_rising") < 1.0, "{}", of("gradient_rising"));
+    for (key, what) in [("em", "iterations of EM"), ("gradient", "steps along its gradient")] {
+        let wanted = steps(of(&format!("{key}_rising"))) + what;
+        assert!(page.contains(&wanted), "no {wanted}");
+    }
+}
+
 #[test]
 fn without_a_code_the_least_squares_image_is_the_average() {
     let of = results("blur", &["--epochs", "4", "--seeds", "2"]);
