@@ -22,6 +22,8 @@ use rand_distr::{Distribution, Gamma, Normal, Poisson};
 
 /// r
 const DISPERSION: f64 = 2.0;
+/// Mean counts that are larger are no counts of molecules, and soon no numbers.
+const MOST: f64 = 1e12;
 /// Of these genes one differs between groups.
 const EVERY: usize = 5;
 
@@ -63,8 +65,15 @@ impl Simulation {
             for j in 0..genes {
                 let log_mean =
                     level[j] + groups[i] as f64 * of_group[j] + batches[i] as f64 * of_batch[j] + depth[i];
-                let rate = Gamma::new(DISPERSION, log_mean.exp() / DISPERSION)?.sample(&mut rng);
+                let mean = log_mean.exp();
+                anyhow::ensure!(
+                    mean < MOST,
+                    "--group and --batch: expected mean counts below {MOST:e}, found {mean:e} of gene {}; choose smaller ones",
+                    j + 1
+                );
                 // No rate at all, as far as numbers go, is a count of 0.
+                let scale = (mean / DISPERSION).max(f64::MIN_POSITIVE);
+                let rate = Gamma::new(DISPERSION, scale)?.sample(&mut rng);
                 counts.push(if rate > 0.0 { Poisson::new(rate)?.sample(&mut rng) } else { 0.0 });
             }
         }

@@ -47,3 +47,11 @@ fn a_simulation_is_the_same_for_the_same_seed_and_another_for_another() {
     assert_eq!(run(1), run(1));
     assert_ne!(run(1), run(2));
 }
+
+#[test]
+fn effects_of_any_size_give_counts_or_an_error_that_says_what_to_choose() {
+    let run = |batch| Simulation { cells: 40, genes: 20, group: 1.0, batch, seed: 1 }.run();
+    assert!(run(4.0).unwrap().counts.values.iter().all(|x| x.is_finite()));
+    let error = run(1e4).err().unwrap().to_string();
+    assert!(error.starts_with("--group and --batch: expected mean counts below 1e12"), "{error}");
+}
