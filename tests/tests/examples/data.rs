@@ -19,7 +19,7 @@ fn tables_and_faces_that_cannot_be_used_are_refused_with_the_reason() {
         (&["--csv", "none.csv"][..], "none.csv"),
         (&["--csv", "words.csv"], "\"four\""),
         (&["--csv", "short.csv"], "expected at least 10 rows to learn from, found 2"),
-        (&["--csv", "empty.csv"], "column b: expected known cells, found none"),
+        (&["--csv", "empty.csv"], "column 2 (b): expected known cells, found none"),
         (&["--csv", "negative.csv", "--counts"], "line 2, column 2 (b): expected counts, found \"-2\""),
         (
             &["--csv", "large.csv", "--counts"],
@@ -86,8 +86,8 @@ fn table_fills_the_gaps_of_a_table_and_leaves_all_else_as_it_is() {
         assert_eq!((rows.len(), imputed.len()), (table.len(), table.len()), "{file}");
         assert_eq!(imputed[0], table[0], "{file}");
         let colour = table[0].iter().position(|name| name == "kind");
-        let names = ["row", "z1", "z2", "cluster", "score", "observed", "kind"];
-        assert_eq!(rows[0], names[..6 + usize::from(colour.is_some())], "{file}");
+        let names = ["row", "z1", "z2", "cluster", "score", "observed", "outside", "kind"];
+        assert_eq!(rows[0], names[..7 + usize::from(colour.is_some())], "{file}");
         let number = |cell: &String| cell.parse().is_ok_and(f64::is_finite);
         let mut strangest = (0, f64::NEG_INFINITY);
         for i in 1..table.len() {
@@ -222,7 +222,7 @@ fn regression_predicts_all_rows_of_a_table_with_or_without_a_header_and_notes_co
     let rows: String = (0..30).map(|i| format!("{i};5;{}\n", (i as f64 / 5.0).sin())).collect();
     fs::write(dir.path().join("header.csv"), "time;same;wave\n".to_owned() + &rows).unwrap();
     fs::write(dir.path().join("bare.csv"), &rows).unwrap();
-    for (file, target, constant) in [("header.csv", "wave", "same"), ("bare.csv", "2", "column 1")] {
+    for (file, target, constant) in [("header.csv", "wave", "same"), ("bare.csv", "3", "column 2")] {
         let output = run("regression", &on_table(file, target), dir.path());
         let stderr = text(&output.stderr);
         assert!(output.status.success(), "{stderr}");
@@ -345,7 +345,7 @@ fn timeseries_fills_a_table_with_gaps_in_any_order_of_time_and_tells_what_is_wro
         ("untimed.csv", "a,when\n1,2\n3,\n4,5\n", "line 3, column 2 (when): expected a time"),
         ("still.csv", "a,when\n1,2\n3,2\n", "same time"),
         ("lonely.csv", "when\n1\n2\n", "no column but the time"),
-        ("empty.csv", "a,when,b\n1,2,\n3,4,\n", "column b has 0 measured cells"),
+        ("empty.csv", "a,when,b\n1,2,\n3,4,\n", "column 3 (b) has 0 measured cells"),
         ("words.csv", "a,when\n1,2\nlow,4\n", "low"),
         ("other.csv", "a,b\n1,2\n3,4\n", "when"),
     ] {
