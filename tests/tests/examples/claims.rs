@@ -31,7 +31,7 @@ fn iterations_of_em_and_small_gradient_steps_never_fall_and_steps_of_minibatches
 #[test]
 fn the_report_counts_the_steps_that_fall() {
     let dir = tempfile::tempdir().unwrap();
-    let flags = ["--epochs", "6", "--rate", "0.5", "--out", "run"];
+    let flags = ["--epochs", "6", "--rate", "0.03", "--out", "run"];
     let output = run("em_vs_gradient", &flags, dir.path());
     assert!(output.status.success(), "{}", text(&output.stderr));
     let of = |name: &str| result(&output).iter().find(|(of, _)| of == name).unwrap().1;
