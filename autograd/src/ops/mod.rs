@@ -58,6 +58,6 @@ impl<F: Real> Tape<F> {
     #[inline(never)]
     #[track_caller]
     pub(crate) fn apply<O: Op<F> + Catalogued<F>>(&self, op: O, inputs: &[Var<'_, F>]) -> Var<'_, F> {
-        self.record_boxed(Box::new(op), inputs)
+        self.record(op, inputs)
     }
 }

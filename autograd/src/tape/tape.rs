@@ -107,12 +107,12 @@ impl<F: Real> Tape<F> {
     /// If the operation's shape rule refuses the inputs, or an input lies on another tape.
     #[track_caller]
     pub fn record<O: Op<F>>(&self, op: O, inputs: &[Var<'_, F>]) -> Var<'_, F> {
-        self.record_boxed(Box::new(op), inputs)
+        self.record_boxed(boxed(op), inputs)
     }
 
     #[inline(never)]
     #[track_caller]
-    pub(crate) fn record_boxed(&self, op: Box<dyn Op<F>>, inputs: &[Var<'_, F>]) -> Var<'_, F> {
+    fn record_boxed(&self, op: Box<dyn Op<F>>, inputs: &[Var<'_, F>]) -> Var<'_, F> {
         let nodes = &mut *self.nodes.borrow_mut();
         // The shape rule
         nodes.shapes.clear();
@@ -277,6 +277,13 @@ impl<F: Real> Nodes<F> {
         // x̄ᵢ += (∂y/∂xᵢ)ᵀ ȳ for every input
         op.backward(&x, y, aux, dy, &mut InputAdjoints { x, sums });
     }
+}
+
+/// An operation with its type forgotten, which compiles it. Not inlined, so that the code that [`instances`](crate::check::instances)
+/// has of the operations of this crate is taken for those, whoever records them.
+#[inline(never)]
+fn boxed<F: Real>(op: impl Op<F>) -> Box<dyn Op<F>> {
+    Box::new(op)
 }
 
 #[track_caller]
