@@ -107,6 +107,7 @@ pub(super) struct Erased<F: Real> {
 }
 
 /// The cases of an operation.
+#[inline(never)]
 pub(super) fn erased<F: Real, O: Checked<F>>() -> Vec<Erased<F>> {
     let erase = |Case { op, inputs }: Case<O>| Erased {
         name: op.name(),

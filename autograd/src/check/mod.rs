@@ -69,8 +69,12 @@ pub fn check(
 /// # Errors
 /// The first derivative that is wrong, or if there is none in its case, the first that is unresolved.
 pub fn check_op<O: Checked<f64>>() -> Result<Agreement, Mismatch> {
+    check_cases(&erased::<f64, O>())
+}
+
+fn check_cases(cases: &[Erased<f64>]) -> Result<Agreement, Mismatch> {
     let mut found = Agreement::default();
-    for Erased { name, record, inputs } in &erased::<f64, O>() {
+    for Erased { name, record, inputs } in cases {
         let comparisons = compare(inputs, record);
         judge(name, &comparisons)?;
         found.cases += 1;
@@ -87,8 +91,12 @@ pub fn check_op<O: Checked<f64>>() -> Result<Agreement, Mismatch> {
 /// Runs an operation's checks with an adjoint that is wrong by `factor`, one input at a time. Returns the pairs (case, input)
 /// in which no element was found to disagree; there should be none. One that is unresolved notices nothing.
 pub fn undetected<O: Checked<f64>>(factor: f64) -> Vec<(usize, usize)> {
+    undetected_cases(&erased::<f64, O>(), factor)
+}
+
+fn undetected_cases(cases: &[Erased<f64>], factor: f64) -> Vec<(usize, usize)> {
     let mut blind = Vec::new();
-    for (number, Erased { record, inputs, .. }) in erased::<f64, O>().iter().enumerate() {
+    for (number, Erased { record, inputs, .. }) in cases.iter().enumerate() {
         let comparisons = compare(inputs, record);
         for input in (0..inputs.len()).filter(|&i| inputs[i].differentiable) {
             let wrong =

@@ -25,9 +25,12 @@ pub struct ScalarErrors {
 /// # Errors
 /// The first number that disagrees. `input` is the case; `element` counts through the output and then the adjoints.
 pub fn compare_single<O: Operation>() -> Result<f64, Mismatch> {
-    let (double, single) = (erased::<f64, O::On<f64>>(), erased::<f32, O::On<f32>>());
+    compare_single_cases(&erased::<f64, O::On<f64>>(), &erased::<f32, O::On<f32>>())
+}
+
+fn compare_single_cases(double: &[Erased<f64>], single: &[Erased<f32>]) -> Result<f64, Mismatch> {
     let mut largest = 0.0;
-    for (case, (Erased { name, record, inputs }, single)) in double.iter().zip(&single).enumerate() {
+    for (case, (Erased { name, record, inputs }, single)) in double.iter().zip(single).enumerate() {
         let x = draw(inputs, &mut random(case));
         let narrow: Vec<Vec<f32>> = x.iter().map(|x| x.iter().map(|&x| x as f32).collect()).collect();
         let narrow: Vec<f64> = run(&single.record, inputs, &narrow).into_iter().map(f64::from).collect();
