@@ -4,15 +4,16 @@
 //!     cargo run --release -p autograd --example gradcheck -- softmax dense
 //!
 //! Names choose operations, by any part of theirs. If a derivative is wrong, or cannot be told by differences, or if the check would
-//! not notice a wrong one, the row says so, and the exit code is 1. `cargo test -p autograd --test gradients` checks the same, and dual
-//! numbers, for which all operations are compiled once more.
+//! not notice a wrong one, the row says so, and the exit code is 1. `cargo test -p autograd --test gradients` checks the same.
 
 use std::any::type_name;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use autograd::check::{Agreement, Operation, Visitor, catalogue, check_op, compare_single, undetected};
+use autograd::check::{
+    Agreement, Operation, ScalarErrors, Visitor, catalogue, check_op, compare_scalars, undetected,
+};
 
 const HELP: &str = "\
 Compares the derivatives of all operations with finite differences
@@ -32,8 +33,10 @@ error    largest distance between an adjoint and the differences of the value
 bar      largest error bar of the differences
 seen     inputs where the check noticed an adjoint that is wrong by a thousandth
 f32      values and adjoints in single precision, from those in double precision
-error and bar are parts of the input's largest derivative; f32 is a part of
-1 + the number itself. Dual numbers: cargo test -p autograd --test gradients
+dual     the same of dual numbers
+tangent  tangents of dual numbers, from differences
+error and bar are parts of the input's largest derivative; the last three are
+parts of 1 + the number itself.
 ";
 
 fn main() -> ExitCode {
@@ -100,7 +103,7 @@ impl Visitor for Table {
             return;
         }
         if self.operations == 0 {
-            say(&row("operation", ["cases", "derivs", "error", "bar", "seen", "f32"]));
+            say(&row("operation", ["cases", "derivs", "error", "bar", "seen", "f32", "dual", "tangent"]));
         }
         self.operations += 1;
 
@@ -123,19 +126,25 @@ impl Visitor for Table {
                 [verdict.to_owned(), dash(), dash(), dash(), dash()]
             }
         };
-        let single = compare_single::<O>().map(digit).unwrap_or_else(|mismatch| {
-            self.failures.push(format!("{name}: {mismatch}"));
-            "WRONG".to_owned()
-        });
+        let scalars = match compare_scalars::<O>() {
+            Ok(ScalarErrors { single, dual, tangent }) => [single, dual, tangent].map(digit),
+            Err(mismatch) => {
+                self.failures.push(format!("{name}: {mismatch}"));
+                ["WRONG".to_owned(), dash(), dash()]
+            }
+        };
         let [cases, derivatives, error, bar, seen] = &differences;
-        say(&row(&name, [cases, derivatives, error, bar, seen, &single]));
+        let [single, dual, tangent] = &scalars;
+        say(&row(&name, [cases, derivatives, error, bar, seen, single, dual, tangent]));
     }
 }
 
 /// A line of the table, of at most 80 characters.
-fn row(name: &str, cells: [&str; 6]) -> String {
-    let [cases, derivatives, error, bar, seen, single] = cells;
-    format!("{name:<26} {cases:>10} {derivatives:>8} {error:>8} {bar:>8} {seen:>6} {single:>6}")
+fn row(name: &str, cells: [&str; 8]) -> String {
+    let [cases, derivatives, error, bar, seen, single, dual, tangent] = cells;
+    format!(
+        "{name:<26} {cases:>5} {derivatives:>6} {error:>6} {bar:>6} {seen:>5} {single:>5} {dual:>6} {tangent:>7}"
+    )
 }
 
 /// A number to one digit.

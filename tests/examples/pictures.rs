@@ -14,7 +14,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use clap::Parser;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::imageops;
+use image::imageops::FilterType::CatmullRom;
 use nn::{errln, outln};
 
 /// Makes the pictures of the README's gallery again
@@ -51,7 +51,8 @@ fn main() -> anyhow::Result<()> {
     let readme = fs::read_to_string(root.join("README.md"))?;
     let gallery = readme.split_once("\n## Gallery\n").context("README.md: expected a section Gallery")?.1;
     let gallery = gallery.split("\n## ").next().unwrap_or_default();
-    let cells: Vec<_> = gallery.split('|').filter_map(Cell::read).collect();
+    let rows = gallery.lines().filter(|line| line.starts_with('|'));
+    let cells: Vec<_> = rows.flat_map(|row| row.split('|')).filter_map(Cell::read).collect();
     ensure!(!cells.is_empty(), "README.md: expected cells with a picture, a command and a file, found none");
     let out = tempfile::tempdir()?;
     for cell in cells {
@@ -102,10 +103,10 @@ fn small(file: &Path) -> anyhow::Result<Vec<u8>> {
     if bytes.len() <= 100_000 {
         return Ok(bytes);
     }
-    let picture = image::load_from_memory(&bytes)?.to_rgb8();
+    let picture = image::load_from_memory(&bytes)?;
     for percent in (30..100).rev().step_by(5) {
         let [width, height] = [picture.width(), picture.height()].map(|side| side * percent / 100);
-        let smaller = imageops::resize(&picture, width, height, imageops::FilterType::CatmullRom);
+        let smaller = picture.resize_exact(width, height, CatmullRom);
         let mut bytes = Vec::new();
         let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::Adaptive);
         smaller.write_with_encoder(encoder)?;

@@ -22,7 +22,7 @@ pub use case::{Case, Checked, Example, Sample};
 pub(crate) use catalogue::Catalogued;
 pub use catalogue::{Operation, Visitor, catalogue, instances};
 pub use difference::{Difference, difference};
-pub use scalars::{ScalarErrors, compare_scalars, compare_single};
+pub use scalars::{ScalarErrors, compare_scalars};
 pub use verdict::{Doubt, Mismatch};
 
 use crate::{Real, Tape, Var};

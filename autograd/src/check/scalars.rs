@@ -24,7 +24,7 @@ pub struct ScalarErrors {
 ///
 /// # Errors
 /// The first number that disagrees. `input` is the case; `element` counts through the output and then the adjoints.
-pub fn compare_single<O: Operation>() -> Result<f64, Mismatch> {
+fn compare_single<O: Operation>() -> Result<f64, Mismatch> {
     compare_single_cases(&erased::<f64, O::On<f64>>(), &erased::<f32, O::On<f32>>())
 }
 
@@ -42,7 +42,7 @@ fn compare_single_cases(double: &[Erased<f64>], single: &[Erased<f32>]) -> Resul
 
 /// Compares the cases of an operation in single precision and in dual numbers with those in double precision: values and
 /// adjoints to 1e-4 in single precision and to 1e-12 in dual numbers, and the tangents of the latter with differences, as
-/// [`check`](super::check()) does. It compiles the operation for dual numbers, which takes long; [`compare_single`] does not.
+/// [`check`](super::check()) does.
 ///
 /// # Errors
 /// The first number that disagrees. `input` is the case; `element` counts through the output and then the adjoints.

@@ -56,6 +56,10 @@ fn an_activation_chosen_at_run_time_is_the_operation_of_its_name() {
     for (phi, named) in PHI.into_iter().zip(named) {
         assert_same("activate", &[&[3, 4]], &move |x| x[0].activate(phi), named);
     }
+    // The identity records nothing: its result is the value itself.
+    let tape = Tape::new();
+    let x = tape.parameter(&[1.0, 2.0], [2]);
+    assert_eq!(x.activate(Nonlinearity::Identity).with(|y| y.as_ptr()), x.with(|x| x.as_ptr()));
 }
 
 #[test]

@@ -78,6 +78,13 @@ fn convolutions_name_the_stride_the_kernel_and_the_output_padding() {
     let (x, w, b) = (zeros(&tape, [1, 1, 4, 4]), zeros(&tape, [1, 1, 3, 3]), zeros(&tape, [1]));
     let (none, phi) = (zeros(&tape, [1, 1, 0, 3]), Nonlinearity::Identity);
     let at = |stride| Convolution { stride, padding: 0 };
+    let (two, biases) = (zeros(&tape, [1, 2, 4, 4]), zeros(&tape, [2]));
+    let text = "conv2d: [1, 2, 4, 4] x [1, 1, 3, 3] x [1]: expected 1 channels and 1 biases for these kernels, found 2 and 1";
+    misuse!(two.conv2d(w, b, at(1), phi) => text);
+    let text = "conv2d: [1, 1, 4, 4] x [1, 1, 3, 3] x [2]: expected 1 channels and 1 biases for these kernels, found 1 and 2";
+    misuse!(x.conv2d(w, biases, at(1), phi) => text);
+    let text = "conv_transpose2d: [1, 2, 4, 4] x [1, 1, 3, 3] x [1]: expected 1 channels and 1 biases for these kernels, found 2 and 1";
+    misuse!(two.conv_transpose2d(w, b, at(1), 0, phi) => text);
     let text = "conv2d: [1, 1, 4, 4] x [1, 1, 3, 3] x [1]: expected a stride of at least 1, found 0";
     misuse!(x.conv2d(w, b, at(0), phi) => text);
     let text = "conv2d: [1, 1, 4, 4] x [1, 1, 0, 3] x [1]: expected kernels of at least 1 x 1, found 0 x 3";
