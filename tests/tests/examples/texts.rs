@@ -99,6 +99,39 @@ fn minimal_examples_stand_in_their_chapters() {
     assert_eq!(shown, 3);
 }
 
+/// Pages load fast, and the repository stays small.
+#[test]
+fn pictures_have_at_most_100_kilobytes() {
+    let pictures = files(&root(), "png");
+    for picture in &pictures {
+        let size = fs::metadata(picture).unwrap().len();
+        assert!(size <= 100_000, "{}: {size} bytes", picture.display());
+    }
+    assert!(pictures.len() > 30, "only {} pictures", pictures.len());
+}
+
+/// The README's gallery has a picture of every example that draws one.
+#[test]
+fn the_gallery_shows_every_example() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let gallery = readme.split_once("\n## Gallery\n").unwrap().1.split("\n## ").next().unwrap();
+    let mut shown = 0;
+    for package in ["nn", "vae", "bayes-nn", "gpvae"] {
+        for path in files(&root().join(package).join("examples"), "rs") {
+            let source = fs::read_to_string(&path).unwrap();
+            // A program with a report, but for the benchmark, which needs data.
+            if !source.contains("fn main()") || !source.contains("Run::open(") || path.ends_with("uci.rs") {
+                continue;
+            }
+            let stem = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let name = if path.ends_with("main.rs") { stem(path.parent().unwrap()) } else { stem(&path) };
+            assert!(gallery.contains(&format!("--example {name}")), "{}: not in the gallery", path.display());
+            shown += 1;
+        }
+    }
+    assert!(shown > 20, "only {shown} examples");
+}
+
 #[test]
 fn links_lead_to_files() {
     let mut links = 0;
