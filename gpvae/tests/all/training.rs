@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use autograd::Tape;
 use gpvae::data::Samples;
 use gpvae::prior::{LatentPrior, RowwisePrior};
-use gpvae::{ExactObjective, GpVae, GpVaeObjective, Part, Phase, Plan};
+use gpvae::{ExactObjective, GpVae, GpVaeObjective, Pace, Part, Phase, Plan};
 use nn::model::Layout;
-use nn::train::{Batch, Fit, Noise, Objective, Observer, Parts};
+use nn::train::{Batch, Fit, Noise, Objective, Observer, Parts, Schedule};
 
 use crate::common::{
     dense, elbos, fast, low_rank, pace, phase, samples, theta, train, train_exactly, trainer,
@@ -35,6 +35,22 @@ fn phases_train_their_part_alone() {
                 .map(|range| range.clone().any(|i| trainer.theta()[i] != start[i]));
             assert_eq!(moved, moves, "{part:?}, exact: {exact}");
         }
+    }
+}
+
+#[test]
+fn phases_follow_their_schedule_and_report_the_prior() {
+    let (model, samples) = (low_rank(8, &[5], 2), samples(8));
+    let start = theta(model.layout());
+    for part in [Part::Vae, Part::Networks, Part::Kernel, Part::All] {
+        // A factor of 0 from the first epoch on: steps of length 0.
+        let still = Pace { schedule: Schedule::Piecewise(vec![(0, 0.0)]), ..pace(2) };
+        let mut objective = GpVaeObjective::new(&model, &samples, part).unwrap();
+        let fit = objective.fit(&still, Fit::default());
+        let mut trainer = trainer(&model);
+        trainer.fit(&mut objective, None, &fit, &mut ()).unwrap();
+        assert_eq!(trainer.theta()[..], start[..], "{part:?}");
+        assert!(trainer.history()[1].train.part("log_prior") != 0.0, "{part:?}");
     }
 }
 
