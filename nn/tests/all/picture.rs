@@ -326,7 +326,9 @@ fn what_is_nearer_on_a_surface_hides_what_is_behind_it() {
 
 #[test]
 fn a_surface_is_darker_the_higher_it_is_and_has_holes_where_there_are_no_numbers() {
-    let dark = |picture: &Decoded| picture.pixels.iter().filter(|[r, g, _]| *r > *g + 60 && *g < 70).count();
+    let dark = |picture: &Decoded| {
+        picture.pixels.iter().filter(|[r, g, _]| r.saturating_sub(*g) > 60 && *g < 70).count()
+    };
     let (low, high) = (|column: usize, _| if column == 5 { 1.0 } else { 0.1 }, |_: usize, _| 1.0);
     assert!(dark(&surface(high)) > 4 * dark(&surface(low)));
     let holed = surface(|column, row| if (column, row) == (5, 5) { f64::NAN } else { 1.0 });
