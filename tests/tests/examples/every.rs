@@ -134,7 +134,7 @@ const MINIMAL: &[(&str, &str)] =
     &[("bayes-nn", "bayes_minimal"), ("gpvae", "gp_minimal"), ("vae", "vae_minimal")];
 
 /// All examples of the workspace as (crate, name, source).
-fn examples() -> Vec<(String, String, String)> {
+pub(crate) fn examples() -> Vec<(String, String, String)> {
     let mut examples = Vec::new();
     // Those of `tests` are tools.
     let members = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
@@ -240,8 +240,9 @@ fn the_report_names_a_section_that_there_is() {
 /// Each prints its bound as it learns, which rises, and the chapter shows what it prints but for the last digits.
 #[test]
 fn a_minimal_example_learns_and_has_at_most_sixty_lines() {
+    let examples = examples();
     for (package, name) in MINIMAL {
-        let lines = examples().iter().find(|(_, n, _)| n == name).unwrap().2.lines().count();
+        let lines = examples.iter().find(|(_, n, _)| n == name).unwrap().2.lines().count();
         assert!(lines <= 60, "{package}/{name}: {lines} lines");
         let dir = folder();
         let before = fs::read_dir(dir.path()).unwrap().count();
