@@ -51,22 +51,23 @@ impl HeatMap {
         }
     }
 
-    /// How far the colour at this place on the scale, from 0 to 1, is from white, from −1 to 1.
-    fn intensity(&self, at: f64) -> f64 {
-        if self.is_signed() { 2.0 * at - 1.0 } else { at }
+    /// How far the colour at a place on the scale, from 0 to 1, is from white, from −1 to 1.
+    fn intensity(&self) -> impl Fn(f64) -> f64 + use<> {
+        let is_signed = self.is_signed();
+        move |at| if is_signed { 2.0 * at - 1.0 } else { at }
     }
 
     /// Draws the cells, and the bar beside the frame.
     pub(super) fn draw(&self, canvas: &Canvas<'_>, frame: &Frame, scale: &Axis) {
         let Frame { left, right, top, bottom, .. } = *frame;
-        let rows = self.values.len() / self.columns;
+        let (rows, intensity) = (self.values.len() / self.columns, self.intensity());
         let (width, height) = ((right - left) / self.columns as f64, (bottom - top) / rows as f64);
         for (i, value) in self.values.iter().enumerate() {
             let Some(at) = scale.place(*value) else { continue };
             let (x, y) = ((i % self.columns) as f64 * width, (i / self.columns + 1) as f64 * height);
-            canvas.rectangle((left + x, bottom - y), (width + SEAM, height + SEAM), heat(self.intensity(at)));
+            canvas.rectangle((left + x, bottom - y), (width + SEAM, height + SEAM), heat(intensity(at)));
             if self.numbers && width > ROOM {
-                let ink = if self.intensity(at).abs() > 0.6 { PAPER } else { INK };
+                let ink = if intensity(at).abs() > 0.6 { PAPER } else { INK };
                 let (middle, size) =
                     ((left + x + width / 2.0, bottom - y + height / 2.0), TICK.min(width / 2.8));
                 canvas.text(&short(*value), size, middle, Align::Centre, ink);
@@ -78,7 +79,7 @@ impl HeatMap {
             canvas.rectangle(
                 (x, bottom - (i + 1) as f64 * stripe),
                 (BAR, stripe + SEAM),
-                heat(self.intensity(at)),
+                heat(intensity(at)),
             );
         }
         let mut numbers = 0.0_f64;
