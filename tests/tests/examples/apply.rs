@@ -112,9 +112,9 @@ fn a_bayesian_network_predicts_new_rows_as_it_did_those_of_its_training() {
     }
     // A number of draws that no memory holds, and the narrowest interval.
     edit_flag(dir, "draws", 1 << 33);
-    let flags = ["--model", "edited.safetensors", "--csv", "t.csv", "--level", "1e-6", "--out", "many"];
-    success("bayes_apply", &[&flags[..], &["--dry-run"]].concat(), dir);
-    success("bayes_apply", &[&flags[..], &["--draws", "9"]].concat(), dir);
+    let flags = ["--model", "edited.safetensors", "--level", "1e-6", "--out", "many"];
+    success("bayes_apply", &[&flags[..], &["--csv", "new.csv", "--dry-run"]].concat(), dir);
+    success("bayes_apply", &[&flags[..], &["--csv", "t.csv", "--draws", "9"]].concat(), dir);
     assert_eq!(cells(dir, "many/predictions.csv")[0][6..8], ["q49.99995", "q50.00005"]);
     for level in ["1e-13", "0.999999999999"] {
         let output = run("bayes_apply", &["--model", "run", "--csv", "t.csv", "--level", level], dir);
