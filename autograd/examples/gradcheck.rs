@@ -6,14 +6,11 @@
 //! Names choose operations, by any part of theirs. If a derivative is wrong, or cannot be told by differences, or if the check would
 //! not notice a wrong one, the row says so, and the exit code is 1. `cargo test -p autograd --test gradients` checks the same.
 
-use std::any::type_name;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use autograd::check::{
-    Agreement, Operation, ScalarErrors, Visitor, catalogue, check_op, compare_scalars, undetected,
-};
+use autograd::check::{Agreement, Checks, Operation, ScalarErrors, Visitor, catalogue};
 
 const HELP: &str = "\
 Compares the derivatives of all operations with finite differences
@@ -92,7 +89,14 @@ struct Table {
 
 impl Visitor for Table {
     fn visit<O: Operation>(&mut self) {
-        let name = short(type_name::<O::On<f64>>());
+        self.operation(Checks::of::<O>());
+    }
+}
+
+impl Table {
+    /// Checks an operation and prints its line, if it is asked for.
+    fn operation(&mut self, checks: Checks) {
+        let name = short(checks.name);
         let mut is_chosen = self.names.is_empty();
         for (part, is_found) in &mut self.names {
             let is_part = name.to_lowercase().contains(&part.to_lowercase());
@@ -108,9 +112,9 @@ impl Visitor for Table {
         self.operations += 1;
 
         let dash = || "-".to_owned();
-        let differences = match check_op::<O::On<f64>>() {
+        let differences = match (checks.derivatives)() {
             Ok(Agreement { cases, inputs, derivatives, distance, error }) => {
-                let blind = undetected::<O::On<f64>>(1.001);
+                let blind = (checks.undetected)(1.001);
                 for (case, input) in &blind {
                     self.failures
                         .push(format!("{name}: case {case}, input {input}: a wrong adjoint goes unnoticed"));
@@ -126,7 +130,7 @@ impl Visitor for Table {
                 [verdict.to_owned(), dash(), dash(), dash(), dash()]
             }
         };
-        let scalars = match compare_scalars::<O>() {
+        let scalars = match (checks.scalars)() {
             Ok(ScalarErrors { single, dual, tangent }) => [single, dual, tangent].map(digit),
             Err(mismatch) => {
                 self.failures.push(format!("{name}: {mismatch}"));

@@ -109,12 +109,13 @@ pub(super) struct Erased<F: Real> {
 /// The cases of an operation.
 #[inline(never)]
 pub(super) fn erased<F: Real, O: Checked<F>>() -> Vec<Erased<F>> {
-    let erase = |Case { op, inputs }: Case<O>| Erased {
-        name: op.name(),
-        record: Box::new(move |tape, x| tape.record(op.clone(), x)),
-        inputs,
-    };
-    O::cases().into_iter().map(erase).collect()
+    // A loop: iterators would be compiled again for each operation.
+    let mut erased = Vec::new();
+    for Case { op, inputs } in O::cases() {
+        let name = op.name();
+        erased.push(Erased { name, record: Box::new(move |tape, x| tape.record(op.clone(), x)), inputs });
+    }
+    erased
 }
 
 /// Random numbers whose signs alternate irregularly, so that they are not orthogonal to what an operation conserves.

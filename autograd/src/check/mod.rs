@@ -12,6 +12,8 @@
 //! on its [cases](Checked). [`undetected`] checks the check: it makes each adjoint wrong on purpose. [`catalogue()`] leads
 //! through all operations of this crate.
 
+use std::any::type_name;
+
 mod case;
 mod catalogue;
 mod difference;
@@ -94,6 +96,31 @@ pub fn undetected<O: Checked<f64>>(factor: f64) -> Vec<(usize, usize)> {
     undetected_cases(&erased::<f64, O>(), factor)
 }
 
+/// The checks of an operation, whose type is forgotten: what is done with their results is then compiled once.
+#[derive(Clone, Copy, Debug)]
+pub struct Checks {
+    /// The type of the operation, with the names of its modules.
+    pub name: &'static str,
+    /// [`check_op`]
+    pub derivatives: fn() -> Result<Agreement, Mismatch>,
+    /// [`undetected`]
+    pub undetected: fn(f64) -> Vec<(usize, usize)>,
+    /// [`compare_scalars`]
+    pub scalars: fn() -> Result<ScalarErrors, Mismatch>,
+}
+
+impl Checks {
+    /// Those of this operation.
+    pub fn of<O: Operation>() -> Self {
+        Self {
+            name: type_name::<O::On<f64>>(),
+            derivatives: check_op::<O::On<f64>>,
+            undetected: undetected::<O::On<f64>>,
+            scalars: compare_scalars::<O>,
+        }
+    }
+}
+
 fn undetected_cases(cases: &[Erased<f64>], factor: f64) -> Vec<(usize, usize)> {
     let mut blind = Vec::new();
     for (number, Erased { record, inputs, .. }) in cases.iter().enumerate() {
@@ -120,9 +147,15 @@ pub fn check_theta(
     directions: usize,
     f: impl for<'t> Fn(&'t Tape<f64>, Var<'t, f64>) -> Var<'t, f64>,
 ) -> Result<(), Mismatch> {
+    check_along(name, theta, directions, &f)
+}
+
+type Function<'f> = dyn for<'t> Fn(&'t Tape<f64>, Var<'t, f64>) -> Var<'t, f64> + 'f;
+
+fn check_along(name: &str, theta: &[f64], directions: usize, f: &Function<'_>) -> Result<(), Mismatch> {
     let mut random = Random(theta.len() as u64);
     let mut tape = Tape::new();
-    let gradient = tape.value_and_grad(&theta.to_vec().into(), &f).1.to_vec();
+    let gradient = tape.value_and_grad(&theta.to_vec().into(), f).1.to_vec();
     let along = |element| {
         let v: Vec<f64> = theta.iter().map(|_| 2.0 * random.uniform() - 1.0).collect();
         let adjoint: f64 = gradient.iter().zip(&v).map(|(g, v)| g * v).sum();

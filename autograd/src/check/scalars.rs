@@ -39,10 +39,20 @@ fn compare_single(double: &[Erased<f64>], single: &[Erased<f32>]) -> Result<f64,
 /// # Errors
 /// The first number that disagrees. `input` is the case; `element` counts through the output and then the adjoints.
 pub fn compare_scalars<O: Operation>() -> Result<ScalarErrors, Mismatch> {
-    let (double, single) = (erased::<f64, O::On<f64>>(), erased::<f32, O::On<f32>>());
-    let dual = erased::<Dual<f64>, O::On<Dual<f64>>>();
-    let mut errors = ScalarErrors { single: compare_single(&double, &single)?, ..ScalarErrors::default() };
-    for (case, (Erased { name, record, inputs }, dual)) in double.iter().zip(&dual).enumerate() {
+    compare_cases(
+        &erased::<f64, O::On<f64>>(),
+        &erased::<f32, O::On<f32>>(),
+        &erased::<Dual<f64>, O::On<Dual<f64>>>(),
+    )
+}
+
+fn compare_cases(
+    double: &[Erased<f64>],
+    single: &[Erased<f32>],
+    dual: &[Erased<Dual<f64>>],
+) -> Result<ScalarErrors, Mismatch> {
+    let mut errors = ScalarErrors { single: compare_single(double, single)?, ..ScalarErrors::default() };
+    for (case, (Erased { name, record, inputs }, dual)) in double.iter().zip(dual).enumerate() {
         compare_dual(name, case, inputs, (record, &dual.record), &mut errors)?;
     }
     Ok(errors)

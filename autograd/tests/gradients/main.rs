@@ -7,32 +7,17 @@
 mod common;
 mod vectors;
 
-use std::any::type_name;
 use std::collections::BTreeMap;
 
-use autograd::check::{
-    Agreement, Mismatch, Operation, ScalarErrors, Visitor, catalogue, check_op, compare_scalars, undetected,
-};
-
-/// The checks of one operation.
-#[derive(Clone, Copy)]
-struct Checks {
-    differences: fn() -> Result<Agreement, Mismatch>,
-    undetected: fn(f64) -> Vec<(usize, usize)>,
-    scalars: fn() -> Result<ScalarErrors, Mismatch>,
-}
+use autograd::check::{Checks, Operation, Visitor, catalogue};
 
 /// The checks of all operations, by the operation's type.
 fn checks() -> BTreeMap<&'static str, Checks> {
     struct Collect(BTreeMap<&'static str, Checks>);
     impl Visitor for Collect {
         fn visit<O: Operation>(&mut self) {
-            let checks = Checks {
-                differences: check_op::<O::On<f64>>,
-                undetected: undetected::<O::On<f64>>,
-                scalars: compare_scalars::<O>,
-            };
-            assert!(self.0.insert(type_name::<O::On<f64>>(), checks).is_none(), "an operation twice");
+            let checks = Checks::of::<O>();
+            assert!(self.0.insert(checks.name, checks).is_none(), "an operation twice");
         }
     }
     let mut collected = Collect(BTreeMap::new());
@@ -45,7 +30,7 @@ fn every_operation_agrees_with_finite_differences() {
     let checks = checks();
     assert!(checks.len() > 80, "only {} operations", checks.len());
     for (name, checks) in checks {
-        match (checks.differences)() {
+        match (checks.derivatives)() {
             Ok(found) => assert!(found.cases > 0 && found.derivatives > 0, "{name}: no cases"),
             Err(mismatch) => panic!("{name}: {mismatch}"),
         }
