@@ -236,7 +236,9 @@ impl<'a, Q: Family, P> FreeEnergyObjective<'a, Q, P> {
 }
 
 impl<F: Real, Q: Family, P: LogDensity<F> + Sync> Objective<F> for FreeEnergyObjective<'_, Q, P> {
-    const PARTS: &'static [&'static str] = &["elbo", "log_density", "divergence"];
+    fn parts(&self) -> &'static [&'static str] {
+        &["elbo", "log_density", "divergence"]
+    }
 
     /// One: the data as a whole.
     fn rows(&self) -> usize {

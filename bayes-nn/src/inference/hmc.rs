@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::adaptation::{DualAveraging, Moments, windows};
 use super::leapfrog::{State, Target, Trajectory};
+use super::log_density::AnyLogDensity;
 use super::no_u_turn::NoUTurn;
 use super::{Chains, LogDensity};
 
@@ -178,11 +179,22 @@ impl Hmc {
     where
         P: LogDensity<f64> + Sync,
     {
+        self.run(&log_joint, starts, seed, &each)
+    }
+
+    #[track_caller]
+    fn run(
+        &self,
+        log_joint: &AnyLogDensity<'_, f64>,
+        starts: &[Vec<f64>],
+        seed: u64,
+        each: &(dyn Fn() + Sync),
+    ) -> Result<HmcRun, HmcError> {
         self.check();
         let equal = !starts.is_empty() && starts.iter().all(|start| start.len() == starts[0].len());
         assert!(equal, "hmc: starts: expected at least one, all of one length");
         let run = |(number, start): (usize, &Vec<f64>)| {
-            let mut chain = Chain::begin(self, &log_joint, start, seed, number, &each)?;
+            let mut chain = Chain::begin(self, log_joint, start, seed, number, each)?;
             chain.warm_up()?;
             Ok(chain.draw())
         };
@@ -204,9 +216,9 @@ impl Hmc {
 }
 
 /// A Markov chain with its step size and mass matrix.
-struct Chain<'a, P> {
+struct Chain<'a> {
     hmc: &'a Hmc,
-    target: Target<'a, P>,
+    target: Target<'a>,
     state: State,
     step: f64,
     inverse_mass: Vec<f64>,
@@ -237,10 +249,10 @@ impl Iteration {
     }
 }
 
-impl<'a, P: LogDensity<f64>> Chain<'a, P> {
+impl<'a> Chain<'a> {
     fn begin(
         hmc: &'a Hmc,
-        log_joint: &'a P,
+        log_joint: &'a AnyLogDensity<'a, f64>,
         start: &[f64],
         seed: u64,
         number: usize,

@@ -8,6 +8,7 @@ use nn::data::Matrix;
 use nn::train::Noise;
 
 use super::LogDensity;
+use super::log_density::AnyLogDensity;
 
 /// q = N(θ̂, H⁻¹) at a mode θ̂ of log p(Y, θ), with H = −∇² log p(Y, θ̂) (MacKay 1992, "A practical Bayesian framework for
 /// backpropagation networks").
@@ -59,7 +60,7 @@ struct Point {
 }
 
 impl Point {
-    fn at(theta: Vec<f64>, log_joint: &impl LogDensity<Dual<f64>>) -> Self {
+    fn at(theta: Vec<f64>, log_joint: &AnyLogDensity<'_, Dual<f64>>) -> Self {
         let still = vec![0.0; theta.len()];
         let found = hvp(&theta, &still, log_joint);
         Self { theta, log_joint: found.value, gradient: found.gradient }
@@ -76,7 +77,7 @@ impl Point {
 }
 
 /// Where log p or its gradient, which is not finite at θ, stops being so.
-fn first_non_finite(theta: &[f64], log_joint: &impl LogDensity<Dual<f64>>) -> NonFinite {
+fn first_non_finite(theta: &[f64], log_joint: &AnyLogDensity<'_, Dual<f64>>) -> NonFinite {
     let tape = Tape::new();
     let theta: Vec<_> = theta.iter().map(|&theta| Dual::from_f64(theta)).collect();
     let log_p = log_joint(&tape, tape.parameter(&theta, [theta.len()]));
@@ -123,14 +124,23 @@ impl Laplace {
     where
         P: LogDensity<Dual<f64>> + Sync,
     {
+        Self::climb(&log_joint, start, steps)
+    }
+
+    #[track_caller]
+    fn climb(
+        log_joint: &AnyLogDensity<'_, Dual<f64>>,
+        start: Vec<f64>,
+        steps: usize,
+    ) -> Result<Self, LaplaceError> {
         let d = start.len();
-        let mut here = Point::at(start, &log_joint);
+        let mut here = Point::at(start, log_joint);
         if !here.log_joint.is_finite() || !here.has_finite_gradient() {
-            return Err(LaplaceError::NotFinite(first_non_finite(&here.theta, &log_joint)));
+            return Err(LaplaceError::NotFinite(first_non_finite(&here.theta, log_joint)));
         }
         let mut damping = 0.0;
         for taken in 0..steps {
-            let curvature = hessian(&here.theta, &log_joint);
+            let curvature = hessian(&here.theta, log_joint);
             // λ is measured by the size of the curvature, which depends on the units of θ.
             let size = curvature.iter().step_by(d + 1).map(|h| h.abs()).fold(0.0, f64::max).max(1e-12);
             loop {
@@ -139,7 +149,7 @@ impl Laplace {
                         return Ok(Self::at(here, newton.factor));
                     }
                     let next = here.theta.iter().zip(&newton.step).map(|(theta, step)| theta + step);
-                    let next = Point::at(next.collect(), &log_joint);
+                    let next = Point::at(next.collect(), log_joint);
                     if next.log_joint > here.log_joint && next.has_finite_gradient() {
                         here = next;
                         damping = if damping > 1e-6 { damping / 4.0 } else { 0.0 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use autograd::Tape;
 
-use super::LogDensity;
+use super::log_density::AnyLogDensity;
 
 /// A point θ with log p(Y, θ) and its gradient.
 #[derive(Clone)]
@@ -35,13 +35,13 @@ pub(super) struct Trajectory {
 }
 
 /// A density to move on, with the tape on which it is computed.
-pub(super) struct Target<'a, P> {
+pub(super) struct Target<'a> {
     tape: Tape<f64>,
-    log_joint: &'a P,
+    log_joint: &'a AnyLogDensity<'a, f64>,
 }
 
-impl<'a, P: LogDensity<f64>> Target<'a, P> {
-    pub(super) fn new(log_joint: &'a P) -> Self {
+impl<'a> Target<'a> {
+    pub(super) fn new(log_joint: &'a AnyLogDensity<'a, f64>) -> Self {
         Self { tape: Tape::new(), log_joint }
     }
 

@@ -9,6 +9,9 @@ pub trait LogDensity<F: Real>: for<'t> Fn(&'t Tape<F>, Var<'t, F>) -> Var<'t, F>
 
 impl<F: Real, P: for<'t> Fn(&'t Tape<F>, Var<'t, F>) -> Var<'t, F>> LogDensity<F> for P {}
 
+/// A log-density whose type is forgotten: what moves on it is compiled once, and not for each density.
+pub(super) type AnyLogDensity<'p, F> = dyn for<'t> Fn(&'t Tape<F>, Var<'t, F>) -> Var<'t, F> + Sync + 'p;
+
 /// A log-density that can fail, as a Cholesky factorisation can, with −∞ where it fails: there the density is 0, and θ is
 /// impossible.
 ///

@@ -3,7 +3,6 @@
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::LogDensity;
 use super::hmc::Iteration;
 use super::leapfrog::{State, Target};
 
@@ -50,15 +49,15 @@ impl Stretch {
 }
 
 /// A trajectory that is being grown.
-pub(super) struct NoUTurn<'c, 'a, P> {
-    pub(super) target: &'c mut Target<'a, P>,
+pub(super) struct NoUTurn<'c, 'a> {
+    pub(super) target: &'c mut Target<'a>,
     pub(super) rng: &'c mut StdRng,
     pub(super) inverse_mass: &'c [f64],
     pub(super) step: f64,
     pub(super) max_steps: usize,
 }
 
-impl<P: LogDensity<f64>> NoUTurn<'_, '_, P> {
+impl NoUTurn<'_, '_> {
     /// Doubles a trajectory from (θ, p), forwards or backwards in time at random, until it turns back, diverges, or would take
     /// more than `max_steps` steps. Returns a draw from its places, and how it went.
     ///
