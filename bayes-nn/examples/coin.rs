@@ -189,7 +189,9 @@ fn free_energy<'a>(
 struct BothObjective<E>([E; 2]);
 
 impl<P: LogDensity<f64> + Sync> Objective<f64> for BothObjective<FreeEnergyObjective<'_, MeanField, P>> {
-    const PARTS: &'static [&'static str] = &["elbo_uniform", "elbo_peaked"];
+    fn parts(&self) -> &'static [&'static str] {
+        &["elbo_uniform", "elbo_peaked"]
+    }
 
     fn rows(&self) -> usize {
         1
@@ -202,7 +204,7 @@ impl<P: LogDensity<f64> + Sync> Objective<f64> for BothObjective<FreeEnergyObjec
         parts: &mut Parts<'_>,
     ) -> Result<Var<'t, f64>, NotPositiveDefinite> {
         let elbos = self.0.each_ref().map(|f| f.elbo(eta, f.noise(eta.tape(), batch.noise)).value());
-        for (name, elbo) in Self::PARTS.iter().zip(elbos) {
+        for (name, elbo) in self.parts().iter().zip(elbos) {
             parts.add(name, elbo.item());
         }
         Ok((elbos[0] + elbos[1]).neg())

@@ -164,7 +164,9 @@ struct Learner<'a, P> {
 struct LearnersObjective<L>([L; 3]);
 
 impl<P: LogDensity<f64> + Sync> Objective<f64> for LearnersObjective<Learner<'_, P>> {
-    const PARTS: &'static [&'static str] = &PARTS;
+    fn parts(&self) -> &'static [&'static str] {
+        &PARTS
+    }
 
     fn rows(&self) -> usize {
         1
@@ -182,7 +184,7 @@ impl<P: LogDensity<f64> + Sync> Objective<f64> for LearnersObjective<Learner<'_,
             let kl = q.kl(eta, posterior).item();
             (kl, free_energy.elbo(eta, free_energy.noise(tape, batch.noise)).value().neg())
         });
-        Self::PARTS.iter().zip(losses).for_each(|(name, (kl, _))| parts.add(name, kl));
+        PARTS.iter().zip(losses).for_each(|(name, (kl, _))| parts.add(name, kl));
         Ok(losses[0].1 + losses[1].1 + losses[2].1)
     }
 }

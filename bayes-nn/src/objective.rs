@@ -73,7 +73,9 @@ impl<'a, F: Real> BayesMlpObjective<'a, F> {
 }
 
 impl<F: Real> Objective<F> for BayesMlpObjective<'_, F> {
-    const PARTS: &'static [&'static str] = &["elbo", "log_likelihood", "kl"];
+    fn parts(&self) -> &'static [&'static str] {
+        &["elbo", "log_likelihood", "kl"]
+    }
 
     /// R, the number of rows of an epoch.
     fn rows(&self) -> usize {

@@ -192,7 +192,9 @@ impl<'a, F: Real, P: RowwisePrior> GpVaeObjective<'a, F, P> {
 }
 
 impl<F: Real, P: RowwisePrior> Objective<F> for GpVaeObjective<'_, F, P> {
-    const PARTS: &'static [&'static str] = PARTS;
+    fn parts(&self) -> &'static [&'static str] {
+        PARTS
+    }
 
     fn rows(&self) -> usize {
         self.common.samples.len()
@@ -266,7 +268,9 @@ impl<'a, F: Real, P: LatentPrior> ExactObjective<'a, F, P> {
 }
 
 impl<F: Real, P: LatentPrior> Objective<F> for ExactObjective<'_, F, P> {
-    const PARTS: &'static [&'static str] = PARTS;
+    fn parts(&self) -> &'static [&'static str] {
+        PARTS
+    }
 
     fn rows(&self) -> usize {
         self.common.samples.len()

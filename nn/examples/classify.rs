@@ -67,7 +67,9 @@ struct CrossEntropyObjective<'a> {
 }
 
 impl Objective<f32> for CrossEntropyObjective<'_> {
-    const PARTS: &'static [&'static str] = &["accuracy"];
+    fn parts(&self) -> &'static [&'static str] {
+        &["accuracy"]
+    }
 
     fn rows(&self) -> usize {
         self.set.len()

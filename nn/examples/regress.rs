@@ -63,8 +63,6 @@ struct SquaredErrorObjective<'a> {
 }
 
 impl Objective<f64> for SquaredErrorObjective<'_> {
-    const PARTS: &'static [&'static str] = &[];
-
     fn rows(&self) -> usize {
         self.set.x.rows
     }

@@ -17,6 +17,7 @@
 mod chapter {}
 
 pub mod data;
+mod instances;
 pub mod model;
 #[cfg(feature = "pictures")]
 pub mod picture;
@@ -24,3 +25,6 @@ pub mod picture;
 pub mod run;
 pub mod stats;
 pub mod train;
+
+#[doc(hidden)]
+pub use instances::instances;

@@ -202,7 +202,7 @@ fn gradients(args: &Args, bound: &VaeObjective<'_>, theta: &Arc<Vec<f32>>, seed:
         let batch = Batch { rows: &rows, noise: Noise::new(seed, draw as u64), epoch: None };
         let mut sums = [0.0; 3];
         let (_, gradient) = tape.value_and_grad(theta, |_, theta| {
-            let mut parts = Parts::new(<VaeObjective<'_> as Objective<f32>>::PARTS, &mut sums);
+            let mut parts = Parts::new(bound.parts(), &mut sums);
             bound.loss(theta, &batch, &mut parts).expect("a VAE has no matrix to factor")
         });
         gradient[encoder.clone()].to_vec()

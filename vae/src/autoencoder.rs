@@ -170,8 +170,6 @@ pub struct AutoencoderObjective<'a, F> {
 }
 
 impl<F: Real> Objective<F> for AutoencoderObjective<'_, F> {
-    const PARTS: &'static [&'static str] = &[];
-
     fn rows(&self) -> usize {
         self.data.rows
     }

@@ -17,6 +17,7 @@ impl Vae {
     /// # Panics
     /// If the rows of x or ε have another length, or a condition is missing.
     #[track_caller]
+    #[inline(never)]
     pub fn elbo_samples<'t, F: Real>(
         &self,
         theta: Var<'t, F>,
@@ -37,6 +38,7 @@ impl Vae {
     /// # Panics
     /// As [`elbo_samples`](Self::elbo_samples).
     #[track_caller]
+    #[inline(never)]
     pub fn log_weight<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>, eps: Var<'t, F>) -> Var<'t, F> {
         self.elbo_samples(theta, x, eps).value()
     }

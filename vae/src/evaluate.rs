@@ -52,12 +52,24 @@ impl Vae {
         samples: usize,
         seed: impl Into<RowSeed>,
     ) -> Vec<RowBound> {
+        self.bounds(theta, x, samples, seed.into())
+    }
+
+    #[track_caller]
+    #[inline(never)]
+    fn bounds<F: Real>(
+        &self,
+        theta: &Arc<Vec<F>>,
+        x: &Matrix<F>,
+        samples: usize,
+        seed: RowSeed,
+    ) -> Vec<RowBound> {
         self.check("k_sample_bound", theta, x, self.inputs() + self.conditions());
         assert!(
             (1..=1 << 24).contains(&samples),
             "k_sample_bound: expected 1 to 2²⁴ samples, found {samples}"
         );
-        let RowSeed { seed, first: before } = seed.into();
+        let RowSeed { seed, first: before } = seed;
         const CHUNK: usize = 16;
         let at_once = samples.min(64);
         let chunks = (0..x.rows.div_ceil(CHUNK)).into_par_iter().map_init(Tape::new, |tape, chunk| {

@@ -77,7 +77,18 @@ impl Vae {
         how: Imputation,
         seed: impl Into<RowSeed>,
     ) -> Matrix<F> {
-        let seed = seed.into();
+        self.filled(theta, x, how, seed.into())
+    }
+
+    #[track_caller]
+    #[inline(never)]
+    fn filled<F: Real>(
+        &self,
+        theta: &Arc<Vec<F>>,
+        x: &Matrix<F>,
+        how: Imputation,
+        seed: RowSeed,
+    ) -> Matrix<F> {
         self.check("impute", theta, x, self.inputs() + self.conditions());
         let works = match how {
             Imputation::PseudoGibbs { sweeps } => sweeps > 0,

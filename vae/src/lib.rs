@@ -34,6 +34,7 @@ mod counts;
 mod error;
 mod evaluate;
 mod impute;
+mod instances;
 mod latent;
 mod likelihood;
 pub mod linear;
@@ -51,6 +52,8 @@ pub use config::{AutoencoderConfig, Layers, NetworkConfig, VaeConfig};
 pub use error::VaeError;
 pub use evaluate::{KSampleBound, RowBound};
 pub use impute::{Imputation, RowSeed};
+#[doc(hidden)]
+pub use instances::instances;
 pub use latent::{Grid, active_units, aggregated_posterior, interpolate, traverse};
 pub use likelihood::{Likelihood, Observation};
 pub use local::{LocalBound, LocalPosteriors, LocalStep};

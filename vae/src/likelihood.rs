@@ -95,6 +95,7 @@ impl Likelihood {
 
     /// p(x|z) for rows y (…, D · heads) that the decoder computed, and what the slot of [`scale`](Self::scale) has in it.
     #[track_caller]
+    #[inline(never)]
     pub(crate) fn at<'t, F: Real>(self, y: Var<'t, F>, scale: Option<Var<'t, F>>) -> Observation<'t, F> {
         let bounded = |x: Var<'t, F>, bound: f64| {
             let bound = F::from_f64(bound);
@@ -154,6 +155,7 @@ pub enum Observation<'t, F: Real> {
 impl<'t, F: Real> Observation<'t, F> {
     /// log p(x|z), summed over the variables: x (…, D) to (…).
     #[track_caller]
+    #[inline(never)]
     pub fn log_prob(self, x: Var<'t, F>) -> Var<'t, F> {
         match self {
             Self::Bernoulli(p) => p.log_prob(x),
@@ -172,6 +174,7 @@ impl<'t, F: Real> Observation<'t, F> {
     ///
     /// Negative binomial: ln Γ(x + r) − ln Γ(r) − ln x! + r ln r/(r + m) + x ln m/(r + m)
     #[track_caller]
+    #[inline(never)]
     pub fn log_prob_each(self, x: Var<'t, F>) -> Var<'t, F> {
         let normal = |mu: Var<'t, F>, log_sigma: Var<'t, F>| {
             let r = (x - mu) * log_sigma.neg().exp();
@@ -194,6 +197,7 @@ impl<'t, F: Real> Observation<'t, F> {
 
     /// E[x|z], (…, D).
     #[track_caller]
+    #[inline(never)]
     pub fn mean(self) -> Var<'t, F> {
         match self {
             Self::Bernoulli(p) => p.mean(),

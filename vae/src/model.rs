@@ -117,6 +117,7 @@ impl Vae {
     /// # Panics
     /// If the rows have another length, or a condition is missing.
     #[track_caller]
+    #[inline(never)]
     pub fn encode<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>) -> Posterior<'t, F> {
         self.posterior(theta, self.rows(x))
     }
@@ -127,6 +128,7 @@ impl Vae {
     /// # Panics
     /// As [`encode`](Self::encode).
     #[track_caller]
+    #[inline(never)]
     pub fn posterior_parameters<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
         self.posterior_parameters_of(theta, self.rows(x))
     }
@@ -136,6 +138,7 @@ impl Vae {
     /// # Panics
     /// If the rows have another length.
     #[track_caller]
+    #[inline(never)]
     pub fn decode<'t, F: Real>(&self, theta: Var<'t, F>, z: Var<'t, F>) -> Observation<'t, F> {
         let scale = self.scale.as_ref().map(|slot| slot.of(theta));
         self.config.likelihood.at(self.networks.decoder.apply(theta, z), scale)
@@ -148,6 +151,7 @@ impl Vae {
     /// # Panics
     /// If the rows of x or ε have another length, or a condition is missing.
     #[track_caller]
+    #[inline(never)]
     pub fn elbo<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>, eps: Var<'t, F>) -> Elbo<'t, F> {
         let x = self.rows(x);
         let q = self.posterior(theta, x);
@@ -161,6 +165,7 @@ impl Vae {
     /// # Panics
     /// As [`elbo`](Self::elbo).
     #[track_caller]
+    #[inline(never)]
     pub fn elbo_at<'t, F: Real>(
         &self,
         theta: Var<'t, F>,

@@ -168,6 +168,7 @@ impl Network {
     /// # Panics
     /// If the rows have another length.
     #[track_caller]
+    #[inline(never)]
     pub fn apply<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
         let (shape, &Self { phi, psi, inputs, outputs, .. }) = (x.shape(), self);
         assert!(shape.last() == inputs, "Network: expected rows of {inputs} numbers, found {shape}");

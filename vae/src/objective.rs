@@ -75,7 +75,9 @@ impl<'a> VaeObjective<'a> {
 }
 
 impl Objective<f32> for VaeObjective<'_> {
-    const PARTS: &'static [&'static str] = PARTS;
+    fn parts(&self) -> &'static [&'static str] {
+        PARTS
+    }
 
     fn rows(&self) -> usize {
         self.data.rows

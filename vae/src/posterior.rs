@@ -36,6 +36,7 @@ impl Covariance {
     /// # Panics
     /// If the rows have another length.
     #[track_caller]
+    #[inline(never)]
     pub fn at<'t, F: Real>(self, latent: usize, lambda: Var<'t, F>) -> Posterior<'t, F> {
         let (shape, count) = (lambda.shape(), self.parameters(latent));
         assert!(shape.last() == count, "Covariance: expected rows of {count} parameters, found {shape}");
@@ -84,6 +85,7 @@ impl<'t, F: Real> Posterior<'t, F> {
 
     /// The density of each zᵢ by itself, N(μᵢ, σᵢ² + Σⱼ Aᵢⱼ²) with j < i.
     #[track_caller]
+    #[inline(never)]
     pub fn marginals(self) -> DiagNormal<'t, F> {
         let Some(lower) = self.lower else { return self.diagonal };
         let last = lower.shape().rank() - 1;
@@ -94,6 +96,7 @@ impl<'t, F: Real> Posterior<'t, F> {
 
     /// z = μ + A ε for standard normal noise ε (…, L). Further leading axes of ε are several samples of each row.
     #[track_caller]
+    #[inline(never)]
     pub fn sample_with(self, eps: Var<'t, F>) -> Var<'t, F> {
         let z = self.diagonal.sample_with(eps);
         match self.lower {
@@ -111,6 +114,7 @@ impl<'t, F: Real> Posterior<'t, F> {
 
     /// log q(z|x) at any z, (…, L) to (…).
     #[track_caller]
+    #[inline(never)]
     pub fn log_prob(self, z: Var<'t, F>) -> Var<'t, F> {
         let Some(lower) = self.lower else { return self.diagonal.log_prob(z) };
         let latent = self.diagonal.dim();
@@ -130,6 +134,7 @@ impl<'t, F: Real> Posterior<'t, F> {
 
     /// KL(q ‖ N(0, I)) = Σᵢ ½ (μᵢ² + σᵢ² + Σⱼ Aᵢⱼ² − 1) − log σᵢ with j < i, (…).
     #[track_caller]
+    #[inline(never)]
     pub fn kl_to_standard(self) -> Var<'t, F> {
         let diagonal = self.diagonal.kl_to_standard();
         let Some(lower) = self.lower else { return diagonal };

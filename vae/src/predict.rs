@@ -35,6 +35,7 @@ impl Vae {
     /// # Panics
     /// If θ or the rows have another length than the model's, or a condition is missing.
     #[track_caller]
+    #[inline(never)]
     pub fn encode_rows<F: Real>(&self, theta: &Arc<Vec<F>>, x: &Matrix<F>) -> Codes<F> {
         self.check("encode_rows", theta, x, self.inputs() + self.conditions());
         let latent = self.latent();
@@ -48,6 +49,7 @@ impl Vae {
     /// # Panics
     /// If θ or the rows have another length than the model's.
     #[track_caller]
+    #[inline(never)]
     pub fn decode_rows<F: Real>(&self, theta: &Arc<Vec<F>>, z: &Matrix<F>) -> Matrix<F> {
         self.check("decode_rows", theta, z, self.latent() + self.conditions());
         map_rows(theta, z, self.inputs(), |theta, z| self.decode(theta, z).mean())
@@ -58,6 +60,7 @@ impl Vae {
     /// # Panics
     /// As [`encode_rows`](Self::encode_rows).
     #[track_caller]
+    #[inline(never)]
     pub fn reconstruct<F: Real>(&self, theta: &Arc<Vec<F>>, x: &Matrix<F>) -> Matrix<F> {
         let z = self.encode_rows(theta, x).mu;
         self.decode_rows(theta, &self.with_conditions_of(&z, x))
@@ -68,6 +71,7 @@ impl Vae {
     /// # Panics
     /// If θ has another length than the model's, or the model has conditions.
     #[track_caller]
+    #[inline(never)]
     pub fn decode_prior_samples<F: Real>(&self, theta: &Arc<Vec<F>>, n: usize, seed: u64) -> Matrix<F> {
         let mut z = vec![F::ZERO; n * self.latent()];
         Noise::evaluation(seed).normal(0, self.latent(), &mut z);

@@ -28,6 +28,7 @@ impl<'t, F: Real> Rows<'t, F> {
 impl Vae {
     /// Takes rows (x, conditions) apart, and looks for missing numbers.
     #[track_caller]
+    #[inline(never)]
     pub(crate) fn rows<'t, F: Real>(&self, x: Var<'t, F>) -> Rows<'t, F> {
         let (shape, inputs, width) = (x.shape(), self.inputs(), self.inputs() + self.conditions());
         assert!(shape.last() == width, "Vae: expected rows of {width} numbers, found {shape}");

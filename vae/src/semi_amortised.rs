@@ -26,7 +26,9 @@ pub struct SemiAmortisedObjective<'a> {
 }
 
 impl Objective<f32> for SemiAmortisedObjective<'_> {
-    const PARTS: &'static [&'static str] = PARTS;
+    fn parts(&self) -> &'static [&'static str] {
+        PARTS
+    }
 
     fn rows(&self) -> usize {
         self.bound.data.rows

@@ -93,10 +93,6 @@ fn a_pixels_deviation_is_learned_or_stays_as_given() {
     assert_eq!(learned(&dense(8, 0.1, &[5], 2)), 0.0);
 }
 
-fn names<O: Objective<f64>>(_: &O) -> &'static [&'static str] {
-    O::PARTS
-}
-
 #[test]
 fn the_loss_is_the_sum_of_its_parts_and_of_the_rows_however_they_are_batched() {
     let (model, samples) = (low_rank(8, &[5], 2), samples(8));
@@ -109,7 +105,7 @@ fn the_loss_is_the_sum_of_its_parts_and_of_the_rows_however_they_are_batched() {
             let tape = Tape::new();
             let batch = Batch { rows, noise: Noise::new(3, 0).skip(first), epoch: Some(0) };
             let mut sums = [0.0; 4];
-            let mut parts = Parts::new(names(&objective), &mut sums);
+            let mut parts = Parts::new(objective.parts(), &mut sums);
             let on = tape.shared_constant(&theta, [theta.len()]);
             let loss = objective.loss(on, &batch, &mut parts).unwrap().item();
             let [elbo, log_likelihood, log_prior, entropy] = sums;

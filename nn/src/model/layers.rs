@@ -44,6 +44,7 @@ impl Linear {
     /// # Panics
     /// If the last axis of `x` has not as many elements as the layer has inputs.
     #[track_caller]
+    #[inline(never)]
     pub fn apply<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>, phi: Nonlinearity) -> Var<'t, F> {
         let shape = x.shape();
         let rows =

@@ -18,4 +18,5 @@ pub use file::{Model, ModelFile, ModelFileError, NonlinearityText, TrainedOn};
 pub use layers::{Linear, Mlp, init_for};
 pub use layout::{Init, Layout, Slot};
 pub use network::{MlpConfig, MlpError, MlpModel};
+pub(crate) use rows::map_chunks;
 pub use rows::{map_row_numbers, map_rows};

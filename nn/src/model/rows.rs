@@ -47,6 +47,19 @@ pub fn map_row_numbers<F: Real>(
     width: usize,
     f: impl for<'t> Fn(Var<'t, F>, Range<usize>) -> Var<'t, F> + Sync,
 ) -> Matrix<F> {
+    map_chunks(theta, rows, width, &f)
+}
+
+type OfRows<'f, F> = dyn for<'t> Fn(Var<'t, F>, Range<usize>) -> Var<'t, F> + Sync + 'f;
+
+/// [`map_row_numbers`], compiled once and not for each function.
+#[inline(never)]
+pub(crate) fn map_chunks<F: Real>(
+    theta: &Arc<Vec<F>>,
+    rows: usize,
+    width: usize,
+    f: &OfRows<'_, F>,
+) -> Matrix<F> {
     let mut values = vec![F::ZERO; rows * width];
     let chunks = values.par_chunks_mut((ROWS * width).max(1)).enumerate();
     chunks.for_each_init(Tape::new, |tape, (chunk, out)| {

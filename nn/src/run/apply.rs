@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::folder::Place;
+use super::folder::{Place, flags};
 use super::training::finish;
 use super::{Interrupt, RunError, RunFolder, in_pool};
 use crate::data::Preprocessing;
@@ -86,7 +86,7 @@ impl<'a> Application<'a> {
             return Err(RunError::OwnFolder { path: args.out.clone() });
         }
         Interrupt::install()?.set_saved(true);
-        let folder = RunFolder::open_at(&Place::of_application(args), all)?;
+        let folder = RunFolder::open_at(&Place::of_application(args), flags(all))?;
         Ok(Self { args, folder, started: Instant::now() })
     }
 
@@ -105,7 +105,7 @@ impl<'a> Application<'a> {
         let seconds = ("seconds", self.started.elapsed().as_secs_f64());
         let results =
             results.iter().chain([&seconds]).map(|(name, value)| (name.to_string(), value.to_string()));
-        finish(self.args.dry_run, &self.args.out, &results.collect::<Vec<_>>())
+        finish(self.args.dry_run, &self.args.out, results.collect())
     }
 }
 

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use autograd::Real;
 use clap::Parser;
 use rand::{SeedableRng, rngs::StdRng};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -120,6 +121,7 @@ impl RunArgs {
     }
 
     /// A trainer by Adam, whose θ is drawn by the initialisers of the layout.
+    #[inline(never)]
     pub fn trainer<F: Real>(&self, layout: &Layout) -> Trainer<F> {
         let theta = layout.init(&mut StdRng::seed_from_u64(self.seed));
         Trainer::new(layout, theta, Rule::ADAM, self.seed)
@@ -151,10 +153,12 @@ pub(super) fn in_pool<R: Send>(
     threads: Option<usize>,
     body: impl FnOnce() -> R + Send,
 ) -> Result<R, RunError> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
-    let refused =
-        |e: rayon::ThreadPoolBuildError| RunError::System { what: "threads", reason: e.to_string() };
-    Ok(pool.map_err(refused)?.install(body))
+    Ok(pool(threads)?.install(body))
+}
+
+fn pool(threads: Option<usize>) -> Result<ThreadPool, RunError> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
+    pool.map_err(|error| RunError::System { what: "threads", reason: error.to_string() })
 }
 
 /// The `main` of an example: parses the flags, calls `body`, and prints an error in one line on standard error.
@@ -189,14 +193,18 @@ where
             return ExitCode::from(error.exit_code() as u8);
         }
     };
-    match body(args) {
+    exit_code(body(args).map_err(Into::into))
+}
+
+fn exit_code(end: Result<(), Box<dyn Error + Send + Sync>>) -> ExitCode {
+    match end {
         Ok(()) if stream::is_lost() => {
             errln!("error: a part of the output could not be written; the files of the run are whole");
             ExitCode::FAILURE
         }
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            errln!("error: {}", one_line(&*error.into()));
+            errln!("error: {}", one_line(&*error));
             ExitCode::FAILURE
         }
     }

@@ -108,10 +108,13 @@ impl RunFolder {
     pub fn open(run: &RunArgs, all: &impl Serialize) -> Result<Self, RunError> {
         let RunArgs { out, resume, save, dry_run, force, .. } = run;
         let (resume, save) = (resume.as_ref(), save.as_ref());
-        Self::open_at(&Place { out, resume, save, trains: true, dry_run: *dry_run, force: *force }, all)
+        Self::open_at(
+            &Place { out, resume, save, trains: true, dry_run: *dry_run, force: *force },
+            flags(all),
+        )
     }
 
-    pub(super) fn open_at(run: &Place<'_>, all: &impl Serialize) -> Result<Self, RunError> {
+    pub(super) fn open_at(run: &Place<'_>, args: Value) -> Result<Self, RunError> {
         let resume = match run.resume {
             None => Resume::No,
             Some(None) => Resume::Own(run.out.clone()),
@@ -126,8 +129,6 @@ impl RunFolder {
             let own = run.out.join(file_name(CHECKPOINT, None));
             return Err(RunError::NothingToResume { path: run.resume.cloned().flatten().unwrap_or(own) });
         }
-        let args =
-            serde_json::to_value(all).expect("flags are plain values, and paths are written by path_text");
         if run.dry_run {
             let what = if run.trains { "one minibatch" } else { "a few rows" };
             errln!("dry run: {what}; nothing is kept in {}", run.out.display());
@@ -263,6 +264,15 @@ impl RunFolder {
     pub fn metrics(&self, header: &[&str], epochs: usize) -> Result<Metrics, RunError> {
         Metrics::open(self.file(&file_name(METRICS, self.part.as_deref())), header, epochs)
     }
+}
+
+/// The flags of an example by their names.
+pub(super) fn flags(all: &impl Serialize) -> Value {
+    value_of(&serde_json::to_string(all).expect("flags are plain values, and paths are written by path_text"))
+}
+
+fn value_of(json: &str) -> Value {
+    serde_json::from_str(json).expect("it is JSON")
 }
 
 /// The program, its version, and its flags but for those that may change when a run goes on; files without their folders.

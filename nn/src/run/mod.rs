@@ -26,8 +26,6 @@
 //! struct DistanceObjective(Vec<f64>);
 //!
 //! impl Objective<f64> for DistanceObjective {
-//!     const PARTS: &'static [&'static str] = &[];
-//!
 //!     fn rows(&self) -> usize {
 //!         self.0.len()
 //!     }

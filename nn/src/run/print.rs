@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
+use std::mem;
 
 use super::RunError;
 use crate::outln;
@@ -98,6 +99,11 @@ impl Display for TextTable {
 /// # Errors
 /// [`RunError::NotFinite`] instead of the line if a value is infinite or not a number.
 pub fn result_line<N: Display, V: Display>(results: &[(N, V)]) -> Result<(), RunError> {
+    print_results(as_text(results))
+}
+
+/// [`result_line`] of texts.
+pub(super) fn print_results(results: Vec<(String, String)>) -> Result<(), RunError> {
     let line: String = finite(results)?.iter().map(|(name, value)| format!(" {name}={value}")).collect();
     outln!("RESULT{line}");
     Ok(())
@@ -114,12 +120,16 @@ pub fn result_of(results: &[(String, f64)], name: &str) -> f64 {
 }
 
 /// The results as text.
+pub(super) fn as_text<N: Display, V: Display>(results: &[(N, V)]) -> Vec<(String, String)> {
+    results.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
+/// The results in eight digits.
 ///
 /// # Errors
 /// [`RunError::NotFinite`] if a value is infinite or not a number.
-pub(super) fn finite<N: Display, V: Display>(results: &[(N, V)]) -> Result<Vec<(String, String)>, RunError> {
-    let results = results.iter().map(|(name, value)| (name.to_string(), in_eight_digits(value.to_string())));
-    let results: Vec<(String, String)> = results.collect();
+pub(super) fn finite(mut results: Vec<(String, String)>) -> Result<Vec<(String, String)>, RunError> {
+    results.iter_mut().for_each(|(_, value)| *value = in_eight_digits(mem::take(value)));
     let is_bad = |(_, value): &&(String, String)| value.parse().is_ok_and(|x: f64| !x.is_finite());
     let bad: Vec<_> = results.iter().filter(is_bad).map(|(name, value)| format!("{name}={value}")).collect();
     match bad.is_empty() {

@@ -11,19 +11,19 @@ static LOST: AtomicBool = AtomicBool::new(false);
 /// `head` does, misses nothing, and any other failure, such as a full disk, makes the program end with exit code 1.
 #[macro_export]
 macro_rules! outln {
-    ($($text:tt)*) => { $crate::run::write_line(std::io::stdout(), format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::run::write_line(&mut std::io::stdout(), format_args!($($text)*)) };
 }
 
 /// Prints a line on standard error, as `eprintln!` does. If it cannot be written the run goes on: see
 /// [`outln!`](crate::outln).
 #[macro_export]
 macro_rules! errln {
-    ($($text:tt)*) => { $crate::run::write_line(std::io::stderr(), format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::run::write_line(&mut std::io::stderr(), format_args!($($text)*)) };
 }
 
 /// Writes a line to one of the standard streams.
 #[doc(hidden)]
-pub fn write_line(mut to: impl Write, text: Arguments<'_>) {
+pub fn write_line(to: &mut dyn Write, text: Arguments<'_>) {
     // One call of the system for a line: a line of another thread does not come between.
     let line = format!("{text}\n");
     let written = to.write_all(line.as_bytes()).and_then(|()| to.flush());

@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use super::csv::Metrics;
 use super::error::io_error;
-use super::print::{finite, wrapped};
+use super::print::{as_text, finite, print_results, wrapped};
 use super::report::{Explorer, Label, Report};
-use super::{Interrupt, Progress, RunArgs, RunError, RunFolder, result_line};
+use super::{Interrupt, Progress, RunArgs, RunError, RunFolder};
 use crate::data::Minibatches;
 use crate::model::{Layout, ModelFile, TrainedOn};
 use crate::train::{Element, End, Epoch, Fit, Objective, Observer, TrainError, Trainer, write_aside};
@@ -140,6 +140,19 @@ impl<'a> Run<'a> {
         validation: Option<&mut O>,
         fit: &Fit,
     ) -> Result<End, RunError> {
+        self.train_any(trainer, objective, validation.map(|objective| objective as _), fit)
+    }
+
+    /// [`train`](Self::train) with any objective: this code is compiled once, not for each of them.
+    #[track_caller]
+    #[inline(never)]
+    pub(crate) fn train_any<F: Real + Element>(
+        &self,
+        trainer: &mut Trainer<F>,
+        objective: &mut dyn Objective<F>,
+        validation: Option<&mut dyn Objective<F>>,
+        fit: &Fit,
+    ) -> Result<End, RunError> {
         let Self { folder, interrupt, .. } = self;
         if !self.restored.replace(true)
             && let Some(checkpoint) = folder.resumed()?
@@ -148,12 +161,12 @@ impl<'a> Run<'a> {
         }
         if trainer.epochs() > 0 && trainer.epochs_left(fit) == 0 {
             // Nothing is left to be done, and what was done is saved.
-            return Ok(trainer.fit(objective, validation, fit, &mut ())?);
+            return Ok(trainer.fit_watched(objective, validation, fit, &mut ())?);
         }
         let sets = if validation.is_some() { &["train", "validation"][..] } else { &["train"] };
-        let columns = sets
-            .iter()
-            .flat_map(|set| ["loss"].iter().chain(O::PARTS).map(move |part| format!("{set}_{part}")));
+        let columns = sets.iter().flat_map(|set| {
+            ["loss"].iter().chain(objective.parts()).map(move |part| format!("{set}_{part}"))
+        });
         let columns: Vec<String> = columns.chain(["seconds".to_owned()]).collect();
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
         let rows = objective.rows().min(fit.rows.unwrap_or(usize::MAX));
@@ -167,7 +180,7 @@ impl<'a> Run<'a> {
             saved: Instant::now(),
         };
         interrupt.set_saved(false);
-        let end = trainer.fit(objective, validation, fit, &mut session);
+        let end = trainer.fit_watched(objective, validation, fit, &mut session);
         drop(session);
         let end =
             end.map_err(|error: TrainError<RunError>| error.observer().unwrap_or_else(RunError::Train))?;
@@ -203,7 +216,7 @@ impl<'a> Run<'a> {
     /// Writes the report, `index.html`, unless `--no-report` is given: the command, the results, the [pictures](Self::picture),
     /// what [can be moved](Self::explore), the metrics, the flags. A result `NAME_se` is the standard error of the result `NAME`.
     /// Prints where the files of the run are, unless it is a dry run, which keeps none. Then prints the
-    /// [result line](result_line) with the seconds at its end. The file of a trained model gets them as its entry `result`.
+    /// [result line](super::result_line) with the seconds at its end. The file of a trained model gets them as its entry `result`.
     ///
     /// # Errors
     /// [`RunError::NotFinite`] if a result is infinite or not a number; otherwise if the report or the file of the model cannot
@@ -213,6 +226,11 @@ impl<'a> Run<'a> {
     /// If a result has no [label](Self::label), unless `--no-report` is given.
     #[track_caller]
     pub fn finish<N: Display, V: Display>(&self, results: &[(N, V)]) -> Result<(), RunError> {
+        self.finish_texts(as_text(results))
+    }
+
+    #[track_caller]
+    fn finish_texts(&self, results: Vec<(String, String)>) -> Result<(), RunError> {
         let (mut results, seconds) = (finite(results)?, self.seconds());
         if !self.args.no_report {
             self.report.borrow().write(&self.folder, &results, seconds)?;
@@ -224,7 +242,7 @@ impl<'a> Run<'a> {
             model.set("result", &pairs.collect::<serde_json::Map<_, _>>());
             model.save(self.file(ModelFile::NAME))?;
         }
-        finish(self.args.dry_run, &self.args.out, &results)
+        finish(self.args.dry_run, &self.args.out, results)
     }
 
     /// Writes a text file of the run, in place of an old one.
@@ -238,11 +256,11 @@ impl<'a> Run<'a> {
 }
 
 /// Prints where the files of a run are, and its result line.
-pub(super) fn finish(dry_run: bool, out: &Path, results: &[(String, String)]) -> Result<(), RunError> {
+pub(super) fn finish(dry_run: bool, out: &Path, results: Vec<(String, String)>) -> Result<(), RunError> {
     if !dry_run {
         outln!("the files of this run are in {}", out.display());
     }
-    result_line(results)
+    print_results(results)
 }
 
 /// The number, from 1, of the first epoch with the lowest validation loss.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::mem;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -86,7 +85,7 @@ pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub(crate) fn abandon() {
     let unfinished = unfinished();
     unfinished.iter().for_each(|path| remove(path));
-    mem::forget(unfinished);
+    std::mem::forget(unfinished);
 }
 
 /// Removes what a process that was killed has left in a folder that is now this process's own.

@@ -185,6 +185,7 @@ impl Checkpoint {
     /// # Panics
     /// If the shape and the number of values disagree.
     #[track_caller]
+    #[inline(never)]
     pub fn insert<F: Element>(&mut self, name: &str, shape: &[usize], values: Vec<F>) {
         let (shape, data) = (shape.to_vec(), F::wrap(values));
         let size: usize = shape.iter().product();
@@ -203,6 +204,7 @@ impl Checkpoint {
     /// # Panics
     /// If the vector is not as long as the layout.
     #[track_caller]
+    #[inline(never)]
     pub fn insert_vector<F: Element>(&mut self, prefix: &str, layout: &Layout, values: &[F]) {
         let (size, len) = (layout.size(), values.len());
         assert!(size == len, "Checkpoint: {prefix}: expected {size} numbers, found {len}");
@@ -214,7 +216,11 @@ impl Checkpoint {
 
     /// Adds an entry of metadata. What is `Display` and `FromStr` comes back by [`value`](Self::value).
     pub fn set(&mut self, key: &str, value: impl Display) {
-        self.metadata.insert(key.to_owned(), value.to_string());
+        self.set_text(key, value.to_string());
+    }
+
+    fn set_text(&mut self, key: &str, text: String) {
+        self.metadata.insert(key.to_owned(), text);
     }
 
     /// The names of the tensors, sorted.
@@ -231,6 +237,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`CheckpointError::Mismatch`] if there is no such tensor, or it has another shape or type.
+    #[inline(never)]
     pub fn tensor<F: Element>(&self, name: &str, shape: &[usize]) -> Result<&[F], CheckpointError> {
         let Some(tensor) = self.tensors.get(name) else {
             let names: Vec<_> = self.names().collect();
@@ -251,6 +258,7 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError::Mismatch`] if a slot is missing, has another shape or type, or if there are further slots with
     /// the same `prefix`.
+    #[inline(never)]
     pub fn vector<F: Element>(&self, prefix: &str, layout: &Layout) -> Result<Vec<F>, CheckpointError> {
         let mut values = Vec::new();
         let mut left: Vec<_> = self
@@ -285,11 +293,17 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError::Mismatch`] if there is no such entry, or it does not parse as `T`.
     pub fn value<T: FromStr>(&self, key: &str) -> Result<T, CheckpointError> {
-        let text = self
-            .metadata
-            .get(key)
-            .ok_or_else(|| self.mismatch(format!("expected an entry {key:?}, found none")))?;
-        text.parse().map_err(|_| self.mismatch(format!("the entry {key:?} makes no sense: {text:?}")))
+        let text = self.text(key)?;
+        text.parse().map_err(|_| self.senseless(key, text))
+    }
+
+    fn text(&self, key: &str) -> Result<&str, CheckpointError> {
+        let missing = || self.mismatch(format!("expected an entry {key:?}, found none"));
+        self.metadata.get(key).map(String::as_str).ok_or_else(missing)
+    }
+
+    fn senseless(&self, key: &str, text: &str) -> CheckpointError {
+        self.mismatch(format!("the entry {key:?} makes no sense: {text:?}"))
     }
 
     /// Writes the file under another name, then renames it: at no time is there half a checkpoint under this name.

@@ -153,6 +153,16 @@ impl<E> TrainError<E> {
             Self::Observer(error) => Ok(error),
         }
     }
+
+    /// The same with another error of the observer.
+    pub(super) fn map_observer<G>(self, other: impl FnOnce(E) -> G) -> TrainError<G> {
+        match self {
+            Self::Step { epoch, step, source } => TrainError::Step { epoch, step, source },
+            Self::Prepare { epoch, source } => TrainError::Prepare { epoch, source },
+            Self::Validate { epoch, source } => TrainError::Validate { epoch, source },
+            Self::Observer(error) => TrainError::Observer(other(error)),
+        }
+    }
 }
 
 /// Watches training: it may draw progress, write metrics and checkpoints, and stop training. `()` does nothing.

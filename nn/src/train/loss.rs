@@ -26,7 +26,7 @@ impl Loss {
         }
     }
 
-    /// All parts with their names, in the order of [`Objective::PARTS`](super::Objective::PARTS).
+    /// All parts with their names, in the order of [`Objective::parts`](super::Objective::parts).
     pub fn parts(&self) -> impl Iterator<Item = (&str, f64)> {
         self.names.iter().map(String::as_str).zip(self.values)
     }

@@ -20,8 +20,6 @@
 //! struct SineObjective<'a>(&'a Mlp, &'a Matrix<f64>);
 //!
 //! impl Objective<f64> for SineObjective<'_> {
-//!     const PARTS: &'static [&'static str] = &[];
-//!
 //!     fn rows(&self) -> usize {
 //!         self.1.rows
 //!     }

@@ -26,8 +26,6 @@ pub const MAX_PARTS: usize = 8;
 /// }
 ///
 /// impl Objective<f32> for SquaredErrorObjective<'_> {
-///     const PARTS: &'static [&'static str] = &[];
-///
 ///     fn rows(&self) -> usize {
 ///         self.x.rows
 ///     }
@@ -48,9 +46,6 @@ pub const MAX_PARTS: usize = 8;
 /// }
 /// ```
 pub trait Objective<F: Real>: Sync {
-    /// The names of the loss's parts, at most [`MAX_PARTS`].
-    const PARTS: &'static [&'static str];
-
     /// The number of rows of the data. An epoch visits each of the rows 0 to `rows()` − 1 once.
     fn rows(&self) -> usize;
 
@@ -64,6 +59,11 @@ pub trait Objective<F: Real>: Sync {
         batch: &Batch<'_>,
         parts: &mut Parts<'_>,
     ) -> Result<Var<'t, F>, NotPositiveDefinite>;
+
+    /// The names of the loss's parts, at most [`MAX_PARTS`]; none unless this method is written.
+    fn parts(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// The number of samples that are computed for each row. A minibatch with more samples is cut into more shards.
     fn samples(&self) -> usize {

@@ -124,6 +124,7 @@ pub(super) struct Span {
 
 impl<F: Real> Optimizer<F> {
     /// An optimiser for `len` parameters.
+    #[inline(never)]
     pub fn new(rule: Rule, len: usize) -> Self {
         let (m, v) = rule.keeps();
         let zeros = |kept: bool| vec![F::ZERO; if kept { len } else { 0 }];
@@ -156,6 +157,7 @@ impl<F: Real> Optimizer<F> {
     /// # Panics
     /// If θ and the gradients are not as long as the optimiser was made for.
     #[track_caller]
+    #[inline(never)]
     pub fn step_sum(&mut self, rates: Rates<'_>, theta: &mut [F], mut gradient: ShardSum<'_, F>) {
         let (len, d) = (self.len(), theta.len());
         assert!(len == d, "Optimizer: expected {len} parameters, found {d}");

@@ -39,6 +39,7 @@ pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 /// # Panics
 /// If `out` is not a whole number of rows, or a row is longer than 2³³.
 #[track_caller]
+#[inline(never)]
 pub fn fill_standard_normal<F: Real>(seed: u64, step: u64, first_row: u32, row_len: usize, out: &mut [F]) {
     if out.is_empty() {
         return;

@@ -53,9 +53,9 @@ type Shard<'t, F> = Result<(Sums, Gradient<'t, F>), NotPositiveDefinite>;
 
 impl<'t, F: Real> Shards<'t, F> {
     /// Computes all shards, on as many tapes.
-    pub(super) fn compute<O: Objective<F>>(
+    pub(super) fn compute(
         tapes: &'t mut Vec<Tape<F>>,
-        objective: &O,
+        objective: &dyn Objective<F>,
         theta: &Arc<Vec<F>>,
         cut: Cut<'_>,
     ) -> Self {
@@ -102,39 +102,40 @@ impl<'t, F: Real> Shards<'t, F> {
 }
 
 /// Loss and gradient of a shard.
-fn gradient<'t, F: Real, O: Objective<F>>(
+fn gradient<'t, F: Real>(
     tape: &'t mut Tape<F>,
-    objective: &O,
+    objective: &dyn Objective<F>,
     theta: &Arc<Vec<F>>,
     batch: Batch<'_>,
 ) -> Shard<'t, F> {
     let mut sums = Sums::over(batch.rows.len());
-    let (total, gradient) =
-        tape.try_value_and_grad(theta, |_, theta| objective.loss(theta, &batch, &mut sums.parts(O::PARTS)))?;
+    let (total, gradient) = tape.try_value_and_grad(theta, |_, theta| {
+        objective.loss(theta, &batch, &mut sums.parts(objective.parts()))
+    })?;
     sums.total = total.to_f64();
     Ok((sums, gradient))
 }
 
 /// Where the loss of a shard, which is not finite, stopped being so. The shard is computed again, with the same noise.
-pub(super) fn first_non_finite<F: Real, O: Objective<F>>(
+pub(super) fn first_non_finite<F: Real>(
     tapes: &mut [Tape<F>],
-    objective: &O,
+    objective: &dyn Objective<F>,
     theta: &Arc<Vec<F>>,
     batch: Batch<'_>,
 ) -> Option<NonFinite> {
     let tape = &mut tapes[0];
     tape.clear();
     let theta = tape.shared_parameter(theta, [theta.len()]);
-    let _ = objective.loss(theta, &batch, &mut Sums::default().parts(O::PARTS));
+    let _ = objective.loss(theta, &batch, &mut Sums::default().parts(objective.parts()));
     let place = tape.first_non_finite();
     tape.clear();
     place
 }
 
 /// The loss of a batch without its gradient, in memory that does not grow with the batch.
-pub(super) fn value<F: Real, O: Objective<F>>(
+pub(super) fn value<F: Real>(
     tapes: &mut Vec<Tape<F>>,
-    objective: &O,
+    objective: &dyn Objective<F>,
     theta: &Arc<Vec<F>>,
     batch: Batch<'_>,
 ) -> Result<Sums, NotPositiveDefinite> {
@@ -148,7 +149,7 @@ pub(super) fn value<F: Real, O: Objective<F>>(
             let mut sums = Sums::over(batch.rows.len());
             tape.clear();
             let theta = tape.shared_constant(theta, [theta.len()]);
-            let loss = objective.loss(theta, &batch, &mut sums.parts(O::PARTS));
+            let loss = objective.loss(theta, &batch, &mut sums.parts(objective.parts()));
             let total = loss.map(|loss| loss.item().to_f64());
             tape.clear(); // the tape must not hold on to θ, which training changes in place
             sums.total = total?;

@@ -81,6 +81,7 @@ impl<F: Real + Element> Trainer<F> {
     /// All that training needs to go on with the same bits: θ, the optimiser's memory and the best θ by the names of the
     /// slots, the seed, and how far training has come. Random numbers are keyed by seed and step, so that these are their
     /// state.
+    #[inline(never)]
     pub fn checkpoint(&self) -> Checkpoint {
         let mut checkpoint = Checkpoint::new();
         let state = &self.state;
@@ -126,6 +127,7 @@ impl<F: Real + Element> Trainer<F> {
     ///
     /// # Errors
     /// [`CheckpointError::Mismatch`] if the checkpoint is of another model, optimiser or number type, or makes no sense.
+    #[inline(never)]
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
         let vector = |prefix, expected: bool| match expected {
             true => checkpoint.vector(prefix, &self.layout),

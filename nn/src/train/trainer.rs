@@ -50,6 +50,7 @@ impl<F: Real> Trainer<F> {
     /// # Panics
     /// If θ is not as long as the layout.
     #[track_caller]
+    #[inline(never)]
     pub fn new(layout: &Layout, theta: Vec<F>, rule: Rule, seed: u64) -> Self {
         let (size, len) = (layout.size(), theta.len());
         assert!(size == len, "Trainer: expected a θ of {size} numbers, found {len}");
@@ -125,7 +126,6 @@ impl<F: Real> Trainer<F> {
     /// # use nn::train::{Batch, Objective, Parts, Rule, StepError, Trainer};
     /// # struct DistanceObjective([f64; 4]);
     /// # impl Objective<f64> for DistanceObjective {
-    /// #     const PARTS: &'static [&'static str] = &[];
     /// #     fn rows(&self) -> usize {
     /// #         self.0.len()
     /// #     }
@@ -159,23 +159,24 @@ impl<F: Real> Trainer<F> {
     /// # Panics
     /// If there are no rows.
     #[track_caller]
-    pub fn step<O: Objective<F>>(
+    #[inline(never)]
+    pub fn step(
         &mut self,
-        objective: &O,
+        objective: &dyn Objective<F>,
         rows: &[usize],
         rate: f64,
     ) -> Result<Loss, StepError> {
         assert!(!rows.is_empty(), "Trainer::step: expected at least one row");
         self.state.last = None; // training goes on from here
         let sums = self.sum_step(objective, rows, Rates::all(rate))?;
-        self.name_parts::<O>();
+        self.name_parts(objective);
         Ok(sums.mean(&self.names))
     }
 
     /// Makes one step. Returns the loss and its parts, summed over the rows.
-    fn sum_step<O: Objective<F>>(
+    fn sum_step(
         &mut self,
-        objective: &O,
+        objective: &dyn Objective<F>,
         rows: &[usize],
         rates: Rates<'_>,
     ) -> Result<Sums, StepError> {
@@ -183,7 +184,7 @@ impl<F: Real> Trainer<F> {
         let batch = Batch { rows, noise, epoch: Some(self.epochs() as u64) };
         let scale = F::from_f64(1.0 / rows.len() as f64);
         let mut sums = Sums::over(rows.len());
-        if let Some(whole) = objective.whole(&self.theta, &batch, &mut sums.parts(O::PARTS)) {
+        if let Some(whole) = objective.whole(&self.theta, &batch, &mut sums.parts(objective.parts())) {
             let (total, gradient) = whole?;
             sums.total = total;
             if !total.is_finite() {
@@ -223,9 +224,10 @@ impl<F: Real> Trainer<F> {
     }
 
     /// Keeps the names of the objective's parts, unless they are there already.
-    fn name_parts<O: Objective<F>>(&mut self) {
-        if !self.names.iter().eq(O::PARTS) {
-            self.names = O::PARTS.iter().map(|&name| name.to_owned()).collect();
+    fn name_parts(&mut self, objective: &dyn Objective<F>) {
+        let parts = objective.parts();
+        if !self.names.iter().eq(parts) {
+            self.names = parts.iter().map(|&name| name.to_owned()).collect();
         }
     }
 
@@ -238,23 +240,24 @@ impl<F: Real> Trainer<F> {
     /// # Panics
     /// If the objective has no rows.
     #[track_caller]
-    pub fn evaluate<O: Objective<F>>(&mut self, objective: &mut O) -> Result<Loss, NotPositiveDefinite> {
+    #[inline(never)]
+    pub fn evaluate(&mut self, objective: &mut dyn Objective<F>) -> Result<Loss, NotPositiveDefinite> {
         let rows = objective.rows();
         assert!(rows > 0, "Trainer::evaluate: expected an objective with rows");
         self.evaluate_rows(objective, rows)
     }
 
-    fn evaluate_rows<O: Objective<F>>(
+    fn evaluate_rows(
         &mut self,
-        objective: &mut O,
+        objective: &mut dyn Objective<F>,
         rows: usize,
     ) -> Result<Loss, NotPositiveDefinite> {
         objective.prepare(&self.theta, None)?;
-        let (objective, rows): (&O, Vec<usize>) = (objective, (0..rows).collect());
-        self.name_parts::<O>();
+        let (objective, rows): (&dyn Objective<F>, Vec<usize>) = (objective, (0..rows).collect());
+        self.name_parts(objective);
         let batch = Batch { rows: &rows, noise: Noise::evaluation(self.seed), epoch: None };
         let mut sums = Sums::over(rows.len());
-        if let Some(whole) = objective.whole(&self.theta, &batch, &mut sums.parts(O::PARTS)) {
+        if let Some(whole) = objective.whole(&self.theta, &batch, &mut sums.parts(objective.parts())) {
             sums.total = whole?.0;
             return Ok(sums.mean(&self.names));
         }
@@ -275,11 +278,38 @@ impl<F: Real> Trainer<F> {
     pub fn fit<O: Objective<F>, Ob: Observer<F>>(
         &mut self,
         objective: &mut O,
-        mut validation: Option<&mut O>,
+        validation: Option<&mut O>,
         fit: &Fit,
         observer: &mut Ob,
     ) -> Result<End, TrainError<Ob::Error>> {
-        let limit = |objective: &O| objective.rows().min(fit.rows.unwrap_or(usize::MAX));
+        self.fit_watched(objective, validation.map(|objective| objective as _), fit, observer)
+    }
+
+    /// [`fit`](Self::fit) of any objective.
+    #[track_caller]
+    pub(crate) fn fit_watched<Ob: Observer<F>>(
+        &mut self,
+        objective: &mut dyn Objective<F>,
+        validation: Option<&mut dyn Objective<F>>,
+        fit: &Fit,
+        observer: &mut Ob,
+    ) -> Result<End, TrainError<Ob::Error>> {
+        let mut kept = KeptError { observer, error: None };
+        let end = self.fit_any(objective, validation, fit, &mut kept);
+        end.map_err(|error| error.map_observer(|()| kept.error.expect("the observer has failed")))
+    }
+
+    /// [`fit`](Self::fit) of any objective, with any observer: this code is compiled once, not for each of them.
+    #[track_caller]
+    #[inline(never)]
+    fn fit_any(
+        &mut self,
+        objective: &mut dyn Objective<F>,
+        mut validation: Option<&mut dyn Objective<F>>,
+        fit: &Fit,
+        observer: &mut dyn Observer<F, Error = ()>,
+    ) -> Result<End, TrainError<()>> {
+        let limit = |objective: &dyn Objective<F>| objective.rows().min(fit.rows.unwrap_or(usize::MAX));
         let (rows, held_out) = (limit(objective), validation.as_deref().map(limit));
         assert!(rows > 0, "Trainer::fit: expected an objective with rows");
         assert!(held_out != Some(0), "Trainer::fit: expected a validation objective with rows");
@@ -300,10 +330,10 @@ impl<F: Real> Trainer<F> {
             if self.train_epoch(objective, &mut minibatches, fit, &clock, observer)?.is_break() {
                 return Ok(End::Stopped);
             }
-            self.name_parts::<O>();
+            self.name_parts(objective);
             let train = self.state.sums.mean(&self.names);
             let validation = match (&mut validation, held_out) {
-                (Some(objective), Some(rows)) => Some(self.evaluate_rows(*objective, rows)),
+                (Some(objective), Some(rows)) => Some(self.evaluate_rows(&mut **objective, rows)),
                 _ => None,
             };
             let epoch = self.epochs() + 1;
@@ -323,14 +353,14 @@ impl<F: Real> Trainer<F> {
     }
 
     /// Makes the steps of the epoch that are left. `Break` if the observer stops training.
-    fn train_epoch<O: Objective<F>, Ob: Observer<F>>(
+    fn train_epoch(
         &mut self,
-        objective: &mut O,
+        objective: &mut dyn Objective<F>,
         minibatches: &mut Minibatches,
         fit: &Fit,
         clock: &Clock,
-        observer: &mut Ob,
-    ) -> Result<ControlFlow<()>, TrainError<Ob::Error>> {
+        observer: &mut dyn Observer<F, Error = ()>,
+    ) -> Result<ControlFlow<()>, TrainError<()>> {
         let (number, epoch) = (self.epochs(), self.epochs() + 1);
         let factor = fit.schedule.factor(self.state.epochs_of_stage());
         let rates = Rates { rate: fit.rate, groups: &fit.groups, factor };
@@ -368,7 +398,7 @@ impl<F: Real> Trainer<F> {
     }
 
     /// Prepares the objective for the epoch, at θ as the epoch began.
-    fn prepare<O: Objective<F>>(&mut self, objective: &mut O) -> Result<(), NotPositiveDefinite> {
+    fn prepare(&mut self, objective: &mut dyn Objective<F>) -> Result<(), NotPositiveDefinite> {
         let theta = self.state.prepared.as_ref().unwrap_or(&self.theta).clone();
         let prepared = objective.prepare(&theta, Some(self.epochs() as u64))?;
         self.state.prepared = (prepared == Prepared::ForEpoch).then_some(theta);
@@ -382,6 +412,24 @@ impl<F: Real> Trainer<F> {
             let last = std::mem::replace(&mut self.theta, Arc::new(best.clone()));
             self.state.last = Some(last.to_vec());
         }
+    }
+}
+
+/// Keeps the error of an observer until training has ended, so that only [`Trainer::fit`] knows its type.
+struct KeptError<'a, Ob, E> {
+    observer: &'a mut Ob,
+    error: Option<E>,
+}
+
+impl<F: Real, Ob: Observer<F>> Observer<F> for KeptError<'_, Ob, Ob::Error> {
+    type Error = ();
+
+    fn step(&mut self, loss: f64) -> ControlFlow<()> {
+        self.observer.step(loss)
+    }
+
+    fn epoch(&mut self, trainer: &Trainer<F>) -> Result<(), ()> {
+        self.observer.epoch(trainer).map_err(|error| self.error = Some(error))
     }
 }
 

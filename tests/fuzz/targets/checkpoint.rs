@@ -18,7 +18,9 @@ use nn::train::{Batch, Checkpoint, CheckpointError, Fit, Objective, Parts, Rule,
 struct DistanceObjective(Vec<f64>);
 
 impl Objective<f64> for DistanceObjective {
-    const PARTS: &'static [&'static str] = &["size"];
+    fn parts(&self) -> &'static [&'static str] {
+        &["size"]
+    }
 
     fn rows(&self) -> usize {
         self.0.len()

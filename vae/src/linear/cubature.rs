@@ -35,7 +35,9 @@ fn points<F: Real>(tape: &Tape<F>, rows: usize, latent: usize) -> Var<'_, F> {
 }
 
 impl<F: Real> Objective<F> for CubatureObjective<'_, F> {
-    const PARTS: &'static [&'static str] = PARTS;
+    fn parts(&self) -> &'static [&'static str] {
+        PARTS
+    }
 
     fn rows(&self) -> usize {
         self.data.rows

@@ -64,11 +64,11 @@ pub(crate) fn to_single(x: &Matrix<f64>) -> Matrix<f32> {
 }
 
 /// The loss of an objective, and its parts in their order.
-pub(crate) fn loss<'t, O: Objective<f32>>(
-    objective: &O,
+pub(crate) fn loss<'t>(
+    objective: &dyn Objective<f32>,
     theta: Var<'t, f32>,
     batch: &Batch<'_>,
     parts: &mut [f64],
 ) -> Var<'t, f32> {
-    objective.loss(theta, batch, &mut Parts::new(O::PARTS, parts)).unwrap()
+    objective.loss(theta, batch, &mut Parts::new(objective.parts(), parts)).unwrap()
 }

@@ -31,8 +31,7 @@ fn record<'t>(
     batch: &Batch<'_>,
 ) -> (Var<'t, f64>, [f64; 3]) {
     let mut sums = [0.0; 3];
-    let names = <BayesMlpObjective<'_, f64> as Objective<f64>>::PARTS;
-    (objective.loss(eta, batch, &mut Parts::new(names, &mut sums)).unwrap(), sums)
+    (objective.loss(eta, batch, &mut Parts::new(objective.parts(), &mut sums)).unwrap(), sums)
 }
 
 #[test]

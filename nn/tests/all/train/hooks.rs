@@ -34,7 +34,9 @@ impl<F: Real> Anchored<F> {
 }
 
 impl<F: Real> Objective<F> for Anchored<F> {
-    const PARTS: &'static [&'static str] = &["first"];
+    fn parts(&self) -> &'static [&'static str] {
+        &["first"]
+    }
 
     fn rows(&self) -> usize {
         self.rows
@@ -124,7 +126,9 @@ struct Bowl {
 }
 
 impl Objective<f64> for Bowl {
-    const PARTS: &'static [&'static str] = &["twice"];
+    fn parts(&self) -> &'static [&'static str] {
+        &["twice"]
+    }
 
     fn rows(&self) -> usize {
         10
@@ -203,8 +207,6 @@ impl Cholesky {
 }
 
 impl Objective<f64> for Cholesky {
-    const PARTS: &'static [&'static str] = &[];
-
     fn rows(&self) -> usize {
         6
     }

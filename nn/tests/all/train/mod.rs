@@ -66,12 +66,14 @@ impl Toy {
     /// The loss, without its parts.
     fn sum<'t, F: Real>(&self, theta: Var<'t, F>, batch: &Batch<'_>) -> Var<'t, F> {
         let mut parts = [0.0; 2];
-        self.loss(theta, batch, &mut Parts::new(<Self as Objective<F>>::PARTS, &mut parts)).unwrap()
+        self.loss(theta, batch, &mut Parts::new(Objective::<F>::parts(self), &mut parts)).unwrap()
     }
 }
 
 impl<F: Real> Objective<F> for Toy {
-    const PARTS: &'static [&'static str] = &["first", "rest"];
+    fn parts(&self) -> &'static [&'static str] {
+        &["first", "rest"]
+    }
 
     fn rows(&self) -> usize {
         self.rows
@@ -235,8 +237,6 @@ impl Observer<f32> for SaveEpochs {
 struct Cliff;
 
 impl Objective<f64> for Cliff {
-    const PARTS: &'static [&'static str] = &[];
-
     fn rows(&self) -> usize {
         10
     }
@@ -293,8 +293,6 @@ fn a_loss_that_is_not_finite_names_epoch_step_and_operation_and_leaves_theta() {
 struct Steep(usize);
 
 impl Objective<f32> for Steep {
-    const PARTS: &'static [&'static str] = &[];
-
     fn rows(&self) -> usize {
         self.0
     }

@@ -29,8 +29,6 @@ impl Squares {
 }
 
 impl Objective<f64> for Squares {
-    const PARTS: &'static [&'static str] = &[];
-
     fn rows(&self) -> usize {
         200
     }

@@ -26,7 +26,9 @@ struct Distance<const KIND: usize> {
 }
 
 impl<const KIND: usize> Objective<f64> for Distance<KIND> {
-    const PARTS: &'static [&'static str] = if KIND == 0 { &["distance"] } else { &["squares", "rows"] };
+    fn parts(&self) -> &'static [&'static str] {
+        if KIND == 0 { &["distance"] } else { &["squares", "rows"] }
+    }
 
     fn rows(&self) -> usize {
         self.rows

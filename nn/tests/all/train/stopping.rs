@@ -25,8 +25,6 @@ impl Scripted {
 }
 
 impl Objective<f32> for Scripted {
-    const PARTS: &'static [&'static str] = &[];
-
     fn rows(&self) -> usize {
         if self.script.is_some() { 1 } else { 4 }
     }
