@@ -3,8 +3,6 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::Real;
-
 /// The vector instructions that loops are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 #[repr(u8)]
@@ -146,76 +144,4 @@ macro_rules! kernel {
             $crate::numerics::dispatch::<Body $(<$($g),*>)?, _>(($($arg,)*))
         }
     };
-}
-
-/// The sum of sixteen lanes, halves onto halves. Four loops of constant length, which become four additions of vectors;
-/// one loop over the widths does not.
-#[doc(hidden)]
-#[inline(always)]
-pub fn fold_lanes<F: Real>(mut lanes: [F; 16]) -> F {
-    for lane in 0..8 {
-        let right = lanes[lane + 8];
-        lanes[lane] += right;
-    }
-    for lane in 0..4 {
-        let right = lanes[lane + 4];
-        lanes[lane] += right;
-    }
-    for lane in 0..2 {
-        let right = lanes[lane + 2];
-        lanes[lane] += right;
-    }
-    lanes[0] + lanes[1]
-}
-
-/// Σ of a term over slices of equal length, in sixteen lanes, so that it is vector code with the same bits at every
-/// width: `lane_sum!(F, [x, y] => x * y)`. Inside the term each name is one element; those after `mut` are references.
-///
-/// `lane_sum!(F, [x, y] => x * y)` becomes
-///
-/// ```text
-/// let n = x.len();
-/// let mut lanes = [F::ZERO; 16];
-/// for start in (0..n - n % 16).step_by(16) {
-///     let x = &x[start..start + 16];
-///     let y = &y[start..start + 16];
-///     for lane in 0..16 {
-///         let x = x[lane];
-///         let y = y[lane];
-///         lanes[lane] += x * y;
-///     }
-/// }
-/// // … the last n % 16 elements, each in a lane of its own …
-/// fold_lanes(lanes)
-/// ```
-#[macro_export]
-macro_rules! lane_sum {
-    ($F:ty, [$first:ident $(, $x:ident)*] $(mut [$($m:ident),*])? => $term:expr) => {{
-        let n = $first.len();
-        let mut lanes = [<$F as $crate::Real>::ZERO; 16];
-        for start in (0..n - n % 16).step_by(16) {
-            let $first = &$first[start..start + 16];
-            $(let $x = &$x[start..start + 16];)*
-            $($(let $m = &mut $m[start..start + 16];)*)?
-            for lane in 0..16 {
-                let $first = $first[lane];
-                $(let $x = $x[lane];)*
-                $($(let $m = &mut $m[lane];)*)?
-                lanes[lane] += $term;
-            }
-        }
-        let (start, rest) = (n - n % 16, n % 16);
-        let $first = &$first[start..start + rest];
-        $(let $x = &$x[start..start + rest];)*
-        $($(let $m = &mut $m[start..start + rest];)*)?
-        for lane in 0..16 {
-            if lane < rest {
-                let $first = $first[lane];
-                $(let $x = $x[lane];)*
-                $($(let $m = &mut $m[lane];)*)?
-                lanes[lane] += $term;
-            }
-        }
-        $crate::numerics::fold_lanes(lanes)
-    }};
 }

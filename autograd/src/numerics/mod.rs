@@ -34,6 +34,8 @@
 
 #[macro_use]
 mod dispatch;
+#[macro_use]
+mod sums;
 
 pub(crate) mod cholesky;
 #[macro_use]
@@ -45,6 +47,9 @@ pub mod special;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 
-pub use dispatch::{Kernel, Vectors, dispatch, fold_lanes};
+pub use dispatch::{Kernel, Vectors, dispatch};
 pub use gemm::{Mat, MatMut};
 pub use special::HALF_LN_2PI;
+#[doc(hidden)]
+pub use sums::{PART, Totals, fold_lanes};
+pub(crate) use sums::{add_matrix, add_rows, running_sums, sum_of};

@@ -79,6 +79,19 @@ impl Walk {
         walk
     }
 
+    /// The same runs in another order: those in which x is the same follow one another. Also returns the steps of the result, how
+    /// many x there are, and how many runs each has.
+    #[inline]
+    pub(crate) fn grouped(self) -> (Self, [usize; 4], usize, usize) {
+        let mut order = [0, 1, 2];
+        order.sort_by_key(|&axis| self.x[axis] == 0);
+        let [_, b, c, d] = self.sizes;
+        let [sizes, x, y, z] = [self.sizes, self.x, self.y, [b * c * d, c * d, d, 1]]
+            .map(|steps| [steps[order[0]], steps[order[1]], steps[order[2]], steps[3]]);
+        let alike: usize = (0..3).map(|axis| if x[axis] == 0 { sizes[axis] } else { 1 }).product();
+        (Self { sizes, x, y }, z, self.runs() / alike.max(1), alike)
+    }
+
     #[inline]
     pub(crate) fn swapped(self) -> Self {
         Self { x: self.y, y: self.x, ..self }
@@ -112,14 +125,18 @@ impl Walk {
     /// Where x and y begin in a run of the innermost loop.
     #[inline(always)]
     pub(crate) fn start(&self, run: usize) -> (usize, usize) {
+        (self.offset(run, &self.x), self.offset(run, &self.y))
+    }
+
+    /// Where an array with these steps begins in a run of the innermost loop.
+    #[inline(always)]
+    pub(crate) fn offset(&self, run: usize, steps: &[usize; 4]) -> usize {
         if run == 0 {
             // Most often there is but one run, and a division takes longer than a short loop.
-            return (0, 0);
+            return 0;
         }
-        let index =
-            [run / (self.sizes[1] * self.sizes[2]), run / self.sizes[2] % self.sizes[1], run % self.sizes[2]];
-        let offset = |step: &[usize; 4]| index[0] * step[0] + index[1] * step[1] + index[2] * step[2];
-        (offset(&self.x), offset(&self.y))
+        let [_, b, c, _] = self.sizes;
+        run / (b * c) * steps[0] + run / c % b * steps[1] + run % c * steps[2]
     }
 }
 
@@ -156,12 +173,38 @@ impl<const N: usize> Rows<N> {
     /// The number of the row of an array that belongs to row `i` of the result.
     #[inline(always)]
     pub(crate) fn of(&self, array: usize, i: usize) -> usize {
-        if self.whole[array] {
-            return i;
+        let step = self.steps[array];
+        // A division takes longer than a short row.
+        if self.whole[array] || step == [0; 3] {
+            return if self.whole[array] { i } else { 0 };
         }
         let [_, b, c] = self.sizes;
-        let step = self.steps[array];
         i / (b * c) * step[0] + i / c % b * step[1] + i % c * step[2]
+    }
+
+    /// How many rows of the result share each row of an array.
+    #[inline(always)]
+    pub(crate) fn shares(&self, array: usize) -> usize {
+        if self.whole[array] {
+            return 1;
+        }
+        (0..3).filter(|&axis| self.steps[array][axis] == 0).map(|axis| self.sizes[axis]).product()
+    }
+
+    /// The `share`-th row of the result that has this row of an array.
+    #[inline(always)]
+    pub(crate) fn shared(&self, array: usize, mut row: usize, mut share: usize) -> usize {
+        if self.whole[array] || self.steps[array] == [0; 3] {
+            return if self.whole[array] { row } else { share };
+        }
+        let [a, b, c] = self.sizes;
+        let mut i = 0;
+        for (axis, (size, step)) in [(a, b * c), (b, c), (c, 1)].into_iter().enumerate().rev() {
+            let number = if self.steps[array][axis] == 0 { &mut share } else { &mut row };
+            i += *number % size * step;
+            *number /= size;
+        }
+        i
     }
 }
 

@@ -19,6 +19,7 @@ mod second_order;
 mod shapes;
 mod single_precision;
 mod special;
+mod sums;
 mod tape;
 mod trace;
 mod ulp;

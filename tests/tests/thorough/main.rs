@@ -10,6 +10,7 @@ mod python;
 mod report;
 mod soak;
 mod steps;
+mod sums;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,6 +1,7 @@
 //! The log-probability of Bernoulli variables as one operation.
 
 use crate::check::{Case, Checked, Sample};
+use crate::numerics::add_rows;
 use crate::ops::broadcast::{Rows, equal_rows, rows};
 use crate::{InputAdjoints, Inputs, Op, Real, Shape, Var};
 
@@ -42,10 +43,10 @@ impl<F: Real> Op<F> for BernoulliLogProb {
     fn backward(&self, x: &Inputs<'_, F>, _: &[F], residuals: &[F], dy: &[F], dx: &mut InputAdjoints<'_, F>) {
         let (rows, n) = (Rows::new([x.shape(0), x.shape(1)]), x.shape(0).last());
         if let Some(dx) = dx.get(0) {
-            add_weighted_rows(n, |i| rows.of(1, i), |i| rows.of(0, i), &x[1], dy, dx);
+            add_weighted_rows(rows, 0, n, &x[1], Some(1), dy, dx);
         }
         if let Some(dl) = dx.get(1) {
-            add_weighted_rows(n, |i| i, |i| rows.of(1, i), residuals, dy, dl);
+            add_weighted_rows(rows, 1, n, residuals, None, dy, dl);
         }
     }
 }
@@ -81,24 +82,19 @@ kernel! {
     }
 }
 
-/// Adds row `from(i)` of `terms`, times ȳᵢ, to row `to(i)` of `sums`.
-fn add_weighted_rows<F: Real>(
-    n: usize,
-    from: impl Fn(usize) -> usize,
-    to: impl Fn(usize) -> usize,
-    terms: &[F],
-    dy: &[F],
-    sums: &mut [F],
-) {
-    for (i, &dy) in dy.iter().enumerate() {
-        add_weighted(&terms[from(i) * n..][..n], dy, &mut sums[to(i) * n..][..n]);
-    }
-}
-
 kernel! {
-    fn add_weighted<F: Real>(terms: &[F], weight: F, sums: &mut [F]) {
-        for (sum, &term) in sums.iter_mut().zip(terms) {
-            *sum += term * weight;
+    /// Adds rows of `terms`, times ȳ, to those of an array's adjoint. There is a row of terms for each row of the array `of`, or, if
+    /// there is none, of the result.
+    fn add_weighted_rows<F: Real>(
+        rows: Rows<2>, array: usize, n: usize, terms: &[F], of: Option<usize>, dy: &[F], sums: &mut [F],
+    ) {
+        for (row, sums) in sums.chunks_exact_mut(n.max(1)).enumerate() {
+            add_rows(rows.shares(array), [sums], |share, start, [sums]| {
+                let i = rows.shared(array, row, share);
+                let (from, weight) = (of.map_or(i, |array| rows.of(array, i)) * n + start, dy[i]);
+                let terms = &terms[from..][..sums.len()];
+                sums.iter_mut().zip(terms).for_each(|(sum, &term)| *sum += term * weight);
+            });
         }
     }
 }

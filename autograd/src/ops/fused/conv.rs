@@ -5,6 +5,7 @@ mod trilinear;
 use super::layer::{self, Layer, slope};
 use crate::check::{Case, Checked, Example, Sample};
 use crate::numerics::im2col::{LANES, Windows};
+use crate::numerics::sum_of;
 use crate::ops::{Activation, Nonlinearity};
 use crate::{InputAdjoints, Inputs, Op, Real, Shape, Var};
 use trilinear::Trilinear;
@@ -294,10 +295,13 @@ kernel! {
 kernel! {
     /// sums += Σ Ā, for each plane's place in an image
     fn plane_sums<F: Real>(da: &[F], plane: usize, sums: &mut [F]) {
-        for image in da.chunks_exact((plane * sums.len()).max(1)) {
-            for (sum, da) in sums.iter_mut().zip(image.chunks_exact(plane.max(1))) {
-                *sum += lane_sum!(F, [da] => da);
-            }
+        let size = (plane * sums.len()).max(1);
+        for (i, sum) in sums.iter_mut().enumerate() {
+            let of_image = |image: &[F]| {
+                let da = &image[i * plane..][..plane];
+                lane_sum!(F, [da] => da)
+            };
+            *sum += sum_of(da.chunks_exact(size).map(of_image));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::layer::{self, Layer, slope};
 use crate::check::{Case, Checked, Example, Sample};
-use crate::numerics::{Mat, MatMut};
+use crate::numerics::{Mat, MatMut, add_matrix};
 use crate::ops::{Activation, Nonlinearity};
 use crate::{InputAdjoints, Inputs, Op, Real, Shape, Var};
 
@@ -86,34 +86,7 @@ kernel! {
 kernel! {
     /// sums += Σ_rows Ā
     fn column_sums<F: Real>(da: &[F], sums: &mut [F]) {
-        let n = sums.len();
-        if !(16..=64).contains(&n) {
-            for row in da.chunks_exact(n.max(1)) {
-                for (sum, &da) in sums.iter_mut().zip(row) {
-                    *sum += da;
-                }
-            }
-            return;
-        }
-        // Short rows: a sum would be waited for in the next row. Four blocks of columns, which may overlap, stay in registers.
-        let [p, q, r, s] = [0, 16, 32, 48].map(|start: usize| start.min(n - 16));
-        let [mut a, mut b, mut c, mut d] = [[F::ZERO; 16]; 4];
-        for row in da.chunks_exact(n) {
-            let (w, x, y, z) = (&row[p..p + 16], &row[q..q + 16], &row[r..r + 16], &row[s..s + 16]);
-            for lane in 0..16 {
-                a[lane] += w[lane];
-                b[lane] += x[lane];
-                c[lane] += y[lane];
-                d[lane] += z[lane];
-            }
-        }
-        let mut totals = [F::ZERO; 64];
-        for (start, block) in [(p, a), (q, b), (r, c), (s, d)] {
-            totals[start..start + 16].copy_from_slice(&block);
-        }
-        for (sum, &total) in sums.iter_mut().zip(&totals) {
-            *sum += total;
-        }
+        add_matrix(da, sums);
     }
 }
 

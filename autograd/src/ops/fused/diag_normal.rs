@@ -5,7 +5,7 @@
 
 use super::normal::{over_sigma, root_of_inverse};
 use crate::check::{Case, Checked, Sample};
-use crate::numerics::HALF_LN_2PI;
+use crate::numerics::{HALF_LN_2PI, add_rows};
 use crate::ops::broadcast::{Rows, rows};
 use crate::{InputAdjoints, Inputs, Op, Real, Shape, Var};
 
@@ -27,12 +27,6 @@ fn row<F>(x: &[F], i: usize, n: usize) -> &[F] {
 #[inline(always)]
 fn packed_row<F>(q: &[F], i: usize, n: usize) -> (&[F], &[F]) {
     row(q, i, 2 * n).split_at(n)
-}
-
-/// The adjoints of the means and of the log σ of the i-th packed row.
-#[inline(always)]
-fn packed_row_mut<F>(dq: &mut [F], i: usize, n: usize) -> (&mut [F], &mut [F]) {
-    dq[i * 2 * n..][..2 * n].split_at_mut(n)
 }
 
 /// The shape that arrays (…, n) have together.
@@ -109,28 +103,35 @@ kernel! {
 
 kernel! {
     fn diag_normal_dx<F: Real>(rows: Rows<2>, x: &[F], q: &[F], n: usize, dy: &[F], dx: &mut [F]) {
-        for (i, &dy) in dy.iter().enumerate() {
-            let (x, (mu, log_sigma)) = (row(x, rows.of(0, i), n), packed_row(q, rows.of(1, i), n));
-            let dx = &mut dx[rows.of(0, i) * n..][..n];
-            for (((dx, &x), &mu), &s) in dx.iter_mut().zip(x).zip(mu).zip(log_sigma) {
-                let root = root_of_inverse(s);
-                *dx -= over_sigma(over_sigma(x - mu, root), root) * dy;
-            }
+        for (row_of_x, (dx, x)) in dx.chunks_exact_mut(n.max(1)).zip(x.chunks_exact(n.max(1))).enumerate() {
+            add_rows(rows.shares(0), [dx], |share, start, [dx]| {
+                let i = rows.shared(0, row_of_x, share);
+                let ((mu, log_sigma), dy) = (packed_row(q, rows.of(1, i), n), dy[i]);
+                for (((dx, &x), &mu), &s) in dx.iter_mut().zip(&x[start..]).zip(&mu[start..]).zip(&log_sigma[start..]) {
+                    let root = root_of_inverse(s);
+                    *dx -= over_sigma(over_sigma(x - mu, root), root) * dy;
+                }
+            });
         }
     }
 }
 
 kernel! {
     fn diag_normal_dq<F: Real>(rows: Rows<2>, x: &[F], q: &[F], n: usize, dy: &[F], dq: &mut [F]) {
-        for (i, &dy) in dy.iter().enumerate() {
-            let (x, (mu, log_sigma)) = (row(x, rows.of(0, i), n), packed_row(q, rows.of(1, i), n));
-            let (dmu, ds) = packed_row_mut(dq, rows.of(1, i), n);
-            for ((((dmu, ds), &x), &mu), &s) in dmu.iter_mut().zip(ds).zip(x).zip(mu).zip(log_sigma) {
-                let root = root_of_inverse(s);
-                let r = over_sigma(x - mu, root);
-                *dmu += over_sigma(r, root) * dy;
-                *ds += (r * r - F::ONE) * dy;
-            }
+        for (row_of_q, dq) in dq.chunks_exact_mut(2 * n.max(1)).enumerate() {
+            let (mu, log_sigma) = packed_row(q, row_of_q, n);
+            add_rows(rows.shares(1), dq.split_at_mut(n).into(), |share, start, [dmu, ds]| {
+                let i = rows.shared(1, row_of_q, share);
+                let (x, dy) = (row(x, rows.of(0, i), n), dy[i]);
+                for ((((dmu, ds), &x), &mu), &s) in
+                    dmu.iter_mut().zip(ds).zip(&x[start..]).zip(&mu[start..]).zip(&log_sigma[start..])
+                {
+                    let root = root_of_inverse(s);
+                    let r = over_sigma(x - mu, root);
+                    *dmu += over_sigma(r, root) * dy;
+                    *ds += (r * r - F::ONE) * dy;
+                }
+            });
         }
     }
 }
@@ -195,26 +196,33 @@ kernel! {
 
 kernel! {
     fn sample_dnoise<F: Real>(rows: Rows<2>, q: &[F], n: usize, dz: &[F], dnoise: &mut [F]) {
-        for (i, dz) in dz.chunks_exact(n.max(1)).enumerate() {
-            let (_, log_sigma) = packed_row(q, rows.of(0, i), n);
-            let dnoise = &mut dnoise[rows.of(1, i) * n..][..n];
-            for ((dnoise, &s), &dz) in dnoise.iter_mut().zip(log_sigma).zip(dz) {
-                *dnoise += s.exp() * dz;
-            }
+        for (row_of_noise, dnoise) in dnoise.chunks_exact_mut(n.max(1)).enumerate() {
+            add_rows(rows.shares(1), [dnoise], |share, start, [dnoise]| {
+                let i = rows.shared(1, row_of_noise, share);
+                let ((_, log_sigma), dz) = (packed_row(q, rows.of(0, i), n), row(dz, i, n));
+                for ((dnoise, &s), &dz) in dnoise.iter_mut().zip(&log_sigma[start..]).zip(&dz[start..]) {
+                    *dnoise += s.exp() * dz;
+                }
+            });
         }
     }
 }
 
 kernel! {
     fn sample_dq<F: Real>(rows: Rows<2>, q: &[F], noise: &[F], n: usize, dz: &[F], dq: &mut [F]) {
-        for (i, dz) in dz.chunks_exact(n.max(1)).enumerate() {
-            let (noise, (_, log_sigma)) = (row(noise, rows.of(1, i), n), packed_row(q, rows.of(0, i), n));
-            let (dmu, ds) = packed_row_mut(dq, rows.of(0, i), n);
-            for ((((dmu, ds), &noise), &s), &dz) in dmu.iter_mut().zip(ds).zip(noise).zip(log_sigma).zip(dz) {
-                *dmu += dz;
-                // Not z − μ, of which nothing is left where σ is small.
-                *ds += s.exp() * noise * dz;
-            }
+        for (row_of_q, dq) in dq.chunks_exact_mut(2 * n.max(1)).enumerate() {
+            let (_, log_sigma) = packed_row(q, row_of_q, n);
+            add_rows(rows.shares(0), dq.split_at_mut(n).into(), |share, start, [dmu, ds]| {
+                let i = rows.shared(0, row_of_q, share);
+                let (noise, dz) = (row(noise, rows.of(1, i), n), row(dz, i, n));
+                for ((((dmu, ds), &noise), &s), &dz) in
+                    dmu.iter_mut().zip(ds).zip(&noise[start..]).zip(&log_sigma[start..]).zip(&dz[start..])
+                {
+                    *dmu += dz;
+                    // Not z − μ, of which nothing is left where σ is small.
+                    *ds += s.exp() * noise * dz;
+                }
+            });
         }
     }
 }
@@ -285,30 +293,36 @@ kernel! {
 
 kernel! {
     fn kl_dq<F: Real>(rows: Rows<2>, q: &[F], p: &[F], n: usize, dy: &[F], dq: &mut [F]) {
-        for (i, &dy) in dy.iter().enumerate() {
-            let ((mu_q, s_q), (mu_p, s_p)) = (packed_row(q, rows.of(0, i), n), packed_row(p, rows.of(1, i), n));
-            let (dmu, ds) = packed_row_mut(dq, rows.of(0, i), n);
-            for j in 0..n {
-                let (log_ratio, root) = (s_q[j] - s_p[j], root_of_inverse(s_p[j]));
-                let d = over_sigma(mu_q[j] - mu_p[j], root);
-                dmu[j] += over_sigma(d, root) * dy;
-                ds[j] += (log_ratio + log_ratio).exp_m1() * dy;
-            }
+        for (row_of_q, dq) in dq.chunks_exact_mut(2 * n.max(1)).enumerate() {
+            let (mu_q, s_q) = packed_row(q, row_of_q, n);
+            add_rows(rows.shares(0), dq.split_at_mut(n).into(), |share, start, [dmu, ds]| {
+                let i = rows.shared(0, row_of_q, share);
+                let ((mu_p, s_p), dy) = (packed_row(p, rows.of(1, i), n), dy[i]);
+                for (j, (dmu, ds)) in (start..n).zip(dmu.iter_mut().zip(ds)) {
+                    let (log_ratio, root) = (s_q[j] - s_p[j], root_of_inverse(s_p[j]));
+                    let d = over_sigma(mu_q[j] - mu_p[j], root);
+                    *dmu += over_sigma(d, root) * dy;
+                    *ds += (log_ratio + log_ratio).exp_m1() * dy;
+                }
+            });
         }
     }
 }
 
 kernel! {
     fn kl_dp<F: Real>(rows: Rows<2>, q: &[F], p: &[F], n: usize, dy: &[F], dp: &mut [F]) {
-        for (i, &dy) in dy.iter().enumerate() {
-            let ((mu_q, s_q), (mu_p, s_p)) = (packed_row(q, rows.of(0, i), n), packed_row(p, rows.of(1, i), n));
-            let (dmu, ds) = packed_row_mut(dp, rows.of(1, i), n);
-            for j in 0..n {
-                let (log_ratio, root) = (s_q[j] - s_p[j], root_of_inverse(s_p[j]));
-                let d = over_sigma(mu_q[j] - mu_p[j], root);
-                dmu[j] -= over_sigma(d, root) * dy;
-                ds[j] -= ((log_ratio + log_ratio).exp_m1() + d * d) * dy;
-            }
+        for (row_of_p, dp) in dp.chunks_exact_mut(2 * n.max(1)).enumerate() {
+            let (mu_p, s_p) = packed_row(p, row_of_p, n);
+            add_rows(rows.shares(1), dp.split_at_mut(n).into(), |share, start, [dmu, ds]| {
+                let i = rows.shared(1, row_of_p, share);
+                let ((mu_q, s_q), dy) = (packed_row(q, rows.of(0, i), n), dy[i]);
+                for (j, (dmu, ds)) in (start..n).zip(dmu.iter_mut().zip(ds)) {
+                    let (log_ratio, root) = (s_q[j] - s_p[j], root_of_inverse(s_p[j]));
+                    let d = over_sigma(mu_q[j] - mu_p[j], root);
+                    *dmu -= over_sigma(d, root) * dy;
+                    *ds -= ((log_ratio + log_ratio).exp_m1() + d * d) * dy;
+                }
+            });
         }
     }
 }
@@ -365,7 +379,7 @@ kernel! {
     fn kl_to_standard_backward<F: Real>(q: &[F], n: usize, dy: &[F], dq: &mut [F]) {
         for (i, &dy) in dy.iter().enumerate() {
             let (mu, s) = packed_row(q, i, n);
-            let (dmu, ds) = packed_row_mut(dq, i, n);
+            let (dmu, ds) = dq[i * 2 * n..][..2 * n].split_at_mut(n);
             for (((dmu, ds), &mu), &s) in dmu.iter_mut().zip(ds).zip(mu).zip(s) {
                 *dmu += mu * dy;
                 *ds += (s + s).exp_m1() * dy;

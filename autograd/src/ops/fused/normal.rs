@@ -1,7 +1,7 @@
 //! The log-density of normal variables as one operation.
 
 use crate::check::{Case, Checked, Sample};
-use crate::numerics::HALF_LN_2PI;
+use crate::numerics::{HALF_LN_2PI, add_rows};
 use crate::ops::broadcast::{Rows, equal_rows, rows};
 use crate::{InputAdjoints, Inputs, Op, Real, Shape, Var};
 
@@ -154,21 +154,23 @@ kernel! {
             }
             return;
         }
-        for (i, &dy) in dy.iter().enumerate() {
-            let start = layout.rows.of(b_array, i) * layout.n;
-            let (a, b, db) = (layout.row(a_array, a, i), &b[start..][..layout.n], &mut db[start..][..layout.n]);
-            let s = layout.log_sigma(log_sigma, i);
-            if let &[s] = s {
-                let root = if one_sigma { first } else { root_of_inverse(s) };
-                for ((db, &a), &b) in db.iter_mut().zip(a).zip(b) {
-                    *db += over_sigma(over_sigma(a - b, root), root) * dy;
+        for (row, (db, b)) in db.chunks_exact_mut(layout.n.max(1)).zip(b.chunks_exact(layout.n.max(1))).enumerate() {
+            add_rows(layout.rows.shares(b_array), [db], |share, start, [db]| {
+                let i = layout.rows.shared(b_array, row, share);
+                let (a, s, dy) = (layout.row(a_array, a, i), layout.log_sigma(log_sigma, i), dy[i]);
+                let (a, b) = (&a[start..][..db.len()], &b[start..][..db.len()]);
+                if let &[s] = s {
+                    let root = if one_sigma { first } else { root_of_inverse(s) };
+                    for ((db, &a), &b) in db.iter_mut().zip(a).zip(b) {
+                        *db += over_sigma(over_sigma(a - b, root), root) * dy;
+                    }
+                } else {
+                    for (((db, &a), &b), &s) in db.iter_mut().zip(a).zip(b).zip(&s[start..]) {
+                        let root = root_of_inverse(s);
+                        *db += over_sigma(over_sigma(a - b, root), root) * dy;
+                    }
                 }
-            } else {
-                for (((db, &a), &b), &s) in db.iter_mut().zip(a).zip(b).zip(s) {
-                    let root = root_of_inverse(s);
-                    *db += over_sigma(over_sigma(a - b, root), root) * dy;
-                }
-            }
+            });
         }
     }
 }
@@ -176,22 +178,23 @@ kernel! {
 kernel! {
     /// log σ̄ += (r² − 1) ȳ, summed over the row if it has one σ.
     fn add_squares<F: Real>(layout: Layout, x: &[F], mu: &[F], log_sigma: &[F], y: &[F], dy: &[F], ds: &mut [F]) {
-        let constant = F::from_f64(HALF_LN_2PI);
-        for (i, (&y, &dy)) in y.iter().zip(dy).enumerate() {
-            let start = layout.rows.of(2, i) * layout.sigmas;
-            let (s, ds) = (layout.log_sigma(log_sigma, i), &mut ds[start..][..layout.sigmas]);
-            if let (&[s], [ds]) = (s, &mut *ds) {
-                // Σ r² is in y already.
-                let n = F::from_f64(layout.n as f64);
-                *ds += (F::from_f64(-2.0) * (y + n * (s + constant)) - n) * dy;
-            } else {
-                let (x, mu) = (layout.row(0, x, i), layout.row(1, mu, i));
-                for (((ds, &x), &mu), &s) in ds.iter_mut().zip(x).zip(mu).zip(s) {
-                    let root = root_of_inverse(s);
-                    let r = over_sigma(x - mu, root);
-                    *ds += (r * r - F::ONE) * dy;
+        let (n, constant) = (F::from_f64(layout.n as f64), F::from_f64(HALF_LN_2PI));
+        for (row, ds) in ds.chunks_exact_mut(layout.sigmas.max(1)).enumerate() {
+            add_rows(layout.rows.shares(2), [ds], |share, start, [ds]| {
+                let i = layout.rows.shared(2, row, share);
+                let s = layout.log_sigma(log_sigma, i);
+                if let (&[s], [ds]) = (s, &mut *ds) {
+                    // Σ r² is in y already.
+                    *ds += (F::from_f64(-2.0) * (y[i] + n * (s + constant)) - n) * dy[i];
+                } else {
+                    let (x, mu, dy) = (&layout.row(0, x, i)[start..], &layout.row(1, mu, i)[start..], dy[i]);
+                    for (((ds, &x), &mu), &s) in ds.iter_mut().zip(x).zip(mu).zip(&s[start..]) {
+                        let root = root_of_inverse(s);
+                        let r = over_sigma(x - mu, root);
+                        *ds += (r * r - F::ONE) * dy;
+                    }
                 }
-            }
+            });
         }
     }
 }

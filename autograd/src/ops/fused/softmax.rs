@@ -1,5 +1,6 @@
 //! Softmax and its relatives, along one axis or over everything, without overflow.
 
+use crate::numerics::sum_of;
 use crate::ops::{All, Along, Reduction};
 use crate::{Real, Var};
 
@@ -114,7 +115,7 @@ fn max_and_sum<F: Real>(along: Along, run: usize, x: &[F]) -> (F, F) {
     }
     // An infinite maximum would give ∞ − ∞.
     let max = if max.is_finite() { max } else { F::ZERO };
-    (max, along.run(run).map(|i| (x[i] - max).exp()).sum())
+    (max, sum_of(along.run(run).map(|i| (x[i] - max).exp())))
 }
 
 kernel! {
@@ -159,7 +160,7 @@ kernel! {
 kernel! {
     fn softmax_backward<F: Real>(along: Along, y: &[F], dy: &[F], dx: &mut [F]) {
         for run in 0..y.len() / along.size.max(1) {
-            let mean: F = along.run(run).map(|i| y[i] * dy[i]).sum();
+            let mean = sum_of(along.run(run).map(|i| y[i] * dy[i]));
             for i in along.run(run) {
                 dx[i] += y[i] * (dy[i] - mean);
             }
@@ -182,7 +183,7 @@ kernel! {
 kernel! {
     fn log_softmax_backward<F: Real>(along: Along, y: &[F], dy: &[F], dx: &mut [F]) {
         for run in 0..y.len() / along.size.max(1) {
-            let total: F = along.run(run).map(|i| dy[i]).sum();
+            let total = sum_of(along.run(run).map(|i| dy[i]));
             for i in along.run(run) {
                 dx[i] += dy[i] - y[i].exp() * total;
             }

@@ -4,6 +4,7 @@ use std::ops::{self, Range};
 
 use super::elementwise::power_slope;
 use crate::check::{Case, Checked, Example, Sample};
+use crate::numerics::{add_rows, sum_of};
 use crate::ops::Part;
 use crate::ops::broadcast::Walk;
 use crate::{InputAdjoints, Inputs, Op, Real, Shape, Var};
@@ -127,26 +128,46 @@ fn add_adjoint<F: Real, B: Binary<F>>(
 
 kernel! {
     /// x̄ += ∂f/∂x z̄
-    fn backward<F: Real, B: Binary<F>>(
+    pub(super) fn backward<F: Real, B: Binary<F>>(
         b: &B, walk: &Walk, x: &[F], y: &[F], z: &[F], dz: &[F], dx: &mut [F],
     ) {
         let n = walk.run_len();
-        for run in 0..if n == 0 { 0 } else { walk.runs() } {
-            let (x_start, y_start) = walk.start(run);
-            let (x, y, dx) = (&x[x_start..], &y[y_start..], &mut dx[x_start..]);
-            let (z, dz) = (&z[run * n..][..n], &dz[run * n..][..n]);
-            match walk.inner_steps() {
-                (1, 1) => backward_run::<F, B, 1>(b, x, y, z, dz, dx),
-                (1, _) => backward_run::<F, B, 0>(b, x, y, z, dz, dx),
+        if walk.runs() == 1 && n > 0 && walk.inner_steps().0 == 1 {
+            return match walk.inner_steps().1 {
+                1 => backward_run::<F, B, 1>(b, x, y, z, dz, dx),
+                _ => backward_run::<F, B, 0>(b, x, y, z, dz, dx),
+            };
+        }
+        let (walk, z_steps, groups, alike) = walk.grouped();
+        for group in 0..if n == 0 { 0 } else { groups } {
+            let (start, _) = walk.start(group * alike);
+            let y_step = walk.inner_steps().1;
+            match walk.inner_steps().0 {
+                1 => add_rows(alike, [&mut dx[start..start + n]], |row, first, [dx]| {
+                    let run = group * alike + row;
+                    let ((x_start, y_start), z_start) = (walk.start(run), walk.offset(run, &z_steps));
+                    let (x, y) = (&x[x_start + first..], &y[y_start + first * y_step..]);
+                    let (z, dz) = (&z[z_start + first..], &dz[z_start + first..]);
+                    match y_step {
+                        1 => backward_run::<F, B, 1>(b, x, y, z, dz, dx),
+                        _ => backward_run::<F, B, 0>(b, x, y, z, dz, dx),
+                    }
+                }),
                 _ => {
-                    let (x, y) = (x[0], &y[..n]);
-                    dx[0] += lane_sum!(F, [y, z, dz] => b.dx(x, y, z) * dz);
+                    let x = x[start];
+                    dx[start] += sum_of((0..alike).map(|row| {
+                        let run = group * alike + row;
+                        let ((_, y_start), z_start) = (walk.start(run), walk.offset(run, &z_steps));
+                        let (y, z, dz) = (&y[y_start..][..n], &z[z_start..][..n], &dz[z_start..][..n]);
+                        lane_sum!(F, [y, z, dz] => b.dx(x, y, z) * dz)
+                    }));
                 }
             }
         }
     }
 }
 
+/// A run of x̄, in which y goes on in steps of Y, 0 or 1.
 #[inline(always)]
 fn backward_run<F: Real, B: Binary<F>, const Y: usize>(
     b: &B,
@@ -156,7 +177,8 @@ fn backward_run<F: Real, B: Binary<F>, const Y: usize>(
     dz: &[F],
     dx: &mut [F],
 ) {
-    let y = &y[..=(z.len() - 1) * Y];
+    let n = dx.len();
+    let (x, y, z, dz) = (&x[..n], &y[..=(n - 1) * Y], &z[..n], &dz[..n]);
     for (i, (((dx, &x), &z), &dz)) in dx.iter_mut().zip(x).zip(z).zip(dz).enumerate() {
         *dx += b.dx(x, y[i * Y], z) * dz;
     }

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::binary::{Add, backward};
 use crate::check::{Case, Checked, Sample};
 use crate::ops::broadcast::Walk;
 use crate::{InputAdjoints, Inputs, Op, Real, Shape, Var};
@@ -269,14 +270,10 @@ impl<F: Real> Op<F> for BroadcastTo {
     }
 
     fn backward(&self, x: &Inputs<'_, F>, _: &[F], _: &[F], dy: &[F], dx: &mut InputAdjoints<'_, F>) {
+        // x is added to something of the result's shape.
         let walk = Walk::new(x.shape(0), self.shape, dy.len());
-        let Some(dx) = dx.get(0) else { return };
-        for (run, dy) in dy.chunks(walk.run_len().max(1)).enumerate() {
-            let dx = &mut dx[walk.start(run).0..];
-            match walk.inner_steps() {
-                (0, _) => dx[0] += dy.iter().copied().sum(),
-                _ => dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx += dy),
-            }
+        if let Some(dx) = dx.get(0) {
+            backward(&Add, &walk, &x[0], dy, dy, dy, dx);
         }
     }
 }

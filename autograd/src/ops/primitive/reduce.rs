@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use crate::check::{Case, Catalogued, Checked, Sample};
+use crate::numerics::{add_matrix, running_sums, sum_of};
 use crate::{InputAdjoints, Inputs, Op, Real, Shape, Var};
 
 /// What a [`Reduction`] goes over: [`All`], or the axis of this number.
@@ -339,11 +340,7 @@ kernel! {
         }
         y.fill(F::ZERO);
         for (y, x) in y.chunks_exact_mut(inner.max(1)).zip(x.chunks_exact((size * inner).max(1))) {
-            for x in x.chunks_exact(inner) {
-                for (y, &x) in y.iter_mut().zip(x) {
-                    *y += x;
-                }
-            }
+            add_matrix(x, y);
         }
         y.iter_mut().for_each(|y| *y *= scale);
     }
@@ -385,7 +382,7 @@ kernel! {
             let (top, ties) = top_and_ties::<F, R>(along, run, x);
             // 0 in value. In a dual number it carries the mean of what the equal numbers carry, as the adjoint has it.
             let carried = |i: usize| if R::precedes(top, x[i]) { F::ZERO } else { x[i] - top };
-            let mean = along.run(run).map(carried).sum::<F>() / ties;
+            let mean = sum_of(along.run(run).map(carried)) / ties;
             *y = if mean.is_finite() { top + mean } else { top };
         }
     }
@@ -415,7 +412,7 @@ fn top_and_ties<F: Real, R: Order>(along: Along, run: usize, x: &[F]) -> (F, F) 
             x[i] + top
         };
     }
-    (top, along.run(run).map(|i| at_top::<F, R>(x[i], top)).sum())
+    (top, sum_of(along.run(run).map(|i| at_top::<F, R>(x[i], top))))
 }
 
 /// 1 for the extremum and for NaN, else 0.
@@ -427,11 +424,7 @@ fn at_top<F: Real, R: Order>(x: F, top: F) -> F {
 kernel! {
     fn cumsum<F: Real>(along: Along, x: &[F], y: &mut [F]) {
         for run in 0..x.len() / along.size.max(1) {
-            let mut sum = F::ZERO;
-            for i in along.run(run) {
-                sum += x[i];
-                y[i] = sum;
-            }
+            running_sums(along.run(run), x, |i, sum| y[i] = sum);
         }
     }
 }
@@ -439,11 +432,7 @@ kernel! {
 kernel! {
     fn cumsum_backward<F: Real>(along: Along, dy: &[F], dx: &mut [F]) {
         for run in 0..dy.len() / along.size.max(1) {
-            let mut sum = F::ZERO;
-            for i in along.run(run).rev() {
-                sum += dy[i];
-                dx[i] += sum;
-            }
+            running_sums(along.run(run).rev(), dy, |i, sum| dx[i] += sum);
         }
     }
 }
