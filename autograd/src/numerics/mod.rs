@@ -42,6 +42,8 @@ pub(crate) mod cholesky;
 pub mod elementary;
 pub(crate) mod gemm;
 pub(crate) mod im2col;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 pub(crate) mod real;
 pub mod special;
 #[cfg(target_arch = "x86_64")]

@@ -2,7 +2,7 @@
 //!
 //! A general product copies both factors into an order that its inner loop likes, which pays where they are large. The
 //! products of a minibatch are not: 64 rows through 784 x 400 weights would copy every weight to use it 64 times. Here a
-//! tile of C, 8 rows by 3 vectors (4 by 2 where there are only sixteen registers), stays in these while its columns of B
+//! tile of C, 8 rows by 3 vectors (6 by 2 where there are only sixteen registers), stays in these while its columns of B
 //! are read as vectors and its rows of A number by number, both where they lie. Only a B that many rows of A want, or whose
 //! rows are not contiguous, is copied, a panel of as many vectors at a time; where the latter is the larger factor, as in
 //! X̄ = Ȳ Wᵀ, the transpose is computed instead, Cᵀ = Bᵀ Aᵀ, and each tile transposed as it is written.
@@ -12,6 +12,7 @@ use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 
 use super::dispatch::Vectors;
+use super::lanes::Lanes;
 use crate::Real;
 
 /// The address and the strides of a matrix.
@@ -32,140 +33,6 @@ impl<F> Strided<F> {
 
     fn t(self) -> Self {
         Self { row: self.col, col: self.row, ..self }
-    }
-}
-
-/// A vector of numbers. Every function wants the instructions of its vectors and valid addresses.
-trait Lanes<F>: Copy {
-    /// Numbers in a vector.
-    const N: usize;
-    /// Rows of a tile and vectors in each, which leave registers for B, for a number of A and for a mask.
-    const ROWS: usize;
-    const WIDTH: usize;
-    /// Rows and columns that `transpose` takes.
-    const BLOCK: usize;
-    type Mask: Copy;
-
-    /// The first `n` lanes, 0 < n <= N.
-    unsafe fn first(n: usize) -> Self::Mask;
-    unsafe fn splat(x: F) -> Self;
-    unsafe fn load(from: *const F) -> Self;
-    unsafe fn load_masked(from: *const F, mask: Self::Mask) -> Self;
-    unsafe fn store_masked(self, to: *mut F, mask: Self::Mask);
-    /// self · a + b
-    unsafe fn mul_add(self, a: Self, b: Self) -> Self;
-    /// Writes the transpose of BLOCK x BLOCK numbers, rows `from_row` and `to_row` apart.
-    unsafe fn transpose(from: *const F, from_row: usize, to: *mut F, to_row: usize);
-}
-
-/// [`Lanes`] for one type of vectors. `lanes!(f32, __m512, n: 16, tile: 8 x 3, …, _mm512_set1_ps, …)` becomes
-///
-/// ```text
-/// impl Lanes<f32> for __m512 {
-///     const N: usize = 16;
-///     const ROWS: usize = 8;
-///     …
-///     unsafe fn splat(x: f32) -> Self { _mm512_set1_ps(x) }
-///     …
-/// }
-/// ```
-macro_rules! lanes {
-    ($F:ty, $V:ty, n: $n:literal, tile: $rows:literal x $width:literal, mask: $Mask:ty = $first:expr, $splat:ident, $load:ident,
-     $load_masked:expr, $store_masked:expr, $mul_add:ident, $block:literal $transpose:ident) => {
-        // SAFETY: as the trait demands.
-        impl Lanes<$F> for $V {
-            const N: usize = $n;
-            const ROWS: usize = $rows;
-            const WIDTH: usize = $width;
-            const BLOCK: usize = $block;
-            type Mask = $Mask;
-
-            #[inline(always)]
-            unsafe fn first(n: usize) -> $Mask {
-                $first(n)
-            }
-            #[inline(always)]
-            unsafe fn splat(x: $F) -> Self {
-                unsafe { $splat(x) }
-            }
-            #[inline(always)]
-            unsafe fn load(from: *const $F) -> Self {
-                unsafe { $load(from) }
-            }
-            #[inline(always)]
-            unsafe fn load_masked(from: *const $F, mask: $Mask) -> Self {
-                unsafe { $load_masked(from, mask) }
-            }
-            #[inline(always)]
-            unsafe fn store_masked(self, to: *mut $F, mask: $Mask) {
-                unsafe { $store_masked(to, mask, self) }
-            }
-            #[inline(always)]
-            unsafe fn mul_add(self, a: Self, b: Self) -> Self {
-                unsafe { $mul_add(self, a, b) }
-            }
-            #[inline(always)]
-            unsafe fn transpose(from: *const $F, from_row: usize, to: *mut $F, to_row: usize) {
-                unsafe { $transpose(from, from_row, to, to_row) }
-            }
-        }
-    };
-}
-
-lanes!(f32, __m512, n: 16, tile: 8 x 3, mask: __mmask16 = |n| u16::MAX >> (16 - n), _mm512_set1_ps, _mm512_loadu_ps,
-    |from, mask| _mm512_maskz_loadu_ps(mask, from), _mm512_mask_storeu_ps, _mm512_fmadd_ps, 8 transpose_8x8);
-lanes!(f64, __m512d, n: 8, tile: 8 x 3, mask: __mmask8 = |n| u8::MAX >> (8 - n), _mm512_set1_pd, _mm512_loadu_pd,
-    |from, mask| _mm512_maskz_loadu_pd(mask, from), _mm512_mask_storeu_pd, _mm512_fmadd_pd, 4 transpose_4x4);
-lanes!(f32, __m256, n: 8, tile: 4 x 2, mask: __m256i = |n| unsafe { first_of_8(n) }, _mm256_set1_ps, _mm256_loadu_ps,
-    |from, mask| _mm256_maskload_ps(from, mask), _mm256_maskstore_ps, _mm256_fmadd_ps, 8 transpose_8x8);
-lanes!(f64, __m256d, n: 4, tile: 4 x 2, mask: __m256i = |n| unsafe { first_of_4(n) }, _mm256_set1_pd, _mm256_loadu_pd,
-    |from, mask| _mm256_maskload_pd(from, mask), _mm256_maskstore_pd, _mm256_fmadd_pd, 4 transpose_4x4);
-
-#[inline(always)]
-unsafe fn first_of_8(n: usize) -> __m256i {
-    // SAFETY: the caller has AVX2.
-    unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
-}
-
-#[inline(always)]
-unsafe fn first_of_4(n: usize) -> __m256i {
-    // SAFETY: the caller has AVX2.
-    unsafe { _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3)) }
-}
-
-#[inline(always)]
-unsafe fn transpose_8x8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
-    // SAFETY: the caller has AVX, and eight numbers at each of eight rows on both sides.
-    unsafe {
-        let rows: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(from.add(i * from_row)));
-        let (mut pairs, mut fours) = (rows, rows);
-        for i in [0, 2, 4, 6] {
-            pairs[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
-            pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
-        }
-        for i in [0, 1, 4, 5] {
-            let to = (i & 4) + 2 * (i & 1);
-            fours[to] = _mm256_shuffle_ps::<0x44>(pairs[i], pairs[i + 2]);
-            fours[to + 1] = _mm256_shuffle_ps::<0xee>(pairs[i], pairs[i + 2]);
-        }
-        for i in 0..4 {
-            let (low, high) = (fours[i], fours[i + 4]);
-            _mm256_storeu_ps(to.add(i * to_row), _mm256_permute2f128_ps::<0x20>(low, high));
-            _mm256_storeu_ps(to.add((i + 4) * to_row), _mm256_permute2f128_ps::<0x31>(low, high));
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn transpose_4x4(from: *const f64, from_row: usize, to: *mut f64, to_row: usize) {
-    // SAFETY: the caller has AVX, and four numbers at each of four rows on both sides.
-    unsafe {
-        let rows: [__m256d; 4] = std::array::from_fn(|i| _mm256_loadu_pd(from.add(i * from_row)));
-        for (i, unpack) in [_mm256_unpacklo_pd, _mm256_unpackhi_pd].into_iter().enumerate() {
-            let (low, high) = (unpack(rows[0], rows[1]), unpack(rows[2], rows[3]));
-            _mm256_storeu_pd(to.add(i * to_row), _mm256_permute2f128_pd::<0x20>(low, high));
-            _mm256_storeu_pd(to.add((i + 2) * to_row), _mm256_permute2f128_pd::<0x31>(low, high));
-        }
     }
 }
 
@@ -228,7 +95,7 @@ impl<F: Real> Product<F> {
                     }
                     let mut i = 0;
                     while i < m {
-                        let rows = [1, 1, 2, 2, 4, 4, 4, 4].get(m - i).map_or(L::ROWS, |&rows: &usize| rows);
+                        let rows = L::LAST.get(m - i).map_or(L::ROWS, |&rows| rows);
                         let to = if transposed { c.add(j * c_row + i) } else { c.add(i * c_row + j) };
                         let tile = Tile { depth, cols, alpha, beta, to, row: c_row, transposed };
                         let a = a.from(i, p);
@@ -242,6 +109,8 @@ impl<F: Real> Product<F> {
                             (4, 1) => tile.run::<L, 4, 1>(a, panel),
                             (4, 2) => tile.run::<L, 4, 2>(a, panel),
                             (4, _) => tile.run::<L, 4, 3>(a, panel),
+                            (6, 1) if L::ROWS == 6 => tile.run::<L, 6, 1>(a, panel),
+                            (6, _) if L::ROWS == 6 => tile.run::<L, 6, 2>(a, panel),
                             (_, 1) => tile.run::<L, 8, 1>(a, panel),
                             (_, 2) => tile.run::<L, 8, 2>(a, panel),
                             (_, _) => tile.run::<L, 8, 3>(a, panel),
@@ -305,17 +174,35 @@ impl<F: Real> Tile<F> {
     /// The product of R rows of A and W vectors of columns of B, the last vector perhaps not full.
     #[inline(always)]
     unsafe fn run<L: Lanes<F>, const R: usize, const W: usize>(&self, a: Strided<F>, b: Strided<F>) {
+        // SAFETY: the caller's.
+        unsafe {
+            if !L::FREE_MASKS && self.cols == W * L::N {
+                self.run_as::<L, R, W, true>(a, b);
+            } else {
+                self.run_as::<L, R, W, false>(a, b);
+            }
+        }
+    }
+
+    /// The same, without masks if the last vector is FULL.
+    #[inline(always)]
+    unsafe fn run_as<L: Lanes<F>, const R: usize, const W: usize, const FULL: bool>(
+        &self,
+        a: Strided<F>,
+        b: Strided<F>,
+    ) {
         let Self { depth, cols, alpha, beta, to, row, transposed } = *self;
+        let masked = |v| !FULL && v + 1 == W;
         // SAFETY: the caller's, as for `product`; lanes behind the last column are masked.
         unsafe {
             let (zero, alpha) = (L::splat(F::ZERO), L::splat(alpha));
-            let (all, last) = (L::first(L::N), L::first(cols - (W - 1) * L::N));
+            let last = L::first(cols - (W - 1) * L::N);
             let mut sums = [[zero; W]; R];
             for p in 0..depth {
                 let mut vectors = [zero; W];
                 for (v, vector) in vectors.iter_mut().enumerate() {
                     let from = b.at.add(p * b.row + v * L::N);
-                    *vector = if v + 1 == W { L::load_masked(from, last) } else { L::load(from) };
+                    *vector = if masked(v) { L::load_masked(from, last) } else { L::load(from) };
                 }
                 for (i, sums) in sums.iter_mut().enumerate() {
                     let x = L::splat(*a.from(i, p).at);
@@ -327,10 +214,11 @@ impl<F: Real> Tile<F> {
             if !transposed {
                 for (i, sums) in sums.iter().enumerate() {
                     for (v, &sum) in sums.iter().enumerate() {
-                        let mask = if v + 1 == W { last } else { all };
                         let to = to.add(i * row + v * L::N);
-                        let old = if beta == F::ZERO { zero } else { L::load_masked(to, mask) };
-                        sum.mul_add(alpha, old.mul_add(L::splat(beta), zero)).store_masked(to, mask);
+                        let load = |to| if masked(v) { L::load_masked(to, last) } else { L::load(to) };
+                        let old = if beta == F::ZERO { zero } else { load(to) };
+                        let new = sum.mul_add(alpha, old.mul_add(L::splat(beta), zero));
+                        if masked(v) { new.store_masked(to, last) } else { new.store(to) }
                     }
                 }
                 return;
@@ -339,7 +227,7 @@ impl<F: Real> Tile<F> {
             let from = room.as_mut_ptr().cast::<F>();
             for (i, sums) in sums.iter().enumerate() {
                 for (v, &sum) in sums.iter().enumerate() {
-                    sum.mul_add(alpha, zero).store_masked(from.add(i * ROOM + v * L::N), all);
+                    sum.mul_add(alpha, zero).store(from.add(i * ROOM + v * L::N));
                 }
             }
             let blocks = if R.is_multiple_of(L::BLOCK) && beta == F::ZERO { cols / L::BLOCK } else { 0 };
