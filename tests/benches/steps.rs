@@ -2,10 +2,17 @@
 //!
 //!     cargo bench -p tests --bench steps [-- vae_mnist_batch128 W6fb ...]
 //!
-//! prints all of them, or those named, by name or by code. `SECS` is the measuring time of a line in seconds (0.8). A line says `med_us`, `min_us` and `p90_us` of a step,
-//! steps measured, seconds from the start of the process to the end of the line's first step, resident memory before the
-//! workload and at the peak (of the whole process, so the first line's says most), the loss of the first step and of the last,
-//! and heap allocations a step.
+//! prints all of them, or those named: by name, by code, or by code and batch, as `W1:128`. `SECS` is the measuring time of a
+//! line in seconds (0.8), `THREADS` the one number of threads to measure. A line is
+//!
+//!     RES W1 B=128 fw=ours th=2 med_us=2513.0 min_us=2320.0 p90_us=2700.0 n=310 first_s=0.05 rss_import_mb=5 rss_peak_mb=19
+//!     loss0=603.32 loss=483.82 name=vae_mnist_batch128 allocs=12
+//!
+//! (here in two): the workload's code, its batch, who computes it and on how many threads; microseconds of a step; steps measured;
+//! seconds from the start of the process to the end of the line's first step; resident memory before the workload and at the peak
+//! (of the whole process, so the first line's says most); the loss of the first step and of the last; and of this program alone
+//! the workload's name and the heap allocations of a step. `tests/compare/frameworks.py` prints the same line for other
+//! frameworks, and `tests/compare/speed.py` runs both in turns.
 
 use std::alloc::System;
 use std::time::{Duration, Instant};
@@ -13,7 +20,9 @@ use std::time::{Duration, Instant};
 use nn::model::Nonlinearity;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tests::measure::{memory, secs, wanted};
-use tests::workloads::{BayesMlpStep, BayesStep, GaussianProcessStep, TinyStep, VaeStep};
+use tests::workloads::{
+    BayesMlpStep, BayesStep, ConvolutionalVaeStep, GaussianProcessStep, TinyStep, VaeStep,
+};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -21,59 +30,78 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn main() {
     let started = Instant::now();
     let secs = secs(0.8);
-    for threads in [1, 2] {
+    for threads in threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads");
         pool.install(|| {
             let bench = Bench { started, threads, time: Duration::from_secs_f64(secs) };
             for batch in [32, 128, 512] {
-                bench.run(&format!("vae_mnist_batch{batch}"), "W1", "", || {
+                bench.run("vae_mnist", "W1", Size::Batch(batch), "", || {
                     let mut vae = VaeStep::one_layer(Nonlinearity::Relu, batch);
                     move || vae.step()
                 });
             }
-            bench.run("vae_mnist_tanh_batch128", "W1t", "", || {
+            bench.run("vae_mnist_tanh", "W1t", Size::Batch(128), "", || {
                 let mut vae = VaeStep::one_layer(Nonlinearity::Tanh, 128);
                 move || vae.step()
             });
-            bench.run("vae_mnist_two_layers_batch100", "W2", "", || {
+            bench.run("vae_mnist_two_layers", "W2", Size::Batch(100), "", || {
                 let mut vae = VaeStep::two_layers(100);
                 move || vae.step()
             });
             for batch in [32, 455] {
-                bench.run(&format!("bayes_by_backprop_batch{batch}"), "W3", "", || {
+                bench.run("bayes_by_backprop", "W3", Size::Batch(batch), "", || {
                     let mut bayes = BayesStep::new(batch);
                     move || bayes.step()
                 });
             }
             for batch in [32, 455] {
-                bench.run(&format!("bayes_mlp_batch{batch}"), "W3m", "", || {
+                bench.run("bayes_mlp", "W3m", Size::Batch(batch), "", || {
                     let mut bayes = BayesMlpStep::new(batch);
                     move || bayes.step()
                 });
             }
             for rows in [500, 2000] {
-                bench.run(&format!("gaussian_process_rows{rows}"), "W4", "", || {
+                bench.run("gaussian_process", "W4", Size::Rows(rows), "", || {
                     let mut process = GaussianProcessStep::by_factor(rows);
                     move || process.step()
                 });
             }
             for rows in [500, 2000] {
-                bench.run(&format!("gaussian_process_fused_rows{rows}"), "W4h", "", || {
+                bench.run("gaussian_process_fused", "W4h", Size::Rows(rows), "", || {
                     let mut process = GaussianProcessStep::fused(rows);
                     move || process.step()
                 });
             }
             let operations = format!(" fwd_ops={}", TinyStep::OPERATIONS);
-            bench.run("tiny_network_step", "W6", &operations, || {
+            bench.run("tiny_network_step", "W6", Size::One, &operations, || {
                 let mut tiny = TinyStep::new();
                 move || tiny.step()
             });
-            bench.run("tiny_network_gradient", "W6fb", &operations, || {
+            bench.run("tiny_network_gradient", "W6fb", Size::One, &operations, || {
                 let mut tiny = TinyStep::new();
                 move || tiny.forward_backward()
             });
+            bench.run("convolutional_vae", "W7", Size::Batch(64), "", || {
+                let mut vae = ConvolutionalVaeStep::new(64);
+                move || vae.forward_backward()
+            });
         });
     }
+}
+
+/// The numbers of threads to measure at.
+fn threads() -> Vec<usize> {
+    match std::env::var("THREADS") {
+        Ok(threads) => vec![threads.parse().expect("THREADS: expected a number")],
+        Err(_) => vec![1, 2],
+    }
+}
+
+/// What a workload's time depends on: the end of its name, and the number after `B=`.
+enum Size {
+    Batch(usize),
+    Rows(usize),
+    One,
 }
 
 struct Bench {
@@ -83,8 +111,20 @@ struct Bench {
 }
 
 impl Bench {
-    fn run<S: FnMut() -> f64>(&self, name: &str, code: &str, more: &str, workload: impl FnOnce() -> S) {
-        if !wanted(name) && !wanted(code) {
+    fn run<S: FnMut() -> f64>(
+        &self,
+        name: &str,
+        code: &str,
+        size: Size,
+        more: &str,
+        workload: impl FnOnce() -> S,
+    ) {
+        let (name, size) = match size {
+            Size::Batch(batch) => (format!("{name}_batch{batch}"), batch),
+            Size::Rows(rows) => (format!("{name}_rows{rows}"), rows),
+            Size::One => (name.to_owned(), 1),
+        };
+        if !wanted(&name) && !wanted(code) && !wanted(&format!("{code}:{size}")) {
             return;
         }
         let resident = memory("VmRSS");
@@ -112,8 +152,9 @@ impl Bench {
         times.sort_by(f64::total_cmp);
         let quantile = |q: f64| times[((times.len() - 1) as f64 * q) as usize];
         println!(
-            "RES {name} code={code} fw=ours th={} med_us={:.3} min_us={:.3} p90_us={:.3} n={} first_s={first:.2} \
-             rss_import_mb={resident:.0} rss_peak_mb={:.0} loss0={first_loss:.2} loss={loss:.2} allocs={allocations}{more}",
+            "RES {code} B={size} fw=ours th={} med_us={:.3} min_us={:.3} p90_us={:.3} n={} first_s={first:.2} \
+             rss_import_mb={resident:.0} rss_peak_mb={:.0} loss0={first_loss:.5} loss={loss:.5} name={name} \
+             allocs={allocations}{more}",
             self.threads,
             quantile(0.5),
             quantile(0.0),
