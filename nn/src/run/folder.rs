@@ -266,7 +266,7 @@ impl RunFolder {
     }
 }
 
-/// The flags of an example by their names.
+/// The flags of an example by their names. They go through text, which takes less code in each program than a value does.
 pub(super) fn flags(all: &impl Serialize) -> Value {
     value_of(&serde_json::to_string(all).expect("flags are plain values, and paths are written by path_text"))
 }
