@@ -124,13 +124,6 @@ impl<'a, F> MatMut<'a, F> {
         Self { data, rows, cols, row_stride: stride, col_stride: 1 }
     }
 
-    /// The first `rows` rows, and the others; rows must lie one after the other.
-    fn split_rows(self, rows: usize) -> (Self, Self) {
-        let (above, below) = self.data.split_at_mut(rows * self.row_stride);
-        let part = |data, rows| Self { data, rows, ..self };
-        (part(above, rows), part(below, self.rows - rows))
-    }
-
     /// Whether the elements are the first ones of the slice, row after row.
     #[inline]
     fn is_packed(&self) -> bool {
@@ -188,17 +181,6 @@ macro_rules! product {
             check_sizes(&a, &b, &c);
             if is_thin(&a, &b) && c.is_packed() {
                 return thin(alpha, a, b, beta, c);
-            }
-            let apart = rows_apart(&a, &b, &c);
-            if apart > 0 {
-                let whole = a.rows - apart;
-                let (above, below) = c.split_rows(whole);
-                $name(alpha, a.row_range(0..whole), b, beta, above);
-                for (i, row) in below.data.chunks_exact_mut(b.cols).take(apart).enumerate() {
-                    let row = MatMut::new(row, 1, b.cols);
-                    thin(alpha, a.row_range(whole + i..whole + i + 1), b, beta, row);
-                }
-                return;
             }
             // SAFETY: the constructors checked that every element of `a`, `b` and `c` lies in its slice and that the rows
             // of `c` do not overlap; `c` is borrowed mutably, so it overlaps neither `a` nor `b`.
@@ -303,18 +285,6 @@ fn stays_unpacked<F>(a: &Mat<'_, F>, b: &Mat<'_, F>, c: &MatMut<'_, F>) -> bool 
 #[inline]
 fn is_thin<F>(a: &Mat<'_, F>, b: &Mat<'_, F>) -> bool {
     a.rows == 1 || b.cols == 1 || a.cols == 1
-}
-
-/// How many of the last rows of A are better multiplied one by one.
-///
-/// A Bᵀ is computed as B Aᵀ, with the rows of A in the lanes of vectors. One or two rows too many would take a vector of
-/// their own, as much work as sixteen: 50 rows that of 64.
-#[inline]
-fn rows_apart<F>(a: &Mat<'_, F>, b: &Mat<'_, F>, c: &MatMut<'_, F>) -> usize {
-    let lanes = 64 / size_of::<F>();
-    let (rest, in_lanes) = (a.rows % lanes, b.row_stride == 1 && b.col_stride != 1 && a.rows < b.cols);
-    let few = rest <= 2 && rest < a.rows && a.cols >= 32;
-    if few && in_lanes && a.col_stride == 1 && c.is_packed() { rest } else { 0 }
 }
 
 kernel! {

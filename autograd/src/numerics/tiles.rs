@@ -13,6 +13,7 @@ use std::mem::MaybeUninit;
 
 use super::dispatch::Vectors;
 use super::lanes::Lanes;
+use super::sums::fold_lanes;
 use crate::Real;
 
 /// The address and the strides of a matrix.
@@ -68,11 +69,22 @@ impl<F: Real> Product<F> {
         let Self { mut m, k, mut n, alpha, mut a, mut b, mut beta, c, c_row } = self;
         let transposed = b.col != 1 && (a.row == 1 || m < n);
         if transposed {
+            // Rows of A are now in the lanes of vectors. One or two too many would take a vector of their own, as much work as
+            // sixteen: 50 rows that of 64.
+            let rest = m % L::N;
+            if a.col == 1 && b.row == 1 && k >= 2 * L::N && m > L::N && (1..=2).contains(&rest) {
+                // SAFETY: the caller's promise.
+                unsafe { if rest == 1 { self.last_rows::<L, 1>() } else { self.last_rows::<L, 2>() } }
+                m -= rest;
+            }
             (a, b, m, n) = (b.t(), a.t(), n, m);
         }
         let mut room = Panel(MaybeUninit::uninit());
         let room = room.0.as_mut_ptr().cast::<F>();
-        let copy = b.col != 1 || m >= MANY_ROWS;
+        // Lines 4,096 bytes apart fall into one set of the first cache, where few have room.
+        let one_line = L::WIDTH * L::N * size_of::<F>() <= 64;
+        let crowded = one_line && (b.row * size_of::<F>()).is_multiple_of(4096) && m > 4 * L::ROWS;
+        let copy = b.col != 1 || m >= MANY_ROWS || crowded;
         let longest = if copy { PANEL_BYTES / (size_of::<F>() * L::WIDTH * L::N) } else { k };
         let step = k.div_ceil(k.div_ceil(longest));
         // SAFETY: the caller's promise, and every index below stays under the sizes.
@@ -120,6 +132,39 @@ impl<F: Real> Product<F> {
                     j += cols;
                 }
                 beta = F::ONE;
+            }
+        }
+    }
+
+    /// The last R rows of C, where the rows of A and the columns of B are contiguous: every sum in the lanes of a vector.
+    #[inline(always)]
+    unsafe fn last_rows<L: Lanes<F>, const R: usize>(&self) {
+        const COLS: usize = 4;
+        let Self { m, k, n, alpha, a, b, beta, c, c_row } = *self;
+        // SAFETY: the caller's; lanes behind the last number of a row are masked.
+        unsafe {
+            for j in (0..n).step_by(COLS) {
+                let mut sums = [[L::splat(F::ZERO); COLS]; R];
+                for p in (0..k).step_by(L::N) {
+                    let mask = L::first(L::N.min(k - p));
+                    let rows: [L; R] = std::array::from_fn(|i| L::load_masked(a.from(m - R + i, p).at, mask));
+                    for col in 0..COLS {
+                        // A column behind the last is the last once more.
+                        let column = L::load_masked(b.from(p, (j + col).min(n - 1)).at, mask);
+                        for (sums, &row) in sums.iter_mut().zip(&rows) {
+                            sums[col] = row.mul_add(column, sums[col]);
+                        }
+                    }
+                }
+                for (i, sums) in sums.iter().enumerate() {
+                    for (col, &sum) in sums.iter().enumerate().take(n - j) {
+                        let mut lanes = [F::ZERO; 16];
+                        sum.store(lanes.as_mut_ptr());
+                        let to = c.add((m - R + i) * c_row + j + col);
+                        let old = if beta == F::ZERO { F::ZERO } else { beta * *to };
+                        *to = alpha * fold_lanes(lanes) + old;
+                    }
+                }
             }
         }
     }
@@ -376,8 +421,18 @@ mod tests {
     }
 
     #[test]
+    fn rows_too_many_for_the_lanes() {
+        for size in [(17, 32, 30), (50, 45, 71), (18, 33, 50), (33, 70, 37), (9, 16, 13), (6, 9, 22)] {
+            for factors in [(1.0, 0.0), (0.5, 2.0)] {
+                check(&runs::<f32, __m512, __m256>(), size, (false, true), factors, 1);
+                check(&runs::<f64, __m512d, __m256d>(), size, (false, true), factors, 0);
+            }
+        }
+    }
+
+    #[test]
     fn panels_are_copied_in_pieces() {
-        for size in [(300, 600, 50), (9, 1100, 70), (70, 1100, 9), (300, 1700, 20)] {
+        for size in [(300, 600, 50), (9, 1100, 70), (70, 1100, 9), (300, 1700, 20), (40, 30, 1024)] {
             for transposed in [(false, false), (false, true), (true, false), (true, true)] {
                 check(&runs::<f32, __m512, __m256>(), size, transposed, (1.0, 0.0), 0);
                 check(&runs::<f64, __m512d, __m256d>(), size, transposed, (1.0, 1.0), 1);
