@@ -11,8 +11,8 @@ use rayon::prelude::*;
 use super::loss::Sums;
 use super::{Batch, Objective};
 
-/// The largest number of shards.
-pub(super) const MAX_SHARDS: usize = 8;
+/// The largest number of shards, so that as many threads share a step.
+pub(super) const MAX_SHARDS: usize = 16;
 /// The rows of a shard in an evaluation.
 const EVALUATED_ROWS: usize = 256;
 
@@ -24,12 +24,15 @@ pub(super) struct Cut<'a> {
 }
 
 impl<'a> Cut<'a> {
-    /// One shard for every 64 rows begun, times samples; a single one where a fork would cost more than it saves. The cut
-    /// depends on the model and the batch, not on the machine.
+    /// One shard for every 64 rows begun, times samples, up to half of the largest number; then one for every 128, since each
+    /// has a gradient of its own, to be added to the others. A single one where a fork would cost more than it saves. The
+    /// cut depends on the model and the batch, not on the machine.
     pub(super) fn new(batch: Batch<'a>, samples: usize, parameters: usize) -> Self {
         let rows = batch.rows.len();
         let small = rows * samples * parameters < 1 << 19;
-        let shards = if small { 1 } else { (rows * samples).div_ceil(64).min(MAX_SHARDS) };
+        let at_least = |rows_per_shard| (rows * samples).div_ceil(rows_per_shard);
+        let shards = at_least(64).min(MAX_SHARDS / 2).max(at_least(128).min(MAX_SHARDS));
+        let shards = if small { 1 } else { shards };
         Self { batch, rows_per_shard: rows.div_ceil(shards).max(1) }
     }
 

@@ -11,6 +11,7 @@ mod stopping;
 use std::convert::Infallible;
 use std::io;
 use std::ops::ControlFlow;
+use std::sync::Mutex;
 
 use autograd::ops::NotPositiveDefinite;
 use autograd::{Real, Tape, Var};
@@ -142,6 +143,46 @@ fn a_seed_gives_the_same_bits_on_any_number_of_threads() {
         assert!(one == run(16, 5), "{samples} samples, batch {batch}: sixteen threads differ from one");
         assert!(one != run(1, 6), "the seed does not matter");
     }
+}
+
+/// n θ₀ of n rows, and how many rows it was asked for each time.
+struct Counted(Mutex<Vec<usize>>);
+
+impl Objective<f32> for Counted {
+    fn rows(&self) -> usize {
+        4096
+    }
+
+    fn loss<'t>(
+        &self,
+        theta: Var<'t, f32>,
+        batch: &Batch<'_>,
+        _: &mut Parts<'_>,
+    ) -> Result<Var<'t, f32>, NotPositiveDefinite> {
+        self.0.lock().unwrap().push(batch.rows.len());
+        Ok(theta.sum() * batch.rows.len() as f32)
+    }
+}
+
+#[test]
+fn large_minibatches_have_work_for_sixteen_threads() {
+    let shards = |parameters: usize, rows: usize| {
+        let (counted, layout) = (Counted(Mutex::default()), one_slot(parameters));
+        let mut trainer = Trainer::new(&layout, vec![0.0; parameters], Rule::Sgd, 0);
+        trainer.step(&counted, &(0..rows).collect::<Vec<_>>(), 0.1).unwrap();
+        let mut rows = counted.0.into_inner().unwrap();
+        rows.sort_unstable();
+        (rows.len(), rows[0], rows[rows.len() - 1])
+    };
+    const LARGE: usize = 1 << 19;
+    assert_eq!(shards(LARGE, 64), (1, 64, 64));
+    assert_eq!(shards(LARGE, 100), (2, 50, 50));
+    assert_eq!(shards(LARGE, 512), (8, 64, 64));
+    assert_eq!(shards(LARGE, 1024), (8, 128, 128));
+    assert_eq!(shards(LARGE, 1030), (9, 110, 115));
+    assert_eq!(shards(LARGE, 2048), (16, 128, 128));
+    assert_eq!(shards(LARGE, 4096), (16, 256, 256));
+    assert_eq!(shards(100, 2048), (1, 2048, 2048));
 }
 
 #[test]
