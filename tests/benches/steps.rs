@@ -5,8 +5,8 @@
 //! prints all of them, or those named: by name, by code, or by code and batch, as `W1:128`. `SECS` is the measuring time of a
 //! line in seconds (0.8), `THREADS` the one number of threads to measure. A line is
 //!
-//!     RES W1 B=128 fw=ours th=2 med_us=2513.0 min_us=2320.0 p90_us=2700.0 n=310 first_s=0.05 rss_import_mb=5 rss_peak_mb=19
-//!     loss0=603.32 loss=483.82 name=vae_mnist_batch128 allocs=12
+//!     RES W1 B=128 fw=ours th=2 med_us=1072.8 min_us=1030.3 p90_us=2198.8 n=347 first_s=0.044 rss_import_mb=3 rss_peak_mb=33
+//!     loss0=551.47 loss=479.70 name=vae_mnist_batch128 allocs=2
 //!
 //! (here in two): the workload's code, its batch, who computes it and on how many threads; microseconds of a step; steps measured;
 //! seconds from the start of the process to the end of the line's first step; resident memory before the workload and at the peak
@@ -152,7 +152,7 @@ impl Bench {
         times.sort_by(f64::total_cmp);
         let quantile = |q: f64| times[((times.len() - 1) as f64 * q) as usize];
         println!(
-            "RES {code} B={size} fw=ours th={} med_us={:.3} min_us={:.3} p90_us={:.3} n={} first_s={first:.2} \
+            "RES {code} B={size} fw=ours th={} med_us={:.3} min_us={:.3} p90_us={:.3} n={} first_s={first:.3} \
              rss_import_mb={resident:.0} rss_peak_mb={:.0} loss0={first_loss:.5} loss={loss:.5} name={name} \
              allocs={allocations}{more}",
             self.threads,
