@@ -8,6 +8,11 @@
 //!
 //!     cargo run --release -p vae --example mnist -- --data DIR --conv
 //!
+//! `--ais T` also computes log p(x) of some test images by annealed importance sampling with T temperatures, and how far that is from
+//! log p(x) of images that the model draws:
+//!
+//!     cargo run --release -p vae --example mnist -- --data DIR --protocol iwae --ais 1000
+//!
 //! Images of your own, PNG or JPEG files whose grey values are learned as probabilities, too: of every ten images one validates and
 //! one tests, which the seed chooses. Drawings and signs suit it, light ones on black or with `--invert` dark ones on white;
 //! photographs need more than dense networks. Subfolders are classes, which colour the codes:
@@ -22,6 +27,7 @@
 //!     cargo run --release -p vae --example mnist -- --data DIR --decoder
 
 mod common {
+    pub(crate) mod annealed;
     pub(crate) mod bound;
     pub(crate) mod classes;
     pub(crate) mod codes;
@@ -45,6 +51,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::builder::ArgPredicate;
+use common::annealed::AnnealArgs;
 use common::classes::Classes;
 use common::keep::keep;
 use common::report::Trained;
@@ -63,6 +70,9 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     own: ImageArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    anneal: AnnealArgs,
     /// Follow this protocol, with its network and schedule
     #[arg(long, value_enum)]
     protocol: Option<Protocol>,
@@ -149,6 +159,7 @@ impl Args {
         );
         if several || self.decoder.is_some() {
             self.run.without_checkpoint()?;
+            anyhow::ensure!(!self.anneal.is_some(), "--ais is for a single model");
         }
         let weighted = self.k > 1 || self.full;
         let is_iwae = self.protocol == Some(Protocol::Iwae);
@@ -253,6 +264,7 @@ fn as_pytorch(args: &Args, data: &Data) -> anyhow::Result<()> {
         return Ok(());
     }
     data.keep(&run, &vae, &trainer, args, data.train.len())?;
+    let annealed = args.anneal.evaluate(&run, &vae, trainer.theta(), &data.test.images, args.draws());
     Trained { run: &run, vae: &vae, trainer: &mut trainer, test: &data.test, classes: &data.classes }
-        .report(args.draws(), &[])
+        .report(args.draws(), &annealed)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use autograd::{Real, Tape};
 use nn::data::Matrix;
 
-use crate::{Imputation, Vae};
+use crate::{Annealing, Imputation, Vae};
 
 /// Nobody calls it: see `nn::instances`.
 #[doc(hidden)]
@@ -22,6 +22,8 @@ fn compile<F: Real>(vae: &Vae) {
     vae.reconstruct(&theta, &x);
     vae.decode_prior_samples(&theta, 0, 0);
     vae.k_sample_bound_of_rows(&theta, &x, 0, 0);
+    vae.annealed_bound_of_rows(&theta, &x, &Annealing::default(), 0);
+    vae.simulate(&theta, 0, 0);
     vae.impute(&theta, &x, Imputation::PseudoGibbs { sweeps: 0 }, 0);
     let tape = Tape::new();
     let theta = tape.constant(&theta, [0]);

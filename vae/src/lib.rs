@@ -27,6 +27,7 @@
 //! # Ok::<(), vae::VaeError>(())
 //! ```
 
+mod annealed;
 mod autoencoder;
 mod bounds;
 mod config;
@@ -47,6 +48,7 @@ mod predict;
 mod rows;
 mod semi_amortised;
 
+pub use annealed::{AnnealedBound, Annealing, AnnealingStart};
 pub use autoencoder::{Autoencoder, AutoencoderObjective};
 pub use config::{AutoencoderConfig, Layers, NetworkConfig, VaeConfig};
 pub use error::VaeError;
@@ -61,7 +63,7 @@ pub use model::{Elbo, Vae};
 pub use network::{Network, Networks, Sizes};
 pub use objective::{Estimator, VaeObjective};
 pub use posterior::{Covariance, Posterior};
-pub use predict::Codes;
+pub use predict::{Codes, Simulation};
 pub use semi_amortised::SemiAmortisedObjective;
 
 #[cfg(doctest)]

@@ -116,10 +116,20 @@ impl<'t, F: Real> Posterior<'t, F> {
     #[track_caller]
     #[inline(never)]
     pub fn log_prob(self, z: Var<'t, F>) -> Var<'t, F> {
-        let Some(lower) = self.lower else { return self.diagonal.log_prob(z) };
-        let latent = self.diagonal.dim();
+        match self.lower {
+            Some(_) => self.log_prob_of_noise(self.noise_of(z)),
+            None => self.diagonal.log_prob(z),
+        }
+    }
+
+    /// ε = A⁻¹ (z − μ), the noise of which z is made, (…, L).
+    #[track_caller]
+    #[inline(never)]
+    pub fn noise_of(self, z: Var<'t, F>) -> Var<'t, F> {
         let (difference, scale) = (z - self.mean(), self.diagonal.log_sigma().neg().exp());
-        // ε = A⁻¹ (z − μ) by forward substitution: each εᵢ needs those before it.
+        let Some(lower) = self.lower else { return difference * scale };
+        let latent = self.diagonal.dim();
+        // By forward substitution: each εᵢ needs those before it.
         let mut eps: Vec<Var<'t, F>> = Vec::with_capacity(latent);
         for i in 0..latent {
             let mut rest = difference.columns(i..i + 1);
@@ -128,8 +138,7 @@ impl<'t, F: Real> Posterior<'t, F> {
             }
             eps.push(rest * scale.columns(i..i + 1));
         }
-        let last = difference.shape().rank() - 1;
-        self.log_prob_of_noise(Var::concatenate(&eps, last))
+        Var::concatenate(&eps, difference.shape().rank() - 1)
     }
 
     /// KL(q ‖ N(0, I)) = Σᵢ ½ (μᵢ² + σᵢ² + Σⱼ Aᵢⱼ² − 1) − log σᵢ with j < i, (…).

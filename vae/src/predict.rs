@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use autograd::Real;
+use autograd::{Real, Tape};
 use nn::data::Matrix;
 use nn::model::map_rows;
 use nn::train::Noise;
+use rand::{SeedableRng, rngs::StdRng};
 
 use crate::Vae;
 
@@ -16,6 +17,15 @@ pub struct Codes<F> {
     pub mu: Matrix<F>,
     /// The logarithms of the standard deviations, (N, L).
     pub log_sigma: Matrix<F>,
+}
+
+/// Rows that a model made up ([`Vae::simulate`]).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Simulation<F> {
+    /// The latents, (N, L).
+    pub z: Matrix<F>,
+    /// The data, (N, D).
+    pub x: Matrix<F>,
 }
 
 impl<F: Copy> Codes<F> {
@@ -76,6 +86,29 @@ impl Vae {
         let mut z = vec![F::ZERO; n * self.latent()];
         Noise::evaluation(seed).normal(0, self.latent(), &mut z);
         self.decode_rows(theta, &Matrix::new(n, self.latent(), z))
+    }
+
+    /// `n` draws from the model, z ~ N(0, I) and x ~ p(x|z), of a model without conditions. They are also draws of x from the
+    /// model's p(x), each with a draw of z from its posterior p(z|x).
+    ///
+    /// # Panics
+    /// As [`decode_prior_samples`](Self::decode_prior_samples).
+    #[track_caller]
+    #[inline(never)]
+    pub fn simulate<F: Real>(&self, theta: &Arc<Vec<F>>, n: usize, seed: u64) -> Simulation<F> {
+        let latent = self.latent();
+        let mut values = vec![F::ZERO; n * latent];
+        Noise::evaluation(seed).normal(0, latent, &mut values);
+        let z = Matrix::new(n, latent, values);
+        self.check("simulate", theta, &z, latent + self.conditions());
+        let (mut rng, mut tape, mut x) = (StdRng::seed_from_u64(seed), Tape::new(), Vec::new());
+        for z in z.values.chunks(128 * latent) {
+            tape.clear();
+            let theta = tape.shared_constant(theta, [theta.len()]);
+            x.extend(self.decode(theta, tape.constant(z, [z.len() / latent, latent])).draw(&mut rng));
+            tape.clear();
+        }
+        Simulation { x: Matrix::new(n, self.inputs(), x), z }
     }
 
     /// Rows (z, conditions) as [`decode_rows`](Self::decode_rows) takes them, from rows z (N, L) and the conditions in rows

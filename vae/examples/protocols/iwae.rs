@@ -62,6 +62,7 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
     outln!("  trained bound, k = {:<6}  {bound:9.2}", args.k);
     bound::print(&sampled);
     outln!("  active units {active} of {}; trained in {trained:.0} s", vae.latent());
+    let annealed = args.anneal.evaluate(&run, &vae, trainer.theta(), &test.images, samples);
     let validation = trainer.history().last().and_then(|epoch| epoch.validation.as_ref());
     let validation = validation.map_or(f64::NAN, |loss| -loss.total);
     report::draw(&Trained {
@@ -92,7 +93,7 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
         Label::new("train_seconds", "time of training", "s"),
     ]);
     run.label(&bound::labels("nats per image"));
-    run.finish(&[&bound::results(&sampled)[..], &results].concat())?;
+    run.finish(&[&bound::results(&sampled)[..], &results, &annealed].concat())?;
     Ok(())
 }
 

@@ -57,6 +57,7 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
     outln!("{} binary test images after {} epochs, nats per image", test.len(), trainer.epochs());
     outln!("  ELBO {elbo:.2} = E_q[log p(x|z)] {log_likelihood:.2} − KL {kl:.2}");
     bound::print(&bound);
+    let annealed = args.anneal.evaluate(&run, &vae, trainer.theta(), &test.images, args.draws());
     run.found(&format!(
         "To describe a binary image that it has not seen costs the model {:.1} nats (a nat is 1.44 bits; fewer are better): {kl:.1} \
          to say where the image lies in {} latent dimensions, and {:.1} for what the decoder cannot know from there.",
@@ -75,7 +76,7 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
         Label::new("kl", "what the codes cost, KL(q(z|x) ‖ p(z)), of binary test images", "nats per image"),
     ]);
     run.label(&bound::labels("nats per image"));
-    run.finish(&[&results[..], &bound::results(&bound)].concat())?;
+    run.finish(&[&results[..], &bound::results(&bound), &annealed].concat())?;
     Ok(())
 }
 

@@ -8,15 +8,15 @@ use nn::data::Matrix;
 use nn::train::{Fit, Noise, Rule, Schedule, Trainer};
 use vae::{Likelihood, Vae, VaeConfig, VaeObjective};
 
-const D: usize = 4;
-const L: usize = 2;
+pub(crate) const D: usize = 4;
+pub(crate) const L: usize = 2;
 
 /// x = z W + b + noise. The rows of W are orthogonal, so that the posterior's covariance is diagonal.
 const W: [[f64; D]; L] = [[1.0, 0.5, -0.5, 0.5], [0.5, -1.0, 0.5, 0.5]];
 const B: [f64; D] = [0.3, -0.2, 0.1, 0.0];
-const SIGMA: f64 = 0.8;
+pub(crate) const SIGMA: f64 = 0.8;
 
-fn linear(likelihood: Likelihood, latent: usize) -> Vae {
+pub(crate) fn linear(likelihood: Likelihood, latent: usize) -> Vae {
     Vae::new(&VaeConfig { likelihood, ..VaeConfig::new(D, &[], latent) }).unwrap()
 }
 
@@ -26,7 +26,7 @@ fn unbounded(log_sigma: f64) -> f64 {
 }
 
 /// The model's θ with an encoder z|x ~ N((x − b) A, diag e^2s).
-fn theta(vae: &Vae, a: [[f64; L]; D], s: [f64; L]) -> Arc<Vec<f64>> {
+pub(crate) fn theta(vae: &Vae, a: [[f64; L]; D], s: [f64; L]) -> Arc<Vec<f64>> {
     let mut theta = vec![0.0; vae.layout().size()];
     for slot in vae.layout().slots() {
         let out = &mut theta[slot.range()];
@@ -67,19 +67,19 @@ fn exact_encoder() -> ([[f64; L]; D], [f64; L]) {
 }
 
 /// An encoder that is off: too broad, and shrunk towards 0.
-fn rough_encoder() -> ([[f64; L]; D], [f64; L]) {
+pub(crate) fn rough_encoder() -> ([[f64; L]; D], [f64; L]) {
     let (a, s) = exact_encoder();
     (a.map(|row| row.map(|a| 0.8 * a)), s.map(|s| s + 0.3))
 }
 
-fn data(rows: usize) -> Matrix<f64> {
+pub(crate) fn data(rows: usize) -> Matrix<f64> {
     let mut noise = vec![0.0; rows * D];
     Noise::new(8, 0).normal(0, D, &mut noise);
     Matrix::new(rows, D, noise)
 }
 
 /// log N(x; b, WᵀW + σ²I), by a dense Cholesky factorisation.
-fn exact(x: &[f64]) -> f64 {
+pub(crate) fn exact(x: &[f64]) -> f64 {
     let mut c = [[0.0; D]; D];
     for i in 0..D {
         for j in 0..D {

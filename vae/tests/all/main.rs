@@ -1,5 +1,6 @@
 //! The crate's tests, in one program.
 
+mod annealed;
 mod autoencoder;
 mod bounds;
 mod common;
