@@ -44,6 +44,7 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("vae", "autoencoder_vs_vae", &["--dry-run"]),
     ("vae", "blur", &["--dry-run"]),
     ("vae", "blur", &["--dry-run", "--data", "mnist", "--latent", "3"]),
+    ("vae", "collapse", &["--dry-run"]),
     ("vae", "compression", &["--dry-run"]),
     ("vae", "compression", &["--dry-run", "--data", "mnist", "--latent", "3,1"]),
     ("vae", "conditional", &["--dry-run"]),

@@ -212,6 +212,7 @@ fn examples_that_compare_trainings_refuse_the_flags_of_a_checkpoint() {
         "anomalies",
         "autoencoder_vs_vae",
         "blur",
+        "collapse",
         "compression",
         "conditional",
         "em_vs_gradient",
