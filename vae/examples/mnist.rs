@@ -102,6 +102,9 @@ struct Args {
     /// Samples in the importance-weighted bound of the protocol iwae; with more, fewer epochs are the default
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = whole, requires = "protocol")]
     k: usize,
+    /// The doubly reparameterised gradient for the encoder (Tucker et al. 2019), in the protocol iwae with --k 2 or more
+    #[arg(long, requires = "protocol")]
+    dreg: bool,
     /// The published schedule of the protocol iwae, 3,280 epochs
     #[arg(long, requires = "protocol")]
     full: bool,
@@ -161,9 +164,10 @@ impl Args {
             self.run.without_checkpoint()?;
             anyhow::ensure!(!self.anneal.is_some(), "--ais is for a single model");
         }
-        let weighted = self.k > 1 || self.full;
+        let weighted = self.k > 1 || self.full || self.dreg;
         let is_iwae = self.protocol == Some(Protocol::Iwae);
-        anyhow::ensure!(is_iwae || !weighted, "--k and --full are for --protocol iwae");
+        anyhow::ensure!(is_iwae || !weighted, "--k, --dreg and --full are for --protocol iwae");
+        anyhow::ensure!(self.k > 1 || !self.dreg, "--dreg is for --k 2 or more, found {}", self.k);
         Ok(())
     }
 

@@ -29,6 +29,7 @@ fn compile<F: Real>(vae: &Vae) {
     let theta = tape.constant(&theta, [0]);
     vae.elbo(theta, theta, theta);
     vae.elbo_samples(theta, theta, theta);
+    vae.doubly_reparameterised(theta, theta, theta, 1.0);
     vae.posterior_parameters(theta, theta);
     vae.encode(theta, theta).log_prob(theta);
     vae.decode(theta, theta).mean();

@@ -18,6 +18,8 @@ pub enum Estimator {
     MonteCarlo,
     /// The importance-weighted bound of all samples, reparameterised: [`Elbo::importance_weighted`].
     ImportanceWeighted,
+    /// The importance-weighted bound, with the doubly reparameterised gradient for the encoder: [`Vae::doubly_reparameterised`].
+    DoublyReparameterised,
     /// The ELBO with the gradient of the score function: [`Vae::score_function`].
     ScoreFunction,
 }
@@ -100,8 +102,13 @@ impl Objective<f32> for VaeObjective<'_> {
             Estimator::ClosedForm => vae.elbo(theta, x, eps),
             Estimator::MonteCarlo => vae.elbo_samples(theta, x, eps).mean_of_samples(),
             Estimator::ScoreFunction => vae.score_function(theta, x, eps),
-            Estimator::ImportanceWeighted => {
-                let terms = vae.elbo_samples(theta, x, eps);
+            Estimator::ImportanceWeighted | Estimator::DoublyReparameterised => {
+                let terms = match self.estimator {
+                    Estimator::DoublyReparameterised => {
+                        vae.doubly_reparameterised(theta, x, eps, f64::from(beta))
+                    }
+                    _ => vae.elbo_samples(theta, x, eps),
+                };
                 let elbo = terms.mean_of_samples();
                 add_parts(parts, elbo.log_likelihood.sum(), elbo.kl.sum());
                 return Ok(Elbo { kl: terms.kl * beta, ..terms }.importance_weighted().sum().neg());

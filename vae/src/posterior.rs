@@ -112,6 +112,12 @@ impl<'t, F: Real> Posterior<'t, F> {
         prior(eps.tape()).log_prob(eps) - log_sigma.sum_axis(log_sigma.shape().rank() - 1)
     }
 
+    /// The same density, whose parameters are constants: no gradient reaches what computed them.
+    pub(crate) fn stop_gradient(self) -> Self {
+        let packed = self.diagonal.packed.stop_gradient();
+        Self { diagonal: DiagNormal { packed }, lower: self.lower.map(Var::stop_gradient) }
+    }
+
     /// log q(z|x) at any z, (…, L) to (…).
     #[track_caller]
     #[inline(never)]

@@ -146,7 +146,7 @@ fn mnist_without_or_with_the_wrong_folder_says_what_is_wanted_and_points_to_the_
         assert!(flags.is_empty() || line.contains(flags[1]), "{line}");
     }
     for (flags, wanted) in [
-        (&["--protocol", "lecture", "--k", "2"][..], "--k and --full are for --protocol iwae"),
+        (&["--protocol", "lecture", "--k", "2"][..], "--k, --dreg and --full are for --protocol iwae"),
         (&["--protocol", "iwae", "--latent", "2,5"], "a protocol takes a single --latent"),
         (&["--latent", "2,5", "--importance-samples", "9"], "--importance-samples is for a single --latent"),
         (&["--latent", "2,5", "--resume"], "--resume: a run of several trainings has no checkpoint"),

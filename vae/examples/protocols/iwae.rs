@@ -37,7 +37,11 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
     let vae = Vae::new(&config)?;
     let theta = begin_at_means(&vae, &train, vae.layout().init(&mut StdRng::seed_from_u64(seed)));
     let mut trainer = Trainer::new(vae.layout(), theta, ADAM, seed);
-    let estimator = if args.k == 1 { Estimator::ClosedForm } else { Estimator::ImportanceWeighted };
+    let estimator = match args.k {
+        1 => Estimator::ClosedForm,
+        _ if args.dreg => Estimator::DoublyReparameterised,
+        _ => Estimator::ImportanceWeighted,
+    };
     let objective = |data, binarise| {
         let usual = VaeObjective::new(&vae, data);
         VaeObjective { binarise, estimator, samples: args.k, ..usual }

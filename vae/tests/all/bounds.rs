@@ -183,6 +183,72 @@ fn the_score_function_s_value_is_the_bound_at_its_samples() {
 }
 
 #[test]
+fn the_doubly_reparameterised_gradient_has_the_mean_of_the_usual_one_and_less_noise() {
+    for covariance in COVARIANCES {
+        let vae = conditional(covariance, Likelihood::Bernoulli);
+        let (theta, x) = (mild_theta_of(&vae), conditional_data(Likelihood::Bernoulli, 2));
+        for (samples, beta) in [(4, 1.0), (4, 0.4)] {
+            // ∂/∂φ along a direction, without the decoder's part of θ.
+            let slopes = |f: &Parts<'_>| {
+                let each = |seed: u64| {
+                    slope(&vae, &theta, |theta| {
+                        let eps = theta.tape().constant(&noise(seed, samples, 2), [samples, 2, 3]);
+                        let elbo = f(theta, theta.tape().constant(&x.values, [2, 5]), eps);
+                        Elbo { kl: elbo.kl * beta, ..elbo }.importance_weighted().sum()
+                    })
+                };
+                (0..2500).map(each).collect::<Vec<_>>()
+            };
+            let usual = slopes(&|theta, x, eps| vae.elbo_samples(theta, x, eps));
+            let double = slopes(&|theta, x, eps| vae.doubly_reparameterised(theta, x, eps, beta));
+            let paired = Estimate::of(&usual.iter().zip(&double).map(|(a, b)| a - b).collect::<Vec<_>>());
+            let name = format!("{covariance:?} {samples} {beta}");
+            assert!(paired.mean.abs() < 4.0 * paired.se, "{name}: {paired:?}");
+            let [usual, double] = [usual, double].map(|slopes| Estimate::of(&slopes));
+            assert!(paired.se < 0.1 * double.mean.abs(), "{name}: {paired:?} cannot tell {double:?} from 0");
+            assert!(double.se < usual.se, "{name}: {double:?} and {usual:?}");
+        }
+    }
+}
+
+#[test]
+fn the_doubly_reparameterised_gradient_is_its_formula() {
+    let (vae, samples) = (conditional(Covariance::Full, Likelihood::NormalHead), 3);
+    let (theta, x) = (mild_theta_of(&vae), conditional_data(Likelihood::NormalHead, 2));
+    let gradient = |f: &dyn for<'t> Fn(Var<'t, f64>, Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64>| {
+        let mut tape = Tape::new();
+        let (value, gradient) = tape.value_and_grad(&theta, |tape, theta| {
+            f(theta, tape.constant(&x.values, [2, 5]), tape.constant(&noise(5, samples, 2), [samples, 2, 3]))
+                .sum()
+        });
+        (value, gradient.to_vec())
+    };
+    let (value, double) =
+        gradient(&|theta, x, eps| vae.doubly_reparameterised(theta, x, eps, 1.0).importance_weighted());
+    let (usual_value, usual) =
+        gradient(&|theta, x, eps| vae.elbo_samples(theta, x, eps).importance_weighted());
+    assert!((value - usual_value).abs() < 1e-10, "{value} and {usual_value}");
+    // Σₖ w̃ₖ² log wₖ with constant weights and a constant decoder, and log q a function of z alone.
+    let (_, by_hand) = gradient(&|theta, x, eps| {
+        let (rows, conditions) = (x.columns(0..4), x.columns(4..5).stop_gradient());
+        let log_weight = vae.log_weight(theta, x, eps).stop_gradient();
+        let weights = (log_weight - log_weight.logsumexp_axis(0)).exp();
+        let z = vae.encode(theta, x).sample_with(eps);
+        let tiled = conditions.broadcast_to([samples, 2, 1]);
+        let given = Var::concatenate(&[z, tiled], 2);
+        let log_likelihood = vae.decode(theta.stop_gradient(), given).log_prob(rows);
+        let log_q = vae.encode(theta.stop_gradient(), x).log_prob(z);
+        let log_prior = z.square().sum_axis(2) * -0.5;
+        (weights.square() * (log_likelihood + log_prior - log_q)).sum_axis(0)
+    });
+    let encoder = vae.layout().range("encoder");
+    for i in 0..double.len() {
+        let wanted = if encoder.contains(&i) { by_hand[i] } else { usual[i] };
+        assert!((double[i] - wanted).abs() < 1e-9, "{i}: {} and {wanted}", double[i]);
+    }
+}
+
+#[test]
 fn the_importance_weighted_bound_grows_with_the_samples_and_begins_at_the_elbo() {
     let (vae, k) = (conditional(Covariance::Diagonal, Likelihood::Bernoulli), 12);
     let (theta, x) = (mild_theta_of(&vae), conditional_data(Likelihood::Bernoulli, 4));

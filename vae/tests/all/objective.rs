@@ -39,6 +39,7 @@ fn objectives_are_their_bounds_with_beta_and_its_warm_up() {
         Estimator::ClosedForm,
         Estimator::MonteCarlo,
         Estimator::ImportanceWeighted,
+        Estimator::DoublyReparameterised,
         Estimator::ScoreFunction,
     ] {
         for samples in [1, 4] {
@@ -63,7 +64,7 @@ fn objectives_are_their_bounds_with_beta_and_its_warm_up() {
                 };
                 let log_likelihood = each.log_likelihood.mean_axis(0).sum().item();
                 let wanted = match estimator {
-                    Estimator::ImportanceWeighted => {
+                    Estimator::ImportanceWeighted | Estimator::DoublyReparameterised => {
                         let weight = each.log_likelihood - each.kl * beta as f32;
                         (weight.logsumexp_axis(0) - (samples as f32).ln()).sum().neg().item()
                     }
@@ -150,6 +151,7 @@ fn every_objective_trains_with_the_same_bits_on_any_number_of_threads() {
         Estimator::ClosedForm,
         Estimator::MonteCarlo,
         Estimator::ImportanceWeighted,
+        Estimator::DoublyReparameterised,
         Estimator::ScoreFunction,
     ] {
         let bound = VaeObjective { estimator, samples: 2, ..VaeObjective::new(&vae, x) };
