@@ -12,9 +12,11 @@
 
 mod common {
     pub(crate) mod bound;
+    pub(crate) mod convolutional;
     pub(crate) mod decoder;
     pub(crate) mod evaluate;
     pub(crate) mod explorer;
+    pub(crate) mod hidden;
     pub(crate) mod keep;
     pub(crate) mod manifold;
     pub(crate) mod placed;
@@ -26,8 +28,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use common::bound;
+use common::convolutional::convolutional;
 use common::evaluate::k_sample_bound;
 use common::explorer::Space;
+use common::hidden::{Linear, Masked, best};
 use common::keep::keep;
 use common::manifold::manifold;
 use common::placed::beside_manifold;
@@ -39,7 +43,7 @@ use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, result_of, whol
 use nn::train::{End, Fit, Observer, Rule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
-use vae::linear::{Em, FactorModel, LinearError, NormalModel, Pca};
+use vae::linear::{FactorModel, NormalModel};
 use vae::{Imputation, Likelihood, RowSeed, Vae, VaeConfig, VaeError, VaeObjective, interpolate, traverse};
 
 /// Trains variational autoencoders on Frey's face, generates faces and fills in hidden pixels
@@ -54,6 +58,11 @@ struct Args {
     /// Width of the hidden layers
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = width)]
     hidden: usize,
+    /// Convolutional networks with these channels in the encoder, and in reverse in the decoder, instead of a hidden layer; without a
+    /// value 16,32
+    #[arg(long, value_name = "N,…", value_delimiter = ',', num_args = 0..=1, default_missing_value = "16,32",
+        value_parser = width, conflicts_with = "hidden")]
+    conv: Option<Vec<usize>>,
     /// Stop after so many epochs without a better bound of the validation frames
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole)]
     patience: usize,
@@ -137,7 +146,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
         Linear::fit(&frames.train.map(f64::from)).context("the linear models of the training frames")?;
     let run = Run::open(&args.run, args)?.documented("vae", "Frey's face");
 
-    let (vae, mut trainer) = begin(args, &frames.train, args.latent)?;
+    let (vae, mut trainer) = begin(args, &frames, args.latent)?;
     let mut training = VaeObjective::new(&vae, &frames.train);
     let mut validating = VaeObjective::new(&vae, &frames.validation);
     let fit = Fit { patience: Some(args.patience), ..run.fit() };
@@ -204,14 +213,23 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A model that begins at the mean face and at a spread of 0.1.
-fn begin(args: &Args, train: &Matrix<f32>, latent: usize) -> Result<(Vae, Trainer<f32>), VaeError> {
-    let usual = VaeConfig::new(train.cols, &[args.hidden], latent).with_phi(Nonlinearity::Tanh);
+/// A model that begins at the mean face, a convolutional one at the mean pixel, and at a spread of 0.1.
+fn begin(args: &Args, frames: &Frames, latent: usize) -> Result<(Vae, Trainer<f32>), VaeError> {
+    let train = &frames.train;
+    let usual = match &args.conv {
+        Some(channels) => convolutional([frames.height, frames.width], channels, latent),
+        None => VaeConfig::new(train.cols, &[args.hidden], latent).with_phi(Nonlinearity::Tanh),
+    };
     let vae = Vae::new(&VaeConfig { likelihood: Likelihood::NormalHead, ..usual })?;
     let mut theta: Vec<f32> = vae.layout().init(&mut StdRng::seed_from_u64(args.run.seed));
-    let bias = vae.networks().decoder.last_bias().range();
-    let (mu, log_sigma) = theta[bias].split_at_mut(train.cols);
-    mu.copy_from_slice(&mean_row(train));
+    let bias = &mut theta[vae.networks().decoder.last_bias().range()];
+    // Convolutions have one bias for all pixels.
+    let (mu, log_sigma) = bias.split_at_mut(bias.len() / 2);
+    let mean = mean_row(train);
+    match mu {
+        [mu] => *mu = mean.iter().sum::<f32>() / mean.len() as f32,
+        _ => mu.copy_from_slice(&mean),
+    }
     log_sigma.fill(0.1_f32.ln());
     let trainer = Trainer::new(vae.layout(), theta, Rule::ADAM, args.run.seed);
     Ok((vae, trainer))
@@ -224,7 +242,7 @@ fn mean_row(x: &Matrix<f32>) -> Vec<f32> {
 
 /// Trains the model of two dimensions, and draws its manifold and what it makes of test frames as it learns.
 fn two_dimensions(run: &Run<'_>, args: &Args, frames: &Frames, fit: &Fit) -> anyhow::Result<()> {
-    let (vae, mut trainer) = begin(args, &frames.train, 2)?;
+    let (vae, mut trainer) = begin(args, &frames, 2)?;
     let mut training = VaeObjective::new(&vae, &frames.train);
     let mut validating = VaeObjective::new(&vae, &frames.validation);
     let shown = Frames::first(&frames.test, 10);
@@ -304,71 +322,6 @@ impl Model<'_> {
         });
         let parts: Vec<_> = parts.collect();
         Matrix::new(holed.rows, self.vae.inputs(), parts.concat())
-    }
-}
-
-/// Numbers of principal components to choose from.
-const COMPONENTS: [usize; 6] = [10, 20, 40, 80, 160, 320];
-/// Penalties of ridge regression to choose from, in frames that the variances of the pixels count for.
-const PENALTIES: [f64; 7] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
-
-/// Linear models of several sizes.
-struct Linear {
-    /// Probabilistic PCA, by the number of components.
-    components: Vec<(String, FactorModel)>,
-    /// Normal distributions whose conditional means are ridge regressions, by the penalty.
-    ridges: Vec<(String, NormalModel)>,
-}
-
-impl Linear {
-    fn fit(train: &Matrix<f64>) -> Result<Self, LinearError> {
-        let sizes: Vec<usize> = COMPONENTS.into_iter().filter(|&m| m < train.rows.min(train.cols)).collect();
-        let pca = Pca::fit(train, sizes.iter().copied().max().unwrap_or(1))?;
-        let components = |&m: &usize| Ok((format!("{m} components"), FactorModel::of_components(&pca, m)?));
-        let ridge = |kappa: f64| {
-            let fit = NormalModel::fit(train, kappa, Em { rounds: 1, tolerance: 0.0 })?;
-            Ok((format!("ridge, κ = {kappa}"), fit.model))
-        };
-        Ok(Self {
-            components: sizes.iter().map(components).collect::<Result<_, LinearError>>()?,
-            ridges: PENALTIES.into_iter().map(ridge).collect::<Result<_, LinearError>>()?,
-        })
-    }
-}
-
-/// The model that fills validation frames with the smallest error, with its name.
-fn best<'a, M>(
-    models: &'a [(String, M)],
-    validation: &Masked<'_>,
-    fill: impl Fn(&M, &Matrix<f64>) -> Result<Matrix<f64>, LinearError>,
-) -> anyhow::Result<&'a (String, M)> {
-    let error =
-        |model: &M| Ok(validation.rmse(&fill(model, &validation.holed.map(f64::from))?.map(|x| x as f32)));
-    let errors = models.iter().map(|(_, model)| error(model)).collect::<Result<Vec<_>, LinearError>>()?;
-    let pairs = models.iter().zip(errors).min_by(|a, b| a.1.total_cmp(&b.1));
-    Ok(pairs.context("there are too few frames for linear models")?.0)
-}
-
-/// Frames of which some pixels are hidden.
-struct Masked<'a> {
-    truth: &'a Matrix<f32>,
-    hidden: &'a [bool],
-    holed: Matrix<f32>,
-}
-
-impl<'a> Masked<'a> {
-    fn new(truth: &'a Matrix<f32>, hidden: &'a [bool]) -> Self {
-        let hide = |(i, x): (usize, &f32)| if hidden[i % hidden.len()] { f32::NAN } else { *x };
-        let holed = truth.values.iter().enumerate().map(hide).collect();
-        Self { truth, hidden, holed: Matrix::new(truth.rows, truth.cols, holed) }
-    }
-
-    /// The root mean square error of the hidden pixels.
-    fn rmse(&self, filled: &Matrix<f32>) -> f64 {
-        let cells = filled.values.iter().zip(&self.truth.values[..]).zip(self.hidden.iter().cycle());
-        let squares = cells.filter(|(_, hidden)| **hidden).map(|((a, b), _)| f64::from(a - b).powi(2));
-        let (count, sum) = squares.fold((0.0, 0.0), |(n, sum), square| (n + 1.0, sum + square));
-        (sum / count).sqrt()
     }
 }
 

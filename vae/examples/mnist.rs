@@ -31,6 +31,7 @@ mod common {
     pub(crate) mod bound;
     pub(crate) mod classes;
     pub(crate) mod codes;
+    pub(crate) mod convolutional;
     pub(crate) mod decoder;
     pub(crate) mod depths;
     pub(crate) mod evaluate;
@@ -53,11 +54,12 @@ use anyhow::Context;
 use clap::builder::ArgPredicate;
 use common::annealed::AnnealArgs;
 use common::classes::Classes;
+use common::convolutional::convolutional;
 use common::keep::keep;
 use common::report::Trained;
 use nn::data::{Binarise, ImageFormat, LabelledImages, Mnist};
 use nn::model::{Init, Model, TrainedOn};
-use nn::run::{Defaults, ImageArgs, Run, RunArgs, RunError, whole, width};
+use nn::run::{Defaults, ImageArgs, Label, Run, RunArgs, RunError, whole, width};
 use nn::train::{End, Trainer};
 use vae::{Vae, VaeConfig, VaeError, VaeObjective};
 
@@ -92,9 +94,11 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = width,
         conflicts_with_all = ["protocol", "decoder", "conv"])]
     hidden: usize,
-    /// Convolutional networks: three layers of eight channels
-    #[arg(long, conflicts_with_all = ["protocol", "decoder"])]
-    conv: bool,
+    /// Convolutional networks with these channels in the encoder, and in reverse in the decoder; without a value three layers of
+    /// eight
+    #[arg(long, value_name = "N,…", value_delimiter = ',', num_args = 0..=1, default_missing_value = "8,8,8",
+        value_parser = width, conflicts_with_all = ["protocol", "decoder"])]
+    conv: Option<Vec<usize>>,
     /// K, the draws of z for each image in the K-sample bound of log p(x) of a single model [default: 100, of the protocol
     /// iwae 5000]
     #[arg(long, value_name = "N", value_parser = whole, conflicts_with = "decoder")]
@@ -141,7 +145,7 @@ impl Args {
             }
             None if self.decoder.is_some() => Defaults { out: "out/vae-mnist-decoder", ..DEFAULTS },
             None if self.latent.len() > 1 => Defaults { out: "out/vae-mnist-latent", ..DEFAULTS },
-            None if self.conv => Defaults { out: "out/vae-mnist-conv", ..DEFAULTS },
+            None if self.conv.is_some() => Defaults { out: "out/vae-mnist-conv", ..DEFAULTS },
             None => DEFAULTS,
         }
     }
@@ -174,9 +178,9 @@ impl Args {
     /// A model with so many latent dimensions, without protocol.
     fn config(&self, data: &Data, latent: usize) -> VaeConfig {
         let inputs = data.train.images.cols;
-        match self.conv {
-            true => VaeConfig { inputs, ..VaeConfig::convolutional(data.train.height, latent) },
-            false => VaeConfig::new(inputs, &[self.hidden], latent),
+        match &self.conv {
+            Some(channels) => convolutional([data.train.height, data.train.width], channels, latent),
+            None => VaeConfig::new(inputs, &[self.hidden], latent),
         }
     }
 }
@@ -268,7 +272,9 @@ fn as_pytorch(args: &Args, data: &Data) -> anyhow::Result<()> {
         return Ok(());
     }
     data.keep(&run, &vae, &trainer, args, data.train.len())?;
+    let trained = [("train_seconds", run.seconds())];
+    run.label(&[Label::new("train_seconds", "time of training", "s")]);
     let annealed = args.anneal.evaluate(&run, &vae, trainer.theta(), &data.test.images, args.draws());
     Trained { run: &run, vae: &vae, trainer: &mut trainer, test: &data.test, classes: &data.classes }
-        .report(args.draws(), &annealed)
+        .report(args.draws(), &[&trained[..], &annealed].concat())
 }

@@ -14,12 +14,13 @@ pub enum Layers {
     /// Dense hidden layers of these widths, and behind them a linear one that also takes the inputs: a linear path beside the
     /// hidden layers. Networks of this kind contain the linear ones, and a VAE of them factor analysis.
     WithLinearPath(Vec<usize>),
-    /// Convolutions with 3 x 3 kernels, for grey images of `side` x `side` pixels. An encoder halves the images once in each
-    /// of its hidden layers, and a linear layer follows. A decoder begins with the linear layer, and doubles the images as
-    /// often. Conditions join what the linear layer takes.
+    /// Convolutions with 3 x 3 kernels, for grey images. An encoder halves the images once in each of its hidden layers, and a
+    /// linear layer follows. A decoder begins with the linear layer, and doubles the images as often. Conditions join what the
+    /// linear layer takes.
     Convolutional {
-        /// The height and width of the images, an even number.
-        side: usize,
+        /// The height and width of the images, even numbers. In a file it is one number, `side`, for square images.
+        #[serde(rename = "side", with = "size_of_images")]
+        size: [usize; 2],
         /// The channels of the hidden images.
         channels: Vec<usize>,
     },
@@ -57,7 +58,13 @@ impl NetworkConfig {
     /// 2018, supplement, figure 4, where ψ of the decoder is ELU, too).
     pub fn convolutional(side: usize) -> Self {
         let (phi, psi) = (Nonlinearity::Elu, Nonlinearity::Identity);
-        Self { layers: Layers::Convolutional { side, channels: vec![8; 3] }, phi, psi }
+        Self { layers: Layers::Convolutional { size: [side; 2], channels: vec![8; 3] }, phi, psi }
+    }
+
+    /// These layers, of which the convolutional ones have other channels and are for images of this height and width.
+    pub fn with_channels(mut self, size: [usize; 2], channels: &[usize]) -> Self {
+        self.layers = Layers::Convolutional { size, channels: channels.to_vec() };
+        self
     }
 
     /// Whether the network can be built between `inputs` observed variables and a latent space.
@@ -69,19 +76,59 @@ impl NetworkConfig {
         if hidden.contains(&0) {
             return Err(VaeError::Hidden { network, hidden: hidden.clone() });
         }
-        match self.layers {
-            Layers::Dense(_) | Layers::WithLinearPath(_) => Ok(()),
-            Layers::Convolutional { .. } if hidden.is_empty() => {
-                Err(VaeError::Hidden { network, hidden: Vec::new() })
-            }
-            Layers::Convolutional { side, .. } if side.checked_mul(side) != Some(inputs) => {
-                Err(VaeError::Pixels { network, side, inputs })
-            }
-            Layers::Convolutional { side, .. } if !side.is_multiple_of(2) => {
-                Err(VaeError::OddSide { network, side })
-            }
-            Layers::Convolutional { .. } => Ok(()),
+        let Layers::Convolutional { size, ref channels } = self.layers else { return Ok(()) };
+        if channels.is_empty() {
+            return Err(VaeError::Hidden { network, hidden: Vec::new() });
         }
+        if size[0].checked_mul(size[1]) != Some(inputs) {
+            return Err(VaeError::Pixels { network, size, inputs });
+        }
+        if size.iter().any(|side| !side.is_multiple_of(2)) {
+            return Err(VaeError::OddSide { network, size });
+        }
+        let [high, wide] = size.map(|side| paddings(side, channels.len()));
+        if high == wide { Ok(()) } else { Err(VaeError::Doubled { network, size, channels: channels.len() }) }
+    }
+}
+
+/// The sides of an encoder's images, from the data on: each is half of the one before it, rounded up.
+pub(crate) fn sides(side: usize, convolutions: usize) -> Vec<usize> {
+    std::iter::successors(Some(side), |side| Some(side.div_ceil(2))).take(convolutions + 1).collect()
+}
+
+/// The padding of the convolutions of a decoder, before each of which the images are doubled, along one axis. Sides are those of the
+/// encoder, rounded up to even numbers where the images are doubled again: a convolution without padding takes two off.
+pub(crate) fn paddings(side: usize, convolutions: usize) -> Vec<usize> {
+    let sides = sides(side, convolutions);
+    let mut at = sides[convolutions];
+    let padding = |&side: &usize| {
+        let (doubled, side) = (2 * at, side.next_multiple_of(2));
+        at = side;
+        usize::from(doubled == side)
+    };
+    sides[..convolutions].iter().rev().map(padding).collect()
+}
+
+/// The size of images in a file: one number for square ones.
+mod size_of_images {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(&[height, width]: &[usize; 2], to: S) -> Result<S::Ok, S::Error> {
+        if height == width { height.serialize(to) } else { [height, width].serialize(to) }
+    }
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Size {
+        Square(usize),
+        Both([usize; 2]),
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<[usize; 2], D::Error> {
+        Ok(match Size::deserialize(from)? {
+            Size::Square(side) => [side; 2],
+            Size::Both(size) => size,
+        })
     }
 }
 

@@ -25,24 +25,41 @@ pub enum VaeError {
         hidden: Vec<usize>,
     },
     /// A convolutional network is for images of another size.
-    #[error("{network}: expected the {} pixels of images of {side} x {side}, found inputs = {inputs}", side * side)]
+    #[error(
+        "{network}: expected the {} pixels of images of {} x {}, found inputs = {inputs}",
+        size[0].saturating_mul(size[1]), size[0], size[1]
+    )]
     Pixels {
         /// "encoder" or "decoder".
         network: &'static str,
-        /// Of the images that the network takes.
-        side: usize,
+        /// Height and width of the images that the network takes.
+        size: [usize; 2],
         /// D
         inputs: usize,
     },
     /// A convolutional decoder doubles its images, and cannot reach an odd side.
     #[error(
-        "{network}: expected images of an even side, found {side} x {side}; add a row and a column of zeros"
+        "{network}: expected images of an even height and width, found {} x {}; add a row or a column of zeros",
+        size[0], size[1]
     )]
     OddSide {
         /// "encoder" or "decoder".
         network: &'static str,
-        /// Of the images.
-        side: usize,
+        /// Height and width of the images.
+        size: [usize; 2],
+    },
+    /// A convolutional decoder doubles its images, and one doubling would reach the height and not the width.
+    #[error(
+        "{network}: expected a height and a width that are reached by the same {channels} doublings, found {} x {}; use fewer \
+         convolutions, or add rows or columns of zeros", size[0], size[1]
+    )]
+    Doubled {
+        /// "encoder" or "decoder".
+        network: &'static str,
+        /// Height and width of the images.
+        size: [usize; 2],
+        /// The number of convolutions.
+        channels: usize,
     },
     /// The σ of the likelihood is not the standard deviation of anything.
     #[error("likelihood: expected a positive and finite σ, found {sigma}")]

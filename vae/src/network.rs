@@ -4,7 +4,7 @@ use autograd::{Real, Var};
 use nn::model::Nonlinearity::Identity;
 use nn::model::{Conv2d, Init, Layout, Linear, Mlp, Nonlinearity, Slot, Window};
 
-use crate::config::sizes_exist;
+use crate::config::{paddings, sides, sizes_exist};
 use crate::rows::beside;
 use crate::{Layers, NetworkConfig, VaeError};
 
@@ -91,11 +91,13 @@ impl Networks {
             Layers::Dense(hidden) | Layers::WithLinearPath(hidden) => {
                 Mlp::weights(&[&[from.checked_add(conditions)?], &hidden[..], &[to]].concat())
             }
-            Layers::Convolutional { side, channels } => {
+            Layers::Convolutional { size, channels } => {
                 // Kernels do not grow with the images; the linear layer is at one end or the other.
                 let ends = [channels.first(), channels.last()].map(|end| end.copied().unwrap_or(0));
                 let linear = ends[0].min(ends[1]).checked_mul(latent)?.checked_add(conditions)?;
-                Mlp::weights(channels)?.checked_add(linear).filter(|_| *side <= LARGEST_SIDE)
+                Mlp::weights(channels)?
+                    .checked_add(linear)
+                    .filter(|_| size.iter().all(|side| *side <= LARGEST_SIDE))
             }
         };
         of(encoder, inputs, latent)?.checked_add(of(decoder, latent, inputs)?)
@@ -122,13 +124,13 @@ enum Built {
     },
     /// Convolutions, and a linear layer of their features and of the conditions.
     Halving {
-        side: usize,
+        size: [usize; 2],
         convolutions: Vec<Conv2d>,
         linear: Linear,
     },
-    /// A linear layer to images of `narrow` x `narrow` pixels, and convolutions.
+    /// A linear layer to small images of this size, and convolutions.
     Doubling {
-        narrow: usize,
+        small: [usize; 2],
         linear: Linear,
         convolutions: Vec<Conv2d>,
     },
@@ -178,13 +180,14 @@ impl Network {
             Built::WithLinearPath { hidden, linear } => {
                 linear.apply(theta, beside(hidden.apply(theta, x), Some(x)), psi)
             }
-            &Built::Halving { side, ref convolutions, ref linear } => {
-                let (x, pixels) = (x.reshape([rows, inputs]), side * side);
+            &Built::Halving { size, ref convolutions, ref linear } => {
+                let (x, [height, width]) = (x.reshape([rows, inputs]), size);
+                let pixels = height * width;
                 let (image, conditions) = match inputs - pixels {
                     0 => (x, None),
                     _ => (x.columns(0..pixels), Some(x.columns(pixels..inputs))),
                 };
-                let mut h = image.reshape([rows, 1, side, side]);
+                let mut h = image.reshape([rows, 1, height, width]);
                 for convolution in convolutions {
                     h = convolution.apply(theta, h, phi);
                 }
@@ -192,10 +195,10 @@ impl Network {
                 let features = beside(h.reshape([rows, features]), conditions);
                 linear.apply(theta, features, psi).reshape(shape.with_last(outputs))
             }
-            &Built::Doubling { narrow, ref linear, ref convolutions } => {
+            &Built::Doubling { small: [height, width], ref linear, ref convolutions } => {
                 let features = linear.apply(theta, x.reshape([rows, inputs]), Identity);
-                let channels = features.shape()[1] / (narrow * narrow);
-                let mut h = features.reshape([rows, channels, narrow, narrow]);
+                let channels = features.shape()[1] / (height * width);
+                let mut h = features.reshape([rows, channels, height, width]);
                 for (i, convolution) in convolutions.iter().enumerate() {
                     let is_last = i + 1 == convolutions.len();
                     h = convolution.apply(theta, h.upsample_nearest(2), if is_last { psi } else { phi });
@@ -227,23 +230,18 @@ impl<I: Fn([usize; 2], Nonlinearity) -> (Init, Init)> Builder<'_, I> {
         layers.map(layer).collect()
     }
 
-    /// The convolutions of a decoder, before each of which the images are doubled. Their sides are those of the encoder,
-    /// rounded up to even numbers where the images are doubled again: a convolution without padding takes two off.
+    /// The convolutions of a decoder, before each of which the images are doubled.
     fn doubling(&mut self, config: &NetworkConfig, heads: usize) -> Vec<Conv2d> {
-        let Layers::Convolutional { side, channels } = &config.layers else { return Vec::new() };
-        let sides = sides(*side, channels.len());
-        let mut at = sides[channels.len()];
-        let mut convolutions = Vec::with_capacity(channels.len());
-        for (i, &from) in channels.iter().enumerate() {
+        let Layers::Convolutional { size, channels } = &config.layers else { return Vec::new() };
+        // Both axes have the same paddings, or the configuration is refused.
+        let layers = channels.iter().zip(paddings(size[0], channels.len())).enumerate();
+        let layer = |(i, (&from, padding))| {
             let to = channels.get(i + 1).copied();
-            let reached = sides[channels.len() - 1 - i].next_multiple_of(2);
-            let window = Window { padding: usize::from(2 * at == reached), ..Window::square(3) };
+            let window = Window { padding, ..Window::square(3) };
             let phi = if to.is_some() { config.phi } else { config.psi };
-            let name = format!("decoder.{}", i + 1);
-            convolutions.push(self.convolution(&name, [from, to.unwrap_or(heads)], window, phi));
-            at = reached;
-        }
-        convolutions
+            self.convolution(&format!("decoder.{}", i + 1), [from, to.unwrap_or(heads)], window, phi)
+        };
+        layers.map(layer).collect()
     }
 
     fn encoder(
@@ -258,12 +256,12 @@ impl<I: Fn([usize; 2], Nonlinearity) -> (Init, Init)> Builder<'_, I> {
             Layers::WithLinearPath(hidden) => {
                 self.with_linear_path("encoder", config, inputs, hidden, outputs)
             }
-            Layers::Convolutional { side, channels } => {
-                let narrow = sides(*side, channels.len())[channels.len()];
-                let features = narrow * narrow * channels[channels.len() - 1];
+            &Layers::Convolutional { size, ref channels } => {
+                let [height, width] = smallest(size, channels);
+                let features = height * width * channels[channels.len() - 1];
                 let name = format!("encoder.{}", channels.len());
-                let linear = self.linear(&name, inputs - side * side + features, outputs, config.psi);
-                Built::Halving { side: *side, convolutions, linear }
+                let linear = self.linear(&name, inputs - size[0] * size[1] + features, outputs, config.psi);
+                Built::Halving { size, convolutions, linear }
             }
         };
         Network { layers, phi: config.phi, psi: config.psi, inputs, outputs }
@@ -281,10 +279,10 @@ impl<I: Fn([usize; 2], Nonlinearity) -> (Init, Init)> Builder<'_, I> {
             Layers::WithLinearPath(hidden) => {
                 self.with_linear_path("decoder", config, inputs, hidden, outputs)
             }
-            Layers::Convolutional { side, channels } => {
-                let narrow = sides(*side, channels.len())[channels.len()];
-                let linear = self.linear("decoder.0", inputs, narrow * narrow * channels[0], Identity);
-                Built::Doubling { narrow, linear, convolutions }
+            &Layers::Convolutional { size, ref channels } => {
+                let small = smallest(size, channels);
+                let linear = self.linear("decoder.0", inputs, small[0] * small[1] * channels[0], Identity);
+                Built::Doubling { small, linear, convolutions }
             }
         };
         Network { layers, phi: config.phi, psi: config.psi, inputs, outputs }
@@ -331,7 +329,7 @@ impl<I: Fn([usize; 2], Nonlinearity) -> (Init, Init)> Builder<'_, I> {
     }
 }
 
-/// The sides of an encoder's images, from the data on: each is half of the one before it, rounded up.
-fn sides(side: usize, convolutions: usize) -> Vec<usize> {
-    std::iter::successors(Some(side), |side| Some(side.div_ceil(2))).take(convolutions + 1).collect()
+/// The size of an encoder's smallest images, behind as many convolutions as there are channels.
+fn smallest(size: [usize; 2], channels: &[usize]) -> [usize; 2] {
+    size.map(|side| sides(side, channels.len())[channels.len()])
 }

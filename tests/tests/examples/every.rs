@@ -57,6 +57,7 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("vae", "encoder_gradient", &["--dry-run"]),
     ("vae", "encoder_gradient", &["--dry-run", "--data", "mnist"]),
     ("vae", "faces", &["--dry-run", "--data", "frey"]),
+    ("vae", "faces", &["--dry-run", "--data", "frey", "--conv"]),
     ("vae", "genes", &["--dry-run"]),
     ("vae", "genes", &["--dry-run", "--cells", "40", "--genes", "7", "--latent", "3"]),
     ("vae", "learning_rate", &["--dry-run"]),

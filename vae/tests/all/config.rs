@@ -70,11 +70,15 @@ fn categorical_variables_fill_the_row() {
 #[test]
 fn convolutions_fit_the_images() {
     let inputs = |inputs| VaeConfig { inputs, ..VaeConfig::convolutional(6, 2) };
-    assert_eq!(refused(&inputs(35)), VaeError::Pixels { network: "encoder", side: 6, inputs: 35 });
+    assert_eq!(refused(&inputs(35)), VaeError::Pixels { network: "encoder", size: [6, 6], inputs: 35 });
     let odd = VaeConfig::convolutional(7, 2);
-    assert_eq!(refused(&odd), VaeError::OddSide { network: "encoder", side: 7 });
+    assert_eq!(refused(&odd), VaeError::OddSide { network: "encoder", size: [7, 7] });
     let mut none = VaeConfig::convolutional(6, 2);
-    let layers = |channels| vae::Layers::Convolutional { side: 6, channels };
+    let mut oblong = VaeConfig::convolutional(28, 2);
+    oblong.encoder = oblong.encoder.with_channels([28, 16], &[2, 2, 2]);
+    oblong.inputs = 28 * 16;
+    assert_eq!(refused(&oblong), VaeError::Doubled { network: "encoder", size: [28, 16], channels: 3 });
+    let layers = |channels| vae::Layers::Convolutional { size: [6, 6], channels };
     none.decoder.layers = layers(vec![]);
     assert_eq!(refused(&none), VaeError::Hidden { network: "decoder", hidden: vec![] });
     none.decoder.layers = layers(vec![4, 0]);

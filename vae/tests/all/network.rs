@@ -7,7 +7,7 @@ use autograd::{Real, Tape, Var};
 use nn::model::Layout;
 use nn::model::Nonlinearity::Elu;
 use rand::{SeedableRng, rngs::StdRng};
-use vae::{Covariance, Layers, NetworkConfig, Networks, Posterior, Sizes};
+use vae::{Covariance, NetworkConfig, Networks, Posterior, Sizes};
 
 const L: usize = 3;
 
@@ -101,12 +101,18 @@ fn rows_may_have_any_leading_axes() {
 }
 
 #[test]
-fn convolutions_take_images_of_any_even_side_and_decode_as_many_heads() {
-    for (side, channels) in [(2, vec![3]), (6, vec![2, 3]), (10, vec![2, 2, 2, 2]), (12, vec![4, 2, 3])] {
+fn convolutions_take_images_of_even_sides_and_decode_as_many_heads() {
+    for (size, channels) in [
+        ([2, 2], vec![3]),
+        ([6, 6], vec![2, 3]),
+        ([10, 10], vec![2, 2, 2, 2]),
+        ([12, 12], vec![4, 2, 3]),
+        ([14, 10], vec![2, 3]),
+        ([28, 20], vec![2, 3, 2]),
+    ] {
         for heads in [1, 2] {
-            let layers = Layers::Convolutional { side, channels: channels.clone() };
-            let config = NetworkConfig { layers, ..NetworkConfig::convolutional(side) };
-            let inputs = side * side;
+            let config = NetworkConfig::convolutional(0).with_channels(size, &channels);
+            let inputs = size[0] * size[1];
             let sizes = Sizes { inputs, conditions: 0, parameters: 2 * L, latent: L, heads };
             let mut layout = Layout::new();
             let networks = Networks::new(&mut layout, &config, &config, sizes).unwrap();

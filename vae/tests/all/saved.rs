@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nn::model::{Model, ModelFile, ModelFileError};
-use vae::{Autoencoder, AutoencoderConfig, Covariance, Layers, NetworkConfig, Vae, VaeConfig};
+use vae::{Autoencoder, AutoencoderConfig, Covariance, NetworkConfig, Vae, VaeConfig};
 
 use crate::common::{likelihoods, theta_of};
 
@@ -32,8 +32,18 @@ fn every_kind_of_model_comes_back() {
             check(&vae, &theta_of(&vae));
         }
     }
-    let vae = Vae::new(&VaeConfig::convolutional(8, 2)).unwrap();
-    check(&vae, &theta_of(&vae));
+    let square = VaeConfig::convolutional(8, 2);
+    let network = square.encoder.clone().with_channels([8, 4], &[2]);
+    let oblong = VaeConfig { inputs: 32, encoder: network.clone(), decoder: network, ..square.clone() };
+    for (config, side) in [(square, "\"side\":8"), (oblong, "\"side\":[8,4]")] {
+        let vae = Vae::new(&config).unwrap();
+        check(&vae, &theta_of(&vae));
+        // Files of square images are as they always were.
+        let path = tempfile::NamedTempFile::new().unwrap();
+        vae.to_file::<f32>(&theta_of(&vae)).save(path.path()).unwrap();
+        let text = String::from_utf8_lossy(&std::fs::read(path.path()).unwrap()).replace('\\', "");
+        assert!(text.contains(side), "{side}: {:.600}", text);
+    }
     let autoencoder = Autoencoder::new(&AutoencoderConfig::new(6, &[4], 2)).unwrap();
     check(&autoencoder, &Arc::new(vec![0.1; autoencoder.layout().size()]));
 }
@@ -42,10 +52,8 @@ fn every_kind_of_model_comes_back() {
 fn sizes_that_the_file_does_not_hold_are_refused_before_a_model_is_built() {
     let small = Vae::new(&VaeConfig::new(6, &[4], 2)).unwrap();
     let images = VaeConfig::convolutional(8, 2);
-    let network = |side, channels: &[usize]| NetworkConfig {
-        layers: Layers::Convolutional { side, channels: channels.to_vec() },
-        ..NetworkConfig::convolutional(side)
-    };
+    let network =
+        |side, channels: &[usize]| NetworkConfig::convolutional(side).with_channels([side; 2], channels);
     for config in [
         VaeConfig { conditions: 1 << 63, ..VaeConfig::new(6, &[4], 2) },
         VaeConfig { covariance: Covariance::Full, ..VaeConfig::new(6, &[4], usize::MAX) },
