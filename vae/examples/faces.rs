@@ -6,7 +6,8 @@
 //! a variance of its own for each pixel. The frames are split by time, since neighbours in a video are nearly the same: of nine
 //! blocks of 200 frames, one validates (early stopping) and one is the test, `--seed` says which, and the others train.
 //! One model has two latent dimensions, for the manifold; the other one, with `--latent` of them, generates faces and fills in
-//! the half of each test face that is hidden from it. Beside it do so the mean face, principal components, and ridge regression
+//! the half of each test face that is hidden from it. Beside it do so a VAE that begins at principal components and keeps a linear
+//! path beside its hidden layers, the mean face, principal components, and ridge regression
 //! of the hidden pixels on the others; the number of components and the penalty are those that fill validation frames best.
 //! Writes to `out/vae-faces/`; the model that is kept there is the one with `--latent` dimensions, and `learning.png` is of the model with two dimensions as it learns.
 
@@ -16,6 +17,7 @@ mod common {
     pub(crate) mod decoder;
     pub(crate) mod evaluate;
     pub(crate) mod explorer;
+    pub(crate) mod from_components;
     pub(crate) mod hidden;
     pub(crate) mod keep;
     pub(crate) mod manifold;
@@ -31,6 +33,7 @@ use common::bound;
 use common::convolutional::convolutional;
 use common::evaluate::k_sample_bound;
 use common::explorer::Space;
+use common::from_components::FromComponents;
 use common::hidden::{Linear, Masked, best};
 use common::keep::keep;
 use common::manifold::manifold;
@@ -172,11 +175,12 @@ fn faces(args: &Args) -> anyhow::Result<()> {
     draw_samples(&run, &frames, &model)?;
     draw_walks(&run, &frames, &model)?;
     let of = |name: &str| result_of(&results, name);
-    let [model, ridge, pca] = ["refined", "ridge", "pca"].map(|way| of(&format!("{way}_lower_half")));
+    let [model, path, ridge, pca] =
+        ["refined", "path", "ridge", "pca"].map(|way| of(&format!("{way}_lower_half")));
     run.found(&format!(
         "The lower half of a face that was not seen is filled in from the upper one with an error of {model:.3} (black is 0 and white 1); \
-         ridge regression has {ridge:.3}, principal components {pca:.3}: {} here.",
-        if model < ridge.min(pca) { "the model is the best" } else { "a linear method is the best" }
+         the one that begins at principal components has {path:.3}, ridge regression {ridge:.3}, principal components {pca:.3}: {} here.",
+        if model.min(path) < ridge.min(pca) { "a VAE is the best" } else { "a linear method is the best" }
     ));
     results.push(("test_elbo".to_owned(), bound));
     results.extend(bound::results(&sampled).into_iter().map(|(name, value)| (name.to_owned(), value)));
@@ -204,6 +208,11 @@ fn faces(args: &Args) -> anyhow::Result<()> {
         Label::new(
             "refined_*",
             "root mean square error of hidden pixels (*) filled in by the VAE, refined",
+            "black is 0, white 1",
+        ),
+        Label::new(
+            "path_*",
+            "root mean square error of hidden pixels (*) filled in by the VAE that begins at principal components",
             "black is 0, white 1",
         ),
         Label::new("test_elbo", "ELBO of test frames", "nats per frame"),
@@ -242,7 +251,7 @@ fn mean_row(x: &Matrix<f32>) -> Vec<f32> {
 
 /// Trains the model of two dimensions, and draws its manifold and what it makes of test frames as it learns.
 fn two_dimensions(run: &Run<'_>, args: &Args, frames: &Frames, fit: &Fit) -> anyhow::Result<()> {
-    let (vae, mut trainer) = begin(args, &frames, 2)?;
+    let (vae, mut trainer) = begin(args, frames, 2)?;
     let mut training = VaeObjective::new(&vae, &frames.train);
     let mut validating = VaeObjective::new(&vae, &frames.validation);
     let shown = Frames::first(&frames.test, 10);
@@ -336,8 +345,11 @@ fn fill_in(
     // From the middle row on, and every other block of a chessboard.
     let below: Vec<bool> = (0..height * width).map(|i| i / width >= height / 2).collect();
     let blocks: Vec<bool> = (0..height * width).map(|i| (i / width / 4 + i % width / 4) % 2 == 0).collect();
+    let masks = [below, blocks];
+    let sets = [&frames.train, &frames.validation];
+    let from_components = FromComponents::train(&args.run, args.hidden, sets, &model.linear, &masks)?;
     let mut results = Vec::new();
-    for (name, hidden) in [("lower half", below), ("blocks", blocks)] {
+    for (name, hidden) in ["lower half", "blocks"].into_iter().zip(masks) {
         let [validation, masked] = [&frames.validation, test].map(|frames| Masked::new(frames, &hidden));
         let (sweeps, steps) = (args.sweeps, args.steps);
         let ways = [Imputation::PseudoGibbs { sweeps }, Imputation::Refined { sweeps, steps, samples: 200 }];
@@ -348,6 +360,7 @@ fn fill_in(
         let (components, pca) = best(&model.linear.components, &validation, FactorModel::impute)?;
         let (penalty, ridge) = best(&model.linear.ridges, &validation, NormalModel::impute)?;
         let [by_pca, by_ridge] = [pca.impute(&holed)?, ridge.impute(&holed)?].map(|x| x.map(|x| x as f32));
+        let by_path = from_components.fill_in(&masked, &mean, &args.run);
         let filled = masked.holed.values.iter().zip(mean.iter().cycle());
         let filled = filled.map(|(x, mean)| if x.is_nan() { *mean } else { *x }).collect();
         let by_mean = Matrix::new(test.rows, test.cols, filled);
@@ -359,6 +372,7 @@ fn fill_in(
             (penalty, "ridge", &by_ridge),
             ("VAE, pseudo-Gibbs", "gibbs", &by_gibbs),
             ("VAE, refined", "refined", &by_vae),
+            ("VAE from components", "path", &by_path),
         ];
         outln!("root mean square error of hidden pixels: {name}");
         let mut table = TextTable::new();

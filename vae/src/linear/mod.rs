@@ -13,6 +13,7 @@
 //! z ↦ z W + b.
 
 mod angles;
+mod begin;
 mod cubature;
 mod em;
 mod error;

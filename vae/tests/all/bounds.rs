@@ -215,7 +215,7 @@ fn the_doubly_reparameterised_gradient_has_the_mean_of_the_usual_one_and_less_no
 fn the_doubly_reparameterised_gradient_is_its_formula() {
     let (vae, samples) = (conditional(Covariance::Full, Likelihood::NormalHead), 3);
     let (theta, x) = (mild_theta_of(&vae), conditional_data(Likelihood::NormalHead, 2));
-    let gradient = |f: &dyn for<'t> Fn(Var<'t, f64>, Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64>| {
+    let gradient = |f: &Value<'_>| {
         let mut tape = Tape::new();
         let (value, gradient) = tape.value_and_grad(&theta, |tape, theta| {
             f(theta, tape.constant(&x.values, [2, 5]), tape.constant(&noise(5, samples, 2), [samples, 2, 3]))

@@ -444,3 +444,39 @@ fn principal_components_give_models_of_every_size_without_another_fit() {
         assert_eq!(error, Err(LinearError::Components { components, dimensions: 4 }));
     }
 }
+
+#[test]
+fn a_vae_that_begins_at_probabilistic_pca_has_its_likelihood_for_a_bound() {
+    let x = data(60, 6);
+    let model = FactorModel::probabilistic_pca(&x, 2).unwrap();
+    let truth = model.log_prob(&x).unwrap();
+    for (likelihood, hidden) in [
+        (Likelihood::NormalHead, &[5][..]),
+        (Likelihood::NormalDiagonal { start: 1.0 }, &[5, 4]),
+        (Likelihood::NormalHead, &[]),
+    ] {
+        let usual = VaeConfig::new(6, hidden, 2);
+        let [encoder, decoder] =
+            [&usual.encoder, &usual.decoder].map(|network| network.clone().with_linear_path());
+        let vae = Vae::new(&VaeConfig { likelihood, encoder, decoder, ..usual }).unwrap();
+        let mut theta = vae.layout().init::<f64>(&mut StdRng::seed_from_u64(1));
+        model.begin(&vae, &mut theta).unwrap();
+        // q is the posterior, so that every draw has the weight p(x).
+        for (row, bound) in vae.k_sample_bound_of_rows(&Arc::new(theta), &x, 3, 0).iter().enumerate() {
+            assert!((bound.value - truth[row]).abs() < 1e-9, "{likelihood:?}: {bound:?}, not {}", truth[row]);
+            assert!(bound.se < 1e-7, "{likelihood:?}: {bound:?}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(
+    expected = "begin: expected networks with a linear path, found NetworkConfig { layers: Dense([2])"
+)]
+fn a_vae_without_a_linear_path_cannot_begin_at_principal_components() {
+    let model = FactorModel::probabilistic_pca(&data(60, 6), 3).unwrap();
+    let usual = VaeConfig::new(6, &[2], 3);
+    let vae = Vae::new(&VaeConfig { likelihood: Likelihood::NormalHead, ..usual }).unwrap();
+    let mut theta = vec![0.0; vae.layout().size()];
+    let _ = model.begin(&vae, &mut theta);
+}
