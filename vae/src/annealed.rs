@@ -22,13 +22,13 @@ use crate::{RowSeed, Simulation, Vae};
 ///
 /// log w = Σ_{t = 1}^T (β_t − β_{t−1}) log v(z_{t−1})
 ///
-/// E[w] = p(x) for any T. With T = 1, that is importance sampling with draws of p₀; the larger T, the less weights differ. The
+/// E\[w\] = p(x) for any T. With T = 1, that is importance sampling with draws of p₀; the larger T, the less weights differ. The
 /// temperatures lie closer at both ends, β_t = (s(4(2t/T − 1)) − s(−4))/(s(4) − s(−4)) with the logistic function s, as in the
 /// paper.
 ///
 /// A step of Hamiltonian Monte Carlo has `leapfrog` steps of a size that differs with the row and the temperature. A chain of its
 /// own finds it for each row: the size grows where more is accepted than `acceptance`, and shrinks where less is. Sizes found by
-/// the chains that are weighed would depend on where they are, and E[w] would not be p(x).
+/// the chains that are weighed would depend on where they are, and E\[w\] would not be p(x).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Annealing {
     /// T, the number of temperatures.
