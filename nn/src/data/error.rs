@@ -216,6 +216,16 @@ pub enum DataError {
         advice: &'static str,
     },
 
+    /// A column has too many classes for a category. The name is that of the column.
+    #[error(
+        "{file}: column {column}{}: expected a category, of at most {most} classes, found {classes} different texts in {cells} cells; \
+         leave the column out by --ignore {}, or if they are classes say --kind {}=category",
+        bracketed(name),
+        label(name),
+        label(name)
+    )]
+    Classes { file: String, column: usize, name: String, classes: usize, cells: usize, most: usize },
+
     /// All columns of a table are left out.
     #[error("{file}: expected a column that is not left out by --ignore, found none")]
     AllIgnored { file: String },

@@ -6,6 +6,7 @@
 //! | [`ImageFolder`] | PNG and JPEG files of one's own (with the feature `images`) |
 //! | [`Table`] | numbers separated by commas, semicolons, tabs, bars or blanks, `f64`, with the texts that were read |
 //! | [`TableReader`] | the same, some rows at a time |
+//! | [`ColumnKind`], [`ColumnCode`] | columns of different kinds, such as categories, as numbers |
 //! | [`read_date`] | dates as seconds |
 //! | [`digits()`], [`diabetes()`] | two small sets that are part of the program |
 //! | [`split`], [`Minibatches`] | which rows, in which order |
@@ -68,4 +69,7 @@ pub use preprocessing::{ImageFormat, Preprocessing, Target};
 pub use standardizer::{ScaleError, Standardizer};
 #[cfg(feature = "run")]
 pub(crate) use table::listed;
-pub use table::{Header, Separator, Table, TableOptions, TableReader, read_indices};
+pub use table::{
+    ColumnCode, ColumnKind, Header, KindOf, NewCell, Separator, Table, TableOptions, TableReader, Unseen,
+    read_indices,
+};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use autograd::Real;
 use serde::{Deserialize, Serialize};
 
-use super::{Backdrop, DataError, ImageOptions, Matrix, ScaleError, Standardizer, Table};
+use super::{Backdrop, ColumnCode, DataError, ImageOptions, Matrix, ScaleError, Standardizer, Table, Unseen};
 use crate::model::{ModelFile, ModelFileError};
 
 /// How a table becomes the numbers that a model takes: the entry `preprocessing` of a [`ModelFile`].
@@ -27,6 +27,13 @@ pub struct Preprocessing {
     pub target: Option<Target>,
     /// A column that the model does not see, and that goes with the rows: it colours a picture.
     pub colour: Option<String>,
+    /// What the cells of each input are, and its classes; empty if all are numbers. Ranges are those of
+    /// [coded](Table::coded) cells, and scaling is that of the numbers that the model takes, of which a category has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codes: Vec<ColumnCode>,
+    /// What the model is given for a class that is not among them.
+    #[serde(default)]
+    pub unseen: Unseen,
 }
 
 /// The column that a model predicts.
@@ -42,7 +49,8 @@ impl Preprocessing {
     /// The name of the entry in a [`ModelFile`].
     pub const ENTRY: &str = "preprocessing";
 
-    /// That of these inputs, of which these rows train the model. It neither scales nor predicts anything.
+    /// That of these inputs, of which these rows train the model. It neither scales nor predicts anything, and takes all for numbers: of
+    /// a [coded](Table::coded) table set `codes`, too.
     ///
     /// # Panics
     /// If there is no such row.
@@ -66,6 +74,8 @@ impl Preprocessing {
             ranges: (0..inputs.names.len()).map(range).collect(),
             target: None,
             colour: None,
+            codes: Vec::new(),
+            unseen: Unseen::default(),
         }
     }
 
@@ -81,8 +91,9 @@ impl Preprocessing {
                 && numbers.into_iter().all(|x| x.is_finite())
                 && scaling.sd.iter().all(|sd| *sd > 0.0)
         };
-        let sound = entry.inputs.len() == inputs
-            && entry.ranges.len() == inputs
+        let sound = entry.width() == inputs
+            && entry.ranges.len() == entry.inputs.len()
+            && (entry.codes.is_empty() || entry.codes.len() == entry.inputs.len())
             && entry.scaling.as_ref().is_none_or(|scaling| fits(scaling, inputs))
             && entry.target.as_ref().is_none_or(|target| fits(&target.scaling, 1));
         match sound {
@@ -93,18 +104,47 @@ impl Preprocessing {
         }
     }
 
-    /// The columns of a table that are the inputs, in the model's order.
+    /// The numbers that the model takes for a row.
+    pub fn width(&self) -> usize {
+        if self.codes.is_empty() { self.inputs.len() } else { ColumnCode::width_of(&self.codes) }
+    }
+
+    /// The names of the inputs that may hold text, and of the others.
+    pub fn texts_and_numbers(&self) -> [Vec<String>; 2] {
+        let of_classes = |j: usize| self.codes.get(j).is_some_and(|code| code.kind.is_of_classes());
+        let (texts, numbers): (Vec<usize>, Vec<usize>) = (0..self.inputs.len()).partition(|&j| of_classes(j));
+        [texts, numbers].map(|places| places.into_iter().map(|j| self.inputs[j].clone()).collect())
+    }
+
+    /// The columns of a table that are the inputs, in the model's order, [coded](Table::coded) where they are of classes.
     ///
     /// # Errors
-    /// [`DataError::NoColumn`] if one is not there.
+    /// [`DataError::NoColumn`] if one is not there; [`DataError::Cell`] for a cell that cannot be of its kind.
     pub fn inputs_of(&self, table: &Table) -> Result<Table, DataError> {
         let places: HashMap<&String, usize> = table.names.iter().zip(0..).collect();
         let position = |name: &String| places.get(name).map_or_else(|| table.position(name), |&j| Ok(j));
         let positions: Result<Vec<usize>, _> = self.inputs.iter().map(position).collect();
-        Ok(table.columns(&positions?))
+        let inputs = table.columns(&positions?);
+        if self.codes.is_empty() { Ok(inputs) } else { inputs.coded(&self.codes) }
     }
 
-    /// The numbers that the model takes, from those of a table of its inputs. NaN, which is a missing value, stays as it is.
+    /// The cells of a table of inputs, as [`inputs_of`](Self::inputs_of) makes it, that name no class of the training: row and input, from
+    /// 0 on.
+    pub fn unseen_in<'a>(&'a self, inputs: &'a Table) -> impl Iterator<Item = (usize, usize)> + 'a {
+        let cells = inputs
+            .values
+            .values
+            .iter()
+            .enumerate()
+            .map(|(at, x)| (at / inputs.values.cols, at % inputs.values.cols, x));
+        let is_unseen = |&(_, j, x): &(usize, usize, &f64)| {
+            self.codes.get(j).is_some_and(|code| code.kind.is_of_classes() && *x >= code.classes.len() as f64)
+        };
+        cells.filter(is_unseen).map(|(row, input, _)| (row, input))
+    }
+
+    /// The numbers that the model takes, from those of a table of its inputs, as [`inputs_of`](Self::inputs_of) makes it. NaN, which is a
+    /// missing value, stays as it is.
     ///
     /// # Errors
     /// [`DataError::Cell`] for a cell that is no count where counts are expected, or too far from the rows to train on.
@@ -112,10 +152,26 @@ impl Preprocessing {
         if let Some(most) = self.counts {
             inputs.check_counts(most, "correct the cell: the model was trained on counts")?;
         }
+        let expanded =
+            (!self.codes.is_empty()).then(|| ColumnCode::expand(&self.codes, &inputs.values, self.unseen));
+        let values = expanded.as_ref().unwrap_or(&inputs.values);
         match &self.scaling {
-            Some(scaling) => scaling.narrow(&inputs.values).map_err(|error| inputs.locate(&error)),
-            None => Ok(inputs.values.map(F::from_f64)),
+            Some(scaling) => scaling.narrow(values).map_err(|error| match self.codes[..] {
+                [] => inputs.locate(&error),
+                _ => inputs.locate(&error.in_column(|number| self.input_of(number))),
+            }),
+            None => Ok(values.map(F::from_f64)),
         }
+    }
+
+    /// The input to which a number of the model belongs.
+    fn input_of(&self, number: usize) -> usize {
+        let mut end = 0;
+        let is_before = |code: &&ColumnCode| {
+            end += code.width();
+            end <= number
+        };
+        self.codes.iter().take_while(is_before).count()
     }
 
     /// The inputs that lie outside the range of the rows to train on, by name: there a model extrapolates. `row` are numbers of

@@ -56,6 +56,13 @@ impl ScaleError {
         (row, column)
     }
 
+    /// This error of another column, by the number of its own: of a column of a table, where several numbers stand for a cell.
+    pub fn in_column(mut self, of: impl Fn(usize) -> usize) -> Self {
+        let (Self::TooLarge { column, .. } | Self::TooFar { column, .. }) = &mut self;
+        *column = of(*column);
+        self
+    }
+
     /// What was expected in its place.
     pub fn expected(&self) -> String {
         match self {
@@ -114,6 +121,14 @@ impl Standardizer {
             fitted.sd.push(sd);
         }
         Ok(fitted)
+    }
+
+    /// This standardizer, which leaves the columns as they are for which `keep` says so.
+    pub fn leaving(mut self, keep: impl Fn(usize) -> bool) -> Self {
+        for j in (0..self.mean.len()).filter(|&j| keep(j)) {
+            (self.mean[j], self.sd[j]) = (0.0, 1.0);
+        }
+        self
     }
 
     /// The columns that are constant over the fitted rows. They tell a model nothing.

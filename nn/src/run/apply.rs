@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::folder::{Place, flags};
 use super::training::finish;
 use super::{Interrupt, RunError, RunFolder, in_pool};
-use crate::data::Preprocessing;
+use crate::data::{Preprocessing, Table};
 use crate::model::ModelFile;
 use crate::outln;
 
@@ -148,6 +148,36 @@ impl Outside {
     pub fn print(&self) {
         let have = if self.rows == 1 { "has" } else { "have" };
         outln!("{} of them {have} inputs outside the range of the rows to train on", self.rows);
+    }
+}
+
+/// Counts the cells of new rows that name no class of the training.
+#[derive(Debug, Default)]
+pub struct Unknown {
+    cells: usize,
+    /// Line, column and text of the first one.
+    first: Option<(usize, String, String)>,
+}
+
+impl Unknown {
+    /// Adds the cells of a table of inputs, as [`Preprocessing::inputs_of`] makes it.
+    pub fn add(&mut self, model: &Preprocessing, inputs: &Table) {
+        for (row, input) in model.unseen_in(inputs) {
+            self.cells += 1;
+            self.first.get_or_insert_with(|| {
+                (inputs.line(row), inputs.describe(input), inputs.text(row, input).trim().to_owned())
+            });
+        }
+    }
+
+    /// What there is to say of them, for a file of this path.
+    pub fn note(&self, file: &Path) -> Option<String> {
+        let (line, column, text) = self.first.as_ref()?;
+        let file = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+        Some(format!(
+            "{file}: line {line}, {column}: {text:?} is a class that the model does not know; cells of such: {}",
+            self.cells
+        ))
     }
 }
 

@@ -107,7 +107,7 @@ mod table;
 mod training;
 
 pub use self::csv::{Csv, Metrics, Output, single};
-pub use apply::{Application, ApplyArgs, Outside, check_row, trained_with};
+pub use apply::{Application, ApplyArgs, Outside, Unknown, check_row, trained_with};
 use args::in_pool;
 pub use args::{
     Activation, Defaults, PathText, RunArgs, apply, at_most, level, main, parse, path_text, positive, share,
@@ -126,5 +126,5 @@ pub use report::{
 };
 #[doc(hidden)]
 pub use stream::write_line;
-pub use table::TableArgs;
+pub use table::{KindArgs, TableArgs, say_kinds};
 pub use training::Run;

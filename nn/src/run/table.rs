@@ -1,16 +1,22 @@
 //! The flags of programs that read a table.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::RunError;
-use crate::data::{DataError, Header, Preprocessing, Separator, Table, TableOptions, TableReader, listed};
+use crate::data::{
+    ColumnCode, ColumnKind, DataError, Header, KindOf, Preprocessing, Separator, Table, TableOptions,
+    TableReader, label, listed,
+};
 use crate::{errln, outln};
 
 /// Above these flags in the help.
 const HEADING: &str = "How the table is written";
+
+/// So many columns of a kind are named.
+const MOST_NAMES: usize = 8;
 
 /// How a table is written, where the reader's guess is wrong. An example adds these flags to its own by
 /// `#[command(flatten)]` and `#[serde(flatten)]`.
@@ -102,6 +108,14 @@ impl TableArgs {
         Table::read_with_dates(path, column, &self.options(true)).inspect(|table| said(path, table))
     }
 
+    /// Reads a table with missing values in which columns may hold text: see [`Table::read_mixed`]. Prints as [`read`](Self::read) does.
+    ///
+    /// # Errors
+    /// Those of [`Table::read_mixed`].
+    pub fn read_mixed(&self, path: &Path, texts: &[String]) -> Result<Table, DataError> {
+        Table::read_mixed(path, texts, &self.options(true)).inspect(|table| said(path, table))
+    }
+
     /// Opens a table of new rows for a trained model. Its columns are matched by name, in any order. Missing values are written as in
     /// the table that the model was trained on, unless a flag says otherwise; `missing` says whether inputs may be missing.
     /// `others` are columns that are used and are no inputs. Says on standard error which inputs are not in the file, and which of its
@@ -123,7 +137,9 @@ impl TableArgs {
             (given, _) => given,
         };
         let marks = if self.missing.is_empty() { model.missing.clone() } else { options.marks };
-        let reader = TableReader::open(path, &TableOptions { header, marks, ..options }, &model.inputs)?;
+        let [texts, numbers] = model.texts_and_numbers();
+        let reader =
+            TableReader::open_mixed(path, &TableOptions { header, marks, ..options }, &numbers, &texts)?;
         let (file, absent) = (file_name(path), reader.absent());
         if !absent.is_empty() {
             errln!("note: {file}: no {}: missing in every row", listed(absent));
@@ -189,6 +205,76 @@ impl TableArgs {
             ..usual
         }
     }
+}
+
+/// What the columns of a table are, where a guess is wrong. An example adds this flag to its own as it adds [`TableArgs`].
+#[derive(Clone, Debug, Default, clap::Args, Serialize)]
+pub struct KindArgs {
+    /// What the cells of a column, by name or by number from 1, are: normal, log-normal, yes-no, category or count; may be given several
+    /// times [default: guessed from its cells]
+    #[arg(long, help_heading = HEADING, value_name = "COLUMN=KIND", value_parser = column_kind)]
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "column_kinds")]
+    kind: Vec<(String, ColumnKind)>,
+}
+
+/// Parses a column and what it is.
+fn column_kind(text: &str) -> Result<(String, ColumnKind), String> {
+    let (column, kind) = text.rsplit_once('=').ok_or("expected COLUMN=KIND, such as sex=category")?;
+    Ok((column.to_owned(), kind.parse()?))
+}
+
+fn column_kinds<S: Serializer>(kinds: &[(String, ColumnKind)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(kinds.iter().map(|(column, kind)| format!("{column}={kind}")))
+}
+
+impl KindArgs {
+    /// The columns that were said to be of classes: they may hold text.
+    pub fn texts(&self) -> Vec<String> {
+        let texts = self.kind.iter().filter(|(_, kind)| kind.is_of_classes());
+        texts.map(|(column, _)| column.clone()).collect()
+    }
+
+    /// Whether the flag was given.
+    pub fn is_given(&self) -> bool {
+        !self.kind.is_empty()
+    }
+
+    /// What the columns of a table are: what the flag says, else what [`Table::guess_kind`] does.
+    ///
+    /// # Errors
+    /// [`DataError::NoColumn`] if there is no column of a name.
+    pub fn kinds(&self, table: &Table) -> Result<Vec<KindOf>, DataError> {
+        let mut given = HashMap::new();
+        for (column, kind) in &self.kind {
+            given.insert(table.position(column)?, *kind);
+        }
+        let of = |column| match given.get(&column) {
+            Some(&kind) => KindOf { kind, given: true },
+            None => KindOf { kind: table.guess_kind(column), given: false },
+        };
+        Ok((0..table.names.len()).map(of).collect())
+    }
+}
+
+/// Says in a line what the columns of a table are, if they are not all one kind or if that kind is not normal.
+pub fn say_kinds(table: &Table, codes: &[ColumnCode]) {
+    let of = |kind: ColumnKind| {
+        let columns = codes.iter().zip(&table.names).filter(|(code, _)| code.kind == kind);
+        let name = |(code, name): (&ColumnCode, &String)| match code.classes.len() {
+            0 => label(name),
+            classes => format!("{} ({classes})", label(name)),
+        };
+        let names: Vec<String> = columns.map(name).collect();
+        let shown = names.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
+        match names.len() {
+            0 => None,
+            all if all == codes.len() => Some(format!("{kind} all")),
+            all if all > MOST_NAMES => Some(format!("{kind} {shown} and {} more", all - MOST_NAMES)),
+            _ => Some(format!("{kind} {shown}")),
+        }
+    };
+    let kinds: Vec<String> = ColumnKind::NAMES.iter().filter_map(|(_, kind)| of(*kind)).collect();
+    outln!("columns: {}; --kind COLUMN=KIND says otherwise", kinds.join("; "));
 }
 
 fn file_name(path: &Path) -> String {

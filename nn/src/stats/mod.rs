@@ -14,6 +14,7 @@ mod clusters;
 mod distance;
 mod eigen;
 mod estimate;
+mod neighbours;
 mod roc;
 mod weights;
 
@@ -21,5 +22,6 @@ pub use clusters::{adjusted_rand_index, k_means};
 pub use distance::{Neighbour, nearest_rows, squared_distances};
 pub use eigen::{Eigen, StatsError, leading_eigen, orthonormal_rows, symmetric_eigen};
 pub use estimate::{Estimate, root_mean_square};
+pub use neighbours::fill_by_neighbours;
 pub use roc::area_under_roc;
 pub use weights::{ImportanceWeights, largest_reliable_k, pareto_shape};

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use nn::data::Matrix;
 use nn::stats::{
-    Eigen, Estimate, ImportanceWeights, StatsError, adjusted_rand_index, area_under_roc, k_means,
-    largest_reliable_k, leading_eigen, orthonormal_rows, pareto_shape, symmetric_eigen,
+    Eigen, Estimate, ImportanceWeights, StatsError, adjusted_rand_index, area_under_roc, fill_by_neighbours,
+    k_means, largest_reliable_k, leading_eigen, orthonormal_rows, pareto_shape, symmetric_eigen,
 };
 use nn::train::Noise;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -236,4 +236,23 @@ fn weights_that_are_equal_are_the_best_and_a_few_that_are_not_0_are_no_tail() {
     for (draws, most) in [(100, 0.5), (1000, 2.0 / 3.0), (1 << 24, 0.7)] {
         assert!((largest_reliable_k(draws) - most).abs() < 1e-12);
     }
+}
+
+#[test]
+fn neighbours_fill_gaps_by_what_they_have_in_common_with_a_row() {
+    let nan = f64::NAN;
+    let x = Matrix::new(
+        5,
+        3,
+        [[0.0, 0.0, 1.0], [nan, 0.1, nan], [5.0, 5.0, 9.0], [0.2, nan, 2.0], [nan, nan, nan]].concat(),
+    );
+    let [one, two, many] = fill_by_neighbours(&x, &[1, 2, 9]).try_into().unwrap();
+    // Row 2 has only its second number, in which the first row is nearest; row 4 is nearest to the first by both numbers.
+    assert_eq!(one.row(1), [0.0, 0.1, 1.0]);
+    assert_eq!(one.row(3), [0.2, 0.0, 2.0]);
+    assert_eq!(two.row(1), [2.5, 0.1, 5.0]);
+    assert!((many.row(1)[2] - 4.0).abs() < 1e-12);
+    // Nothing is known of the last one: the mean of all that have the number.
+    assert!((many.row(4)[2] - 4.0).abs() < 1e-12);
+    assert_eq!(fill_by_neighbours(&Matrix::new(2, 1, vec![nan, nan]), &[1])[0].row(0), [0.0]);
 }

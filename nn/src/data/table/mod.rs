@@ -1,6 +1,7 @@
 //! Tables of numbers as text: a row in each line, with cells separated by commas, semicolons, tabs, bars or blanks.
 
 mod guess;
+mod kinds;
 mod names;
 mod options;
 mod read;
@@ -10,6 +11,7 @@ mod records;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use kinds::{ColumnCode, ColumnKind, KindOf, Unseen};
 pub use options::{Header, Separator, TableOptions};
 pub use reader::TableReader;
 
@@ -32,6 +34,15 @@ pub struct Table {
     /// The numbers of these columns in the text.
     positions: Vec<usize>,
     origin: Arc<Origin>,
+}
+
+/// What a cell is written as.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NewCell<'n> {
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(&'n str),
 }
 
 /// The text of a table, and how it is written.
@@ -286,12 +297,17 @@ impl Table {
 
     /// The other lines of [`write`](Self::write).
     pub fn write_rows(&self, new: impl Fn(usize, usize) -> Option<f64>) -> String {
+        self.write_cells(&|row, column| new(row, column).map(NewCell::Number))
+    }
+
+    /// The lines of [`write_rows`](Self::write_rows), with numbers or texts in the place of what was read.
+    pub fn write_cells<'n>(&self, new: &dyn Fn(usize, usize) -> Option<NewCell<'n>>) -> String {
         let cell = |row, (position, column): (usize, Option<usize>)| match column
             .and_then(|column| new(row, column))
-            .map(digits)
         {
-            Some(number) if self.origin.guess.decimal_comma => number.replace('.', ","),
-            Some(number) => number,
+            Some(NewCell::Number(x)) if self.origin.guess.decimal_comma => digits(x).replace('.', ","),
+            Some(NewCell::Number(x)) => digits(x),
+            Some(NewCell::Text(text)) => text.to_owned(),
             None => self.origin.cell(row, position).to_owned(),
         };
         let written = self.written();

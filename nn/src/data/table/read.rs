@@ -22,8 +22,12 @@ pub(super) enum Texts {
     /// This one, by name or number, may hold dates.
     Dates(String),
     /// All but these may hold any text. One of these that is not in the table stands behind its last column, and all its cells are
-    /// empty.
-    AllBut(Vec<String>),
+    /// empty. So does one of `texts`, which may hold text.
+    AllBut { numbers: Vec<String>, texts: Vec<String> },
+    /// All may hold any text. If those given by number have text in the first row, it is no header for that.
+    Any(Vec<String>),
+    /// Those in these places may hold any text, of which some were given by number.
+    These { columns: HashSet<usize>, given: Vec<String> },
 }
 
 /// What a column may hold.
@@ -39,29 +43,45 @@ enum Kind {
 
 /// How a text is written: see [`Guess`].
 pub(super) fn guess(text: &str, options: &TableOptions, texts: &Texts) -> Guess {
-    let text_column = if let Texts::One(column) = texts { Some(column) } else { None };
-    let numbers = options.ignore.iter().chain(text_column).filter_map(|column| column.parse::<usize>().ok());
+    let given = match texts {
+        Texts::One(column) => std::slice::from_ref(column),
+        Texts::Any(given) | Texts::These { given, .. } => given,
+        _ => &[],
+    };
+    let numbers = options.ignore.iter().chain(given).filter_map(|column| column.parse::<usize>().ok());
     Guess::new(text, options, &numbers.filter_map(|number| number.checked_sub(1)).collect::<Vec<_>>())
 }
 
 /// Reads a table, of which some columns may hold any text.
-pub(super) fn decode(
-    mut source: Source<'_>,
-    options: &TableOptions,
-    texts: Texts,
-) -> Result<Table, DataError> {
+pub(super) fn decode(source: Source<'_>, options: &TableOptions, texts: Texts) -> Result<Table, DataError> {
+    let (file, text) = text_of(source, options)?;
+    decode_text(file, &text, options, texts)
+}
+
+/// The name of a file and its text.
+pub(super) fn text_of(mut source: Source<'_>, options: &TableOptions) -> Result<(String, String), DataError> {
     let bytes = source.take(options.max_bytes.saturating_add(1))?;
     let file = source.file;
     if bytes.len() as u64 > options.max_bytes {
         return Err(DataError::TooManyBytes { file, limit: options.max_bytes });
     }
-    let text = match str::from_utf8(&bytes) {
-        Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok((file, text)),
         Err(error) => {
-            let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-            return Err(DataError::Encoding { file, line: 1 + line_breaks(&before) });
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            Err(DataError::Encoding { file, line: 1 + line_breaks(&String::from_utf8_lossy(before)) })
         }
-    };
+    }
+}
+
+/// The table of a text.
+pub(super) fn decode_text(
+    file: String,
+    text: &str,
+    options: &TableOptions,
+    texts: Texts,
+) -> Result<Table, DataError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let guess = guess(text, options, &texts);
     let mut records = Records::new(text, guess.separator, options.comment);
     let mut rows = Rows::new(Origin::new(file, guess, options.clone()), texts);
@@ -231,7 +251,12 @@ impl Rows {
                 kinds[place(column)?] = kind;
                 kinds
             }
-            Texts::AllBut(numbers) => {
+            Texts::Any(_) => vec![Kind::Text; names.len()],
+            Texts::These { columns, .. } => {
+                let kind = |j| if columns.contains(&j) { Kind::Text } else { Kind::Numbers };
+                (0..names.len()).map(kind).collect()
+            }
+            Texts::AllBut { numbers, .. } => {
                 let numbers: HashSet<&String> = numbers.iter().collect();
                 let kind = |name| if numbers.contains(name) { Kind::Numbers } else { Kind::Text };
                 names.iter().map(kind).collect()
@@ -246,19 +271,30 @@ impl Rows {
             return Err(DataError::AllIgnored { file: file() });
         }
         let mut absent = Vec::new();
-        if let Texts::AllBut(numbers) = &self.texts {
+        if let Texts::AllBut { numbers, texts } = &self.texts {
             let known: HashSet<&String> = names.iter().collect();
-            absent.extend(numbers.iter().filter(|name| !known.contains(name)).cloned());
-            if absent.len() == numbers.len() {
-                let (expected, found) = (listed(numbers), listed(&names));
+            let asked = || {
+                numbers
+                    .iter()
+                    .map(|name| (name, Kind::Numbers))
+                    .chain(texts.iter().map(|name| (name, Kind::Text)))
+            };
+            absent.extend(
+                asked().filter(|(name, _)| !known.contains(name)).map(|(name, kind)| (name.clone(), kind)),
+            );
+            let listed_of = |names: &mut dyn Iterator<Item = &String>| listed(&names.collect::<Vec<_>>());
+            if absent.len() == numbers.len() + texts.len() {
+                let (expected, found) = (listed_of(&mut asked().map(|(name, _)| name)), listed(&names));
                 return Err(DataError::NoInputs { expected, found, file: file() });
             }
             if !absent.is_empty() && !self.origin.options.missing {
-                return Err(DataError::NoInput { file: file(), expected: listed(&absent) });
+                let expected = listed_of(&mut absent.iter().map(|(name, _)| name));
+                return Err(DataError::NoInput { file: file(), expected });
             }
         }
         positions.extend(kinds.len()..kinds.len() + absent.len());
-        kinds.resize(kinds.len() + absent.len(), Kind::Numbers);
+        kinds.extend(absent.iter().map(|(_, kind)| *kind));
+        let absent: Vec<String> = absent.into_iter().map(|(name, _)| name).collect();
         self.absent = absent.len();
         if self.header() {
             self.origin.head.extend(absent.iter().cloned());
@@ -334,7 +370,7 @@ impl Rows {
             "no number of double precision is as large: use another unit, or leave it empty"
         } else if self.origin.lines.len() == 1 && !self.header() {
             match self.texts {
-                Texts::AllBut(_) => {
+                Texts::AllBut { .. } => {
                     "correct it, or take this line out if it names the columns: those of the training had no names"
                 }
                 _ => &format!(
@@ -342,12 +378,16 @@ impl Rows {
                     j + 1
                 ),
             }
-        } else if matches!(self.texts, Texts::AllBut(_)) {
+        } else if matches!(self.texts, Texts::AllBut { .. }) {
             "correct it, or name missing values by --missing"
         } else {
             let column = named.map_or_else(|| (j + 1).to_string(), label);
+            let of_classes = match self.texts {
+                Texts::These { .. } => format!(", take its texts for categories by --kind {column}=category"),
+                _ => String::new(),
+            };
             &format!(
-                "correct it, leave the column out by --ignore {column}, or name missing values by --missing"
+                "correct it, leave the column out by --ignore {column}{of_classes}, or name missing values by --missing"
             )
         };
         self.refusal(line, j, cell, "a finite number", advice.to_owned())

@@ -4,6 +4,7 @@ mod bytes;
 mod guesses;
 mod image_files;
 mod images;
+mod kinds;
 mod reader;
 mod real;
 mod rows;
