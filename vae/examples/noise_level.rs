@@ -84,10 +84,12 @@ fn sweep(args: &Args) -> anyhow::Result<()> {
     let seeds: Vec<u64> = (args.run.seed..args.run.seed + args.seeds).collect();
     let jobs: Vec<(Likelihood, u64)> = likelihoods
         .iter()
-        .flat_map(|&likelihood| seeds.iter().map(move |&seed| (likelihood, seed)))
+        .flat_map(|likelihood| seeds.iter().map(move |&seed| (likelihood.clone(), seed)))
         .collect();
     let models = Counter::new("models", jobs.len());
-    let train = |&(likelihood, seed): &_| models.counted(train(args, likelihood, seed, &sets));
+    let train = |(likelihood, seed): &(Likelihood, u64)| {
+        models.counted(train(args, likelihood.clone(), *seed, &sets))
+    };
     let trained = jobs.par_iter().map(train).collect::<anyhow::Result<Vec<_>>>()?;
     drop(models);
     let mut levels: Vec<Level<'_>> = trained.chunks_exact(seeds.len()).map(Level::new).collect();

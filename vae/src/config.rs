@@ -149,6 +149,26 @@ pub struct VaeConfig {
     pub covariance: Covariance,
     /// p(x|z)
     pub likelihood: Likelihood,
+    /// What the encoder sees in the place of missing numbers.
+    #[serde(default)]
+    pub gaps: Gaps,
+}
+
+/// What the encoder of a [`Vae`](crate::Vae) sees in the place of missing numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gaps {
+    /// 0.
+    #[default]
+    Zero,
+    /// What one normal distribution of all that the encoder sees, f ~ N(m, Λ⁻¹), expects of them given the others:
+    ///
+    /// E[f_missing | f_observed] = m_m − Λ_mm⁻¹ Λ_mo (f_o − m_o)
+    ///
+    /// If encoder and posterior are linear, it is what makes the mean of q(z|x_observed) exact. The slots `gaps.mean` (D) and
+    /// `gaps.precision` (D, D), Λ − I, are not trained; [`Vae::start_at`](crate::Vae::start_at) sets them, and before that they are 0 and so
+    /// is the expectation. A row with m gaps takes m³ / 6 products.
+    Conditional,
 }
 
 impl VaeConfig {
@@ -163,6 +183,7 @@ impl VaeConfig {
             decoder: NetworkConfig::mlp(&reversed(hidden)),
             covariance: Covariance::Diagonal,
             likelihood: Likelihood::Bernoulli,
+            gaps: Gaps::Zero,
         }
     }
 

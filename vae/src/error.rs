@@ -1,5 +1,7 @@
 //! Why a model cannot be built.
 
+use crate::Variable;
+
 /// What is wrong with a [`VaeConfig`](crate::VaeConfig) or an [`AutoencoderConfig`](crate::AutoencoderConfig).
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -82,6 +84,25 @@ pub enum VaeError {
     Classes {
         /// The number of classes of each variable.
         classes: usize,
+        /// D
+        inputs: usize,
+    },
+    /// A variable has no density.
+    #[error(
+        "likelihood: variable {}: expected one class or more, a center between −80 and 80 and a spread above 0 and up to 80, found \
+         {variable:?}", number + 1
+    )]
+    Variable {
+        /// The number of the variable, from 0 on.
+        number: usize,
+        /// The variable.
+        variable: Variable,
+    },
+    /// The variables do not fill a row.
+    #[error("likelihood: expected variables that take {inputs} numbers together, the inputs, found {width}")]
+    Variables {
+        /// The numbers of a row that they take.
+        width: usize,
         /// D
         inputs: usize,
     },

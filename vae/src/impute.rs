@@ -214,7 +214,7 @@ impl<F: Real> Chunk<'_, F> {
             };
             let z = q.sample_with(eps);
             let p = vae.decode_given(theta, z, data);
-            let log_weight = data.log_prob(p) + prior(tape).log_prob(z) - q.log_prob_of_noise(eps);
+            let log_weight = data.log_prob(&p) + prior(tape).log_prob(z) - q.log_prob_of_noise(eps);
             let means = p.mean().to_vec();
             let draws = log_weight.to_vec().into_iter().zip(means.chunks_exact(inputs));
             for ((log_weight, mean), row) in draws.zip((0..rows).cycle()) {

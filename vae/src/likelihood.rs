@@ -1,5 +1,7 @@
 //! The likelihood p(x|z), the decoder's distribution.
 
+use std::ops::Range;
+
 use autograd::numerics::HALF_LN_2PI;
 use autograd::{Real, Shape, Var};
 use nn::model::density::{Bernoulli, Categorical, DiagNormal, Normal};
@@ -8,15 +10,15 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Gamma, Poisson, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use crate::VaeError;
 use crate::counts::{negative_binomial_log_prob, poisson_log_prob};
 use crate::posterior::LOG_SIGMA_BOUND;
+use crate::{VaeError, Variable, mixed};
 
 /// The logarithm of a rate is bounded smoothly to ±15: rates are below 3 million.
-const LOG_RATE_BOUND: f64 = 15.0;
+pub(crate) const LOG_RATE_BOUND: f64 = 15.0;
 
 /// The decoder's distribution p(x|z): given z, the variables are independent.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Likelihood {
     /// Bernoulli variables; the decoder computes logits (lecture 002, "The Variational Auto Encoder (VAE)").
@@ -51,23 +53,30 @@ pub enum Likelihood {
     /// Counts of mean m = e^d(z) and variance m + m²/r, with one r for each variable that is learned and begins at 1. The slot
     /// `log_dispersion`, (D), has the ln r before their bound: ln r = 8 tanh(slot / 8). The encoder sees ln(1 + x).
     NegativeBinomial,
+    /// Variables each with its own density: numbers, categories, counts. A row has the numbers of the first variable, then those of the
+    /// second, and so on. The slot `log_scale` has the ln σ and the ln r of those that have them, in this order, before their bound:
+    /// 8 tanh(slot / 8).
+    Mixed {
+        /// The variables of a row.
+        variables: Vec<Variable>,
+    },
 }
 
 impl Likelihood {
     /// Whether x are counts.
-    pub fn is_of_counts(self) -> bool {
+    pub fn is_of_counts(&self) -> bool {
         matches!(self, Self::Poisson | Self::NegativeBinomial)
     }
 
     /// The numbers that the decoder computes for each variable.
-    pub(crate) fn heads(self) -> usize {
-        if self == Self::NormalHead { 2 } else { 1 }
+    pub(crate) fn heads(&self) -> usize {
+        if *self == Self::NormalHead { 2 } else { 1 }
     }
 
     /// Whether p(x|z) exists for x of `inputs` variables.
-    pub(crate) fn validate(self, inputs: usize) -> Result<(), VaeError> {
+    pub(crate) fn validate(&self, inputs: usize) -> Result<(), VaeError> {
         let (least, most) = ((-LOG_SIGMA_BOUND).exp(), LOG_SIGMA_BOUND.exp());
-        match self {
+        match *self {
             Self::Normal { sigma } if !(sigma > 0.0 && sigma.is_finite()) => Err(VaeError::Sigma { sigma }),
             Self::NormalLearned { start } | Self::NormalDiagonal { start }
                 if !(start > least && start < most) =>
@@ -77,18 +86,23 @@ impl Likelihood {
             Self::Categorical { classes } if classes == 0 || !inputs.is_multiple_of(classes) => {
                 Err(VaeError::Classes { classes, inputs })
             }
+            Self::Mixed { ref variables } => mixed::validate(variables, inputs),
             _ => Ok(()),
         }
     }
 
     /// The slot of parameters that do not depend on z, before their bound.
-    pub(crate) fn scale(self, layout: &mut Layout, inputs: usize) -> Option<Slot> {
+    pub(crate) fn scale(&self, layout: &mut Layout, inputs: usize) -> Option<Slot> {
         let unbounded = |log_sigma: f64| LOG_SIGMA_BOUND * (log_sigma / LOG_SIGMA_BOUND).atanh();
         let from = |start: f64| Init::Constant(unbounded(start.ln()));
-        match self {
+        match *self {
             Self::NormalLearned { start } => Some(layout.slot("log_sigma", [], from(start))),
             Self::NormalDiagonal { start } => Some(layout.slot("log_sigma", [inputs], from(start))),
             Self::NegativeBinomial => Some(layout.slot("log_dispersion", [inputs], from(1.0))),
+            Self::Mixed { ref variables } => {
+                let scales = mixed::scales(variables);
+                (scales > 0).then(|| layout.slot("log_scale", [scales], from(1.0)))
+            }
             _ => None,
         }
     }
@@ -96,13 +110,10 @@ impl Likelihood {
     /// p(x|z) for rows y (…, D · heads) that the decoder computed, and what the slot of [`scale`](Self::scale) has in it.
     #[track_caller]
     #[inline(never)]
-    pub(crate) fn at<'t, F: Real>(self, y: Var<'t, F>, scale: Option<Var<'t, F>>) -> Observation<'t, F> {
-        let bounded = |x: Var<'t, F>, bound: f64| {
-            let bound = F::from_f64(bound);
-            (x / bound).tanh() * bound
-        };
-        let scale = || bounded(scale.expect("the model has this slot"), LOG_SIGMA_BOUND);
-        match self {
+    pub(crate) fn at<'t, F: Real>(&self, y: Var<'t, F>, scale: Option<Var<'t, F>>) -> Observation<'t, F> {
+        let given = scale;
+        let scale = || bounded(given.expect("the model has this slot"), LOG_SIGMA_BOUND);
+        match *self {
             Self::Bernoulli => Observation::Bernoulli(Bernoulli { logits: y }),
             Self::Normal { sigma } => {
                 let log_sigma = y.tape().constant(&[F::from_f64(sigma.ln())], []);
@@ -123,12 +134,13 @@ impl Likelihood {
                 log_mean: bounded(y, LOG_RATE_BOUND),
                 log_dispersion: scale(),
             },
+            Self::Mixed { ref variables } => mixed::at(variables, y, given),
         }
     }
 }
 
 /// p(x|z) for every row of z: densities over x (…, D).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Observation<'t, F: Real> {
     /// [`Likelihood::Bernoulli`]
     Bernoulli(Bernoulli<'t, F>),
@@ -150,17 +162,25 @@ pub enum Observation<'t, F: Real> {
         /// ln r, (D)
         log_dispersion: Var<'t, F>,
     },
+    /// [`Variable::LogNormal`]: the density of ln x.
+    LogNormal(Normal<'t, F>),
+    /// [`Likelihood::Mixed`]: densities side by side, each with its numbers of a row.
+    Mixed(Vec<(Range<usize>, Observation<'t, F>)>),
 }
 
 impl<'t, F: Real> Observation<'t, F> {
     /// log p(x|z), summed over the variables: x (…, D) to (…).
     #[track_caller]
     #[inline(never)]
-    pub fn log_prob(self, x: Var<'t, F>) -> Var<'t, F> {
+    pub fn log_prob(&self, x: Var<'t, F>) -> Var<'t, F> {
         match self {
             Self::Bernoulli(p) => p.log_prob(x),
             Self::Normal(p) => p.log_prob(x),
             Self::DiagNormal(p) => p.log_prob(x),
+            Self::Mixed(parts) => {
+                let terms = parts.iter().map(|(columns, p)| p.log_prob(x.columns(columns.clone())));
+                terms.reduce(|sum, term| sum + term).expect("a row has variables")
+            }
             _ => {
                 let terms = self.log_prob_each(x);
                 terms.sum_axis(terms.shape().rank() - 1)
@@ -173,17 +193,19 @@ impl<'t, F: Real> Observation<'t, F> {
     /// Poisson: x l − eˡ − ln x!,   l = ln E[x|z]
     ///
     /// Negative binomial: ln Γ(x + r) − ln Γ(r) − ln x! + r ln r/(r + m) + x ln m/(r + m)
+    ///
+    /// Log-normal: log N(ln x; μ, σ²) − ln x,   x > 0
     #[track_caller]
     #[inline(never)]
-    pub fn log_prob_each(self, x: Var<'t, F>) -> Var<'t, F> {
-        let normal = |mu: Var<'t, F>, log_sigma: Var<'t, F>| {
+    pub fn log_prob_each(&self, x: Var<'t, F>) -> Var<'t, F> {
+        let normal = |x: Var<'t, F>, mu: Var<'t, F>, log_sigma: Var<'t, F>| {
             let r = (x - mu) * log_sigma.neg().exp();
             r.square() * F::from_f64(-0.5) - log_sigma - F::from_f64(HALF_LN_2PI)
         };
-        match self {
+        match *self {
             Self::Bernoulli(p) => x * p.logits - p.logits.softplus(),
-            Self::Normal(p) => normal(p.mu, p.log_sigma),
-            Self::DiagNormal(p) => normal(p.mu(), p.log_sigma()),
+            Self::Normal(p) => normal(x, p.mu, p.log_sigma),
+            Self::DiagNormal(p) => normal(x, p.mu(), p.log_sigma()),
             Self::Categorical(p) => {
                 let log_p = p.logits.log_softmax_axis(p.logits.shape().rank() - 1);
                 x * flat(log_p, x.shape().last())
@@ -192,14 +214,18 @@ impl<'t, F: Real> Observation<'t, F> {
             Self::NegativeBinomial { log_mean, log_dispersion } => {
                 negative_binomial_log_prob(x, log_mean, log_dispersion)
             }
+            Self::LogNormal(p) => normal(x.ln(), p.mu, p.log_sigma) - x.ln(),
+            Self::Mixed(ref parts) => {
+                side_by_side(parts.iter().map(|(columns, p)| p.log_prob_each(x.columns(columns.clone()))))
+            }
         }
     }
 
     /// E[x|z], (…, D).
     #[track_caller]
     #[inline(never)]
-    pub fn mean(self) -> Var<'t, F> {
-        match self {
+    pub fn mean(&self) -> Var<'t, F> {
+        match *self {
             Self::Bernoulli(p) => p.mean(),
             Self::Normal(p) => p.mu,
             Self::DiagNormal(p) => p.mu(),
@@ -210,19 +236,33 @@ impl<'t, F: Real> Observation<'t, F> {
             }
             Self::Poisson { log_rate } => log_rate.exp(),
             Self::NegativeBinomial { log_mean, .. } => log_mean.exp(),
+            // E[x] = e^(μ + σ²/2)
+            Self::LogNormal(p) => ((p.log_sigma * F::from_f64(2.0)).exp() * F::from_f64(0.5) + p.mu).exp(),
+            Self::Mixed(ref parts) => side_by_side(parts.iter().map(|(_, p)| p.mean())),
         }
     }
 
     /// A draw x ~ p(x|z), (…, D), as plain numbers.
     #[track_caller]
-    pub fn draw(self, rng: &mut impl Rng) -> Vec<F> {
+    pub fn draw(&self, rng: &mut impl Rng) -> Vec<F> {
+        if let Self::Mixed(parts) = self {
+            let width = parts.last().map_or(0, |(columns, _)| columns.end);
+            let mut x = Vec::new();
+            for (columns, p) in parts {
+                let drawn = p.draw(rng);
+                x.resize(drawn.len() / columns.len() * width, F::ZERO);
+                let rows = x.chunks_exact_mut(width).zip(drawn.chunks_exact(columns.len()));
+                rows.for_each(|(x, drawn)| x[columns.clone()].copy_from_slice(drawn));
+            }
+            return x;
+        }
         let mut x = self.mean().to_vec();
         let gauss = |rng: &mut _| -> f64 { StandardNormal.sample(rng) };
         let poisson = |rate: f64, rng: &mut _| match Poisson::new(rate) {
             Ok(poisson) => poisson.sample(rng),
             Err(_) => 0.0, // the rate is 0
         };
-        match self {
+        match *self {
             Self::Bernoulli(_) => {
                 x.iter_mut().for_each(|x| *x = F::from_f64(f64::from(rng.random::<f64>() < x.to_f64())));
             }
@@ -230,6 +270,13 @@ impl<'t, F: Real> Observation<'t, F> {
                 let sigma = p.log_sigma.exp().to_vec();
                 let sigmas = sigma.iter().cycle();
                 x.iter_mut().zip(sigmas).for_each(|(x, &s)| *x += s * F::from_f64(gauss(rng)));
+            }
+            Self::LogNormal(p) => {
+                let (mu, sigma) = (p.mu.to_vec(), p.log_sigma.exp().to_vec());
+                let normals = mu.into_iter().zip(sigma.iter().cycle());
+                x.iter_mut()
+                    .zip(normals)
+                    .for_each(|(x, (mu, &s))| *x = (mu + s * F::from_f64(gauss(rng))).exp());
             }
             Self::DiagNormal(p) => {
                 let sigma = p.log_sigma().exp().to_vec();
@@ -258,9 +305,24 @@ impl<'t, F: Real> Observation<'t, F> {
                     *x = F::from_f64(poisson(rate.map_or(0.0, |rate| rate.sample(rng)), rng));
                 }
             }
+            Self::Mixed(_) => unreachable!("its parts are drawn above"),
         }
         x
     }
+}
+
+/// The parts of rows, (…, D₁), (…, D₂) and so on, as rows (…, D).
+#[track_caller]
+fn side_by_side<'t, F: Real>(parts: impl Iterator<Item = Var<'t, F>>) -> Var<'t, F> {
+    let parts: Vec<_> = parts.collect();
+    Var::concatenate(&parts, parts[0].shape().rank() - 1)
+}
+
+/// b tanh(x / b): between −b and b.
+#[track_caller]
+pub(crate) fn bounded<F: Real>(x: Var<'_, F>, bound: f64) -> Var<'_, F> {
+    let bound = F::from_f64(bound);
+    (x / bound).tanh() * bound
 }
 
 /// (…, V, K) to (…, V K)
@@ -272,7 +334,7 @@ fn flat<F: Real>(x: Var<'_, F>, width: usize) -> Var<'_, F> {
 
 /// (…, V K) to (…, V, K)
 #[track_caller]
-fn unflat<F: Real>(x: Var<'_, F>, classes: usize) -> Var<'_, F> {
+pub(crate) fn unflat<F: Real>(x: Var<'_, F>, classes: usize) -> Var<'_, F> {
     let shape = x.shape();
     let leading = &shape.dims()[..shape.rank() - 1];
     x.reshape(Shape::new(&[leading, &[shape.last() / classes, classes]].concat()))

@@ -3,8 +3,9 @@
 use autograd::{Real, Var};
 use nn::model::{Init, Layout, Model, Nonlinearity, Slot};
 
+use crate::gaps::Expected;
 use crate::rows::{Rows, beside};
-use crate::{Networks, Observation, Posterior, Sizes, VaeConfig, VaeError};
+use crate::{Gaps, Likelihood, Networks, Observation, Posterior, Sizes, VaeConfig, VaeError, mixed};
 
 /// A variational autoencoder: a description, whose numbers are in θ.
 ///
@@ -16,8 +17,10 @@ pub struct Vae {
     config: VaeConfig,
     layout: Layout,
     networks: Networks,
-    /// What the likelihood learns besides the decoder: log σ or ln r.
+    /// What the likelihood learns besides the decoder: ln σ or ln r.
     scale: Option<Slot>,
+    /// Of [`Gaps::Conditional`](crate::Gaps::Conditional).
+    expected: Option<Expected>,
 }
 
 impl Model for Vae {
@@ -48,7 +51,8 @@ impl Model for Vae {
 
 impl Vae {
     /// The model with slots `encoder.*` and `decoder.*` ([`Networks::new`]), and one more where the likelihood has parameters
-    /// that do not depend on z: `log_sigma` or `log_dispersion`.
+    /// that do not depend on z: `log_sigma`, `log_dispersion` or `log_scale`. With [`Gaps::Conditional`] there are `gaps.mean` and
+    /// `gaps.precision`, too, which are not trained.
     ///
     /// # Errors
     /// [`VaeError`] if there is no such model.
@@ -74,12 +78,13 @@ impl Vae {
         networks: impl FnOnce(&mut Layout, Sizes) -> Result<Networks, VaeError>,
     ) -> Result<Self, VaeError> {
         config.validate()?;
-        let VaeConfig { inputs, conditions, latent, covariance, likelihood, .. } = *config;
+        let VaeConfig { inputs, conditions, latent, covariance, ref likelihood, .. } = *config;
         let (parameters, heads) = (covariance.parameters(latent), likelihood.heads());
         let mut layout = Layout::new();
         let networks = networks(&mut layout, Sizes { inputs, conditions, parameters, latent, heads })?;
         let scale = likelihood.scale(&mut layout, inputs);
-        Ok(Self { config: config.clone(), layout, networks, scale })
+        let expected = (config.gaps == Gaps::Conditional).then(|| Expected::new(&mut layout, inputs));
+        Ok(Self { config: config.clone(), layout, networks, scale, expected })
     }
 
     /// What the model consists of.
@@ -179,6 +184,11 @@ impl Vae {
         Elbo { log_likelihood: x.log_prob(p), kl: q.kl_to_standard() }.mean_over_samples()
     }
 
+    /// What the encoder sees in gaps, if it is not 0.
+    pub(crate) fn expected(&self) -> Option<&Expected> {
+        self.expected.as_ref()
+    }
+
     /// q(z|x) of these rows.
     #[track_caller]
     pub(crate) fn posterior<'t, F: Real>(&self, theta: Var<'t, F>, x: Rows<'t, F>) -> Posterior<'t, F> {
@@ -192,8 +202,22 @@ impl Vae {
         theta: Var<'t, F>,
         rows: Rows<'t, F>,
     ) -> Var<'t, F> {
-        let x = if self.config.likelihood.is_of_counts() { rows.x.ln_1p() } else { rows.x };
+        let x = self.seen(rows);
+        let x = match (&self.expected, rows.observed) {
+            (Some(expected), Some(observed)) => expected.fill(theta, x, observed),
+            _ => x,
+        };
         self.networks.encoder.apply(theta, beside(x, rows.conditions))
+    }
+
+    /// What the encoder sees of x, with 0 where a number is missing.
+    #[track_caller]
+    pub(crate) fn seen<'t, F: Real>(&self, rows: Rows<'t, F>) -> Var<'t, F> {
+        match &self.config.likelihood {
+            Likelihood::Poisson | Likelihood::NegativeBinomial => rows.x.ln_1p(),
+            Likelihood::Mixed { variables } => mixed::seen(variables, rows.x),
+            _ => rows.x,
+        }
     }
 
     /// p(x|z) under the conditions of these rows, for z (…, B, L).

@@ -1,16 +1,18 @@
 //! Rows of data as a model takes them apart.
 
+use std::borrow::Borrow;
+
 use autograd::{Real, Var};
 
-use crate::{Likelihood, Observation, Vae};
+use crate::{Likelihood, Observation, Vae, mixed};
 
 /// Rows (x, conditions) on a tape.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'t, F: Real> {
-    /// x (…, D), with 0 where a number is missing.
+    /// x (…, D). Where a number is missing, there is one that the encoder sees as 0.
     pub(crate) x: Var<'t, F>,
     /// 1 where a number was observed and 0 where it is missing, (…, D); none if all were observed.
-    observed: Option<Var<'t, F>>,
+    pub(crate) observed: Option<Var<'t, F>>,
     /// (…, C); none if C is 0.
     pub(crate) conditions: Option<Var<'t, F>>,
 }
@@ -18,7 +20,8 @@ pub(crate) struct Rows<'t, F: Real> {
 impl<'t, F: Real> Rows<'t, F> {
     /// log p(x|z) of what was observed.
     #[track_caller]
-    pub(crate) fn log_prob(self, p: Observation<'t, F>) -> Var<'t, F> {
+    pub(crate) fn log_prob(self, p: impl Borrow<Observation<'t, F>>) -> Var<'t, F> {
+        let p = p.borrow();
         let Some(observed) = self.observed else { return p.log_prob(self.x) };
         let terms = p.log_prob_each(self.x) * observed;
         terms.sum_axis(terms.shape().rank() - 1)
@@ -46,13 +49,22 @@ impl Vae {
         let (mut filled, tape) = (x.to_vec(), x.tape());
         let mut observed = vec![F::ONE; filled.len()];
         // If one class of a categorical variable is missing, the variable is.
-        let group =
-            if let Likelihood::Categorical { classes } = self.config().likelihood { classes } else { 1 };
-        for (x, observed) in filled.chunks_exact_mut(group).zip(observed.chunks_exact_mut(group)) {
-            if x.iter().any(is_missing) {
-                x.fill(F::ZERO);
-                observed.fill(F::ZERO);
+        let groups: Vec<(usize, F)> = match &self.config().likelihood {
+            Likelihood::Categorical { classes } => vec![(*classes, F::ZERO)],
+            Likelihood::Mixed { variables } => mixed::groups(variables).collect(),
+            _ => vec![(1, F::ZERO)],
+        };
+        let mut at = 0;
+        for (width, neutral) in groups.into_iter().cycle() {
+            if at == filled.len() {
+                break;
             }
+            let numbers = at..at + width;
+            if filled[numbers.clone()].iter().any(is_missing) {
+                filled[numbers.clone()].fill(neutral);
+                observed[numbers].fill(F::ZERO);
+            }
+            at += width;
         }
         let shape = x.shape();
         let (x, observed) = (tape.constant(&filled, shape), tape.constant(&observed, shape));

@@ -17,12 +17,12 @@ pub(crate) fn network(vae: &Vae, theta: &[f32]) -> Option<Decoder> {
         Layers::WithLinearPath(hidden) => (hidden, !hidden.is_empty()),
         Layers::Convolutional { .. } => return None,
     };
-    let mean = match (config.likelihood, config.decoder.psi) {
+    let mean = match (config.likelihood.clone(), config.decoder.psi) {
         (Likelihood::Bernoulli, Nonlinearity::Identity) => "sigmoid",
         (Likelihood::Bernoulli, _) => return None,
         (Likelihood::Poisson | Likelihood::NegativeBinomial, Nonlinearity::Identity) => "bounded_exp",
         (Likelihood::Poisson | Likelihood::NegativeBinomial, _) => return None,
-        (Likelihood::Categorical { .. }, _) => return None,
+        (Likelihood::Categorical { .. } | Likelihood::Mixed { .. }, _) => return None,
         (_, psi) => name(psi)?,
     };
     let (mut layers, mut weights) = (Vec::new(), Vec::new());

@@ -6,7 +6,7 @@ use nn::data::Matrix;
 
 use super::factor::{LN_2PI, Terms};
 use super::moments::Moments;
-use super::{FactorModel, LinearError, Pca};
+use super::{FactorModel, LinearError, NormalModel, Pca};
 
 /// When EM ends: after `rounds`, or earlier if a round gains less than `tolerance`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,7 +51,24 @@ impl FactorModel {
     /// [`LinearError::Fell`] or [`LinearError::NotPositiveDefinite`] if the data are scaled so badly that rounding errors
     /// dominate.
     pub fn factor_analysis(x: &Matrix<f64>, factors: usize, em: Em) -> Result<EmFit, LinearError> {
-        let moments = Moments::of(x, factors)?;
+        Self::of_moments(Moments::of(x, factors)?, factors, em)
+    }
+
+    /// The factor analysis of L = `factors` that is nearest to a normal distribution N(μ, Σ): with the smallest divergence
+    /// KL(N(μ, Σ) ‖ N(μ, W W′ + Ψ)), by the EM of [`factor_analysis`](Self::factor_analysis) with Σ in the place of S. The distribution may
+    /// have been fitted to rows with gaps.
+    ///
+    /// # Errors
+    /// As [`factor_analysis`](Self::factor_analysis).
+    pub fn nearest_to(normal: &NormalModel, factors: usize, em: Em) -> Result<EmFit, LinearError> {
+        let (mean, covariance) = (normal.mean.clone(), normal.covariance.clone());
+        if !(1..=mean.len()).contains(&factors) {
+            return Err(LinearError::Components { components: factors, dimensions: mean.len() });
+        }
+        Self::of_moments(Moments { mean, covariance }, factors, em)
+    }
+
+    fn of_moments(moments: Moments, factors: usize, em: Em) -> Result<EmFit, LinearError> {
         let variances: Vec<f64> = moments.variances().collect();
         let constant = variances.iter().zip(&moments.mean).position(|(v, mean)| *v <= 1e-28 * mean * mean);
         if let Some(column) = constant {

@@ -22,6 +22,7 @@ mod moments;
 mod normal;
 mod oja;
 mod pca;
+mod start;
 
 pub use angles::principal_angles;
 pub use cubature::CubatureObjective;

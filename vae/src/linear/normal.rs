@@ -65,6 +65,23 @@ impl NormalModel {
         }
     }
 
+    /// Σ⁻¹ (D, D)
+    ///
+    /// # Errors
+    /// [`LinearError::NotPositiveDefinite`] if Σ is not.
+    pub fn precision(&self) -> Result<Matrix<f64>, LinearError> {
+        Ok(self.inverse()?.0)
+    }
+
+    /// Σ⁻¹ (D, D) and ln |Σ|.
+    fn inverse(&self) -> Result<(Matrix<f64>, f64), LinearError> {
+        let (tape, d) = (Tape::new(), self.mean.len());
+        let l = tape.shared_constant(&self.covariance.values, [d, d]).cholesky()?;
+        let identity = tape.constant(&vec![1.0; d], [d]).diagonal_matrix();
+        let precision = l.solve_triangular(l.solve_triangular(identity, LX), LtX);
+        Ok((Matrix::new(d, d, precision.to_vec()), l.log_det_from_factor().item()))
+    }
+
     /// The rows of x (N, D), in which numbers that are missing (NaN) are replaced by their expectation given the rest of the
     /// row,
     ///
@@ -205,12 +222,7 @@ struct Round {
 impl Round {
     fn new(model: &NormalModel, x: &Matrix<f64>, patterns: &[Pattern]) -> Result<Self, LinearError> {
         let d = x.cols;
-        let tape = Tape::new();
-        let l = tape.shared_constant(&model.covariance.values, [d, d]).cholesky()?;
-        let identity = tape.constant(&vec![1.0; d], [d]).diagonal_matrix();
-        let precision = l.solve_triangular(l.solve_triangular(identity, LX), LtX);
-        let log_det = l.log_det_from_factor().item();
-        let precision = Matrix::new(d, d, precision.to_vec());
+        let (precision, log_det) = model.inverse()?;
 
         let expected = patterns
             .par_iter()

@@ -98,8 +98,9 @@ fn samples_and_densities_of_both_covariances_have_the_right_gradients() {
 fn every_bound_has_the_right_gradient_for_every_covariance_and_likelihood() {
     for covariance in COVARIANCES {
         for likelihood in LIKELIHOODS {
-            let vae = conditional(covariance, likelihood);
-            let (theta, complete, eps) = (theta_of(&vae), conditional_data(likelihood, 3), noise(4, 4, 3));
+            let vae = conditional(covariance, likelihood.clone());
+            let (theta, complete, eps) =
+                (theta_of(&vae), conditional_data(likelihood.clone(), 3), noise(4, 4, 3));
             let mut gaps = complete.values.to_vec();
             (gaps[1], gaps[2], gaps[10]) = (f64::NAN, f64::NAN, f64::NAN);
             for x in [complete.values.to_vec(), gaps] {
@@ -136,7 +137,7 @@ fn slope(vae: &Vae, theta: &Arc<Vec<f64>>, bound: impl for<'t> Fn(Var<'t, f64>) 
 fn the_score_function_estimates_the_gradient_of_the_bound() {
     for covariance in COVARIANCES {
         let likelihood = Likelihood::Bernoulli;
-        let vae = conditional(covariance, likelihood);
+        let vae = conditional(covariance, likelihood.clone());
         let (theta, x) = (mild_theta_of(&vae), conditional_data(likelihood, 2));
         for (samples, beta) in [(1, 1.0), (5, 1.0), (5, 0.2)] {
             let repeats = 20_000 / samples as u64;

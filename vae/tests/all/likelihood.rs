@@ -118,7 +118,7 @@ const GAUSSIAN: [Likelihood; 3] =
 #[test]
 fn with_the_exact_posterior_every_weight_is_the_likelihood_and_the_bound_is_tight() {
     for likelihood in GAUSSIAN {
-        let vae = linear(likelihood, L);
+        let vae = linear(likelihood.clone(), L);
         let ((a, s), x) = (exact_encoder(), data(20));
         let theta = theta(&vae, a, s);
         for (row, bound) in elbo(&vae, &theta, &x, 20_000).into_iter().enumerate() {
@@ -136,7 +136,7 @@ fn with_the_exact_posterior_every_weight_is_the_likelihood_and_the_bound_is_tigh
 #[test]
 fn with_another_posterior_the_estimate_meets_the_likelihood_and_the_bound_stays_below() {
     for likelihood in GAUSSIAN {
-        let vae = linear(likelihood, L);
+        let vae = linear(likelihood.clone(), L);
         let ((a, s), x) = (rough_encoder(), data(20));
         let theta = theta(&vae, a, s);
         let estimate = vae.k_sample_bound(&theta, &x, 20_000, 0);

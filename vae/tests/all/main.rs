@@ -11,6 +11,7 @@ mod likelihood;
 mod linear;
 mod local;
 mod missing;
+mod mixed;
 mod model;
 mod network;
 mod normal_model;

@@ -144,7 +144,7 @@ fn the_likelihood_of_holed_rows_is_that_of_what_was_observed() {
 #[test]
 fn the_terms_of_a_likelihood_sum_to_it_and_masked_ones_do_where_nothing_is_missing() {
     for likelihood in likelihoods(2) {
-        let vae = model_of(&VaeConfig { likelihood, ..usual() });
+        let vae = model_of(&VaeConfig { likelihood: likelihood.clone(), ..usual() });
         let theta = theta_of::<f64>(&vae);
         let tape = Tape::new();
         let theta = tape.shared_constant(&theta, [theta.len()]);
@@ -178,7 +178,7 @@ fn the_terms_of_a_likelihood_sum_to_it_and_masked_ones_do_where_nothing_is_missi
 #[test]
 fn probabilities_of_discrete_variables_sum_to_one_and_draws_have_their_moments() {
     for likelihood in likelihoods(2) {
-        let vae = model_of(&VaeConfig { likelihood, ..usual() });
+        let vae = model_of(&VaeConfig { likelihood: likelihood.clone(), ..usual() });
         let theta = theta_of::<f64>(&vae);
         let tape = Tape::new();
         let theta = tape.shared_constant(&theta, [theta.len()]);
@@ -213,6 +213,7 @@ fn probabilities_of_discrete_variables_sum_to_one_and_draws_have_their_moments()
                 Likelihood::Bernoulli | Likelihood::Categorical { .. } => mean[j] * (1.0 - mean[j]),
                 Likelihood::Normal { sigma } => sigma * sigma,
                 Likelihood::NormalLearned { start } | Likelihood::NormalDiagonal { start } => start * start,
+                Likelihood::Mixed { .. } => unreachable!("it has tests of its own"),
                 Likelihood::NormalHead => match p {
                     vae::Observation::DiagNormal(p) => (2.0 * p.log_sigma().to_vec()[j]).exp(),
                     _ => unreachable!(),
@@ -226,7 +227,7 @@ fn probabilities_of_discrete_variables_sum_to_one_and_draws_have_their_moments()
 #[test]
 fn of_a_categorical_variable_all_classes_are_missing_or_none() {
     let likelihood = Likelihood::Categorical { classes: 2 };
-    let vae = model_of(&VaeConfig { likelihood, ..usual() });
+    let vae = model_of(&VaeConfig { likelihood: likelihood.clone(), ..usual() });
     let theta = theta_of::<f64>(&vae);
     let of = |x: [f64; 4]| vae.k_sample_bound_of_rows(&theta, &Matrix::new(1, 4, x.to_vec()), 10, 1);
     let whole = of([f64::NAN, f64::NAN, 1.0, 0.0]);
@@ -242,7 +243,8 @@ fn of_a_categorical_variable_all_classes_are_missing_or_none() {
 fn gaps_are_filled_under_conditions_by_any_likelihood_and_covariance() {
     for likelihood in likelihoods(2) {
         for covariance in [Covariance::Diagonal, Covariance::Full] {
-            let vae = model_of(&VaeConfig { likelihood, covariance, conditions: 1, ..usual() });
+            let vae =
+                model_of(&VaeConfig { likelihood: likelihood.clone(), covariance, conditions: 1, ..usual() });
             let theta = theta_of::<f64>(&vae);
             // One row complete, one with a gap, one of nothing but its condition.
             let nan = f64::NAN;

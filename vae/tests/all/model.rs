@@ -40,7 +40,7 @@ fn noise<F: Real>(samples: usize, rows: usize, latent: usize) -> Vec<F> {
 fn the_gradient_of_the_bound_is_right_along_random_directions_of_theta() {
     for likelihood in LIKELIHOODS {
         for phi in PHIS {
-            let vae = model(likelihood, phi);
+            let vae = model(likelihood.clone(), phi);
             let (theta, x) = (theta_of::<f64>(&vae), data(6, 5));
             for shape in [&[6, 2][..], &[1, 6, 2], &[3, 6, 2]] {
                 let eps = noise(shape.iter().product::<usize>() / 12, 6, 2);
@@ -59,7 +59,8 @@ fn the_gradient_of_a_convolutional_bound_is_right_along_random_directions_of_the
     for likelihood in [Likelihood::Bernoulli, Likelihood::NormalHead, Likelihood::Poisson] {
         for conditions in [0, 2] {
             let usual = VaeConfig::convolutional(6, 2).with_phi(Nonlinearity::Tanh);
-            let vae = Vae::new(&VaeConfig { likelihood, conditions, ..usual }).unwrap();
+            let vae =
+                Vae::new(&VaeConfig { likelihood: likelihood.clone(), conditions, ..usual.clone() }).unwrap();
             let (theta, x) = (theta_of::<f64>(&vae), data(3, 36 + conditions));
             for shape in [&[3, 2][..], &[2, 3, 2]] {
                 let eps = noise(shape.iter().product::<usize>() / 6, 3, 2);
@@ -80,7 +81,7 @@ fn the_gradient_of_a_convolutional_bound_is_right_along_random_directions_of_the
 #[test]
 fn bound_and_importance_weights_have_the_right_gradient_in_every_argument() {
     for likelihood in LIKELIHOODS {
-        let vae = model(likelihood, Nonlinearity::Tanh);
+        let vae = model(likelihood.clone(), Nonlinearity::Tanh);
         let inputs = [
             Sample::uniform([vae.layout().size()], -0.8..0.8),
             Sample::uniform([2, 5], 0.0..1.0),
@@ -96,7 +97,7 @@ fn bound_and_importance_weights_have_the_right_gradient_in_every_argument() {
 fn the_divergence_is_its_monte_carlo_average_and_weights_average_to_the_bound() {
     let draws = 40_000;
     for likelihood in LIKELIHOODS {
-        let vae = model(likelihood, Nonlinearity::Tanh);
+        let vae = model(likelihood.clone(), Nonlinearity::Tanh);
         let tape = Tape::new();
         let theta = tape.shared_constant(&theta_of::<f64>(&vae), [vae.layout().size()]);
         let x = tape.constant(&data(2, 5).values, [2, 5]);
@@ -127,7 +128,7 @@ fn the_divergence_is_its_monte_carlo_average_and_weights_average_to_the_bound() 
 #[test]
 fn the_bound_is_below_the_importance_sampled_log_likelihood() {
     for likelihood in LIKELIHOODS {
-        let vae = model(likelihood, Nonlinearity::Relu);
+        let vae = model(likelihood.clone(), Nonlinearity::Relu);
         let (theta, x) = (theta_of::<f64>(&vae), data(20, 5));
         let tape = Tape::new();
         let eps = tape.constant(&noise(2000, 20, 2), [2000, 20, 2]);
@@ -205,7 +206,7 @@ fn log_sigma_is_bounded_whatever_the_network_says() {
 
 fn rows_do_not_influence_each_other<F: Real>(tolerance: f64) {
     for likelihood in LIKELIHOODS {
-        let vae = model(likelihood, Nonlinearity::Tanh);
+        let vae = model(likelihood.clone(), Nonlinearity::Tanh);
         let (theta, x) = (theta_of::<F>(&vae), data::<F>(600, 5));
         let Codes { mu, log_sigma } = vae.encode_rows(&theta, &x);
         let decoded = vae.decode_rows(&theta, &mu);

@@ -27,8 +27,13 @@ fn every_kind_of_model_comes_back() {
     for likelihood in likelihoods(5) {
         for covariance in [Covariance::Diagonal, Covariance::Full] {
             let encoder = NetworkConfig::mlp(&[7, 3]);
-            let vae = Vae::new(&VaeConfig { likelihood, covariance, encoder, ..VaeConfig::new(5, &[4], 2) })
-                .unwrap();
+            let vae = Vae::new(&VaeConfig {
+                likelihood: likelihood.clone(),
+                covariance,
+                encoder,
+                ..VaeConfig::new(5, &[4], 2)
+            })
+            .unwrap();
             check(&vae, &theta_of(&vae));
         }
     }
