@@ -14,7 +14,11 @@ fn tables_and_faces_that_cannot_be_used_are_refused_with_the_reason() {
     write("negative.csv", &("a,b\n".to_owned() + &"1,-2\n".repeat(20)));
     write("large.csv", &("a,b\n".to_owned() + &"1,1000000\n".repeat(20) + "1,1000001\n"));
     write("lone.csv", &("a,b\n1,\n".to_owned() + &"NA,\n".repeat(20) + ",2\n"));
-    write("kinds.csv", &("a,kind\n".to_owned() + &"1,red\n".repeat(20)));
+    write(
+        "names.csv",
+        &("a,who\n".to_owned() + &(0..20).map(|i| format!("1,Ada {i}\n")).collect::<String>()),
+    );
+    write("typo.csv", &("a,b\n".to_owned() + &"1,2\n".repeat(20) + "1,red\n"));
     for (flags, wanted) in [
         (&["--csv", "none.csv"][..], "none.csv"),
         (&["--csv", "words.csv"], "\"four\""),
@@ -26,8 +30,20 @@ fn tables_and_faces_that_cannot_be_used_are_refused_with_the_reason() {
             "line 22, column 2 (b): expected counts up to 1000000, found \"1000001\"",
         ),
         (&["--csv", "lone.csv"], "expected a column with more than one known cell, found none"),
-        (&["--csv", "kinds.csv"], "\"red\""),
-        (&["--csv", "kinds.csv", "--colour", "a"], "\"red\""),
+        (
+            &["--csv", "names.csv"],
+            "column 2 (who): expected a category, of at most 10 classes, found 20 different texts",
+        ),
+        (&["--csv", "names.csv", "--colour", "a"], "leave the column out by --ignore who"),
+        (&["--csv", "typo.csv"], "line 22, column 2 (b): expected a finite number, found \"red\""),
+        (
+            &["--csv", "typo.csv", "--kind", "c=normal"],
+            "expected the name or number of a column, found \"c\"",
+        ),
+        (
+            &["--csv", "negative.csv", "--kind", "b=log-normal"],
+            "expected a positive number from 1e-18 to 1e18, found \"-2\"",
+        ),
         (&["--csv", "counts.csv", "--colour", "size"], "size"),
         (&["--clusters", "1000"], "--clusters: expected at most 442, the number of rows, found 1000"),
     ] {

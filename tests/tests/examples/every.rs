@@ -98,6 +98,7 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("vae", "posterior_family", &["--dry-run", "--data", "mnist", "--batch-size", "2"]),
     ("vae", "table", &["--dry-run"]),
     ("vae", "table", &["--dry-run", "--counts"]),
+    ("vae", "table", &["--dry-run", "--table", "mixed"]),
     (
         "vae",
         "table",

@@ -1,9 +1,10 @@
 //! What a model says of the rows of a table, as `rows.csv` and `imputed.csv` have it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use nn::data::{Matrix, Preprocessing, Table};
+use nn::data::{ColumnCode, ColumnKind, Matrix, NewCell, Preprocessing, Table};
 use nn::run::{Csv, single};
 use vae::{Imputation, RowBound, RowSeed, Vae};
 
@@ -21,13 +22,17 @@ impl Rows {
         vae: &Vae,
         theta: &Arc<Vec<f32>>,
         x: &Matrix<f32>,
+        preprocessing: &Preprocessing,
         samples: usize,
         seed: RowSeed,
     ) -> Self {
+        let firsts: Vec<usize> = places(preprocessing).map(|places| places.start).collect();
         Self {
             codes: vae.encode_rows(theta, x).mu,
             bounds: vae.k_sample_bound_of_rows(theta, x, samples, seed),
-            observed: (0..x.rows).map(|i| x.row(i).iter().filter(|x| !x.is_nan()).count()).collect(),
+            observed: (0..x.rows)
+                .map(|i| firsts.iter().filter(|&&first| !x.row(i)[first].is_nan()).count())
+                .collect(),
         }
     }
 
@@ -71,21 +76,52 @@ impl Rows {
     }
 }
 
-/// The numbers for the gaps of a table that has the inputs of a model among its columns: see [`Table::write`]. `x` are its rows in the
-/// model's units.
-pub(crate) fn gaps<'a>(
-    table: &'a Table,
-    preprocessing: &Preprocessing,
-    filled: &Matrix<f32>,
-) -> impl Fn(usize, usize) -> Option<f64> + 'a {
+/// The numbers of the model that stand for each input.
+fn places(preprocessing: &Preprocessing) -> impl Iterator<Item = Range<usize>> {
+    let mut end = 0;
+    (0..preprocessing.inputs.len()).map(move |input| {
+        let first = end;
+        end += preprocessing.codes.get(input).map_or(1, ColumnCode::width);
+        first..end
+    })
+}
+
+/// Filled rows in the table's units. Positive numbers and counts are not above the largest one to train on: their means are exponential
+/// functions, which a row far from all others may take anywhere.
+pub(crate) fn restored(preprocessing: &Preprocessing, filled: &Matrix<f32>) -> Matrix<f64> {
     let filled = filled.map(f64::from);
     let filled =
         preprocessing.scaling.as_ref().map_or_else(|| filled.clone(), |scaling| scaling.invert(&filled));
-    let inputs: HashMap<&String, usize> = preprocessing.inputs.iter().zip(0..).collect();
-    let seen: Vec<Option<usize>> = table.names.iter().map(|name| inputs.get(name).copied()).collect();
+    let mut largest = vec![f64::INFINITY; filled.cols];
+    for ((code, places), range) in
+        preprocessing.codes.iter().zip(places(preprocessing)).zip(&preprocessing.ranges)
+    {
+        if matches!(code.kind, ColumnKind::LogNormal | ColumnKind::Count) {
+            largest[places.start] = range[1];
+        }
+    }
+    let cells = filled.values.iter().zip(largest.iter().cycle());
+    Matrix::new(filled.rows, filled.cols, cells.map(|(x, most)| if x > most { *most } else { *x }).collect())
+}
+
+/// What the gaps of a table that has the inputs of a model among its columns are filled with, numbers and the names of classes: see
+/// [`Table::write_cells`]. `filled` are its rows in the model's units.
+pub(crate) fn gaps<'a>(
+    table: &'a Table,
+    preprocessing: &'a Preprocessing,
+    filled: &Matrix<f32>,
+) -> impl Fn(usize, usize) -> Option<NewCell<'a>> {
+    let filled = restored(preprocessing, filled);
+    let inputs: HashMap<&String, (usize, Range<usize>)> =
+        preprocessing.inputs.iter().zip(places(preprocessing).enumerate()).collect();
+    let seen: Vec<Option<(usize, Range<usize>)>> =
+        table.names.iter().map(|name| inputs.get(name).cloned()).collect();
     move |row, column| {
-        let input = seen[column].filter(|_| table.values.row(row)[column].is_nan())?;
-        Some(single(filled.row(row)[input]))
+        let (input, places) = seen[column].clone().filter(|_| table.is_missing(row, column))?;
+        let numbers = &filled.row(row)[places];
+        let class =
+            preprocessing.codes.get(input).and_then(|code| Some(&code.classes[code.likeliest(numbers)?]));
+        Some(class.map_or_else(|| NewCell::Number(single(numbers[0])), |class| NewCell::Text(class)))
     }
 }
 

@@ -22,8 +22,8 @@ pub(crate) struct Space<'a> {
     /// The cells in the model's units; NaN where one is missing.
     pub(crate) x: &'a Matrix<f32>,
     pub(crate) filled: &'a Matrix<f32>,
-    /// To the model's units, if they are not the table's.
-    pub(crate) scaling: Option<&'a Standardizer>,
+    /// To the model's units.
+    pub(crate) scaling: &'a Standardizer,
     pub(crate) rows: &'a Rows,
     pub(crate) classes: &'a Classes,
     /// The two dimensions of the first look.
@@ -48,8 +48,8 @@ impl Space<'_> {
             ordered: classes.ordered,
             labels: classes.of_rows[..shown.len()].to_vec(),
             columns: names.to_vec(),
-            shift: scaling.map_or_else(|| vec![0.0; x.cols], |scaling| scaling.mean.clone()),
-            scale: scaling.map_or_else(|| vec![1.0; x.cols], |scaling| scaling.sd.clone()),
+            shift: scaling.mean.clone(),
+            scale: scaling.sd.clone(),
             observed: x.select(&shown),
             filled: filled.select(&shown),
             scores: shown.iter().map(|&row| rows.per_cell(row)).collect(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::ensure;
 use nn::data::{Matrix, Preprocessing, Table};
-use nn::run::{Application, Counter, Output, Outside, check_row, counted};
+use nn::run::{Application, Counter, Output, Outside, Unknown, check_row, counted};
 use nn::{errln, outln};
 use vae::RowSeed;
 
@@ -56,14 +56,15 @@ pub(crate) fn apply(args: &Args, trained: &Trained, csv: &Path) -> anyhow::Resul
             }),
         );
         rows_file.write(&table.take())?;
-        imputed_file.write(part.write_rows(gaps(&part, &model.preprocessing, &filled)).as_bytes())?;
-        total.add(&rows, trained.vae.inputs());
+        imputed_file.write(part.write_cells(&gaps(&part, &model.preprocessing, &filled)).as_bytes())?;
+        total.add(&rows, &model.preprocessing, &inputs);
         progress.at(total.rows, reader.share());
         if args.apply.dry_run {
             break;
         }
     }
     drop(progress);
+    notes.extend(total.unseen.note(csv));
     notes.iter().for_each(|note| errln!("note: {note}"));
     ensure!(total.rows > 0, "{}: holds no rows below its header", csv.display());
     rows_file.finish()?;
@@ -96,7 +97,7 @@ impl<'a> Model<'a> {
         let x = self.preprocessing.apply(inputs)?;
         let seed = RowSeed { seed: *seed, first };
         let filled = vae.impute(theta, &x, imputation(*samples), seed);
-        Ok((Rows::new(vae, theta, &x, *samples, seed), filled))
+        Ok((Rows::new(vae, theta, &x, &self.preprocessing, *samples, seed), filled))
     }
 
     /// The cluster whose centre is nearest.
@@ -124,15 +125,17 @@ struct Total {
     rise: f64,
     unreliable: usize,
     outside: Outside,
+    unseen: Unknown,
     /// The strangest rows, and their scores per observed cell.
     strangest: Vec<(usize, f64)>,
 }
 
 impl Total {
-    fn add(&mut self, rows: &Rows, inputs: usize) {
+    fn add(&mut self, rows: &Rows, preprocessing: &Preprocessing, inputs: &Table) {
+        self.unseen.add(preprocessing, inputs);
         for (i, bound) in rows.bounds.iter().enumerate() {
             self.rows += 1;
-            self.gaps += inputs - rows.observed[i];
+            self.gaps += inputs.names.len() - rows.observed[i];
             self.bound += bound.value;
             self.rise += bound.rise;
             self.unreliable += usize::from(!bound.is_reliable());
