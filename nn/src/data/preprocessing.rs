@@ -109,11 +109,10 @@ impl Preprocessing {
         if self.codes.is_empty() { self.inputs.len() } else { ColumnCode::width_of(&self.codes) }
     }
 
-    /// The names of the inputs that may hold text, and of the others.
-    pub fn texts_and_numbers(&self) -> [Vec<String>; 2] {
-        let of_classes = |j: usize| self.codes.get(j).is_some_and(|code| code.kind.is_of_classes());
-        let (texts, numbers): (Vec<usize>, Vec<usize>) = (0..self.inputs.len()).partition(|&j| of_classes(j));
-        [texts, numbers].map(|places| places.into_iter().map(|j| self.inputs[j].clone()).collect())
+    /// The names of the inputs that may hold text: those of classes.
+    pub fn texts(&self) -> Vec<String> {
+        let texts = self.inputs.iter().zip(&self.codes).filter(|(_, code)| code.kind.is_of_classes());
+        texts.map(|(name, _)| name.clone()).collect()
     }
 
     /// The columns of a table that are the inputs, in the model's order, [coded](Table::coded) where they are of classes.

@@ -137,9 +137,8 @@ impl TableArgs {
             (given, _) => given,
         };
         let marks = if self.missing.is_empty() { model.missing.clone() } else { options.marks };
-        let [texts, numbers] = model.texts_and_numbers();
-        let reader =
-            TableReader::open_mixed(path, &TableOptions { header, marks, ..options }, &numbers, &texts)?;
+        let options = TableOptions { header, marks, ..options };
+        let reader = TableReader::open_mixed(path, &options, &model.inputs, &model.texts())?;
         let (file, absent) = (file_name(path), reader.absent());
         if !absent.is_empty() {
             errln!("note: {file}: no {}: missing in every row", listed(absent));

@@ -1,6 +1,6 @@
 //! A variational autoencoder of a table with columns of different kinds, with gaps or without, such as patients, genes or sensors. Each
-//! column has its own likelihood: normal, log-normal, yes or no, category, count. Of text and of strongly non-linear tables it is the
-//! better tool; of numbers that are close to linear it fills gaps about as well as one normal distribution of all columns:
+//! column has its own likelihood: normal, log-normal, yes or no, category, count. It fills numbers no worse than one normal distribution of
+//! all columns, and better where columns depend on each other in a non-linear way; classes of a nearly linear table it fills a little worse:
 //!
 //!     cargo run --release -p vae --example table
 //!     cargo run --release -p vae --example table -- --table mixed

@@ -21,9 +21,9 @@ pub(super) enum Texts {
     One(String),
     /// This one, by name or number, may hold dates.
     Dates(String),
-    /// All but these may hold any text. One of these that is not in the table stands behind its last column, and all its cells are
-    /// empty. So does one of `texts`, which may hold text.
-    AllBut { numbers: Vec<String>, texts: Vec<String> },
+    /// All but `columns` may hold any text, and of these those that are in `texts`, too. One of `columns` that is not in the table stands
+    /// behind its last column, and all its cells are empty.
+    AllBut { columns: Vec<String>, texts: Vec<String> },
     /// All may hold any text. If those given by number have text in the first row, it is no header for that.
     Any(Vec<String>),
     /// Those in these places may hold any text, of which some were given by number.
@@ -256,8 +256,9 @@ impl Rows {
                 let kind = |j| if columns.contains(&j) { Kind::Text } else { Kind::Numbers };
                 (0..names.len()).map(kind).collect()
             }
-            Texts::AllBut { numbers, .. } => {
-                let numbers: HashSet<&String> = numbers.iter().collect();
+            Texts::AllBut { columns, texts } => {
+                let numbers: HashSet<&String> =
+                    columns.iter().filter(|column| !texts.contains(column)).collect();
                 let kind = |name| if numbers.contains(name) { Kind::Numbers } else { Kind::Text };
                 names.iter().map(kind).collect()
             }
@@ -271,30 +272,20 @@ impl Rows {
             return Err(DataError::AllIgnored { file: file() });
         }
         let mut absent = Vec::new();
-        if let Texts::AllBut { numbers, texts } = &self.texts {
+        if let Texts::AllBut { columns, texts } = &self.texts {
             let known: HashSet<&String> = names.iter().collect();
-            let asked = || {
-                numbers
-                    .iter()
-                    .map(|name| (name, Kind::Numbers))
-                    .chain(texts.iter().map(|name| (name, Kind::Text)))
-            };
-            absent.extend(
-                asked().filter(|(name, _)| !known.contains(name)).map(|(name, kind)| (name.clone(), kind)),
-            );
-            let listed_of = |names: &mut dyn Iterator<Item = &String>| listed(&names.collect::<Vec<_>>());
-            if absent.len() == numbers.len() + texts.len() {
-                let (expected, found) = (listed_of(&mut asked().map(|(name, _)| name)), listed(&names));
+            absent.extend(columns.iter().filter(|name| !known.contains(name)).cloned());
+            if absent.len() == columns.len() {
+                let (expected, found) = (listed(columns), listed(&names));
                 return Err(DataError::NoInputs { expected, found, file: file() });
             }
             if !absent.is_empty() && !self.origin.options.missing {
-                let expected = listed_of(&mut absent.iter().map(|(name, _)| name));
-                return Err(DataError::NoInput { file: file(), expected });
+                return Err(DataError::NoInput { file: file(), expected: listed(&absent) });
             }
+            positions.extend(kinds.len()..kinds.len() + absent.len());
+            let kind = |name| if texts.contains(name) { Kind::Text } else { Kind::Numbers };
+            kinds.extend(absent.iter().map(kind));
         }
-        positions.extend(kinds.len()..kinds.len() + absent.len());
-        kinds.extend(absent.iter().map(|(_, kind)| *kind));
-        let absent: Vec<String> = absent.into_iter().map(|(name, _)| name).collect();
         self.absent = absent.len();
         if self.header() {
             self.origin.head.extend(absent.iter().cloned());

@@ -67,19 +67,18 @@ impl TableReader {
         Self::open_mixed(path, options, columns, &[])
     }
 
-    /// Opens a file as [`open`](Self::open) does, of which further columns are found by name that may hold text. Those of them that are
-    /// not in the file stand at the end.
+    /// Opens a file as [`open`](Self::open) does. Those of the columns that `texts` names, too, may hold text.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_mixed(
         path: impl AsRef<Path>,
         options: &TableOptions,
-        numbers: &[String],
+        columns: &[String],
         texts: &[String],
     ) -> Result<Self, DataError> {
         let source = Source::open(path.as_ref())?;
-        let texts = Texts::AllBut { numbers: numbers.to_vec(), texts: texts.to_vec() };
+        let texts = Texts::AllBut { columns: columns.to_vec(), texts: texts.to_vec() };
         let unknown = guess("", options, &texts);
         let origin = Origin::new(source.file.clone(), unknown, options.clone());
         let rows = Rows::new(origin, texts.clone());
