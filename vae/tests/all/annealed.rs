@@ -79,7 +79,8 @@ fn lower_and_upper_bounds_of_simulated_rows_are_unbiased_and_enclose_the_likelih
     for (covariance, likelihood) in
         [(Covariance::Full, Likelihood::Bernoulli), (Covariance::Diagonal, Likelihood::Normal { sigma: 0.7 })]
     {
-        let vae = model_of(&VaeConfig { covariance, likelihood, ..VaeConfig::new(5, &[6], 2) });
+        let vae =
+            model_of(&VaeConfig { covariance, likelihood: likelihood.clone(), ..VaeConfig::new(5, &[6], 2) });
         let theta = mild_theta_of(&vae);
         let simulation = vae.simulate(&theta, 200, 3);
         let truth = on_a_grid(&vae, &theta, &simulation.x);
@@ -107,7 +108,7 @@ fn one_temperature_from_the_encoder_is_importance_sampling() {
     for covariance in COVARIANCES {
         let vae = conditional(covariance, Likelihood::NormalLearned { start: 1.0 });
         let theta = mild_theta_of(&vae);
-        let mut values = conditional_data(vae.config().likelihood, 3).values.to_vec();
+        let mut values = conditional_data(vae.config().likelihood.clone(), 3).values.to_vec();
         values[1] = f64::NAN;
         let x = Matrix::new(3, 5, values);
         let annealing = Annealing { chains: 40_000, ..short(AnnealingStart::Encoder, 1) };

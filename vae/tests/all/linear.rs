@@ -458,7 +458,7 @@ fn a_vae_that_begins_at_probabilistic_pca_has_its_likelihood_for_a_bound() {
         let usual = VaeConfig::new(6, hidden, 2);
         let [encoder, decoder] =
             [&usual.encoder, &usual.decoder].map(|network| network.clone().with_linear_path());
-        let vae = Vae::new(&VaeConfig { likelihood, encoder, decoder, ..usual }).unwrap();
+        let vae = Vae::new(&VaeConfig { likelihood: likelihood.clone(), encoder, decoder, ..usual }).unwrap();
         let mut theta = vae.layout().init::<f64>(&mut StdRng::seed_from_u64(1));
         model.begin(&vae, &mut theta).unwrap();
         // q is the posterior, so that every draw has the weight p(x).
