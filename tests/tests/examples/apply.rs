@@ -290,9 +290,15 @@ fn a_mixed_table_is_filled_with_its_own_texts_and_new_rows_know_the_classes() {
     let rows = cells(dir, "new/rows.csv");
     assert_eq!(columns(&rows, &["observed", "outside"]), [["1", "tree"], ["1", ""], ["1", "tree"]]);
     for (text, wanted) in [
-        ("x,leaves\n1,-2\n", "line 2, column 2 (leaves): expected counts, found \"-2\""),
-        ("x,size\n1,0\n", "line 2, column 2 (size): expected a positive number"),
-        ("x,size\n1,much\n", "line 2, column 2 (size): expected a finite number, found \"much\""),
+        (
+            "x,leaves,size,tall,tree\n1,-2,1,no,oak\n",
+            "line 2, column 2 (leaves): expected counts, found \"-2\"",
+        ),
+        ("x,size,leaves,tall,tree\n1,0,1,no,oak\n", "line 2, column 2 (size): expected a positive number"),
+        (
+            "x,size,leaves,tall,tree\n1,much,1,no,oak\n",
+            "line 2, column 2 (size): expected a finite number, found \"much\"",
+        ),
     ] {
         fs::write(dir.join("bad.csv"), text).unwrap();
         let line =

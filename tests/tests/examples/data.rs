@@ -37,7 +37,7 @@ fn tables_and_faces_that_cannot_be_used_are_refused_with_the_reason() {
         (&["--csv", "names.csv", "--colour", "a"], "leave the column out by --ignore who"),
         (&["--csv", "typo.csv"], "line 22, column 2 (b): expected a finite number, found \"red\""),
         (
-            &["--csv", "typo.csv", "--kind", "c=normal"],
+            &["--csv", "negative.csv", "--kind", "c=normal"],
             "expected the name or number of a column, found \"c\"",
         ),
         (
