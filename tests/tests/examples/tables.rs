@@ -117,10 +117,9 @@ fn headers_of_numbers_empty_corners_and_blank_lines_are_read_as_what_they_are() 
             );
         }
     }
-    // The words of a column that is not the colour's.
-    fs::write(dir.path().join("years.csv"), format!("country,1952,1957,1962\n{words}")).unwrap();
-    let line = error("table", &["--csv", "years.csv", "--dry-run"], dir.path());
-    assert!(line.contains("line 2, column 1 (country)") && line.contains("\"land0\""), "{line}");
+    // The words of a column that is not the colour's are categories.
+    let output = table(dir.path(), &format!("country,1952,1957,1962\n{words}"), &["--clusters", "2"]);
+    assert!(text(&output.stdout).contains("category country (4)"), "{}", text(&output.stdout));
 }
 
 #[test]
