@@ -31,7 +31,6 @@ mod annealed;
 mod autoencoder;
 mod bounds;
 mod config;
-mod counts;
 mod error;
 mod evaluate;
 mod gaps;

@@ -4,13 +4,12 @@ use std::ops::Range;
 
 use autograd::numerics::HALF_LN_2PI;
 use autograd::{Real, Shape, Var};
-use nn::model::density::{Bernoulli, Categorical, DiagNormal, Normal};
+use nn::model::density::{self, Bernoulli, Categorical, DiagNormal, Normal};
 use nn::model::{Init, Layout, Slot};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Gamma, Poisson, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use crate::counts::{negative_binomial_log_prob, poisson_log_prob};
 use crate::posterior::LOG_SIGMA_BOUND;
 use crate::{VaeError, Variable, mixed};
 
@@ -210,9 +209,9 @@ impl<'t, F: Real> Observation<'t, F> {
                 let log_p = p.logits.log_softmax_axis(p.logits.shape().rank() - 1);
                 x * flat(log_p, x.shape().last())
             }
-            Self::Poisson { log_rate } => poisson_log_prob(x, log_rate),
+            Self::Poisson { log_rate } => density::Poisson { log_rate }.log_prob_each(x),
             Self::NegativeBinomial { log_mean, log_dispersion } => {
-                negative_binomial_log_prob(x, log_mean, log_dispersion)
+                density::NegativeBinomial { log_mean, log_dispersion }.log_prob_each(x)
             }
             Self::LogNormal(p) => normal(x.ln(), p.mu, p.log_sigma) - x.ln(),
             Self::Mixed(ref parts) => {

@@ -4,7 +4,10 @@ use std::f64::consts::PI;
 
 use autograd::Tape;
 use autograd::check::{Sample, check};
-use nn::model::density::{Bernoulli, Categorical, DiagNormal, Normal, cross_entropy, one_hot, squared_error};
+use nn::model::density::{
+    Bernoulli, Categorical, DiagNormal, NegativeBinomial, Normal, Poisson, StudentT, cross_entropy, one_hot,
+    squared_error,
+};
 use nn::train::Noise;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -331,4 +334,67 @@ fn a_sample_is_the_mean_plus_sigma_times_the_noise() {
     let constant = |x: f64| tape.constant(&[x], [1]);
     let (mu, log_sigma, noise) = (constant(0.3), constant(-0.7), constant(1.9));
     close(Normal { mu, log_sigma }.sample_with(noise).item(), 0.3 + (-0.7_f64).exp() * 1.9, 1e-15);
+}
+
+/// log t(x; μ, e^s, ν) of one number.
+fn log_student<F: autograd::Real>(x: f64, mu: f64, log_sigma: f64, dof: f64) -> f64 {
+    let tape = Tape::<F>::new();
+    let [mu, log_sigma, dof, x] = [mu, log_sigma, dof, x].map(|x| tape.constant(&[F::from_f64(x)], [1]));
+    StudentT { mu, log_sigma, dof }.log_prob(x).item().to_f64()
+}
+
+#[test]
+fn student_s_density_is_that_of_cauchy_of_three_degrees_and_in_the_limit_the_normal_one() {
+    let (mu, s) = (0.4, -0.3_f64);
+    for x in [-30.0, -1.0, 0.4, 2.5, 1e6] {
+        let z = (x - mu) / s.exp();
+        let cauchy = -(PI * (1.0 + z * z)).ln() - s;
+        close(log_student::<f64>(x, mu, s, 1.0), cauchy, 1e-13);
+        let three = (2.0 / (PI * 3.0_f64.sqrt())).ln() - 2.0 * (z * z / 3.0).ln_1p() - s;
+        close(log_student::<f64>(x, mu, s, 3.0), three, 1e-13);
+    }
+    for x in [-2.0, 0.0, 1.5] {
+        close(log_student::<f64>(x, mu, s, 1e9), log_normal(x, mu, s), 1e-8);
+        // Nothing cancels in single precision.
+        for dof in [1.0, 2.5, 30.0, 1e3, 1e5] {
+            close(log_student::<f32>(x, mu, s, dof), log_student::<f64>(x, mu, s, dof), 2e-6);
+        }
+    }
+}
+
+#[test]
+fn densities_of_counts_sum_to_one_and_have_their_moments() {
+    let tape = Tape::<f64>::new();
+    let x: Vec<f64> = (0..2000).map(f64::from).collect();
+    let constant = |x: f64| tape.constant(&[x], []);
+    let (mean, dispersion) = (4.2_f64, 1.7_f64);
+    let counts = tape.constant(&x, [2000, 1]);
+    let poisson = Poisson { log_rate: constant(mean.ln()) }.log_prob(counts).exp().to_vec();
+    let negative =
+        NegativeBinomial { log_mean: constant(mean.ln()), log_dispersion: constant(dispersion.ln()) };
+    let negative = negative.log_prob(counts).exp().to_vec();
+    for (p, variance) in [(poisson, mean), (negative, mean + mean * mean / dispersion)] {
+        let expectation = |g: &dyn Fn(f64) -> f64| x.iter().zip(&p).map(|(&x, p)| g(x) * p).sum::<f64>();
+        close(expectation(&|_| 1.0), 1.0, 1e-12);
+        close(expectation(&|x| x), mean, 1e-12);
+        close(expectation(&|x| (x - mean).powi(2)), variance, 1e-12);
+    }
+}
+
+#[test]
+fn gradients_of_student_and_of_counts_are_right_in_every_argument() {
+    let inputs = [
+        Sample::any([4, 3]),
+        Sample::any([4, 3]),
+        Sample::uniform([3], -1.0..1.0),
+        Sample::uniform([3], 2.1..60.0),
+    ];
+    check("StudentT", &inputs, |_, v| StudentT { mu: v[1], log_sigma: v[2], dof: v[3] }.log_prob(v[0]))
+        .unwrap();
+    let inputs = [Sample::uniform([4, 3], 0.5..30.0), Sample::uniform([4, 3], -1.0..3.0), Sample::any([3])];
+    check("Poisson", &inputs[..2], |_, v| Poisson { log_rate: v[1] }.log_prob(v[0])).unwrap();
+    check("NegativeBinomial", &inputs, |_, v| {
+        NegativeBinomial { log_mean: v[1], log_dispersion: v[2] }.log_prob(v[0])
+    })
+    .unwrap();
 }

@@ -8,19 +8,25 @@
 //! | [`MultivariateNormal`] | any covariance, by its Cholesky factor |
 //! | [`Bernoulli`] | independent yes and no |
 //! | [`Categorical`] | one of K classes |
+//! | [`Poisson`], [`NegativeBinomial`] | independent counts |
+//! | [`StudentT`] | independent coordinates with heavy tails |
 //!
 //! Randomness is an argument: `sample_with` takes standard noise and returns a sample. The gradient passes through it where
 //! the density allows that. Noise with further leading axes makes several samples of each row.
 
+mod counts;
 mod discrete;
 mod losses;
 mod multivariate_normal;
 mod normal;
+mod student;
 
+pub use counts::{NegativeBinomial, Poisson};
 pub use discrete::{Bernoulli, Categorical};
 pub use losses::{cross_entropy, one_hot, squared_error};
 pub use multivariate_normal::MultivariateNormal;
 pub use normal::{DiagNormal, Normal};
+pub use student::StudentT;
 
 use autograd::numerics::HALF_LN_2PI;
 use autograd::{Real, Var};

@@ -1,9 +1,11 @@
-//! Log-densities of counts, without the terms that grow as x ln x and cancel: in single precision their rounding would be 0.5
-//! nats at x = 10⁶.
+//! Counts. Their log-densities are computed without the terms that grow as x ln x and cancel: in single precision their rounding
+//! would be 0.5 nats at x = 10⁶.
 
 use autograd::numerics::HALF_LN_2PI;
 use autograd::ops::{Binary, Broadcast};
 use autograd::{Real, Var};
+
+use super::over_last;
 
 /// From here on Stirling's series is exact to 10⁻¹⁶ with the terms of [`stirling`].
 const LARGE: f64 = 16.0;
@@ -85,22 +87,66 @@ impl<F: Real> Binary<F> for LogOrders {
     }
 }
 
-/// log p(x) of Poisson variables of these log rates, element by element.
+/// ln Γ(x + r) − ln Γ(r) − ln Γ(x + 1), element by element.
 #[track_caller]
-pub(crate) fn poisson_log_prob<'t, F: Real>(x: Var<'t, F>, log_rate: Var<'t, F>) -> Var<'t, F> {
-    x.tape().record(Broadcast(PoissonLogProb), &[x, log_rate])
+pub(super) fn log_orders<'t, F: Real>(x: Var<'t, F>, r: Var<'t, F>) -> Var<'t, F> {
+    x.tape().record(Broadcast(LogOrders), &[x, r])
 }
 
-/// log p(x) of negative binomial variables, element by element: with m = E[x] and the dispersion r, from their logarithms,
-///
-/// ln Γ(x + r) − ln Γ(r) − ln x! + r ln r/(r + m) + x ln m/(r + m)
-#[track_caller]
-pub(crate) fn negative_binomial_log_prob<'t, F: Real>(
-    x: Var<'t, F>,
-    log_mean: Var<'t, F>,
-    log_dispersion: Var<'t, F>,
-) -> Var<'t, F> {
-    let (r, odds) = (log_dispersion.exp(), log_mean - log_dispersion);
-    let orders = x.tape().record(Broadcast(LogOrders), &[x, r]);
-    orders + r * odds.neg().log_sigmoid() + x * odds.log_sigmoid()
+/// Independent counts with P(x) = λˣ e^(−λ) / x!, of mean and variance λ.
+#[derive(Clone, Copy, Debug)]
+pub struct Poisson<'t, F: Real> {
+    /// ln λ
+    pub log_rate: Var<'t, F>,
+}
+
+impl<'t, F: Real> Poisson<'t, F> {
+    /// ln P(x) = Σ x ln λ − λ − ln x!
+    ///
+    /// # Panics
+    /// If the shapes cannot be broadcast.
+    #[track_caller]
+    pub fn log_prob(self, x: Var<'t, F>) -> Var<'t, F> {
+        over_last(self.log_prob_each(x))
+    }
+
+    /// x ln λ − λ − ln x!, element by element.
+    ///
+    /// # Panics
+    /// If the shapes cannot be broadcast.
+    #[track_caller]
+    pub fn log_prob_each(self, x: Var<'t, F>) -> Var<'t, F> {
+        x.tape().record(Broadcast(PoissonLogProb), &[x, self.log_rate])
+    }
+}
+
+/// Independent counts of mean m and variance m + m²/r: Poisson counts whose rates have a Gamma density of mean m and shape r. For
+/// r → ∞ it is the Poisson distribution.
+#[derive(Clone, Copy, Debug)]
+pub struct NegativeBinomial<'t, F: Real> {
+    /// ln m
+    pub log_mean: Var<'t, F>,
+    /// ln r
+    pub log_dispersion: Var<'t, F>,
+}
+
+impl<'t, F: Real> NegativeBinomial<'t, F> {
+    /// ln P(x) = Σ ln Γ(x + r) − ln Γ(r) − ln x! + r ln r/(r + m) + x ln m/(r + m)
+    ///
+    /// # Panics
+    /// If the shapes cannot be broadcast.
+    #[track_caller]
+    pub fn log_prob(self, x: Var<'t, F>) -> Var<'t, F> {
+        over_last(self.log_prob_each(x))
+    }
+
+    /// ln Γ(x + r) − ln Γ(r) − ln x! + r ln r/(r + m) + x ln m/(r + m), element by element.
+    ///
+    /// # Panics
+    /// If the shapes cannot be broadcast.
+    #[track_caller]
+    pub fn log_prob_each(self, x: Var<'t, F>) -> Var<'t, F> {
+        let (r, odds) = (self.log_dispersion.exp(), self.log_mean - self.log_dispersion);
+        log_orders(x, r) + r * odds.neg().log_sigmoid() + x * odds.log_sigmoid()
+    }
 }
