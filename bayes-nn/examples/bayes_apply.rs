@@ -160,7 +160,7 @@ impl Total {
         if known.is_empty() {
             return Ok(());
         }
-        let p = Predictive { f: p.f.columns(&known), sigma: p.sigma.columns(&known) };
+        let p = p.select(&known);
         let scores = Scores::of(&p, &known.iter().map(|&row| y(row)).collect::<Vec<_>>());
         let n = known.len() as f64;
         self.scored += known.len();

@@ -126,10 +126,14 @@ fn fit(args: &Args, rows: &Rows, choice: Choice, seed: u64) -> anyhow::Result<Fi
     common::fit(&RunArgs { seed, ..args.run.clone() }, &config, sampling, rows, choice.steps, args.draws)
 }
 
-/// The noise level of a fitted network in units of the target: exp E[log σ].
+/// The noise level of a fitted network in units of the target: σ, or exp E[log σ] if it is not known.
 fn noise_level(fitted: &Fitted) -> f64 {
-    let log_sigma = &fitted.draws.log_sigma;
-    (log_sigma.iter().sum::<f64>() / log_sigma.len() as f64).exp() * fitted.scaling.target_sd()
+    let log_sigma = &fitted.draws.unknowns.values;
+    let sigma = match fitted.model.config().likelihood {
+        Likelihood::Normal { sigma } => sigma,
+        _ => (log_sigma.iter().sum::<f64>() / log_sigma.len() as f64).exp(),
+    };
+    sigma * fitted.scaling.target_sd()
 }
 
 struct SplitScores {

@@ -1,12 +1,14 @@
 //! What a network must be better than.
 
 use autograd::Tape;
+use autograd::numerics::HALF_LN_2PI;
 use autograd::ops::NotPositiveDefinite;
 use autograd::ops::TriangularSystem::{LX, LtX, XL};
 use nn::data::Matrix;
 use nn::train::Noise;
 
 use crate::Predictive;
+use crate::predict::log_mean_exp;
 
 /// Bayesian linear regression with an unknown noise level, whose posterior is known exactly:
 ///
@@ -30,6 +32,8 @@ pub struct LinearBaseline {
     pub squares: f64,
     /// log p(y) up to a number that v does not change.
     pub log_evidence: f64,
+    /// log det(I + v XᵀX)
+    log_det: f64,
     x_mean: Vec<f64>,
     y_mean: f64,
     rows: usize,
@@ -49,15 +53,60 @@ impl LinearBaseline {
     pub fn fit(x: &Matrix<f64>, y: &[f64]) -> Result<Self, NotPositiveDefinite> {
         assert!(x.rows > 1, "linear baseline: expected at least 2 rows, found {}", x.rows);
         assert!(x.rows == y.len(), "linear baseline: expected {} targets, found {}", x.rows, y.len());
-        let variances = (-24..=24).map(|k| 10_f64.powf(f64::from(k) / 4.0));
         let mut best: Option<Self> = None;
-        for variance in variances {
+        for variance in variances() {
             let found = Self::given(x, y, variance)?;
             if best.as_ref().is_none_or(|best| found.log_evidence > best.log_evidence) {
                 best = Some(found);
             }
         }
         Ok(best.expect("there are variances"))
+    }
+
+    /// log p(y) in nats of the line with priors that are all proper, to be compared with the bound of a network that learns the
+    /// same standardised rows with [`Likelihood::NormalLearned`](crate::Likelihood::NormalLearned): b ~ N(0, 1),
+    /// log σ ~ N(`mean`, `sd`²), and v is one of the numbers of [`fit`](Self::fit), all equally likely. With N rows
+    ///
+    /// p(y|σ, v) = N(y; 0, σ² (I + v XXᵀ) + 11ᵀ),   log det = (N − 1) log σ² + log(σ² + N) + log det(I + v XᵀX)
+    ///
+    /// since the columns of X have the mean 0, so that 1 is an eigenvector. The integral over log σ is a sum over a grid.
+    ///
+    /// # Errors
+    /// [`NotPositiveDefinite`] if the numbers are so large that Λ has no Cholesky factor.
+    ///
+    /// # Panics
+    /// If there are fewer than two rows, or not as many targets.
+    #[track_caller]
+    pub fn proper_log_evidence(
+        x: &Matrix<f64>,
+        y: &[f64],
+        mean: f64,
+        sd: f64,
+    ) -> Result<f64, NotPositiveDefinite> {
+        let given = |variance| Ok(Self::given(x, y, variance)?.integrate_noise(mean, sd));
+        Ok(log_mean_exp(&variances().map(given).collect::<Result<Vec<f64>, _>>()?))
+    }
+
+    /// log ∫ p(y|σ, v) N(log σ; mean, sd²) d log σ
+    fn integrate_noise(&self, mean: f64, sd: f64) -> f64 {
+        let n = self.rows as f64;
+        let log_joint = |u: f64| {
+            let noise = (2.0 * u).exp();
+            let squares = self.squares / noise + n * self.y_mean.powi(2) / (noise + n);
+            let log_det = (n - 1.0) * 2.0 * u + (noise + n).ln() + self.log_det;
+            let prior = -0.5 * ((u - mean) / sd).powi(2) - sd.ln() - HALF_LN_2PI;
+            -0.5 * (log_det + squares) - n * HALF_LN_2PI + prior
+        };
+        // Newton's method for the maximum, without the terms of b: −(N − 1) u − ½ S e^(−2u) − ½ (u − mean)²/sd² is concave.
+        let (mut u, mut curvature) = (0.5 * (self.squares / (n - 1.0)).ln(), 0.0);
+        for _ in 0..50 {
+            let ratio = self.squares * (-2.0 * u).exp();
+            curvature = 2.0 * ratio + 1.0 / (sd * sd);
+            u += (ratio - (n - 1.0) - (u - mean) / (sd * sd)) / curvature;
+        }
+        let step = 0.05 / curvature.sqrt();
+        let grid: Vec<f64> = (-400..=400).map(|i| log_joint(u + step * f64::from(i))).collect();
+        log_mean_exp(&grid) + (step * grid.len() as f64).ln()
     }
 
     /// The posterior for this v. log p(y) = −½ log det(I + v XᵀX) − ½ (N − 1) log S + const
@@ -79,6 +128,7 @@ impl LinearBaseline {
             weights: weights.to_vec(),
             squares,
             log_evidence: -0.5 * (log_det + (n - 1) as f64 * squares.ln()),
+            log_det,
             x_mean: x_mean.to_vec(),
             y_mean: y_mean.item(),
             rows: n,
@@ -117,6 +167,11 @@ impl LinearBaseline {
         let x = tape.shared_constant(&x.values, [rows, d]) - tape.constant(&self.x_mean, [d]);
         let f = weights.matmul_t(x) + constant;
         let sigma = sigma.iter().flat_map(|&sigma| vec![sigma; rows]).collect();
-        Predictive { f: Matrix::new(count, rows, f.to_vec()), sigma: Matrix::new(count, rows, sigma) }
+        Predictive::normal(Matrix::new(count, rows, f.to_vec()), Matrix::new(count, rows, sigma))
     }
+}
+
+/// The numbers of which v is one: 10⁻⁶, 10⁻⁵·⁷⁵ … 10⁶.
+fn variances() -> impl Iterator<Item = f64> {
+    (-24..=24).map(|k| 10_f64.powf(f64::from(k) / 4.0))
 }

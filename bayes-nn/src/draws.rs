@@ -13,8 +13,11 @@ use crate::model::WEIGHT_DRAW;
 pub struct Draws<F> {
     /// θ, one draw in each row: (draws, d).
     pub theta: Matrix<F>,
-    /// log σ of each draw; empty where σ is an output of the network.
-    pub log_sigma: Vec<f64>,
+    /// What the likelihood does not know, drawn beside θ, (draws, E): log σ of each output for
+    /// [`NormalLearned`](crate::Likelihood::NormalLearned); log σ of each output, then log(ν − 2) of each for
+    /// [`Student`](crate::Likelihood::Student); log r of each output for
+    /// [`NegativeBinomial`](crate::Likelihood::NegativeBinomial); nothing, E = 0, for others.
+    pub unknowns: Matrix<f64>,
 }
 
 impl<F: Real> Draws<F> {
@@ -24,9 +27,7 @@ impl<F: Real> Draws<F> {
     /// If there is no such draw.
     #[track_caller]
     pub fn select(&self, numbers: &[usize]) -> Self {
-        let log_sigma = if self.log_sigma.is_empty() { &[] } else { numbers };
-        let log_sigma = log_sigma.iter().map(|&s| self.log_sigma[s]).collect();
-        Self { theta: self.theta.select(numbers), log_sigma }
+        Self { theta: self.theta.select(numbers), unknowns: self.unknowns.select(numbers) }
     }
 }
 
@@ -49,12 +50,13 @@ impl BayesMlp {
                 *theta = mu + rho.softplus() * *theta;
             }
         });
-        let log_sigma = self.likelihood_layer().draws(eta, count, noise);
-        Draws { theta: Matrix::new(count, dim, theta), log_sigma }
+        let layer = self.likelihood_layer();
+        let unknowns = Matrix::new(count, layer.unknowns(), layer.draws(eta, count, noise));
+        Draws { theta: Matrix::new(count, dim, theta), unknowns }
     }
 
     /// Draws from rows of [`joint_dim`](Self::joint_dim) numbers, as [`Hmc`](crate::inference::Hmc) and other samplers of
-    /// [`log_joint`](Self::log_joint) make them: θ, then log σ if it is unknown.
+    /// [`log_joint`](Self::log_joint) make them: θ, then what the likelihood does not know.
     ///
     /// # Panics
     /// If the rows have another length.
@@ -64,7 +66,10 @@ impl BayesMlp {
         assert!(found == expected, "draws_from: expected rows of {expected} numbers, found {found}");
         let each = || (0..rows.rows).map(|s| rows.row(s).split_at(dim));
         let theta = each().flat_map(|(theta, _)| theta).map(|&theta| F::from_f64(theta)).collect();
-        let log_sigma = each().filter_map(|(_, extra)| self.likelihood_layer().log_sigma_of(extra));
-        Draws { theta: Matrix::new(rows.rows, dim, theta), log_sigma: log_sigma.collect() }
+        let unknowns = each().flat_map(|(_, unknowns)| unknowns).copied().collect();
+        Draws {
+            theta: Matrix::new(rows.rows, dim, theta),
+            unknowns: Matrix::new(rows.rows, expected - dim, unknowns),
+        }
     }
 }

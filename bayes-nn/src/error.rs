@@ -11,6 +11,15 @@ pub enum BayesMlpError {
         /// The number of inputs, then the widths of the hidden layers.
         widths: Vec<usize>,
     },
+    /// There are no outputs.
+    #[error("outputs: expected at least 1, found 0")]
+    NoOutputs,
+    /// There is nothing to tell apart.
+    #[error("classes: expected at least 2, found {found}")]
+    Classes {
+        /// The number of classes.
+        found: usize,
+    },
     /// q has no modes.
     #[error("modes of q: expected at least 1, found 0")]
     NoModes,

@@ -10,8 +10,9 @@
 //! | [`BayesMlpConfig`], [`WeightPrior`], [`Likelihood`] | the network, π and ℓ |
 //! | [`BayesMlp`], [`Posterior`] | the model, q_η(θ), and the two terms of F |
 //! | [`BayesMlpObjective`], [`Sampling`] | F as a training objective |
-//! | [`Draws`], [`Predictive`] | draws of θ, and what they say of new rows |
-//! | [`Scores`] | how good predictions are |
+//! | [`Draws`] | draws of θ |
+//! | [`Predictive`], [`Components`], [`ClassPredictive`] | what draws say of the number, count or class of new rows |
+//! | [`Scores`], [`ClassScores`] | how good predictions are |
 //! | [`LinearBaseline`] | what a network must be better than |
 //! | [`Scaling`] | the way from the units of a table to those of a network, and back |
 //! | [`inference`] | the half of the crate that knows no network: families, free energy, Monte Carlo, Laplace |
@@ -44,6 +45,8 @@
 //! ```
 
 mod baselines;
+mod classes;
+mod components;
 mod config;
 mod draws;
 mod error;
@@ -57,10 +60,12 @@ mod scaling;
 mod weight_prior;
 
 pub use baselines::LinearBaseline;
+pub use classes::ClassPredictive;
+pub use components::Components;
 pub use config::BayesMlpConfig;
 pub use draws::Draws;
 pub use error::{BayesMlpError, ScalingError};
-pub use evaluate::Scores;
+pub use evaluate::{ClassScores, ConfidenceBin, Scores};
 pub use likelihood::Likelihood;
 pub use model::{BayesMlp, Posterior, WeightDensity};
 pub use objective::{BayesMlpObjective, Sampling};

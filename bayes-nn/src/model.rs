@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use autograd::{Real, Var};
-use nn::model::{Init, Layout, Linear, Mlp, Model, Nonlinearity};
+use nn::model::{Init, Layout, Linear, Mlp, Model, Nonlinearity, Slot};
 use nn::train::Noise;
 
 use crate::likelihood::LikelihoodLayer;
 use crate::{BayesMlpConfig, BayesMlpError, Sampling};
 
-/// A multilayer perceptron y ≈ f_θ(x), from any number of inputs x to one number y, with an approximate posterior that is
+/// A multilayer perceptron y ≈ f_θ(x), from any number of inputs x to any number of outputs, with an approximate posterior that is
 /// mean-field (Graves 2011; Blundell et al. 2015) or, for K > 1, a mixture of K such densities with equal weights:
 ///
 /// q_η(θ) = 1/K Σₖ N(μₖ, diag σₖ²),   σ = softplus(ρ)
@@ -19,13 +19,16 @@ use crate::{BayesMlpConfig, BayesMlpError, Sampling};
 /// most the average divergence of its components, so the average of their K ELBOs is a lower bound as well.
 ///
 /// The model is a description. Its numbers are in η = (μ₁, ρ₁, μ₂, ρ₂, …): first the slots `mu.*` of an [`Mlp`], which
-/// therefore also computes from a sampled θ, then `rho` in the same order. Further modes have the slots `mode.1.mu.*`,
+/// therefore also computes from a sampled θ, with `mu.linear` behind them if f has a linear part, then `rho` in the same order.
+/// Further modes have the slots `mode.1.mu.*`,
 /// `mode.1.rho`, and so on. The slots of the likelihood come last.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BayesMlp {
     config: BayesMlpConfig,
     layout: Layout,
     mlp: Mlp,
+    /// W of the linear part x W, if there is one.
+    linear: Option<Slot>,
     /// The ranges of θ that have a scale of the prior each.
     groups: Vec<Range<usize>>,
     likelihood: LikelihoodLayer,
@@ -96,17 +99,17 @@ impl BayesMlp {
     pub fn new(config: &BayesMlpConfig) -> Result<Self, BayesMlpError> {
         config.validate()?;
         let mut layout = Layout::new();
-        let mlp = add_mode(&mut layout, "", config);
+        let (mlp, linear) = add_mode(&mut layout, "", config);
         for k in 1..config.modes {
             add_mode(&mut layout, &format!("mode.{k}."), config);
         }
-        let layers = mlp.layers().iter().map(parameters);
+        let parts = mlp.layers().iter().map(parameters).chain(linear.iter().map(Slot::range));
         let groups = match config.prior.is_one_group() {
-            true => vec![layers.fold(0..0, |all, layer| all.start..layer.end)],
-            false => layers.collect(),
+            true => vec![parts.fold(0..0, |all, part| all.start..part.end)],
+            false => parts.collect(),
         };
-        let likelihood = LikelihoodLayer::new(&mut layout, config.likelihood);
-        Ok(Self { config: config.clone(), layout, mlp, groups, likelihood })
+        let likelihood = LikelihoodLayer::new(&mut layout, config.likelihood, config.outputs);
+        Ok(Self { config: config.clone(), layout, mlp, linear, groups, likelihood })
     }
 
     /// The configuration.
@@ -119,14 +122,23 @@ impl BayesMlp {
         &self.layout
     }
 
-    /// The network, which computes from any θ of [`dim`](Self::dim) numbers.
+    /// The network, which computes from any θ of [`dim`](Self::dim) numbers; [`apply`](Self::apply) adds the linear part.
     pub fn mlp(&self) -> &Mlp {
         &self.mlp
     }
 
+    /// f_θ(x), the network with the linear part if there is one: `theta` of [`dim`](Self::dim) numbers and x (B, inputs) to
+    /// (B, outputs), or (B, 2 outputs) for [`Likelihood::NormalHead`](crate::Likelihood::NormalHead).
+    #[track_caller]
+    pub fn apply<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>) -> Var<'t, F> {
+        let f = self.mlp.apply(theta, x);
+        self.linear.iter().fold(f, |f, w| f + x.matmul(w.of(theta)))
+    }
+
     /// d, the length of θ.
     pub fn dim(&self) -> usize {
-        self.mlp.layers().last().map_or(0, |layer| parameters(layer).end)
+        let last = self.mlp.layers().last().map_or(0, |layer| parameters(layer).end);
+        self.linear.as_ref().map_or(last, |w| w.range().end)
     }
 
     /// The likelihood with its slots.
@@ -150,7 +162,8 @@ impl BayesMlp {
         [2 * k * dim..(2 * k + 1) * dim, (2 * k + 1) * dim..(2 * k + 2) * dim]
     }
 
-    /// KL(q_η ‖ π) in nats, averaged over the modes, a scalar. It includes the divergence of q(log σ) if σ is unknown. With
+    /// KL(q_η ‖ π) in nats, averaged over the modes, a scalar. It includes the divergence of what the
+    /// likelihood does not know. With
     /// [`WeightPrior::Mixture`](crate::WeightPrior::Mixture) it is an estimate by one draw of θ from each mode.
     #[track_caller]
     pub fn kl<'t, F: Real>(&self, q: &Posterior<'t, F>, noise: Noise) -> Var<'t, F> {
@@ -165,7 +178,7 @@ impl BayesMlp {
         self.likelihood.kl(q.eta).map_or(of_weights, |of_log_sigma| of_weights + of_log_sigma)
     }
 
-    /// Σ over the rows of E_q[log ℓ(y|θ)] in nats, estimated by draws of θ: x (B, inputs) and y (B, 1) to a scalar.
+    /// Σ over the rows of E_q[log ℓ(y|θ)] in nats, estimated by draws of θ: x (B, inputs) and y (B, outputs) to a scalar.
     ///
     /// # Panics
     /// If `sampling` has no samples.
@@ -185,11 +198,15 @@ impl BayesMlp {
                 Sampling::Weights { .. } => {
                     let (d, tape) = (self.dim(), x.tape());
                     let xi = tape.constant_with([d], |xi| noise.of_step().normal(WEIGHT_DRAW + m, d, xi));
-                    self.mlp.apply(mode.sample_with(xi), x)
+                    self.apply(mode.sample_with(xi), x)
                 }
                 Sampling::Local { .. } => self.apply_local(mode, x, noise, m),
             };
-            self.likelihood.expected_log_prob(q.eta, f, y).sum()
+            let xi = || {
+                let (noise, size) = (noise.of_step(), self.likelihood.unknowns());
+                x.tape().constant_with([size], |xi| noise.normal(LIKELIHOOD_DRAW + m, size, xi))
+            };
+            self.likelihood.expected_log_prob(q.eta, f, y, xi).sum()
         };
         mean((0..sampling.samples() * q.modes.len()).map(draw))
     }
@@ -214,8 +231,12 @@ impl BayesMlp {
         let mut h = x;
         for (i, layer) in self.mlp.layers().iter().enumerate() {
             let (w, b) = (layer.weight(), layer.bias());
-            let mean = h.dense(w.of(q.mu), b.of(q.mu), Nonlinearity::Identity);
-            let var = h.square().dense(w.of(variance), b.of(variance), Nonlinearity::Identity);
+            let mut mean = h.dense(w.of(q.mu), b.of(q.mu), Nonlinearity::Identity);
+            let mut var = h.square().dense(w.of(variance), b.of(variance), Nonlinearity::Identity);
+            if let (Some(w), true) = (&self.linear, i == last) {
+                mean = mean + x.matmul(w.of(q.mu));
+                var = var + x.square().matmul(w.of(variance));
+            }
             let (shape, width) = (mean.shape(), mean.shape().last());
             let eps = x.tape().constant_with(shape, |out| noise.normal(m * (last + 1) + i, width, out));
             let a = mean + var.sqrt() * eps;
@@ -224,20 +245,21 @@ impl BayesMlp {
         h
     }
 
-    /// The number of parameters of [`log_joint`](Self::log_joint): d, and one more, log σ, if σ is unknown.
+    /// The number of parameters of [`log_joint`](Self::log_joint): d, and those of the likelihood that are unknown, in the order of
+    /// [`Draws::unknowns`](crate::Draws::unknowns).
     pub fn joint_dim(&self) -> usize {
-        self.dim() + self.likelihood.extra_dim()
+        self.dim() + self.likelihood.unknowns()
     }
 
     /// log p(Y, θ) = Σ log ℓ(y|f_θ(x)) + log π(θ) in nats: `theta` of [`joint_dim`](Self::joint_dim) numbers, x (N, inputs) and
-    /// y (N, 1) to a scalar. [`Hmc`](crate::inference::Hmc) and [`Laplace`](crate::inference::Laplace) work with it.
+    /// y (N, outputs) to a scalar. [`Hmc`](crate::inference::Hmc) and [`Laplace`](crate::inference::Laplace) work with it.
     ///
     /// # Panics
     /// If the prior is [`WeightPrior::Learned`](crate::WeightPrior::Learned), which is no density until a q is given.
     #[track_caller]
     pub fn log_joint<'t, F: Real>(&self, theta: Var<'t, F>, x: Var<'t, F>, y: Var<'t, F>) -> Var<'t, F> {
-        let f = self.mlp.apply(theta, x);
-        let log_likelihood = self.likelihood.log_joint(|| theta.view(self.dim(), [1]), f, y);
+        let unknowns = || theta.view(self.dim(), [self.likelihood.unknowns()]);
+        let log_likelihood = self.likelihood.log_joint(unknowns, self.apply(theta, x), y);
         let groups = self.groups.iter().enumerate();
         let log_prior =
             groups.map(|(i, group)| self.config.prior.log_prob(i, theta.view(group.start, [group.len()])));
@@ -245,17 +267,22 @@ impl BayesMlp {
     }
 }
 
-/// Adds the slots of a mode of q behind the others: the network's, whose numbers are the means, and `rho`.
-fn add_mode(layout: &mut Layout, prefix: &str, config: &BayesMlpConfig) -> Mlp {
+/// Adds the slots of a mode of q behind the others: the network's and that of the linear part, whose numbers are the means, and
+/// `rho`.
+fn add_mode(layout: &mut Layout, prefix: &str, config: &BayesMlpConfig) -> (Mlp, Option<Slot>) {
     let (start, widths) = (layout.size(), config.widths());
     let mlp = Mlp::new(layout, &format!("{prefix}mu"), &widths, config.phi, Nonlinearity::Identity);
-    let rho = widths.windows(2).flat_map(|width| {
-        let sigma = config.initial_sigma / ((width[0] + 1) as f64).sqrt();
-        let inverse_softplus = sigma.exp_m1().ln();
-        vec![inverse_softplus; (width[0] + 1) * width[1]]
-    });
-    layout.slot(format!("{prefix}rho"), [layout.size() - start], Init::Values(rho.collect()));
-    mlp
+    let ends = [widths[0], widths[widths.len() - 1]];
+    let linear = config.linear.then(|| layout.slot(format!("{prefix}mu.linear"), ends, Init::Constant(0.0)));
+    let rho = |inputs: usize, count: usize| {
+        let sigma = config.initial_sigma / ((inputs + 1) as f64).sqrt();
+        vec![sigma.exp_m1().ln(); count]
+    };
+    let mut rhos: Vec<f64> =
+        widths.windows(2).flat_map(|width| rho(width[0], (width[0] + 1) * width[1])).collect();
+    rhos.extend(linear.iter().flat_map(|w| rho(ends[0], w.range().len())));
+    layout.slot(format!("{prefix}rho"), [layout.size() - start], Init::Values(rhos));
+    (mlp, linear)
 }
 
 /// The place of a layer's weights and biases in θ.
@@ -275,3 +302,5 @@ pub(crate) fn mean<'t, F: Real>(terms: impl ExactSizeIterator<Item = Var<'t, F>>
 pub(crate) const WEIGHT_DRAW: usize = 1 << 22;
 /// From here on for the draws at which the prior is computed.
 const PRIOR_DRAW: usize = 1 << 23;
+/// From here on for draws of what the likelihood does not know.
+const LIKELIHOOD_DRAW: usize = 3 << 22;

@@ -37,14 +37,14 @@ impl Sampling {
     }
 }
 
-/// F(η)/N = −ELBO(η)/N of a regression of y on x, in nats per datum.
+/// F(η)/N = −ELBO(η)/N of a regression or classification of y by x, in nats per datum.
 #[derive(Clone, Copy, Debug)]
 pub struct BayesMlpObjective<'a, F> {
     /// The model.
     pub model: &'a BayesMlp,
     /// The inputs, (rows, inputs).
     pub x: &'a Matrix<F>,
-    /// The targets, (rows, 1).
+    /// The targets, (rows, outputs); classes as one-hot rows, which [`one_hot`](nn::model::density::one_hot) writes.
     pub y: &'a Matrix<F>,
     /// N, the number of rows that the posterior learns from: all rows of the training data, also for an objective that is
     /// evaluated on a validation set.
@@ -60,14 +60,15 @@ impl<'a, F: Real> BayesMlpObjective<'a, F> {
     /// The objective of learning from these rows, an epoch through all of them, with the default [`Sampling`].
     ///
     /// # Panics
-    /// If x has not as many columns as the model has inputs, or y is not one column of as many rows.
+    /// If x has not as many columns as the model has inputs, or y not as many as it has outputs, or the rows differ in number.
     #[track_caller]
     pub fn new(model: &'a BayesMlp, x: &'a Matrix<F>, y: &'a Matrix<F>) -> Self {
         let (rows, inputs) = (x.rows, model.mlp().inputs());
         let found = x.cols;
         assert!(found == inputs, "BayesMlpObjective: x: expected {inputs} columns, found {found}");
-        let fits = (y.rows, y.cols) == (rows, 1);
-        assert!(fits, "BayesMlpObjective: y: expected [{rows}, 1], found [{}, {}]", y.rows, y.cols);
+        let outputs = model.config().outputs;
+        let fits = (y.rows, y.cols) == (rows, outputs);
+        assert!(fits, "BayesMlpObjective: y: expected [{rows}, {outputs}], found [{}, {}]", y.rows, y.cols);
         Self { model, x, y, n: rows, window: rows, sampling: Sampling::default() }
     }
 }

@@ -14,7 +14,7 @@ use crate::model::{WeightDensity, mean};
 pub enum WeightPrior {
     /// N(0, s²) (lecture 000, "More details for the regression case", with s = 1).
     Normal {
-        /// s, one for all layers, or one for each layer.
+        /// s, one for all layers, or one for each layer, and then one for the linear part if there is one.
         sigma: Vec<f64>,
     },
     /// N(0, s²) with the s of each layer that maximises the ELBO (empirical Bayes).

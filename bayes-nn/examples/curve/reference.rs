@@ -107,13 +107,13 @@ pub(crate) fn laplace(
 
     let x = fitted.scaling.inputs(grid)?.map(f64::from);
     let f = q.linearised(
-        |tape, theta| fitted.model.mlp().apply(theta, tape.constant(&x.values, [x.rows, 1])),
+        |tape, theta| fitted.model.apply(theta, tape.constant(&x.values, [x.rows, 1])),
         args.draws,
         args.run.seed,
     );
     let Likelihood::Normal { sigma } = fitted.model.config().likelihood else {
         unreachable!("the noise is known")
     };
-    let linearised = fitted.scaling.restore(&Predictive { sigma: f.map(|_| sigma), f });
+    let linearised = fitted.scaling.restore(&Predictive::normal(f.clone(), f.map(|_| sigma)));
     Ok(Some(OfLaplace { linearised, of_draws }))
 }

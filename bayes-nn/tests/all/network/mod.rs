@@ -1,6 +1,9 @@
 //! Networks with a posterior: the ELBO and its gradient, predictions, scores, scaling.
 
 mod baselines;
+mod classes;
+mod components;
+mod likelihoods;
 mod objective;
 mod optimum;
 mod posterior;
@@ -14,8 +17,20 @@ use nn::data::Matrix;
 use nn::model::Nonlinearity;
 use rand::{SeedableRng, rngs::StdRng};
 
+/// Likelihoods of one number.
 const LIKELIHOODS: [Likelihood; 3] =
     [Likelihood::Normal { sigma: 0.7 }, Likelihood::NORMAL_LEARNED, Likelihood::NormalHead];
+
+/// All of them.
+const ALL: [Likelihood; 7] = [
+    LIKELIHOODS[0],
+    LIKELIHOODS[1],
+    LIKELIHOODS[2],
+    Likelihood::STUDENT,
+    Likelihood::Categorical,
+    Likelihood::Poisson,
+    Likelihood::NEGATIVE_BINOMIAL,
+];
 
 fn priors() -> [WeightPrior; 4] {
     [

@@ -169,7 +169,9 @@ fn misuse_is_refused_where_it_happens() {
     assert!(refused(|| model.draws(&[0.0], 1, 1)));
     let draws = model.draws(&eta(&model), 2, 1);
     assert!(refused(|| model.predict(&draws.select(&[]), &x)));
-    assert!(refused(|| model.predict(&Draws { log_sigma: vec![0.0], ..draws.clone() }, &x)));
+    assert!(refused(
+        || model.predict(&Draws { unknowns: Matrix::new(2, 1, vec![0.0; 2]), ..draws.clone() }, &x)
+    ));
     assert!(refused(|| model.predict(&draws, &x).log_density(&[0.0])));
 }
 

@@ -77,7 +77,7 @@ fn the_noise_level_is_learned() {
         build(&BayesMlpConfig { likelihood: Likelihood::NORMAL_LEARNED, ..BayesMlpConfig::new(2, &[]) });
     let eta = train(&model, BayesMlpObjective::new(&model, &x, &y), 3000);
     let draws = model.draws(&eta, 2000, 1);
-    let Estimate { mean, se } = Estimate::of(&draws.log_sigma);
+    let Estimate { mean, se } = Estimate::of(&draws.unknowns.values);
     let deviation = se * (2000.0_f64).sqrt();
     // log σ has an asymptotic posterior deviation of 1/√(2n).
     assert!((deviation / (800.0_f64).sqrt().recip() - 1.0).abs() < 0.1, "{deviation}");

@@ -90,10 +90,10 @@ fn draws_of_other_samplers_predict_like_those_of_q() {
     let starts = vec![vec![0.1; model.joint_dim()]; 2];
     let run = hmc.sample(|_, theta| on_data(&model, theta), &starts, 1).unwrap();
     let draws = model.draws_from::<f64>(&run.chains.thinned(50));
-    assert_eq!((draws.theta.rows, draws.log_sigma.len()), (50, 50));
+    assert_eq!((draws.theta.rows, draws.unknowns.rows, draws.unknowns.cols), (50, 50, 1));
     let p = model.predict(&draws, &Matrix::new(2, 1, vec![0.5, 9.0]));
     assert!(p.epistemic()[1] > p.epistemic()[0]);
-    let aleatoric = draws.log_sigma.iter().map(|s| (2.0 * s).exp()).sum::<f64>() / 50.0;
+    let aleatoric = draws.unknowns.values.iter().map(|s| (2.0 * s).exp()).sum::<f64>() / 50.0;
     assert_relative_eq!(p.aleatoric()[0], aleatoric, max_relative = 1e-12);
 }
 
@@ -110,5 +110,6 @@ fn a_network_has_a_laplace_approximation() {
     let q = Laplace::fit(|_, theta| on_data(&model, theta), start, 200).unwrap();
     assert!(q.log_evidence().is_finite());
     let draws = model.draws_from::<f64>(&q.draws(10, 1));
-    assert!(draws.log_sigma.iter().all(|&log_sigma| log_sigma == 0.3_f64.ln()));
+    let p = model.predict(&draws, &Matrix::new(1, 1, vec![0.5]));
+    assert!(p.sigma.values.iter().all(|&sigma| sigma == 0.3));
 }

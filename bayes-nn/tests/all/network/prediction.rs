@@ -11,10 +11,10 @@ use super::{LIKELIHOODS, build, config, data, eta};
 
 /// Two rows, three draws.
 fn predictive() -> Predictive {
-    Predictive {
-        f: Matrix::new(3, 2, vec![0.0, 5.0, 1.0, 5.5, -2.0, 4.0]),
-        sigma: Matrix::new(3, 2, vec![1.0, 0.5, 0.3, 2.0, 1.5, 1.0]),
-    }
+    Predictive::normal(
+        Matrix::new(3, 2, vec![0.0, 5.0, 1.0, 5.5, -2.0, 4.0]),
+        Matrix::new(3, 2, vec![1.0, 0.5, 0.3, 2.0, 1.5, 1.0]),
+    )
 }
 
 fn density(p: &Predictive, row: usize, y: f64) -> f64 {
@@ -58,7 +58,7 @@ fn moments_density_distribution_quantiles_and_crps_are_those_of_the_mixture() {
 
 #[test]
 fn a_single_draw_is_a_normal() {
-    let p = Predictive { f: Matrix::new(1, 1, vec![2.0]), sigma: Matrix::new(1, 1, vec![3.0]) };
+    let p = Predictive::normal(Matrix::new(1, 1, vec![2.0]), Matrix::new(1, 1, vec![3.0]));
     assert!((p.quantile(0.975)[0] - (2.0 + 3.0 * 1.959_963_984_540_054)).abs() < 1e-6);
     assert_eq!((p.mean(), p.epistemic(), p.aleatoric()), (vec![2.0], vec![0.0], vec![9.0]));
     // CRPS(N(0, 1), 0) = (√2 − 1)/√π
@@ -69,7 +69,7 @@ fn a_single_draw_is_a_normal() {
 #[test]
 fn quantiles_of_large_numbers_are_exact_to_their_spacing() {
     // A time in seconds since 1970.
-    let p = Predictive { f: Matrix::new(1, 1, vec![1.7e9]), sigma: Matrix::new(1, 1, vec![0.3]) };
+    let p = Predictive::normal(Matrix::new(1, 1, vec![1.7e9]), Matrix::new(1, 1, vec![0.3]));
     assert!((p.quantile(0.5)[0] - 1.7e9).abs() < 1e-6);
 }
 
@@ -100,7 +100,7 @@ fn rescaling_changes_the_units_of_everything() {
 
 #[test]
 fn coverage_is_that_of_central_intervals() {
-    let p = Predictive { f: Matrix::new(1, 4, vec![0.0; 4]), sigma: Matrix::new(1, 4, vec![1.0; 4]) };
+    let p = Predictive::normal(Matrix::new(1, 4, vec![0.0; 4]), Matrix::new(1, 4, vec![1.0; 4]));
     let scores = Scores::of(&p, &[0.1, -1.0, 2.0, -4.0]);
     // |z| < 0.674 holds for one, < 1.645 for two, < 1.96 for two, < 2.33 for three
     for (level, inside) in [(0.0, 0.0), (0.5, 0.25), (0.9, 0.5), (0.95, 0.5), (0.98, 0.75), (1.0, 1.0)] {
@@ -132,7 +132,7 @@ fn a_drawn_theta_feeds_the_same_network() {
             for i in [0, 255, 256, 699] {
                 let (mean, sigma) = match likelihood {
                     Likelihood::NormalHead => (f[2 * i], (5.0 * (f[2 * i + 1] / 5.0).tanh()).exp()),
-                    _ => (f[i], draws.log_sigma[s].exp()),
+                    _ => (f[i], draws.unknowns.row(s).first().map_or(0.7, |log_sigma| log_sigma.exp())),
                 };
                 assert!((predictive.f.row(s)[i] - mean).abs() < 1e-12);
                 assert!((predictive.sigma.row(s)[i] - sigma).abs() < 1e-12);
@@ -158,7 +158,7 @@ fn draws_follow_q_its_modes_take_turns_and_a_seed_repeats_them() {
             assert!((mean - mu).abs() < 5.0 * se, "mode {k}: {mean} ± {se}, not {mu}");
             assert!((se * (count as f64 / 2.0).sqrt() / sigma - 1.0).abs() < 0.05);
         }
-        assert_eq!(mode.log_sigma.len(), mode.theta.rows);
+        assert_eq!((mode.unknowns.rows, mode.unknowns.cols), (mode.theta.rows, 1));
     }
 }
 

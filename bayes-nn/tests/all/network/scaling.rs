@@ -1,6 +1,6 @@
 //! Data that can be learned from, and data that cannot.
 
-use bayes_nn::{Predictive, Scaling, ScalingError, Scores};
+use bayes_nn::{Components, Predictive, Scaling, ScalingError, Scores};
 use nn::data::{Matrix, ScaleError};
 
 fn column(values: &[f64]) -> Matrix<f64> {
@@ -18,11 +18,8 @@ fn inputs_and_target_are_standardised_and_predictions_come_back_in_their_units()
     for (row, z) in [-1.5_f32.sqrt(), 0.0, 1.5_f32.sqrt()].into_iter().enumerate() {
         assert!((inputs.row(row)[0] - z).abs() < 1e-6 && inputs.row(row)[1] == 0.0);
     }
-    let predictive = Predictive { f: targets.map(f64::from), sigma: targets.map(|_| 0.5) };
-    let predictive = Predictive {
-        f: Matrix::new(1, 3, predictive.f.values.to_vec()),
-        sigma: Matrix::new(1, 3, predictive.sigma.values.to_vec()),
-    };
+    let f = Matrix::new(1, 3, targets.map(f64::from).values.to_vec());
+    let predictive = Predictive::normal(f, Matrix::new(1, 3, vec![0.5; 3]));
     let restored = scaling.restore(&predictive);
     for (mean, y) in restored.mean().iter().zip([10.0, 30.0, 20.0]) {
         assert!((mean - y).abs() < 1e-5);
@@ -67,7 +64,7 @@ fn targets_of_any_magnitude_are_learned_and_scored() {
             3,
             z.values.iter().map(|z| z + 0.5).chain(z.values.iter().map(|z| z - 0.25)).collect(),
         );
-        let p = scaling.restore(&Predictive { sigma: f.map(|_| 0.5), f });
+        let p = scaling.restore(&Predictive::normal(f.clone(), f.map(|_| 0.5)));
         let scores = Scores::of(&p, &y.values);
         [scores.rmse / unit, scores.log_density + unit.ln(), scores.crps / unit, scores.coverage(0.5)]
             .into_iter()
@@ -89,4 +86,30 @@ fn a_scaling_is_made_again_from_its_parts() {
     let scaling = Scaling::fit(&x, &y).unwrap();
     let (inputs, target) = scaling.inputs_and_target();
     assert_eq!(Scaling::of(inputs.clone(), target.clone()), scaling);
+}
+
+#[test]
+fn several_targets_have_their_units_and_counts_stay_as_they_are() {
+    let (x, y) = (column(&[1.0, 2.0, 3.0]), Matrix::new(3, 2, vec![10.0, 0.1, 30.0, 0.3, 20.0, 0.2]));
+    let scaling = Scaling::fit(&x, &y).unwrap();
+    let targets = scaling.targets(&y).unwrap();
+    let normal = |d: usize| {
+        let f = Matrix::new(1, 3, (0..3).map(|i| f64::from(targets.row(i)[d])).collect());
+        Predictive::normal(f, Matrix::new(1, 3, vec![1.0; 3]))
+    };
+    let restored = scaling.restore_outputs(&[normal(0), normal(1)]);
+    for (d, p) in restored.iter().enumerate() {
+        for i in 0..3 {
+            assert!((p.mean()[i] / y.row(i)[d] - 1.0).abs() < 1e-5);
+        }
+        assert!((p.sd()[0] / (200.0_f64 / 3.0).sqrt() / [1.0, 0.01][d] - 1.0).abs() < 1e-9);
+    }
+    let constant = Matrix::new(3, 2, vec![1.0, 7.0, 2.0, 7.0, 3.0, 7.0]);
+    let error = Scaling::fit(&x, &constant).unwrap_err();
+    assert_eq!(error, ScalingError::ConstantTarget { value: 7.0, rows: 3 });
+
+    let scaling = Scaling::of_inputs(&x, 1).unwrap();
+    assert_eq!(scaling.targets(&column(&[3.0, 0.0, 7.0])).unwrap().values[..], [3.0, 0.0, 7.0]);
+    let counts = Predictive { components: Components::Poisson, ..normal(0) };
+    assert_eq!(scaling.restore(&counts), counts);
 }

@@ -162,7 +162,7 @@ fn the_expectation_over_the_noise_level_is_its_average_over_draws() {
     let exact = model.log_likelihood(&q, x_on, y_on, Sampling::default(), Noise::new(0, 0)).item();
     let f = model.mlp().apply(eta, x_on).to_vec();
     let draws = model.draws(&numbers, 40_000, 1);
-    let log_likelihoods: Vec<f64> = (draws.log_sigma.iter())
+    let log_likelihoods: Vec<f64> = (draws.unknowns.values.iter())
         .map(|log_sigma| {
             let term = |(f, y): (&f64, &f64)| {
                 -0.5 * ((y - f) / log_sigma.exp()).powi(2) - log_sigma - 0.918_938_533_204_672_7
