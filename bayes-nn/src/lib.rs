@@ -12,6 +12,7 @@
 //! | [`BayesMlpObjective`], [`Sampling`] | F as a training objective |
 //! | [`Draws`] | draws of θ |
 //! | [`Predictive`], [`Components`], [`ClassPredictive`] | what draws say of the number, count or class of new rows |
+//! | [`NoiseModel`] | noise that rows held out teach |
 //! | [`Scores`], [`ClassScores`] | how good predictions are |
 //! | [`LinearBaseline`] | what a network must be better than |
 //! | [`Scaling`] | the way from the units of a table to those of a network, and back |
@@ -54,6 +55,7 @@ mod evaluate;
 pub mod inference;
 mod likelihood;
 mod model;
+mod noise_model;
 mod objective;
 mod predict;
 mod scaling;
@@ -68,6 +70,7 @@ pub use error::{BayesMlpError, ScalingError};
 pub use evaluate::{ClassScores, ConfidenceBin, Scores};
 pub use likelihood::Likelihood;
 pub use model::{BayesMlp, Posterior, WeightDensity};
+pub use noise_model::NoiseModel;
 pub use objective::{BayesMlpObjective, Sampling};
 pub use predict::Predictive;
 pub use scaling::Scaling;

@@ -4,6 +4,7 @@ mod baselines;
 mod classes;
 mod components;
 mod likelihoods;
+mod noise_model;
 mod objective;
 mod optimum;
 mod posterior;
