@@ -9,11 +9,16 @@
 //!     cargo run --release -p bayes-nn --example regression -- --table diabetes
 //!     cargo run --release -p bayes-nn --example regression -- --csv FILE --target COLUMN
 //!
-//! Then it holds out a part of the rows, scores the predictions for it beside those of linear regression, and writes those for
+//! The target is a number with normal noise unless `--likelihood` says otherwise: with noise that varies with the inputs or has heavy
+//! tails, or a count, or one of several classes.
+//!
+//! Then it holds out a part of the rows, scores the predictions for it beside those of a straight line, and writes those for
 //! all rows to `predictions.csv`, with rows counted from 1. Further random splits say how far the scores can be trusted. The
 //! network of the first split, or of the curve, is kept in `model.safetensors`: the example `bayes_apply` predicts new rows with it.
 
+mod cells;
 mod common;
+mod confidence;
 mod curve;
 mod table;
 
@@ -21,7 +26,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::ensure;
-use bayes_nn::{BayesMlp, BayesMlpConfig, BayesMlpObjective, Scaling};
+use bayes_nn::{BayesMlp, BayesMlpConfig, BayesMlpObjective, Likelihood, Scaling, ScalingError};
 use nn::data::{Preprocessing, Target, diabetes};
 use nn::model::{Model, TrainedOn};
 use nn::run::{Defaults, Run, RunArgs, TableArgs, at_most, share, whole, width};
@@ -59,21 +64,52 @@ struct Args {
     /// Steps of training; with --epochs, whichever ends first
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     steps: usize,
-    /// Hidden units of the network for a table [default: 10 or 50, by rows held out of those to train on]
+    /// Hidden units of the network for a table [default: 10 beside a line, or 50; rows held out of those to train on choose]
     #[arg(long, value_name = "N", value_parser = width)]
     hidden: Option<usize>,
     /// Modes of q
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = width)]
     modes: usize,
-    /// Learn the noise as a function of the inputs
-    #[arg(long)]
-    heteroscedastic: bool,
+    /// What the target is, and its distribution around the function
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Kind::Normal)]
+    likelihood: Kind,
     /// Iterations of each of four Markov chains on the curve, half of them to warm up
     #[arg(long, value_name = "N", default_value_t = 500, default_value_if("dry_run", "true", "20"), value_parser = at_most::<100_000>)]
     hmc: usize,
     /// Draws of θ for predictions
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = at_most::<10_000>)]
     draws: usize,
+}
+
+/// What `--likelihood` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    /// A number with normal noise of one size
+    Normal,
+    /// A number with normal noise whose size is a function of the inputs
+    NormalHead,
+    /// A number with noise of heavy tails: few wild rows do not bend the function
+    Student,
+    /// A count, with the variance of its mean
+    Poisson,
+    /// A count that varies more
+    NegativeBinomial,
+    /// One of several classes, given as texts or numbers
+    Categorical,
+}
+
+impl Kind {
+    fn likelihood(self) -> Likelihood {
+        match self {
+            Self::Normal => Likelihood::NORMAL_LEARNED,
+            Self::NormalHead => Likelihood::NormalHead,
+            Self::Student => Likelihood::STUDENT,
+            Self::Poisson => Likelihood::Poisson,
+            Self::NegativeBinomial => Likelihood::NEGATIVE_BINOMIAL,
+            Self::Categorical => Likelihood::Categorical,
+        }
+    }
 }
 
 impl Args {
@@ -84,6 +120,10 @@ impl Args {
         ensure!(
             table || self.target.is_none(),
             "--target is a column of a table: give one by --csv or --table"
+        );
+        ensure!(
+            table || self.likelihood == Kind::Normal,
+            "--likelihood: the noise of the curve is known: give a table by --csv or --table"
         );
         if self.csv.is_none() {
             self.format.without_table()?;
@@ -103,10 +143,21 @@ fn regression(args: &Args) -> anyhow::Result<()> {
     args.check()?;
     match (&args.csv, &args.table) {
         (Some(path), _) => {
-            let table = args.format.read(path, false)?;
-            table::learn(args, &table, args.target.as_deref().unwrap_or_default())
+            let target = args.target.as_deref().unwrap_or_default();
+            match args.likelihood {
+                Kind::Categorical => {
+                    table::classes::learn(args, &args.format.read_with_text(path, target)?, target)
+                }
+                _ => table::learn(args, &args.format.read(path, false)?, target),
+            }
         }
-        (_, Some(_)) => table::learn(args, &diabetes(), args.target.as_deref().unwrap_or("progression")),
+        (_, Some(_)) => {
+            let (table, target) = (diabetes(), args.target.as_deref().unwrap_or("progression"));
+            match args.likelihood {
+                Kind::Categorical => table::classes::learn(args, &table, target),
+                _ => table::learn(args, &table, target),
+            }
+        }
         _ => curve::learn(args),
     }
 }
@@ -116,15 +167,23 @@ struct Named {
     /// Of the inputs, in the rows to train on.
     inputs: Preprocessing,
     target: String,
+    /// The names of the classes, if the target is one.
+    classes: Vec<String>,
     /// The data, if they are not read from a file.
     embedded: &'static str,
 }
 
 impl Named {
-    fn preprocessing(self: &Named, scaling: &Scaling) -> Preprocessing {
+    /// The name of the entry of the classes in a model's file.
+    const CLASSES: &str = "classes";
+
+    fn preprocessing(&self, scaling: &Scaling, train: &Rows) -> Result<Preprocessing, ScalingError> {
         let (x, y) = scaling.inputs_and_target();
+        // A class is one column of a table.
+        let unscaled = Scaling::of_inputs(&train.x, 1)?;
+        let y = if self.classes.is_empty() { y } else { unscaled.inputs_and_target().1 };
         let target = Target { name: self.target.clone(), scaling: y.clone() };
-        Preprocessing { scaling: Some(x.clone()), target: Some(target), ..self.inputs.clone() }
+        Ok(Preprocessing { scaling: Some(x.clone()), target: Some(target), ..self.inputs.clone() })
     }
 }
 
@@ -138,7 +197,8 @@ fn fit(
     validation: Option<&Rows>,
     names: Named,
 ) -> anyhow::Result<Option<Fitted>> {
-    let scaling = Scaling::fit(&train.x, &train.y)?;
+    let scaling = train.scaling(config.likelihood)?;
+    let preprocessing = names.preprocessing(&scaling, train)?;
     let train = train.standardise(&scaling)?;
     let validation = validation.map(|rows| rows.standardise(&scaling)).transpose()?;
 
@@ -154,8 +214,10 @@ fn fit(
         return Ok(None);
     }
     let mut file = model.to_file(trainer.theta());
-    file.set(Preprocessing::ENTRY, &names.preprocessing(&scaling));
-    run.keep_model(file, &TrainedOn::new(args.csv.as_deref(), names.embedded, objective.x.rows))?;
-    let draws = model.draws(trainer.theta(), args.draws, args.run.seed);
-    Ok(Some(Fitted { model, draws, scaling }))
+    file.set(Preprocessing::ENTRY, &preprocessing);
+    if !names.classes.is_empty() {
+        file.set(Named::CLASSES, &names.classes);
+    }
+    run.keep_model(file, &TrainedOn::new(args.csv.as_deref(), names.embedded, train.x.rows))?;
+    Fitted::new(&args.run, model, &mut trainer, scaling, &train, args.draws).map(Some)
 }

@@ -30,7 +30,7 @@ pub struct LinearBaseline {
     pub weights: Vec<f64>,
     /// S, the sum of squares that the weights leave, with what the prior takes.
     pub squares: f64,
-    /// log p(y) up to a number that v does not change.
+    /// log p(y) up to a number that v does not change; [`learned_log_evidence`](Self::learned_log_evidence) has it with proper priors.
     pub log_evidence: f64,
     /// log det(I + v XᵀX)
     log_det: f64,
@@ -53,8 +53,9 @@ impl LinearBaseline {
     pub fn fit(x: &Matrix<f64>, y: &[f64]) -> Result<Self, NotPositiveDefinite> {
         assert!(x.rows > 1, "linear baseline: expected at least 2 rows, found {}", x.rows);
         assert!(x.rows == y.len(), "linear baseline: expected {} targets, found {}", x.rows, y.len());
+        let variances = (-24..=24).map(|k| 10_f64.powf(f64::from(k) / 4.0));
         let mut best: Option<Self> = None;
-        for variance in variances() {
+        for variance in variances {
             let found = Self::given(x, y, variance)?;
             if best.as_ref().is_none_or(|best| found.log_evidence > best.log_evidence) {
                 best = Some(found);
@@ -63,11 +64,12 @@ impl LinearBaseline {
         Ok(best.expect("there are variances"))
     }
 
-    /// log p(y) in nats of the line with priors that are all proper, to be compared with the bound of a network that learns the
-    /// same standardised rows with [`Likelihood::NormalLearned`](crate::Likelihood::NormalLearned): b ~ N(0, 1),
-    /// log σ ~ N(`mean`, `sd`²), and v is one of the numbers of [`fit`](Self::fit), all equally likely. With N rows
+    /// log p(y) in nats of the line, with scales of the prior at their best, to be compared with the bound of a network that learns
+    /// the same standardised rows with [`WeightPrior::Learned`](crate::WeightPrior::Learned) and
+    /// [`Likelihood::NormalLearned`](crate::Likelihood::NormalLearned): log σ ~ N(`mean`, `sd`²), b ~ N(0, ȳ²), and v is that of
+    /// [`fit`](Self::fit). With N rows
     ///
-    /// p(y|σ, v) = N(y; 0, σ² (I + v XXᵀ) + 11ᵀ),   log det = (N − 1) log σ² + log(σ² + N) + log det(I + v XᵀX)
+    /// p(y|σ, v) = N(y; 0, σ² (I + v XXᵀ) + ȳ² 11ᵀ),   log det = (N − 1) log σ² + log(σ² + N ȳ²) + log det(I + v XᵀX)
     ///
     /// since the columns of X have the mean 0, so that 1 is an eigenvector. The integral over log σ is a sum over a grid.
     ///
@@ -77,23 +79,22 @@ impl LinearBaseline {
     /// # Panics
     /// If there are fewer than two rows, or not as many targets.
     #[track_caller]
-    pub fn proper_log_evidence(
+    pub fn learned_log_evidence(
         x: &Matrix<f64>,
         y: &[f64],
         mean: f64,
         sd: f64,
     ) -> Result<f64, NotPositiveDefinite> {
-        let given = |variance| Ok(Self::given(x, y, variance)?.integrate_noise(mean, sd));
-        Ok(log_mean_exp(&variances().map(given).collect::<Result<Vec<f64>, _>>()?))
+        Ok(Self::fit(x, y)?.integrate_noise(mean, sd))
     }
 
     /// log ∫ p(y|σ, v) N(log σ; mean, sd²) d log σ
     fn integrate_noise(&self, mean: f64, sd: f64) -> f64 {
         let n = self.rows as f64;
         let log_joint = |u: f64| {
-            let noise = (2.0 * u).exp();
-            let squares = self.squares / noise + n * self.y_mean.powi(2) / (noise + n);
-            let log_det = (n - 1.0) * 2.0 * u + (noise + n).ln() + self.log_det;
+            let (noise, level) = ((2.0 * u).exp(), n * self.y_mean.powi(2));
+            let squares = self.squares / noise + level / (noise + level);
+            let log_det = (n - 1.0) * 2.0 * u + (noise + level).ln() + self.log_det;
             let prior = -0.5 * ((u - mean) / sd).powi(2) - sd.ln() - HALF_LN_2PI;
             -0.5 * (log_det + squares) - n * HALF_LN_2PI + prior
         };
@@ -169,9 +170,4 @@ impl LinearBaseline {
         let sigma = sigma.iter().flat_map(|&sigma| vec![sigma; rows]).collect();
         Predictive::normal(Matrix::new(count, rows, f.to_vec()), Matrix::new(count, rows, sigma))
     }
-}
-
-/// The numbers of which v is one: 10⁻⁶, 10⁻⁵·⁷⁵ … 10⁶.
-fn variances() -> impl Iterator<Item = f64> {
-    (-24..=24).map(|k| 10_f64.powf(f64::from(k) / 4.0))
 }

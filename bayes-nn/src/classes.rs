@@ -44,11 +44,29 @@ impl ClassPredictive {
         self.log_p.cols / self.classes
     }
 
+    /// What is said of these rows, by number.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[track_caller]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let k = self.classes;
+        let columns: Vec<usize> = rows.iter().flat_map(|row| row * k..(row + 1) * k).collect();
+        Self { log_p: self.log_p.columns(&columns), classes: k }
+    }
+
     /// log p(c|x, Y) in nats of every class, (rows, K), by the average of probabilities.
     pub fn log_probabilities(&self) -> Matrix<f64> {
         let draws = self.log_p.rows;
         let each = |i: usize| log_mean_exp(&(0..draws).map(|s| self.log_p.row(s)[i]).collect::<Vec<_>>());
         Matrix::new(self.rows(), self.classes, (0..self.log_p.cols).map(each).collect())
+    }
+
+    /// The class of each row that has the largest probability.
+    pub fn most_probable(&self) -> Vec<usize> {
+        let log_p = self.log_probabilities();
+        let best = |row: &[f64]| (1..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best });
+        (0..self.rows()).map(|i| best(log_p.row(i))).collect()
     }
 
     /// The entropy −Σ p log p of each row's averaged probabilities in nats: from 0, one class is certain, to ln K, nothing is known.

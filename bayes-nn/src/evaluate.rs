@@ -94,9 +94,8 @@ impl ClassScores {
         assert!(expected > 0 && found == expected, "scores: classes: expected {expected}, found {found}");
         let wrong = classes.iter().find(|&&class| class >= k);
         assert!(wrong.is_none(), "scores: classes: expected numbers below {k}, found {wrong:?}");
-        let log_p = predictive.log_probabilities();
+        let (log_p, taken_for) = (predictive.log_probabilities(), predictive.most_probable());
         let rows = || (0..expected).map(|i| log_p.row(i)).zip(classes);
-        let taken_for = |row: &[f64]| (1..k).fold(0, |best, c| if row[c] > row[best] { c } else { best });
         let brier = |row: &[f64], class: usize| {
             let term = |(c, log_p): (usize, &f64)| (log_p.exp() - f64::from(u8::from(c == class))).powi(2);
             row.iter().enumerate().map(term).sum()
@@ -104,8 +103,8 @@ impl ClassScores {
         Self {
             log_probability: mean(rows().map(|(row, &class)| row[class]).collect()),
             brier: mean(rows().map(|(row, &class)| brier(row, class)).collect()),
-            confidence: rows().map(|(row, _)| row[taken_for(row)].exp()).collect(),
-            right: rows().map(|(row, &class)| taken_for(row) == class).collect(),
+            confidence: rows().zip(&taken_for).map(|((row, _), &class)| row[class].exp()).collect(),
+            right: classes.iter().zip(&taken_for).map(|(class, taken_for)| class == taken_for).collect(),
         }
     }
 

@@ -2,15 +2,15 @@
 
 use anyhow::Context;
 use bayes_nn::{
-    BayesMlp, BayesMlpConfig, BayesMlpObjective, Draws, LinearBaseline, Predictive, Sampling, Scaling,
-    ScalingError, Scores,
+    BayesMlp, BayesMlpConfig, BayesMlpObjective, Draws, Likelihood, LinearBaseline, Predictive, Sampling,
+    Scaling, ScalingError, Scores,
 };
 use nn::data::Matrix;
 use nn::picture::Figure;
 use nn::run::{Curves, Explorer, RunArgs, Series};
-use nn::train::{Fit, Schedule};
+use nn::train::{Fit, Loss, Schedule, Trainer};
 
-/// Inputs (rows, inputs) and target (rows, 1) of a regression, in their own units.
+/// Inputs (rows, inputs) and target (rows, 1) of a regression, in their own units; or classes as one-hot rows (rows, K).
 #[derive(Clone)]
 pub(crate) struct Rows {
     pub(crate) x: Matrix<f64>,
@@ -20,6 +20,14 @@ pub(crate) struct Rows {
 impl Rows {
     pub(crate) fn select(&self, rows: &[usize]) -> Self {
         Self { x: self.x.select(rows), y: self.y.select(rows) }
+    }
+
+    /// How these rows, to train on, are scaled for a likelihood.
+    pub(crate) fn scaling(&self, likelihood: Likelihood) -> Result<Scaling, ScalingError> {
+        match likelihood.is_of_numbers() {
+            true => Scaling::fit(&self.x, &self.y),
+            false => Scaling::of_inputs(&self.x, self.y.cols),
+        }
     }
 
     pub(crate) fn standardise(&self, scaling: &Scaling) -> Result<Standardised, ScalingError> {
@@ -44,9 +52,24 @@ pub(crate) struct Fitted {
     pub(crate) model: BayesMlp,
     pub(crate) draws: Draws<f32>,
     pub(crate) scaling: Scaling,
+    /// The ELBO of all rows, in nats and in units of the standardised target.
+    pub(crate) bound: f64,
 }
 
 impl Fitted {
+    pub(crate) fn new(
+        run: &RunArgs,
+        model: BayesMlp,
+        trainer: &mut Trainer<f32>,
+        scaling: Scaling,
+        rows: &Standardised,
+        draws: usize,
+    ) -> anyhow::Result<Self> {
+        let Loss { total, .. } = trainer.evaluate(&mut rows.objective(&model))?;
+        let draws = model.draws(trainer.theta(), draws, run.seed);
+        Ok(Self { model, draws, scaling, bound: -total * rows.x.rows as f64 })
+    }
+
     pub(crate) fn predict(&self, x: &Matrix<f64>) -> anyhow::Result<Predictive> {
         self.predict_by(&self.draws, x)
     }
@@ -67,15 +90,14 @@ pub(crate) fn fit(
     steps: usize,
     draws: usize,
 ) -> anyhow::Result<Fitted> {
-    let scaling = Scaling::fit(&rows.x, &rows.y)?;
+    let scaling = rows.scaling(config.likelihood)?;
     let rows = rows.standardise(&scaling)?;
     let model = BayesMlp::new(config)?;
     let mut objective = BayesMlpObjective { sampling, ..rows.objective(&model) };
     let fit = in_steps(run, steps, &mut objective);
     let mut trainer = run.trainer(model.layout());
     trainer.fit(&mut objective, None, &fit, &mut ())?;
-    let draws = model.draws(trainer.theta(), draws, run.seed);
-    Ok(Fitted { model, draws, scaling })
+    Fitted::new(run, model, &mut trainer, scaling, &rows, draws)
 }
 
 /// What Bayesian linear regression on rows says of others, by draws from its exact posterior.

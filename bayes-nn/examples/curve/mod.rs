@@ -44,6 +44,7 @@ pub(crate) fn learn(args: &Args) -> anyhow::Result<()> {
     let names = Named {
         inputs: Preprocessing::new(&inputs, &(0..rows.x.rows).collect::<Vec<_>>()),
         target: "y".to_owned(),
+        classes: Vec::new(),
         embedded: "the curve that the program draws",
     };
     let Some(fitted) = crate::fit(&run, args, &config, &rows, None, names)? else { return Ok(()) };

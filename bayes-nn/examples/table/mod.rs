@@ -1,9 +1,10 @@
 //! A table: a network learns one column from the others, and says how certain it is of rows that were held out.
 
+pub(crate) mod classes;
 mod scores;
 
 use anyhow::{Context, ensure};
-use bayes_nn::{BayesMlpConfig, Likelihood, Predictive, Sampling, Scaling};
+use bayes_nn::{BayesMlpConfig, ClassPredictive, Likelihood, Predictive, Sampling, WeightPrior};
 use nn::data::{Matrix, Preprocessing, Standardizer, Table, counts};
 use nn::errln;
 use nn::picture::Figure;
@@ -14,28 +15,27 @@ use crate::common::{self, Fitted, Rows};
 use crate::{Args, Named};
 use scores::Split;
 
+/// Learns a number or a count.
 pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<()> {
     let (inputs, y) = table.split_target(target)?;
-    let (names, rows) = (&inputs.names, Rows { x: inputs.values.clone(), y });
-    ensure!(!names.is_empty(), "the table has no column but the target");
-    let first = Split::new(args, &rows, 0);
-    ensure!(
-        !first.numbers.is_empty(),
-        "the table has {} rows: too few to hold any out; give more, or --validation",
-        rows.x.rows
-    );
-    let (all, column) = (&table.values, table.position(target)?);
+    let (rows, column) = (Rows { x: inputs.values.clone(), y }, table.position(target)?);
+    if args.likelihood.likelihood().is_of_counts() {
+        let advice = "correct the cell, or choose a --likelihood of numbers";
+        table.columns(&[column]).check_counts(MOST, advice)?;
+    }
+    let first = first_split(args, &inputs, &rows)?;
+    // Says where a cell is that cannot be scaled.
+    let all = &table.values;
     let scaled = Standardizer::fit(all, &first.train_numbers).and_then(|scaling| scaling.narrow::<f32>(all));
     scaled.map_err(|error| table.locate(&error))?;
-    for &j in Scaling::fit(&first.train.x, &first.train.y)?.constant_inputs() {
-        errln!("note: {} does not vary over the rows to train on and tells nothing", names[j]);
-    }
+    note_constant_inputs(args, &inputs, &first.train)?;
 
     let run = Run::open(&args.run, args)?.documented("bayes-nn", "A curve with a gap in the data");
-    let config = config(args, &first.train, choose_hidden(args, &first));
+    let config = config(args, &first.train, choose(args, &first));
     let names = Named {
         inputs: Preprocessing::new(&inputs, &first.train_numbers),
         target: table.names[column].clone(),
+        classes: Vec::new(),
         embedded: "the embedded diabetes table",
     };
     let Some(fitted) = crate::fit(&run, args, &config, &first.train, Some(&first.held_out), names)? else {
@@ -55,40 +55,100 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
 
     let further = (1..args.splits).into_par_iter().map(|number| {
         let split = Split::new(args, &rows, number);
-        let fitted = fit(args, &split.train, choose_hidden(args, &split), split.seed)?;
-        split.score(args, &fitted.predict(&split.held_out.x)?)
+        let fitted = fit(args, &split.train, choose(args, &split), split.seed)?;
+        split.score(args, &fitted)
     });
     let further: anyhow::Result<Vec<_>> = further.collect();
-    let mut splits = vec![first.score(args, &predictive)?];
+    let mut splits = vec![first.score(args, &fitted)?];
     splits.extend(further.context("a further split; --splits 1 leaves them out")?);
-    scores::report(&run, target, first.train.x.rows, &splits)
+    scores::report(&run, args.likelihood.likelihood(), target, first.train.x.rows, &splits)
 }
 
-fn config(args: &Args, train: &Rows, hidden: usize) -> BayesMlpConfig {
-    let likelihood = if args.heteroscedastic { Likelihood::NormalHead } else { Likelihood::NORMAL_LEARNED };
-    BayesMlpConfig { likelihood, modes: args.modes, ..BayesMlpConfig::new(train.x.cols, &[hidden]) }
+/// The largest count whose neighbours are numbers of their own in single precision.
+const MOST: f64 = 16_777_216.0;
+
+/// The first split, if there are inputs and rows to hold out.
+fn first_split(args: &Args, inputs: &Table, rows: &Rows) -> anyhow::Result<Split> {
+    ensure!(!inputs.names.is_empty(), "the table has no column but the target");
+    let first = Split::new(args, rows, 0);
+    ensure!(
+        !first.numbers.is_empty(),
+        "the table has {} rows: too few to hold any out; give more, or --validation",
+        rows.x.rows
+    );
+    Ok(first)
 }
 
-fn fit(args: &Args, train: &Rows, hidden: usize, seed: u64) -> anyhow::Result<Fitted> {
+fn note_constant_inputs(args: &Args, inputs: &Table, train: &Rows) -> anyhow::Result<()> {
+    for &j in train.scaling(args.likelihood.likelihood())?.constant_inputs() {
+        errln!("note: {} does not vary over the rows to train on and tells nothing", inputs.names[j]);
+    }
+    Ok(())
+}
+
+/// What is fitted to a table.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// Without hidden units, θ ~ N(0, I).
+    Line,
+    /// A line and a network of so many hidden units, with scales of the prior that are learned: the bound can switch the network off.
+    LineAndNetwork(usize),
+    /// A network of so many hidden units, θ ~ N(0, I).
+    Network(usize),
+}
+
+fn config(args: &Args, train: &Rows, shape: Shape) -> BayesMlpConfig {
+    let (hidden, prior, modes) = match shape {
+        Shape::Line => (vec![], WeightPrior::Normal { sigma: vec![1.0] }, 1),
+        Shape::LineAndNetwork(hidden) => (vec![hidden], WeightPrior::Learned, args.modes),
+        Shape::Network(hidden) => (vec![hidden], WeightPrior::Normal { sigma: vec![1.0] }, args.modes),
+    };
+    BayesMlpConfig {
+        likelihood: args.likelihood.likelihood(),
+        outputs: train.y.cols,
+        linear: matches!(shape, Shape::LineAndNetwork(_)),
+        prior,
+        modes,
+        ..BayesMlpConfig::new(train.x.cols, &hidden)
+    }
+}
+
+fn fit(args: &Args, train: &Rows, shape: Shape, seed: u64) -> anyhow::Result<Fitted> {
     let run = RunArgs { seed, ..args.run.clone() };
-    common::fit(&run, &config(args, train, hidden), Sampling::default(), train, args.steps, args.draws)
+    common::fit(&run, &config(args, train, shape), Sampling::default(), train, args.steps, args.draws)
 }
 
-/// `--hidden`, or else the one of 10 and 50 that makes a fifth of the rows to train on more likely, after training on the others.
-fn choose_hidden(args: &Args, split: &Split) -> usize {
+fn predict_classes(fitted: &Fitted, x: &Matrix<f64>) -> anyhow::Result<ClassPredictive> {
+    let x = fitted.scaling.inputs(x).context("the rows to predict")?;
+    Ok(fitted.model.predict_classes(&fitted.draws, &x))
+}
+
+/// Σ log p(y|x) of rows that were not seen.
+fn log_likelihood(fitted: &Fitted, rows: &Rows) -> anyhow::Result<f64> {
+    let y = &rows.y.values;
+    Ok(match fitted.model.config().likelihood {
+        Likelihood::Categorical => {
+            let log_p = predict_classes(fitted, &rows.x)?.log_probabilities();
+            log_p.values.iter().zip(y.iter()).map(|(log_p, y)| log_p * y).sum()
+        }
+        _ => fitted.predict(&rows.x)?.log_density(y).iter().sum(),
+    })
+}
+
+/// The shape that makes a fifth of the rows to train on more likely, after training on the others: a line and a small network, or a
+/// large one.
+fn choose(args: &Args, split: &Split) -> Shape {
     let (train, seed) = (&split.train, split.seed);
     let [rest, held_out] = nn::data::split(train.x.rows, counts(train.x.rows, [0.8, 0.2]), seed);
     let (rest, held_out) = (train.select(&rest), train.select(&held_out));
-    let likely = |hidden| -> anyhow::Result<f64> {
-        let fitted = fit(args, &rest, hidden, seed)?;
-        Ok(fitted.predict(&held_out.x)?.log_density(&held_out.y.values).iter().sum())
-    };
-    let by_validation = || match [10, 50].map(likely) {
-        [Ok(few), Ok(many)] if many > few => 50,
-        // Rows that are too few to hold any out, or all alike, need no more units.
-        _ => 10,
-    };
-    args.hidden.unwrap_or_else(by_validation)
+    let likely = |shape| log_likelihood(&fit(args, &rest, shape, seed)?, &held_out);
+    let hidden = |usual| args.hidden.unwrap_or(usual);
+    let [simple, rich] = [Shape::LineAndNetwork(hidden(10)), Shape::Network(hidden(50))];
+    match [simple, rich].map(likely) {
+        [Ok(of_simple), Ok(of_rich)] if of_rich > of_simple => rich,
+        // Rows that are too few to hold any out, or all alike, need no more.
+        _ => simple,
+    }
 }
 
 fn observed_against_predicted(target: &str, observed: &Matrix<f64>, predictive: &Predictive) -> Figure {

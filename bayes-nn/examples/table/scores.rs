@@ -1,13 +1,14 @@
-//! How good the network is on rows that were held out of a table, beside Bayesian linear regression.
+//! How good the network is on rows that were held out of a table, beside a straight line.
 
-use bayes_nn::{Predictive, Scores};
+use anyhow::Context;
+use bayes_nn::{Likelihood, LinearBaseline, Scores};
 use nn::data::{counts, split};
-use nn::outln;
 use nn::run::{Label, Run, TextTable};
 use nn::stats::{Estimate, root_mean_square};
+use nn::{errln, outln};
 
 use crate::Args;
-use crate::common::{self, Rows, calibration};
+use crate::common::{self, Fitted, Rows, calibration};
 
 /// A random split of the rows.
 pub(super) struct Split {
@@ -23,10 +24,20 @@ pub(super) struct Split {
 /// What was said of the rows held out of a split.
 pub(super) struct SplitScores {
     network: Scores,
-    /// Of Bayesian linear regression.
+    /// Of the line.
     linear: Scores,
+    evidence: Evidence,
     /// The root mean square error of the mean of the rows to train on.
     mean_rmse: f64,
+}
+
+/// How likely the rows to train on are under both models, in nats.
+#[derive(Clone, Copy)]
+pub(super) struct Evidence {
+    /// The bound of the network's log evidence.
+    pub(super) network: f64,
+    /// The log evidence of the line, or its bound.
+    pub(super) line: f64,
 }
 
 impl Split {
@@ -38,15 +49,73 @@ impl Split {
         Self { train, held_out, train_numbers, numbers, seed }
     }
 
-    pub(super) fn score(&self, args: &Args, network: &Predictive) -> anyhow::Result<SplitScores> {
+    pub(super) fn score(&self, args: &Args, network: &Fitted) -> anyhow::Result<SplitScores> {
         let Self { train, held_out: Rows { x, y }, seed, .. } = self;
         let mean = train.y.values.iter().sum::<f64>() / train.y.rows as f64;
+        let (line, of_line) = match args.likelihood.likelihood() {
+            Likelihood::NormalLearned { mean, sd } => {
+                let rows = train.standardise(&network.scaling)?;
+                let [x, y] = [rows.x, rows.y].map(|of| of.map(f64::from));
+                let exact = LinearBaseline::learned_log_evidence(&x, &y.values, mean, sd);
+                (
+                    common::linear(train, &self.held_out.x, args.draws, *seed)?,
+                    exact.context("linear regression")?,
+                )
+            }
+            // Of others there is no exact posterior.
+            _ => {
+                let line = super::fit(args, train, super::Shape::Line, *seed).context("the straight line")?;
+                (line.predict(x)?, line.bound)
+            }
+        };
         Ok(SplitScores {
-            network: Scores::of(network, &y.values),
-            linear: Scores::of(&common::linear(train, x, args.draws, *seed)?, &y.values),
+            network: Scores::of(&network.predict(x)?, &y.values),
+            linear: Scores::of(&line, &y.values),
+            evidence: Evidence { network: network.bound, line: of_line },
             mean_rmse: root_mean_square(y.values.iter().map(|y| y - mean)),
         })
     }
+}
+
+/// What the straight line of this likelihood is called.
+pub(super) fn name_of_line(likelihood: Likelihood) -> &'static str {
+    if evidence_is_exact(likelihood) { "linear regression" } else { "a straight line" }
+}
+
+/// Whether the network is worth its trouble, in a sentence, which is printed as a warning where it is not. `gain` is by how much the
+/// network's log-likelihood of held-out rows is the higher one, over so many splits, and `evidence` the means over them.
+pub(super) fn verdict(
+    likelihood: Likelihood,
+    splits: usize,
+    Estimate { mean, se }: Estimate,
+    evidence: Evidence,
+) -> String {
+    let (line, Evidence { network, line: of_line }) = (name_of_line(likelihood), evidence);
+    let known = if evidence_is_exact(likelihood) { "log evidence" } else { "bound of the log evidence" };
+    let (than, for_line) = if of_line > network { ("above", true) } else { ("below", false) };
+    let by_evidence =
+        format!("the {known} of the line, {of_line:.1} nats, is {than} the network's bound, {network:.1}");
+    // Few splits say little.
+    let sure = splits >= 5 && mean.abs() > 2.0 * se;
+    let serves = match (sure, mean > 0.0) {
+        (true, true) => return format!("The network predicts better than {line}; {by_evidence}."),
+        (true, false) => format!("{line} predicts these data better than the network"),
+        (false, up) if for_line && !(splits < 5 && up) => {
+            format!("{line} serves these data as well: held-out rows do not tell it from the network")
+        }
+        _ => {
+            return format!(
+                "As far as these splits can tell, the network predicts as well as {line}, and no better; {by_evidence}."
+            );
+        }
+    };
+    errln!("warning: {serves}, and {by_evidence}; take the line, which is simpler");
+    format!("{}{}, and {by_evidence}.", serves[..1].to_uppercase(), &serves[1..])
+}
+
+/// Whether the log evidence of the line is known exactly, and not by a bound.
+pub(super) fn evidence_is_exact(likelihood: Likelihood) -> bool {
+    matches!(likelihood, Likelihood::NormalLearned { .. })
 }
 
 /// The scores of one of the two models.
@@ -57,6 +126,7 @@ type Score = fn(&Scores) -> f64;
 /// Prints means over the splits, and coverage with the rows of all splits pooled.
 pub(super) fn report(
     run: &Run<'_>,
+    likelihood: Likelihood,
     target: &str,
     train: usize,
     splits: &[SplitScores],
@@ -77,7 +147,8 @@ pub(super) fn report(
     ];
 
     outln!("{held_out} rows held out of {}, random splits: {count}, in units of {target}", train + held_out);
-    let mut table = TextTable::new().header(["", "network", "linear regression"]);
+    let line = name_of_line(likelihood);
+    let mut table = TextTable::new().header(["", "network", line.trim_start_matches("a ")]);
     for (name, score) in scores {
         let cells = [network, linear].map(|of| cell(over(&|split| score(of(split)))));
         table.row([name.to_owned()].into_iter().chain(cells));
@@ -86,6 +157,18 @@ pub(super) fn report(
         let inside = [network, linear].map(|of| format!("{:.3}", pooled(of).coverage(level)));
         table.row([format!("inside {:2.0} % intervals", 100.0 * level)].into_iter().chain(inside));
     }
+    let evidence = Evidence {
+        network: over(&|split| split.evidence.network).mean,
+        line: over(&|split| split.evidence.line).mean,
+    };
+    let [network_evidence, line_evidence] =
+        [evidence.network, evidence.line].map(|nats| format!("{nats:.1}"));
+    let least = if evidence_is_exact(likelihood) { "" } else { "≥ " };
+    table.row([
+        "log evidence of rows to train on, nats".to_owned(),
+        format!("≥ {network_evidence}"),
+        format!("{least}{line_evidence}"),
+    ]);
     table.print();
     let gain = |split: &SplitScores| split.network.log_density - split.linear.log_density;
     let wins = splits.iter().filter(|split| gain(split) > 0.0).count();
@@ -100,20 +183,28 @@ pub(super) fn report(
         "How often the truth lies in an interval, over how often it should. A curve on the diagonal is calibrated; \
         below it the intervals are too narrow",
     ))?;
-    let gained = over(&gain);
-    let verdict = match gained.mean {
-        mean if count >= 5 && mean > 2.0 * gained.se => "The network predicts better than linear regression.",
-        mean if count >= 5 && mean < -2.0 * gained.se => {
-            "Linear regression predicts better than the network."
-        }
-        _ => {
-            "As far as these splits can tell, the network predicts as well as linear regression, and no better."
-        }
-    };
+    let verdict = verdict(likelihood, count, over(&gain), evidence);
     run.found(&format!(
         "{verdict} By the log-likelihood of rows that were not seen, which also counts how certain a prediction is, the network is \
          ahead on {wins} of {count} splits."
     ));
+    run.label(&[
+        Label::new("rmse", "error of held-out rows, root mean square (RMSE)", "target's unit"),
+        Label::new("ll", "log-likelihood of held-out rows, log p(y|x)", "nats per row"),
+        Label::new("crps", "error of the whole prediction of held-out rows, CRPS", "target's unit"),
+        Label::new("coverage_90", "held-out rows inside their 90 % intervals", "share"),
+        Label::new("linear_rmse", "RMSE of the straight line", "target's unit"),
+        Label::new("linear_ll", "log-likelihood of the straight line", "nats per row"),
+        Label::new("linear_crps", "CRPS of the straight line", "target's unit"),
+        Label::new(
+            "linear_coverage_90",
+            "held-out rows inside the 90 % intervals of the straight line",
+            "share",
+        ),
+        Label::new("bound", "log evidence of the rows to train on, the network's lower bound", "nats"),
+        Label::new("linear_evidence", "log evidence of the rows to train on under the straight line", "nats"),
+        Label::new("wins", "splits on which the network has the higher log-likelihood", ""),
+    ]);
     let mean = |of: Of, score: usize| over(&|split| scores[score].1(of(split))).mean;
     run.label(&[
         Label::new("rmse", "error of held-out rows, root mean square (RMSE)", "target's unit"),
@@ -139,6 +230,8 @@ pub(super) fn report(
         ("linear_ll", mean(linear, 1)),
         ("linear_crps", mean(linear, 2)),
         ("linear_coverage_90", pooled(linear).coverage(0.9)),
+        ("bound", evidence.network),
+        ("linear_evidence", evidence.line),
         ("wins", wins as f64),
     ])?;
     Ok(())

@@ -17,6 +17,7 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("bayes-nn", "cavi", &["--dry-run"]),
     ("bayes-nn", "coin", &["--dry-run"]),
     ("bayes-nn", "cost", &["--dry-run"]),
+    ("bayes-nn", "few_labels", &["--dry-run"]),
     ("bayes-nn", "gradients", &["--dry-run"]),
     ("bayes-nn", "regression", &["--dry-run"]),
     ("bayes-nn", "sensors", &["--dry-run"]),
