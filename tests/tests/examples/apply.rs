@@ -130,7 +130,7 @@ fn a_bayesian_network_predicts_counts_and_classes_as_it_did_those_of_its_trainin
     let dir = folder();
     let dir = dir.path();
     let row = |i: usize| {
-        let kind = ["low", "\"high up\"", "3"][i * i % 3];
+        let kind = ["low", "\"high up\"", "3"][i % 3];
         format!("{},{},{},{kind}\n", wave(i, 0), wave(i, 1), (3.0 * wave(i, 2).abs()).round())
     };
     let data: String = (0..60).map(row).collect();
