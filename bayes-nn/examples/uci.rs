@@ -6,9 +6,9 @@
 //! Without `--data` the set is generated: 10,000 rows of Friedman's (1991) first function.
 //!
 //! The network has one hidden layer of 50 ReLU units, θ ~ N(0, s² I), and q has four modes. Inputs and target are standardised
-//! on the training rows. Only the noise level, the prior's scale s and the length of training differ between sets; every split
-//! finds them within its training rows. This is a benchmark: it recommends none of its networks and keeps none; `regression` trains
-//! one to keep. Writes a row for each split to `splits.csv`, and the calibration curve of all splits to
+//! on the training rows. Only the noise level of the training, the prior's scale s, the length of training, and the noise of
+//! predictions differ between sets; every split finds them within its training rows. This is a benchmark: it recommends none of its
+//! networks and keeps none; `regression` trains one to keep. Writes a row for each split to `splits.csv`, and the calibration curve of all splits to
 //! `calibration.png`.
 
 mod common;
@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use bayes_nn::{BayesMlpConfig, Likelihood, Sampling, Scores, WeightPrior};
+use bayes_nn::{BayesMlpConfig, Likelihood, NoiseModel, Predictive, Sampling, Scores, WeightPrior};
 use nn::data::{counts, split};
 use nn::run::{
     Counter, Csv, Defaults, Explorer, Label, Run, RunArgs, RunError, TableArgs, TextTable, at_most, whole,
@@ -46,7 +46,7 @@ struct Args {
     /// Only these splits, the last one not included [default: all that there are]
     #[arg(long, value_name = "A..B", value_parser = range)]
     splits: Option<Range<usize>>,
-    /// Steps of the shortest training: validation may choose two or four times as many; with --epochs, whichever ends first
+    /// Steps of the shorter training: validation may choose four times as many; with --epochs, whichever ends first
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     steps: usize,
     /// Hidden units
@@ -106,8 +106,8 @@ fn uci(args: &Args) -> anyhow::Result<()> {
 /// What is chosen by validation.
 #[derive(Clone, Copy)]
 struct Choice {
-    /// The noise level.
-    likelihood: Likelihood,
+    /// The noise level of the training, for a standardised target.
+    sigma: f64,
     /// s of the prior θ ~ N(0, s² I).
     scale: f64,
     /// The length of training.
@@ -117,7 +117,7 @@ struct Choice {
 /// Trains q on these rows.
 fn fit(args: &Args, rows: &Rows, choice: Choice, seed: u64) -> anyhow::Result<Fitted> {
     let config = BayesMlpConfig {
-        likelihood: choice.likelihood,
+        likelihood: Likelihood::Normal { sigma: choice.sigma },
         prior: WeightPrior::Normal { sigma: vec![choice.scale] },
         modes: args.modes,
         ..BayesMlpConfig::new(rows.x.cols, &[args.hidden])
@@ -126,19 +126,11 @@ fn fit(args: &Args, rows: &Rows, choice: Choice, seed: u64) -> anyhow::Result<Fi
     common::fit(&RunArgs { seed, ..args.run.clone() }, &config, sampling, rows, choice.steps, args.draws)
 }
 
-/// The noise level of a fitted network in units of the target: σ, or exp E[log σ] if it is not known.
-fn noise_level(fitted: &Fitted) -> f64 {
-    let log_sigma = &fitted.draws.unknowns.values;
-    let sigma = match fitted.model.config().likelihood {
-        Likelihood::Normal { sigma } => sigma,
-        _ => (log_sigma.iter().sum::<f64>() / log_sigma.len() as f64).exp(),
-    };
-    sigma * fitted.scaling.target_sd()
-}
-
 struct SplitScores {
     split: usize,
-    /// The noise level in units of the target.
+    /// The ELBO of the rows to train on, in nats, with the target standardised.
+    bound: f64,
+    /// The noise level of the training, for a standardised target.
     sigma: f64,
     scores: Scores,
     /// Of Bayesian linear regression.
@@ -149,16 +141,17 @@ struct SplitScores {
     shown: Explorer,
 }
 
-/// Chooses noise level, prior scale and length of training, fits all training rows with them, and scores the test rows.
+/// Chooses noise level, prior scale and length of training, fits all training rows with them, and scores the test rows, with the noise
+/// that rows held out in the choice had.
 fn score_split(args: &Args, set: &Set, split: &Split) -> anyhow::Result<SplitScores> {
     ensure!(!split.test.is_empty(), "no rows to predict");
     let seed = args.run.seed.wrapping_add(split.number as u64);
-    let choice = Validation::new(args, set, &split.train, seed)?.choose()?;
+    let HeldOut { choice, noise, .. } = Validation::new(args, set, &split.train, seed)?.choose()?;
     let (train, test) = (set.rows.select(&split.train), set.rows.select(&split.test));
     let fitted = fit(args, &train, choice, seed)?;
     let linear = Scores::of(&common::linear(&train, &test.x, args.draws, seed)?, &test.y.values);
-    let predictive = fitted.predict(&test.x)?;
-    let (sigma, scores) = (noise_level(&fitted), Scores::of(&predictive, &test.y.values));
+    let predictive = noise.apply(&fitted.predict(&test.x)?, seed);
+    let (sigma, scores) = (choice.sigma, Scores::of(&predictive, &test.y.values));
     let title = format!("Test rows of split {}: what was predicted, and what was observed", split.number);
     let shown = common::intervals(&title, &test.y, &predictive);
     errln!(
@@ -171,7 +164,7 @@ fn score_split(args: &Args, set: &Set, split: &Split) -> anyhow::Result<SplitSco
         scores.log_density
     );
     let rows = [train.x.rows, test.x.rows];
-    Ok(SplitScores { split: split.number, sigma, scores, linear, rows, shown })
+    Ok(SplitScores { split: split.number, bound: fitted.bound, sigma, scores, linear, rows, shown })
 }
 
 /// Two fifths of the training rows, which are held out one after the other.
@@ -183,13 +176,12 @@ struct Validation<'a> {
 }
 
 /// A choice, and what rows held out say of it.
-#[derive(Clone, Copy)]
 struct HeldOut {
     choice: Choice,
-    /// The mean of log p(y|x) over the rows held out.
+    /// The mean of log p(y|x) over the rows held out, each part with the noise of the other.
     log_density: f64,
-    /// The mean of log σ, for a standardised target.
-    log_sigma: f64,
+    /// The noise of both parts together.
+    noise: NoiseModel,
 }
 
 impl<'a> Validation<'a> {
@@ -205,46 +197,53 @@ impl<'a> Validation<'a> {
     }
 
     fn score(&self, choice: Choice) -> anyhow::Result<HeldOut> {
-        let mut score = HeldOut { choice, log_density: 0.0, log_sigma: 0.0 };
+        let mut parts: Vec<(Predictive, Vec<f64>)> = Vec::new();
         for (train, held_out) in &self.parts {
             let fitted = fit(self.args, train, choice, self.seed)?;
-            let log_density = fitted.predict(&held_out.x)?.log_density(&held_out.y.values);
-            score.log_density += 0.5 * log_density.iter().sum::<f64>() / held_out.y.rows as f64;
-            score.log_sigma += 0.5 * (noise_level(&fitted) / fitted.scaling.target_sd()).ln();
+            parts.push((fitted.predict(&held_out.x)?, held_out.y.values.to_vec()));
         }
-        Ok(score)
+        let of_other = |part: usize| -> anyhow::Result<f64> {
+            let (predictive, y) = &parts[part];
+            let noise = NoiseModel::fit(&parts[1 - part..2 - part])?;
+            let log_density = noise.apply(predictive, self.seed).log_density(y);
+            Ok(log_density.iter().sum::<f64>() / y.len() as f64)
+        };
+        let log_density = 0.5 * (of_other(0)? + of_other(1)?);
+        Ok(HeldOut { choice, log_density, noise: NoiseModel::fit(&parts)? })
     }
 
-    /// Goes on from the best choice so far as long as rows held out become more likely, at most so many times.
-    fn climb(&self, mut best: HeldOut, most: i32, next: impl Fn(i32, Choice) -> Choice) -> HeldOut {
-        for step in 1..=if self.args.run.dry_run { 1 } else { most } {
-            match self.score(next(step, best.choice)) {
-                Ok(score) if score.log_density > best.log_density => best = score,
-                // A training that diverges is no better either.
-                _ => break,
-            }
+    /// The next choice, if it makes the rows held out more likely than the best one so far. A training that diverges is no better.
+    fn better(&self, best: HeldOut, next: Choice) -> HeldOut {
+        match self.score(next) {
+            Ok(score) if score.log_density > best.log_density => score,
+            _ => best,
         }
-        best
     }
 
-    /// First σ as the ELBO learns it, then σ divided by √2 again and again; then the prior's s, halved or doubled from 1; then
-    /// the steps, doubled at most twice: each as long as the rows held out become more likely.
+    /// First the best σ of 0.32, 0.08, 0.02 and 0.005, then half or twice as much; then the prior's s, 1, ½ or 2; then four times the
+    /// steps: whatever makes the rows held out more likely.
     ///
-    /// The ELBO alone takes for noise what a mean-field q cannot express, and finds a σ that is too large.
-    fn choose(&self) -> anyhow::Result<Choice> {
-        let likelihood = Likelihood::NORMAL_LEARNED;
-        let first = self.score(Choice { likelihood, scale: 1.0, steps: self.args.steps })?;
-        let sigma = |step| first.log_sigma.exp() * std::f64::consts::FRAC_1_SQRT_2.powi(step);
-        let quieter =
-            |step, choice| Choice { likelihood: Likelihood::Normal { sigma: sigma(step) }, ..choice };
-        let mut best = self.climb(first, 20, quieter);
+    /// The ELBO alone takes for noise what a mean-field q cannot express, and would find a σ that is up to ten times as large.
+    fn choose(&self) -> anyhow::Result<HeldOut> {
+        let first = Choice { sigma: 0.32, scale: 1.0, steps: self.args.steps };
+        let mut best = self.score(first)?;
+        for sigma in [0.08, 0.02, 0.005] {
+            best = self.better(best, Choice { sigma, ..first });
+        }
+        let coarse = best.choice;
         for factor in [0.5, 2.0] {
-            if best.choice.scale == 1.0 {
-                best = self.climb(best, 10, |_, choice| Choice { scale: factor * choice.scale, ..choice });
+            if best.choice.sigma == coarse.sigma {
+                best = self.better(best, Choice { sigma: factor * coarse.sigma, ..coarse });
             }
         }
-        let longer = |_, choice: Choice| Choice { steps: choice.steps.saturating_mul(2), ..choice };
-        Ok(self.climb(best, 2, longer).choice)
+        let unscaled = best.choice;
+        for factor in [0.5, 2.0] {
+            if best.choice.scale == unscaled.scale {
+                best = self.better(best, Choice { scale: factor * unscaled.scale, ..unscaled });
+            }
+        }
+        let longer = Choice { steps: best.choice.steps.saturating_mul(4), ..best.choice };
+        Ok(self.better(best, longer))
     }
 }
 
@@ -260,7 +259,7 @@ fn report(run: &Run<'_>, set: &str, splits: &[SplitScores]) -> Result<(), RunErr
         ("log-likelihood", ll),
         ("CRPS", over(|split| split.scores.crps)),
         ("inside 90 % intervals", over(|split| split.scores.coverage(0.9))),
-        ("noise level σ", over(|split| split.sigma)),
+        ("noise level of the training, σ", over(|split| split.sigma)),
         ("linear regression: RMSE", over(|split| split.linear.rmse)),
         ("linear regression: log-likelihood", over(|split| split.linear.log_density)),
     ] {
@@ -306,6 +305,7 @@ fn write(run: &Run<'_>, splits: &[SplitScores]) -> anyhow::Result<()> {
     let levels = [0.5, 0.9, 0.95];
     let mut csv = Csv::new([
         "split",
+        "bound",
         "sigma",
         "rmse",
         "log_likelihood",
@@ -314,8 +314,8 @@ fn write(run: &Run<'_>, splits: &[SplitScores]) -> anyhow::Result<()> {
         "coverage_90",
         "coverage_95",
     ]);
-    for SplitScores { split, sigma, scores, .. } in splits {
-        let numbers = [*sigma, scores.rmse, scores.log_density, scores.crps];
+    for SplitScores { split, bound, sigma, scores, .. } in splits {
+        let numbers = [*bound, *sigma, scores.rmse, scores.log_density, scores.crps];
         let coverage = levels.map(|level| scores.coverage(level));
         let numbers = numbers.iter().chain(&coverage).map(f64::to_string);
         csv.row([split.to_string()].into_iter().chain(numbers));
