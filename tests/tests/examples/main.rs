@@ -8,6 +8,7 @@ mod gaussian;
 mod graphs;
 mod images;
 mod lectures;
+mod likelihoods;
 mod mixed;
 mod readmes;
 mod runs;
