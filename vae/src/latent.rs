@@ -84,7 +84,7 @@ pub fn interpolate<F: Real>(from: &[F], to: &[F], steps: usize) -> Matrix<F> {
     assert!(steps > 1, "interpolate: expected two or more steps, found {steps}");
     let at = |i: usize| {
         let t = F::from_f64(i as f64 / (steps - 1) as f64);
-        from.iter().zip(to).map(move |(&a, &b)| a + t * (b - a))
+        from.iter().zip(to).map(move |(&a, &b)| (F::ONE - t) * a + t * b)
     };
     Matrix::new(steps, from.len(), (0..steps).flat_map(at).collect())
 }

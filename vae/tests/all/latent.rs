@@ -39,4 +39,8 @@ fn walks_move_one_dimension_at_a_time_and_lines_meet_their_ends() {
     assert_eq!((walks.rows, walks.cols, &walks.values[..]), (6, 2, rows.as_flattened()));
     let line = interpolate(&[0.0, 1.0], &[1.0, 3.0], 5);
     assert_eq!((line.row(0), line.row(2), line.row(4)), (&[0.0, 1.0][..], &[0.5, 2.0][..], &[1.0, 3.0][..]));
+    // To the bit: 1e8 + (0.1 - 1e8) would be 0 in single precision.
+    let (from, to) = ([0.1_f32, 1e8], [0.3, 0.1]);
+    let line = interpolate(&from, &to, 4);
+    assert_eq!((line.row(0), line.row(3)), (&from[..], &to[..]));
 }
