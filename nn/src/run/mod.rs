@@ -122,7 +122,8 @@ pub use interrupt::Interrupt;
 pub use print::{TextTable, counted, one_line, result_line, result_of};
 pub use progress::{Counter, Progress};
 pub use report::{
-    Curves, Decoder, Dense, Explorer, Frames, Label, Plane, Position, Scene, Series, TablePlane, gallery, utc,
+    Curves, Decoder, Dense, Explorer, Frames, Label, Outputs, Plane, Position, Scene, Series, TableColumn,
+    TablePlane, gallery, utc,
 };
 #[doc(hidden)]
 pub use stream::write_line;

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use clap::Parser;
 use nn::data::Matrix;
 use nn::run::{
-    Curves, Decoder, Defaults, Dense, Explorer, Frames, Label, Plane, Position, Run, RunArgs, Scene, Series,
-    gallery, parse, utc,
+    Curves, Decoder, Defaults, Dense, Explorer, Frames, Label, Outputs, Plane, Position, Run, RunArgs, Scene,
+    Series, gallery, parse, utc,
 };
 use tempfile::tempdir;
 
@@ -167,7 +167,11 @@ fn numbers_of_an_explorer_are_base64_of_their_bytes() {
         title: "A plane".to_owned(),
         size: [1, 1],
         decoder: Decoder::Network {
-            layers: vec![Dense { inputs: 2, outputs: 1, phi: "sigmoid", takes_point: false }],
+            layers: vec![Dense {
+                inputs: 2,
+                outputs: vec![Outputs { count: 1, phi: "sigmoid" }],
+                takes_point: false,
+            }],
             weights: vec![1.0, -2.0, 0.5],
         },
         conditions: Vec::new(),

@@ -45,6 +45,12 @@ fn a_mixed_table_is_filled_with_its_own_texts_and_new_rows_know_the_classes() {
     assert!(of("wrong_hidden") < of("wrong_mean") && of("rmse_hidden") < of("rmse_mean"), "{found:?}");
     assert_eq!(of("gaps"), table.split(['\n', ',']).filter(|cell| cell.is_empty()).count() as f64 - 1.0);
 
+    // The page decodes each column in its own way.
+    let page = fs::read_to_string(dir.join("run/index.html")).unwrap();
+    let ways = [("identity", 1), ("exp", 1), ("bounded_exp", 1), ("sigmoid", 1), ("softmax", 3)];
+    let outputs = ways.map(|(phi, count)| format!("{{\"count\":{count},\"phi\":\"{phi}\"}}")).join(",");
+    assert!(page.contains(&format!("\"outputs\":[{outputs}]")), "{page}");
+
     let apply = |file: &str, out: &str| {
         success("vae_apply", &["--model", "run", "--csv", file, "--out", out, "--force"], dir)
     };

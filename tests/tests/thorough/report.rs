@@ -90,6 +90,53 @@ fn a_page_tells_the_rows_of_a_table_in_its_units_and_decodes_as_the_model_does()
 }
 
 #[test]
+fn a_page_tells_answers_and_categories_by_their_texts_and_probabilities() {
+    let _alone = alone();
+    if !is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trees.csv");
+    let row = |i: usize| {
+        let x = (0.7 * i as f64).sin();
+        let tree = ["ash", "elm", "oak"][(1.5 + 1.4 * x) as usize];
+        let tall = if i == 1 { "" } else { ["no", "yes"][usize::from(x > 0.2)] };
+        let sex = ["f", "m"][i % 2];
+        format!("{x:.3},{:.3},{},{tall},{tree},{sex}\n", (3.0 * x).exp(), (2.0 + 2.0 * x) as usize)
+    };
+    let table = "x,size,leaves,tall,tree,sex\n".to_owned() + &(0..80).map(row).collect::<String>();
+    std::fs::write(&file, table).unwrap();
+    let brief = ["--epochs", "2", "--samples", "2", "--latent", "3", "--kind", "sex=category"];
+    let dom = page_of("table", &[&["--csv", file.to_str().unwrap()][..], &brief].concat());
+    assert!(said(&dom, "verdict").contains("10 points decoded"));
+    let cells = |name: &str| {
+        let rest = dom.split_once(&format!("<th scope=\"row\">{name}</th>")).expect(name).1;
+        let text = |cell: &str| cell.split_once('>').unwrap().1.replace("&nbsp;", " ");
+        let mut cells = rest.split_once("</tr>").unwrap().0.split("</td>").map(str::to_owned);
+        [cells.next().unwrap(), cells.next().unwrap()].map(|cell| text(&cell))
+    };
+    // A probability behind this text, and before that one.
+    let between = |text: &str, before: &str, after: &str| -> f64 {
+        let number = text.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{text}"))
+    };
+    // The test of the page chose the second row, where it is not known whether the tree is tall.
+    let [row, point] = cells("tall");
+    assert!((0.0..=1.0).contains(&between(&row, "filled: P(yes) = ", "")));
+    assert!((0.0..=1.0).contains(&between(&point, "P(yes) = ", "")));
+    for (name, known, classes) in [("tree", "oak", &["ash", "elm", "oak"][..]), ("sex", "m", &["f", "m"])] {
+        let [row, point] = cells(name);
+        assert_eq!(row, known);
+        let class = classes.iter().find(|class| point.starts_with(**class)).expect(&point);
+        // The most probable of n classes has at least 1 / n.
+        let least = 1.0 / classes.len() as f64 - 0.01;
+        assert!((least..=1.0).contains(&between(&point, &format!("{class} ("), ")")), "{point}");
+    }
+    let quantity: f64 = cells("leaves")[1].parse().unwrap();
+    assert!((0.5..4.0).contains(&quantity), "{quantity}");
+}
+
+#[test]
 fn images_of_a_convolutional_decoder_are_those_of_a_grid() {
     let _alone = alone();
     let Some(data) = std::env::var_os("DATA_DIR") else {

@@ -111,11 +111,6 @@ impl Cells {
         Matrix::new(x.rows, x.cols, holed)
     }
 
-    /// The names of the model's numbers.
-    pub(crate) fn names(&self, table: &Table) -> Vec<String> {
-        self.codes.iter().zip(&table.names).flat_map(|(code, name)| code.names(name)).collect()
-    }
-
     /// How well hidden cells are filled.
     pub(crate) fn errors(&self, args: &Args, vae: &Vae, theta: &Arc<Vec<f32>>) -> Errors {
         let seen = restored(&self.preprocessing, &self.holed);

@@ -2,28 +2,27 @@
 
 use std::sync::Arc;
 
-use nn::data::{Matrix, Standardizer};
-use nn::run::{Explorer, TablePlane};
+use nn::data::{ColumnCode, ColumnKind, Matrix, Preprocessing};
+use nn::run::{Explorer, TableColumn, TablePlane};
 use vae::Vae;
 
 use crate::colour::Classes;
 use crate::decoder::{network, points};
-use crate::rows::Rows;
+use crate::rows::{Rows, restored};
 
-/// The most rows and columns that are shown.
+/// The most rows that are shown, and numbers in a row.
 const ROWS: usize = 1000;
-const COLUMNS: usize = 200;
+const NUMBERS: usize = 200;
 
 /// A table, and what a model makes of it.
 pub(crate) struct Space<'a> {
     pub(crate) vae: &'a Vae,
     pub(crate) theta: &'a Arc<Vec<f32>>,
-    pub(crate) names: &'a [String],
+    /// The columns, and the way to the model's units.
+    pub(crate) preprocessing: &'a Preprocessing,
     /// The cells in the model's units; NaN where one is missing.
     pub(crate) x: &'a Matrix<f32>,
     pub(crate) filled: &'a Matrix<f32>,
-    /// To the model's units.
-    pub(crate) scaling: &'a Standardizer,
     pub(crate) rows: &'a Rows,
     pub(crate) classes: &'a Classes,
     /// The two dimensions of the first look.
@@ -34,12 +33,14 @@ impl Space<'_> {
     /// The codes of the first rows, and the decoder. None of a single dimension, which is no plane, and of a table that is too
     /// broad for a page.
     pub(crate) fn explorer(&self) -> Option<Explorer> {
-        let Self { vae, theta, names, x, filled, scaling, rows, classes, axes } = *self;
-        if vae.latent() < 2 || x.cols > COLUMNS {
+        let Self { vae, theta, preprocessing, x, filled, rows, classes, axes } = *self;
+        if vae.latent() < 2 || x.cols > NUMBERS {
             return None;
         }
         let shown: Vec<usize> = (0..x.rows.min(ROWS)).collect();
         let check_points = points(vae);
+        let scaling = preprocessing.scaling.as_ref()?;
+        let filled = scaling.apply(&restored(preprocessing, &filled.select(&shown)));
         Some(Explorer::Table(TablePlane {
             title: format!("The latent space of {} rows, and what the decoder makes of it", shown.len()),
             decoder: network(vae, theta)?,
@@ -47,15 +48,24 @@ impl Space<'_> {
             classes: classes.names.clone(),
             ordered: classes.ordered,
             labels: classes.of_rows[..shown.len()].to_vec(),
-            columns: names.to_vec(),
+            columns: preprocessing.inputs.iter().zip(&preprocessing.codes).map(column).collect(),
             shift: scaling.mean.clone(),
             scale: scaling.sd.clone(),
             observed: x.select(&shown),
-            filled: filled.select(&shown),
+            filled: filled.map(|x| x as f32),
             scores: shown.iter().map(|&row| rows.per_cell(row)).collect(),
             codes: rows.codes.select(&shown),
             check_rows: vae.decode_rows(theta, &check_points),
             check_points,
         }))
     }
+}
+
+fn column((name, code): (&String, &ColumnCode)) -> TableColumn {
+    let (mut classes, is_answer) = (code.classes.clone(), code.kind == ColumnKind::YesNo);
+    if is_answer {
+        // The rows may hold one answer only.
+        classes.resize(2, "another".to_owned());
+    }
+    TableColumn { name: name.clone(), classes, is_answer, numbers: code.width() }
 }

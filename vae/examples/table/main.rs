@@ -172,10 +172,8 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     outln!("the strangest rows, with −log p(x) per observed cell in nats: {first}");
     if vae.latent() > 1 {
         let axes = widest(&rows.codes)?;
-        let (names, x) = (&cells.names(coded), &cells.x);
-        let scaling = preprocessing.scaling.as_ref().expect("cells have scales");
-        let (filled, rows, classes) = (&filled, &rows, &classes);
-        let space = Space { vae: &vae, theta, names, x, filled, scaling, rows, classes, axes };
+        let (preprocessing, x, filled, rows, classes) = (&preprocessing, &cells.x, &filled, &rows, &classes);
+        let space = Space { vae: &vae, theta, preprocessing, x, filled, rows, classes, axes };
         space.explorer().into_iter().for_each(|explorer| run.explore(explorer));
         let heading = colour.as_ref().map_or("", |colour| &colour.name);
         latent_figure(&rows.codes, axes, classes, heading).save(&run.picture(

@@ -50,8 +50,8 @@ pub struct Plane {
     pub check_images: Matrix<f32>,
 }
 
-/// A latent space with the codes of a table's rows, and a decoder. Cells are in the model's units, in which the decoder computes:
-/// in those of its column a cell x is `shift + scale · x`.
+/// A latent space with the codes of a table's rows, and a decoder. Rows are in the model's units, in which the decoder computes:
+/// in those of its column a number x is `shift + scale · x`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TablePlane {
     /// What it shows.
@@ -66,11 +66,11 @@ pub struct TablePlane {
     pub ordered: bool,
     /// The class of each row.
     pub labels: Vec<usize>,
-    /// The names of the columns.
-    pub columns: Vec<String>,
-    /// Of each column.
+    /// The columns, whose numbers lie side by side in a row.
+    pub columns: Vec<TableColumn>,
+    /// Of each number of a row.
     pub shift: Vec<f64>,
-    /// Of each column.
+    /// Of each number of a row.
     pub scale: Vec<f64>,
     /// The rows, NaN where a cell is missing.
     #[serde(serialize_with = "numbers")]
@@ -89,6 +89,20 @@ pub struct TablePlane {
     /// The rows that the model itself makes of these points.
     #[serde(rename = "check_decoded", serialize_with = "numbers")]
     pub check_rows: Matrix<f32>,
+}
+
+/// A column of a table, and how the page writes its cells.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TableColumn {
+    /// Its name.
+    pub name: String,
+    /// The classes, of an answer no and yes: the page tells the most probable one. None of a quantity, which is told as a number.
+    pub classes: Vec<String>,
+    /// Whether the page tells the probability of the last of two classes, whichever is the most probable.
+    pub is_answer: bool,
+    /// How many numbers of a row it takes: the probabilities of its classes, or 1, which is a quantity or the probability of the last of
+    /// two classes.
+    pub numbers: usize,
 }
 
 /// From a point of a latent space to an image, or to a row of a table.
@@ -120,13 +134,20 @@ pub enum Decoder {
 pub struct Dense {
     /// The numbers that it takes.
     pub inputs: usize,
-    /// The numbers that it computes.
-    pub outputs: usize,
-    /// Its activation: `identity`, `relu`, `leaky_relu`, `elu`, `tanh`, `sigmoid`, `softplus`, `exp`, or `bounded_exp`,
-    /// which is exp(15 tanh(x / 15)).
-    pub phi: &'static str,
+    /// The numbers that it computes, side by side.
+    pub outputs: Vec<Outputs>,
     /// Whether it also takes, behind what the layer before it computes, what the first layer takes.
     pub takes_point: bool,
+}
+
+/// Neighbouring numbers that a layer computes, with an activation of their own.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outputs {
+    /// How many there are.
+    pub count: usize,
+    /// Their activation: `identity`, `relu`, `leaky_relu`, `elu`, `tanh`, `sigmoid`, `softplus`, `exp`, `bounded_exp`, which is
+    /// exp(15 tanh(x / 15)), or `softmax` over them.
+    pub phi: &'static str,
 }
 
 /// Scenes, of which a slider chooses one.

@@ -14,7 +14,10 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-pub use explorer::{Curves, Decoder, Dense, Explorer, Frames, Plane, Position, Scene, Series, TablePlane};
+pub use explorer::{
+    Curves, Decoder, Dense, Explorer, Frames, Outputs, Plane, Position, Scene, Series, TableColumn,
+    TablePlane,
+};
 pub use gallery::gallery;
 pub use label::Label;
 pub use time::utc;

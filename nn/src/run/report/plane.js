@@ -12,7 +12,14 @@ const ACTIVATIONS = {
   bounded_exp: x => Math.exp(15 * Math.tanh(x / 15)),
 };
 
-/** A function from a point, with conditions behind it, to a row: grey values from 0 to 1, or cells in the model's units. */
+function softmax(x) {
+  const most = x.reduce((a, b) => Math.max(a, b));
+  const weights = x.map(x => Math.exp(x - most));
+  const sum = weights.reduce((a, b) => a + b);
+  return weights.map(weight => weight / sum);
+}
+
+/** A function from a point, with conditions behind it, to a row: grey values from 0 to 1, or the numbers of cells in the model's units. */
 function decoder(data) {
   if (data.decoder.by === "grid") {
     const { side, reach } = data.decoder;
@@ -24,16 +31,23 @@ function decoder(data) {
   return point => {
     let at = 0;
     let h = point;
-    for (const { inputs, outputs, phi, takes_point } of data.decoder.layers) {
+    for (const { inputs, outputs, takes_point } of data.decoder.layers) {
       const x = takes_point ? [...h, ...point] : h;
-      const bias = at + inputs * outputs;
-      const y = Float64Array.from(weights.subarray(bias, bias + outputs));
+      const width = outputs.reduce((sum, { count }) => sum + count, 0);
+      const bias = at + inputs * width;
+      const y = Float64Array.from(weights.subarray(bias, bias + width));
       for (let i = 0; i < inputs; i++) {
         if (x[i] === 0) continue;
-        for (let j = 0; j < outputs; j++) y[j] += x[i] * weights[at + i * outputs + j];
+        for (let j = 0; j < width; j++) y[j] += x[i] * weights[at + i * width + j];
       }
-      h = y.map(ACTIVATIONS[phi]);
-      at = bias + outputs;
+      let first = 0;
+      for (const { count, phi } of outputs) {
+        const part = y.subarray(first, first + count);
+        part.set(phi === "softmax" ? softmax(part) : part.map(ACTIVATIONS[phi]));
+        first += count;
+      }
+      h = y;
+      at = bias + width;
     }
     return h;
   };
@@ -75,15 +89,34 @@ function imagesOf(data, codes, decode) {
 function cellsOf(data, decode) {
   const { columns, classes, labels, scores, shift, scale } = data;
   const [observed, filled] = [floats(data.observed), floats(data.filled)];
-  const cell = (x, j) => number(x * scale[j] + shift[j]);
+  const firsts = columns.map((_, j) => columns.slice(0, j).reduce((sum, { numbers }) => sum + numbers, 0));
+  const inUnits = (x, i) => {
+    const y = x * scale[i] + shift[i];
+    return Math.abs(y) < 1e-6 * Math.abs(shift[i]) ? 0 : y; // what is left of single precision
+  };
+  /** The numbers of a cell, of classes the probabilities of all. */
+  const cell = (x, j) => {
+    const of = Array.from({ length: columns[j].numbers }, (_, i) => inUnits(x[firsts[j] + i], firsts[j] + i));
+    return of.length === 1 && columns[j].classes.length === 2 ? [1 - of[0], of[0]] : of;
+  };
+  const likeliest = of => of.indexOf(Math.max(...of));
+  const mean = (of, j) => {
+    const [{ classes, is_answer }, best] = [columns[j], likeliest(of)];
+    if (!classes.length) return number(of[0]);
+    return is_answer ? `P(${classes[1]})\u00a0=\u00a0${of[1].toFixed(2)}` : `${classes[best]} (${of[best].toFixed(2)})`;
+  };
+  const known = (of, j) => (columns[j].classes.length ? columns[j].classes[likeliest(of)] : number(of[0]));
   const inRow = columns.map(() => make("td"));
   const atPoint = columns.map(() => make("td"));
   const title = make("p", {});
   const heading = make("th", { scope: "col" });
-  const head = make("tr", {}, make("th", { scope: "col" }, "column"), heading, make("th", { scope: "col" }, "at the point, E[x|z]"));
-  const rows = columns.map((name, j) => make("tr", {}, make("th", { scope: "row" }, name), inRow[j], atPoint[j]));
+  const head = make("tr", {}, make("th", { scope: "col" }, "column"), heading, make("th", { scope: "col" }, "at the point"));
+  const rows = columns.map(({ name }, j) => make("tr", {}, make("th", { scope: "row" }, name), inRow[j], atPoint[j]));
   const about = make("div", {}, title,
     make("div", { class: "cells" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))));
+  const hint = "At the point stands E[x|z]: the mean of a quantity, the probability P of an answer, " +
+    "of a category the most probable class with its probability.";
+  about.append(make("p", { class: "hint" }, hint));
   const ranked = scores.filter(score => score !== null).sort((a, b) => b - a);
   const choose = i => {
     const score = scores[i] === null ? "no observed cell" :
@@ -91,12 +124,16 @@ function cellsOf(data, decode) {
     title.textContent = `Row ${i + 1}` + (classes.length ? `, ${classes[labels[i]]}` : "") + `: ${score}.`;
     heading.textContent = `row ${i + 1}`;
     inRow.forEach((td, j) => {
-      const x = observed[i * columns.length + j];
-      td.textContent = Number.isNaN(x) ? `filled: ${cell(filled[i * columns.length + j], j)}` : cell(x, j);
-      td.className = Number.isNaN(x) ? "marked" : "";
+      const x = cell(row(observed, scale.length, i), j);
+      const isGap = Number.isNaN(x[0]);
+      td.textContent = isGap ? `filled: ${mean(cell(row(filled, scale.length, i), j), j)}` : known(x, j);
+      td.className = isGap ? "marked" : "";
     });
   };
-  const show = z => decode(z).forEach((x, j) => { atPoint[j].textContent = cell(x, j); });
+  const show = z => {
+    const x = decode(z);
+    atPoint.forEach((td, j) => { td.textContent = mean(cell(x, j), j); });
+  };
   return { name: "row", at: "", about, show, choose };
 }
 
