@@ -5,11 +5,12 @@
 //! It trains nothing. Columns are matched by name, in any order; the target need not be there. Writes to `out/bayes-nn-apply/`
 //! `predictions.csv` with a row for each row of the table: the target as it was read, if it is there, the mean, the standard
 //! deviation `sd`, its parts `epistemic_sd` (what is not known of the function) and `aleatoric_sd` (noise), the ends of the interval,
-//! and `outside`, the inputs that lie outside the range of the rows to train on: there the network extrapolates. Rows with the target
-//! are scored. Of a class it writes the one that is most probable, the entropy of the prediction in nats with the part that comes from
+//! and `outside`, the inputs that lie outside the range of the rows to train on: there the network extrapolates. A class of an input that
+//! is not among those of the training counts as none of them, and is said. Rows with the target are scored. Of a class it writes the one that is most probable, the entropy of the prediction in nats with the part that comes from
 //! not knowing the network's parameters, and the probability of every class. With the draws and the seed of the training, which are the defaults, the numbers are those that `regression` writes.
 
 mod cells;
+mod gaps;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,8 +20,8 @@ use bayes_nn::{BayesMlp, ClassPredictive, ClassScores, Draws, Likelihood, Predic
 use nn::data::{Preprocessing, Table, Target};
 use nn::model::Model;
 use nn::run::{
-    Application, ApplyArgs, Counter, Csv, Output, Outside, TableArgs, TextTable, at_most, check_row, counted,
-    level, single, trained_with,
+    Application, ApplyArgs, Counter, Csv, Output, Outside, TableArgs, TextTable, Unknown, at_most, check_row,
+    counted, level, single, trained_with,
 };
 use nn::{errln, outln};
 
@@ -143,6 +144,9 @@ fn apply(args: &Args) -> anyhow::Result<()> {
     while let Some(table) = reader.read(most)? {
         notes = table.notes();
         let inputs = network.preprocessing.inputs_of(&table)?;
+        let codes = &network.preprocessing.codes;
+        gaps::refuse(&inputs, |input| codes.get(input).is_some_and(|code| code.kind.is_of_classes()))?;
+        total.unknown.add(&network.preprocessing, &inputs);
         let said = network.predict(&inputs)?;
         for (i, cells) in network.cells(&said, ends, total.rows + 1)?.into_iter().enumerate() {
             let outside = total.outside.cell(&network.preprocessing, inputs.values.row(i));
@@ -163,6 +167,7 @@ fn apply(args: &Args) -> anyhow::Result<()> {
         }
     }
     drop(progress);
+    notes.extend(total.unknown.note(&args.csv));
     notes.iter().for_each(|note| errln!("note: {note}"));
     ensure!(total.rows > 0, "{}: holds no rows below its header", args.csv.display());
     output.finish()?;
@@ -181,6 +186,7 @@ fn quantile_name(p: f64) -> String {
 struct Total {
     rows: usize,
     outside: Outside,
+    unknown: Unknown,
     /// Rows with the target.
     scored: usize,
     /// The norm of the errors.

@@ -10,7 +10,8 @@
 //!     cargo run --release -p bayes-nn --example regression -- --csv FILE --target COLUMN
 //!
 //! The target is a number with normal noise unless `--likelihood` says otherwise: with noise that varies with the inputs or has heavy
-//! tails, or a count, or one of several classes.
+//! tails, or a count, or one of several classes. Columns of text are inputs, too: an indicator stands for each class that the rows to
+//! train on have.
 //!
 //! Then it holds out a part of the rows, scores the predictions for it beside those of a straight line, and writes those for
 //! all rows to `predictions.csv`, with rows counted from 1. Further random splits say how far the scores can be trusted. The
@@ -20,6 +21,7 @@ mod cells;
 mod common;
 mod confidence;
 mod curve;
+mod gaps;
 mod table;
 
 use std::path::PathBuf;
@@ -27,16 +29,21 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use bayes_nn::{BayesMlp, BayesMlpConfig, BayesMlpObjective, Likelihood, Scaling, ScalingError};
-use nn::data::{Preprocessing, Target, diabetes};
+use nn::data::{Preprocessing, Table, Target, diabetes};
 use nn::model::{Model, TrainedOn};
-use nn::run::{Defaults, Run, RunArgs, TableArgs, at_most, share, whole, width};
+use nn::run::{Defaults, KindArgs, Run, RunArgs, RunError, TableArgs, at_most, share, whole, width};
 use nn::train::End;
 
 use common::{Fitted, Rows};
 
+/// The help of `--kind`.
+const KIND: &str = "What an input, by name or by number from 1, is: normal (its numbers as they are), yes-no or category (an \
+                    indicator for each class); may be given several times [default: columns of text are classes, others numbers]";
+
 /// Fits a Bayesian neural network to a curve or a table and says how certain it is
 #[derive(clap::Parser, serde::Serialize)]
 #[command(mut_arg("data", |arg| arg.hide(true)))]
+#[command(mut_arg("kind", |arg| arg.help(KIND)))]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]
@@ -44,7 +51,10 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     format: TableArgs,
-    /// Learn this table of numbers, without gaps
+    #[command(flatten)]
+    #[serde(flatten)]
+    kinds: KindArgs,
+    /// Learn this table, of numbers and text, without gaps
     #[arg(long, value_name = "FILE", requires = "target", conflicts_with = "table")]
     #[serde(serialize_with = "nn::run::path_text")]
     csv: Option<PathBuf>,
@@ -128,6 +138,7 @@ impl Args {
         if self.csv.is_none() {
             self.format.without_table()?;
         }
+        ensure!(table || !self.kinds.is_given(), RunError::NoTable { flag: "kind" });
         ensure!(draws >= modes, "--draws: expected at least {modes} as --modes, found {draws}");
         ensure!(hmc >= 8, "--hmc: expected at least 8 iterations, found {hmc}");
         Ok(())
@@ -144,21 +155,20 @@ fn regression(args: &Args) -> anyhow::Result<()> {
     match (&args.csv, &args.table) {
         (Some(path), _) => {
             let target = args.target.as_deref().unwrap_or_default();
-            match args.likelihood {
-                Kind::Categorical => {
-                    table::classes::learn(args, &args.format.read_with_text(path, target)?, target)
-                }
-                _ => table::learn(args, &args.format.read(path, false)?, target),
-            }
+            let is_class = args.likelihood == Kind::Categorical;
+            let class = is_class.then(|| target.to_owned());
+            let texts: Vec<String> = args.kinds.texts().into_iter().chain(class).collect();
+            of_table(args, &args.format.read_mixed(path, &texts)?, target)
         }
-        (_, Some(_)) => {
-            let (table, target) = (diabetes(), args.target.as_deref().unwrap_or("progression"));
-            match args.likelihood {
-                Kind::Categorical => table::classes::learn(args, &table, target),
-                _ => table::learn(args, &table, target),
-            }
-        }
+        (_, Some(_)) => of_table(args, &diabetes(), args.target.as_deref().unwrap_or("progression")),
         _ => curve::learn(args),
+    }
+}
+
+fn of_table(args: &Args, table: &Table, target: &str) -> anyhow::Result<()> {
+    match args.likelihood {
+        Kind::Categorical => table::classes::learn(args, table, target),
+        _ => table::learn(args, table, target),
     }
 }
 

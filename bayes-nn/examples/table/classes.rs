@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use bayes_nn::ClassScores;
-use nn::data::{Matrix, Preprocessing, Table};
+use nn::data::{Matrix, Table};
 use nn::outln;
 use nn::picture::Figure;
 use nn::run::{Csv, Label, Run, TextTable};
@@ -10,9 +10,10 @@ use nn::stats::Estimate;
 use rayon::prelude::*;
 
 use super::Shape;
+use super::inputs::Inputs;
 use super::scores::{Evidence, Split, name_of_line, verdict};
 use crate::cells::{cells, names};
-use crate::common::{Fitted, Rows};
+use crate::common::Fitted;
 use crate::confidence::confidences;
 use crate::{Args, Named};
 
@@ -79,25 +80,20 @@ struct SplitScores {
 }
 
 pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<()> {
-    let (inputs, _) = table.split_target(target)?;
     let column = table.position(target)?;
-    if let Some(at) = inputs.values.values.iter().position(|x| !x.is_finite()) {
-        let (row, column) = (at / inputs.values.cols, at % inputs.values.cols);
-        return Err(inputs.refuse(row, column, "a finite number", "fill it in, or leave the row out").into());
-    }
+    let inputs = Inputs::new(args, table, column)?;
     let classes = Classes::new(table, column)?;
     let k = classes.names.len();
     let one_hot =
         classes.of_rows.iter().flat_map(|&class| (0..k).map(move |c| f64::from(u8::from(c == class))));
     let y = Matrix::new(classes.of_rows.len(), k, one_hot.collect());
-    let rows = Rows { x: inputs.values.clone(), y };
-    let first = super::first_split(args, &inputs, &rows)?;
-    super::note_constant_inputs(args, &inputs, &first.train)?;
+    let first = super::first_split(args, &inputs, &y)?;
+    super::say_inputs(args, &first)?;
 
     let run = Run::open(&args.run, args)?.documented("bayes-nn", "Classes, counts and wild rows");
     let config = super::config(args, &first.train, super::choose(args, &first));
     let names = Named {
-        inputs: Preprocessing::new(&inputs, &first.train_numbers),
+        inputs: first.inputs.preprocessing.clone(),
         target: table.names[column].clone(),
         classes: classes.names.clone(),
         embedded: "the embedded diabetes table",
@@ -105,7 +101,7 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
     let Some(fitted) = crate::fit(&run, args, &config, &first.train, Some(&first.held_out), names)? else {
         return Ok(());
     };
-    write_predictions(&run, &fitted, table, column, &classes.names, &rows, &first.numbers)
+    write_predictions(&run, &fitted, table, column, &classes.names, &first)
         .context("the predictions could not be written")?;
 
     let score = |split: &Split, fitted: &Fitted| -> anyhow::Result<SplitScores> {
@@ -119,7 +115,7 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
         })
     };
     let further = (1..args.splits).into_par_iter().map(|number| {
-        let split = Split::new(args, &rows, number);
+        let split = Split::new(args, &inputs, &y, number)?;
         score(&split, &super::fit(args, &split.train, super::choose(args, &split), split.seed)?)
     });
     let further: anyhow::Result<Vec<_>> = further.collect();
@@ -237,16 +233,13 @@ fn write_predictions(
     table: &Table,
     target: usize,
     classes: &[String],
-    rows: &Rows,
-    validation: &[usize],
+    split: &Split,
 ) -> anyhow::Result<()> {
     let mut csv = Csv::new(["row", "part", "target"].map(String::from).into_iter().chain(names(classes)));
-    let count = rows.x.rows;
-    let mut part = vec!["train"; count];
-    validation.iter().for_each(|&row| part[row] = "validation");
+    let (count, part) = (table.values.rows, split.parts());
     for first in (0..count).step_by(4096) {
         let numbers: Vec<usize> = (first..count.min(first + 4096)).collect();
-        let p = super::predict_classes(fitted, &rows.x.select(&numbers))?;
+        let p = super::predict_classes(fitted, &split.x.select(&numbers))?;
         for (row, cells) in numbers.into_iter().zip(cells(&p, classes)) {
             let row = [(row + 1).to_string(), part[row].to_owned(), table.pointed(row, target)];
             csv.row(row.into_iter().chain(cells));

@@ -1,39 +1,52 @@
 //! A table: a network learns one column from the others, and says how certain it is of rows that were held out.
 
 pub(crate) mod classes;
+mod inputs;
 mod scores;
 
 use anyhow::{Context, ensure};
 use bayes_nn::{BayesMlpConfig, ClassPredictive, Likelihood, Predictive, Sampling, WeightPrior};
-use nn::data::{Matrix, Preprocessing, Standardizer, Table, counts};
+use nn::data::{Matrix, Standardizer, Table, counts};
 use nn::errln;
 use nn::picture::Figure;
 use nn::run::{Csv, Run, RunArgs, single};
 use rayon::prelude::*;
 
 use crate::common::{self, Fitted, Rows};
-use crate::{Args, Named};
+use crate::{Args, Named, gaps};
+use inputs::Inputs;
 use scores::Split;
 
 /// Learns a number or a count.
 pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<()> {
-    let (inputs, y) = table.split_target(target)?;
-    let (rows, column) = (Rows { x: inputs.values.clone(), y }, table.position(target)?);
+    let column = table.position(target)?;
+    let y = table.values.columns(&[column]);
+    if let Some(row) = y.values.iter().position(|y| y.is_nan()) {
+        let advice = match table.is_missing(row, column) {
+            true => gaps::ADVICE,
+            false => "the target is a number unless --likelihood says categorical",
+        };
+        return Err(table.refuse(row, column, "a finite number", advice).into());
+    }
     if args.likelihood.likelihood().is_of_counts() {
         let advice = "correct the cell, or choose a --likelihood of numbers";
         table.columns(&[column]).check_counts(MOST, advice)?;
     }
-    let first = first_split(args, &inputs, &rows)?;
+    let inputs = Inputs::new(args, table, column)?;
+    let first = first_split(args, &inputs, &y)?;
     // Says where a cell is that cannot be scaled.
-    let all = &table.values;
-    let scaled = Standardizer::fit(all, &first.train_numbers).and_then(|scaling| scaling.narrow::<f32>(all));
-    scaled.map_err(|error| table.locate(&error))?;
-    note_constant_inputs(args, &inputs, &first.train)?;
+    for part in [&first.inputs.table, &table.columns(&[column])] {
+        let all = &part.values;
+        let scaled =
+            Standardizer::fit(all, &first.train_numbers).and_then(|scaling| scaling.narrow::<f32>(all));
+        scaled.map_err(|error| part.locate(&error))?;
+    }
+    say_inputs(args, &first)?;
 
     let run = Run::open(&args.run, args)?.documented("bayes-nn", "A curve with a gap in the data");
     let config = config(args, &first.train, choose(args, &first));
     let names = Named {
-        inputs: Preprocessing::new(&inputs, &first.train_numbers),
+        inputs: first.inputs.preprocessing.clone(),
         target: table.names[column].clone(),
         classes: Vec::new(),
         embedded: "the embedded diabetes table",
@@ -42,7 +55,7 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
         return Ok(());
     };
     let predictive = fitted.predict(&first.held_out.x)?;
-    write_predictions(&run, &fitted, table, column, &rows, &first.numbers)
+    write_predictions(&run, &fitted, table, column, &first)
         .context("the predictions could not be written")?;
     observed_against_predicted(target, &first.held_out.y, &predictive).save(&run.picture(
         "predictions.png",
@@ -54,7 +67,7 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
     run.explore(common::intervals(&title, &first.held_out.y, &predictive));
 
     let further = (1..args.splits).into_par_iter().map(|number| {
-        let split = Split::new(args, &rows, number);
+        let split = Split::new(args, &inputs, &y, number)?;
         let fitted = fit(args, &split.train, choose(args, &split), split.seed)?;
         split.score(args, &fitted)
     });
@@ -68,21 +81,25 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
 const MOST: f64 = 16_777_216.0;
 
 /// The first split, if there are inputs and rows to hold out.
-fn first_split(args: &Args, inputs: &Table, rows: &Rows) -> anyhow::Result<Split> {
-    ensure!(!inputs.names.is_empty(), "the table has no column but the target");
-    let first = Split::new(args, rows, 0);
+fn first_split(args: &Args, inputs: &Inputs, y: &Matrix<f64>) -> anyhow::Result<Split> {
+    let first = Split::new(args, inputs, y, 0)?;
+    ensure!(!first.inputs.table.names.is_empty(), "the table has no column but the target");
     ensure!(
         !first.numbers.is_empty(),
         "the table has {} rows: too few to hold any out; give more, or --validation",
-        rows.x.rows
+        y.rows
     );
     Ok(first)
 }
 
-fn note_constant_inputs(args: &Args, inputs: &Table, train: &Rows) -> anyhow::Result<()> {
-    for &j in train.scaling(args.likelihood.likelihood())?.constant_inputs() {
-        errln!("note: {} does not vary over the rows to train on and tells nothing", inputs.names[j]);
+/// Says what a user should know of the inputs of the first split.
+fn say_inputs(args: &Args, first: &Split) -> anyhow::Result<()> {
+    first.inputs.say_kinds();
+    let names = first.inputs.names();
+    for &j in first.train.scaling(args.likelihood.likelihood())?.constant_inputs() {
+        errln!("note: {} does not vary over the rows to train on and tells nothing", names[j]);
     }
+    first.inputs.note_of_unseen().iter().for_each(|note| errln!("note: {note}"));
     Ok(())
 }
 
@@ -173,19 +190,15 @@ fn write_predictions(
     fitted: &Fitted,
     table: &Table,
     target: usize,
-    rows: &Rows,
-    validation: &[usize],
+    split: &Split,
 ) -> anyhow::Result<()> {
     let header = ["row", "part", "target", "mean", "sd", "epistemic_sd", "aleatoric_sd", "q05", "q95"];
     let mut csv = Csv::new(header);
-    let count = rows.x.rows;
-    let mut part = vec!["train"; count];
-    validation.iter().for_each(|&row| part[row] = "validation");
+    let (count, part) = (table.values.rows, split.parts());
     // Some rows at a time: a prediction holds every draw of every row.
     for first in (0..count).step_by(4096) {
         let numbers: Vec<usize> = (first..count.min(first + 4096)).collect();
-        let some = rows.select(&numbers);
-        let p = fitted.predict(&some.x)?;
+        let p = fitted.predict(&split.x.select(&numbers))?;
         let columns =
             [p.mean(), p.sd(), p.epistemic_sd(), p.aleatoric_sd(), p.quantile(0.05), p.quantile(0.95)];
         for (i, row) in numbers.into_iter().enumerate() {

@@ -2,16 +2,20 @@
 
 use anyhow::Context;
 use bayes_nn::{Likelihood, LinearBaseline, Scores};
-use nn::data::{counts, split};
+use nn::data::{DataError, Matrix, counts, split};
 use nn::run::{Label, Run, TextTable};
 use nn::stats::{Estimate, root_mean_square};
 use nn::{errln, outln};
 
+use super::inputs::{Coded, Inputs};
 use crate::Args;
 use crate::common::{self, Fitted, Rows, calibration};
 
 /// A random split of the rows.
 pub(super) struct Split {
+    pub(super) inputs: Coded,
+    /// The inputs of all rows as numbers.
+    pub(super) x: Matrix<f64>,
     pub(super) train: Rows,
     pub(super) held_out: Rows,
     /// The numbers of the rows to train on.
@@ -41,12 +45,27 @@ pub(super) struct Evidence {
 }
 
 impl Split {
-    pub(super) fn new(args: &Args, rows: &Rows, number: usize) -> Self {
-        let (count, share) = (rows.x.rows, args.validation);
+    pub(super) fn new(
+        args: &Args,
+        inputs: &Inputs,
+        y: &Matrix<f64>,
+        number: usize,
+    ) -> Result<Self, DataError> {
+        let (count, share) = (y.rows, args.validation);
         let seed = args.run.seed.wrapping_add(number as u64);
         let [train_numbers, numbers] = split(count, counts(count, [1.0 - share, share]), seed);
-        let (train, held_out) = (rows.select(&train_numbers), rows.select(&numbers));
-        Self { train, held_out, train_numbers, numbers, seed }
+        let inputs = inputs.coded(&train_numbers)?;
+        let x = inputs.numbers()?;
+        let [train, held_out] =
+            [&train_numbers, &numbers].map(|of| Rows { x: x.select(of), y: y.select(of) });
+        Ok(Self { inputs, x, train, held_out, train_numbers, numbers, seed })
+    }
+
+    /// To which part each row belongs.
+    pub(super) fn parts(&self) -> Vec<&'static str> {
+        let mut parts = vec!["train"; self.x.rows];
+        self.numbers.iter().for_each(|&row| parts[row] = "validation");
+        parts
     }
 
     pub(super) fn score(&self, args: &Args, network: &Fitted) -> anyhow::Result<SplitScores> {
