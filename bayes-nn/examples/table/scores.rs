@@ -225,21 +225,6 @@ pub(super) fn report(
         Label::new("wins", "splits on which the network has the higher log-likelihood", ""),
     ]);
     let mean = |of: Of, score: usize| over(&|split| scores[score].1(of(split))).mean;
-    run.label(&[
-        Label::new("rmse", "error of held-out rows, root mean square (RMSE)", "target's unit"),
-        Label::new("ll", "log-likelihood of held-out rows, log p(y|x)", "nats per row"),
-        Label::new("crps", "error of the whole prediction of held-out rows, CRPS", "target's unit"),
-        Label::new("coverage_90", "held-out rows inside their 90 % intervals", "share"),
-        Label::new("linear_rmse", "RMSE of Bayesian linear regression", "target's unit"),
-        Label::new("linear_ll", "log-likelihood of Bayesian linear regression", "nats per row"),
-        Label::new("linear_crps", "CRPS of Bayesian linear regression", "target's unit"),
-        Label::new(
-            "linear_coverage_90",
-            "held-out rows inside the 90 % intervals of Bayesian linear regression",
-            "share",
-        ),
-        Label::new("wins", "splits on which the network has the higher log-likelihood", ""),
-    ]);
     run.finish(&[
         ("rmse", mean(network, 0)),
         ("ll", mean(network, 1)),
