@@ -124,10 +124,6 @@ struct PointObjective<'a> {
 }
 
 impl Objective<f32> for PointObjective<'_> {
-    fn parts(&self) -> &'static [&'static str] {
-        &[]
-    }
-
     fn rows(&self) -> usize {
         self.images.x.rows
     }

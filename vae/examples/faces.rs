@@ -357,8 +357,10 @@ fn fill_in(
             model.fill_in(&masked.holed, how, args.run.seed, &format!("frames filled in, {name}"))
         });
         let holed = masked.holed.map(f64::from);
-        let (components, pca) = best(&model.linear.components, &validation, FactorModel::impute)?;
-        let (penalty, ridge) = best(&model.linear.ridges, &validation, NormalModel::impute)?;
+        let (components, pca) =
+            best(&model.linear.components, std::slice::from_ref(&validation), FactorModel::impute)?;
+        let (penalty, ridge) =
+            best(&model.linear.ridges, std::slice::from_ref(&validation), NormalModel::impute)?;
         let [by_pca, by_ridge] = [pca.impute(&holed)?, ridge.impute(&holed)?].map(|x| x.map(|x| x as f32));
         let by_path = from_components.fill_in(&masked, &mean, &args.run);
         let filled = masked.holed.values.iter().zip(mean.iter().cycle());

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use nn::data::Matrix;
-use nn::model::Nonlinearity;
+use nn::model::{Nonlinearity, map_rows};
 use nn::run::RunArgs;
 use nn::train::{Fit, Noise, Rule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
-use vae::linear::LinearError;
+use vae::linear::FactorModel;
 use vae::{Likelihood, LocalBound, LocalPosteriors, Vae, VaeConfig, VaeObjective};
 
-use super::hidden::{Linear, Masked};
+use super::hidden::{Linear, Masked, best};
 
 /// Epochs at most, learning rate, and epochs without a better bound of the validation frames after which training stops.
 const EPOCHS: usize = 300;
@@ -38,19 +38,8 @@ impl FromComponents {
         linear: &Linear,
         masks: &[Vec<bool>],
     ) -> anyhow::Result<Self> {
-        let error = |model: &vae::linear::FactorModel| {
-            let of = |mask: &Vec<bool>| {
-                let masked = Masked::new(validation, mask);
-                let filled = model.impute(&masked.holed.map(f64::from))?;
-                Ok(masked.rmse(&filled.map(|x| x as f32)))
-            };
-            masks.iter().map(of).sum::<Result<f64, LinearError>>()
-        };
-        let errors =
-            linear.components.iter().map(|(_, model)| error(model)).collect::<Result<Vec<_>, _>>()?;
-        let pairs = linear.components.iter().zip(errors).min_by(|a, b| a.1.total_cmp(&b.1));
-        let (_, start) =
-            pairs.ok_or_else(|| anyhow::anyhow!("there are too few frames for linear models"))?.0;
+        let masked: Vec<Masked<'_>> = masks.iter().map(|mask| Masked::new(validation, mask)).collect();
+        let (_, start) = best(&linear.components, &masked, FactorModel::impute)?;
 
         let usual = VaeConfig::new(train.cols, &[hidden], start.loadings.rows).with_phi(Nonlinearity::Tanh);
         let [encoder, decoder] =
@@ -75,14 +64,9 @@ impl FromComponents {
         let (holed, latent) = (&masked.holed, vae.latent());
         let filled = holed.values.iter().zip(mean.iter().cycle());
         let filled = filled.map(|(x, mean)| if x.is_nan() { *mean } else { *x }).collect();
-        let start = vae.encode_rows(theta, &Matrix::new(holed.rows, holed.cols, filled));
-        // λ has log σ before it is bounded to ±8.
-        let unbounded = |log_sigma: &f32| 8.0 * (log_sigma / 8.0).atanh();
-        let lambda = (0..holed.rows).flat_map(|i| {
-            let (mu, log_sigma) = (start.mu.row(i), start.log_sigma.row(i));
-            mu.iter().copied().chain(log_sigma.iter().map(unbounded))
-        });
-        let lambda = Matrix::new(holed.rows, 2 * latent, lambda.collect());
+        let filled = Matrix::new(holed.rows, holed.cols, filled);
+        let lambda =
+            map_rows(theta, &filled, 2 * latent, |theta, rows| vae.posterior_parameters(theta, rows));
         let mut posteriors = LocalPosteriors::new(lambda, Rule::ADAM);
         let bound = LocalBound { vae, theta, data: holed, samples: SAMPLES };
         let rows: Vec<usize> = (0..holed.rows).collect();

@@ -33,15 +33,19 @@ impl Linear {
     }
 }
 
-/// The model that fills validation frames with the smallest error, with its name.
+/// The model that fills validation frames, hidden in one or several ways, with the smallest sum of errors, with its name.
 pub(crate) fn best<'a, M>(
     models: &'a [(String, M)],
-    validation: &Masked<'_>,
+    validation: &[Masked<'_>],
     fill: impl Fn(&M, &Matrix<f64>) -> Result<Matrix<f64>, LinearError>,
 ) -> anyhow::Result<&'a (String, M)> {
-    let error =
-        |model: &M| Ok(validation.rmse(&fill(model, &validation.holed.map(f64::from))?.map(|x| x as f32)));
-    let errors = models.iter().map(|(_, model)| error(model)).collect::<Result<Vec<_>, LinearError>>()?;
+    let error = |model: &M| {
+        let of = |masked: &Masked<'_>| {
+            Ok(masked.rmse(&fill(model, &masked.holed.map(f64::from))?.map(|x| x as f32)))
+        };
+        validation.iter().map(of).sum::<Result<f64, LinearError>>()
+    };
+    let errors = models.iter().map(|(_, model)| error(model)).collect::<Result<Vec<_>, _>>()?;
     let pairs = models.iter().zip(errors).min_by(|a, b| a.1.total_cmp(&b.1));
     Ok(pairs.context("there are too few frames for linear models")?.0)
 }
