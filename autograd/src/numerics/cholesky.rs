@@ -14,8 +14,10 @@ use crate::Real;
 
 /// Rows of a block that is not halved any more: a tile of as many columns stays in the first cache.
 const LEAF: usize = 32;
-/// Rows of a block that one thread computes, and columns of one in [`add_lower`].
-const BLOCK: usize = 128;
+/// Rows of a block that one thread computes, and columns of one in [`factor`] and [`add_lower`]: whole tiles of products.
+const BLOCK: usize = 96;
+/// The inner size of a product that is computed at a time.
+const DEPTH: usize = 192;
 /// Multiplications from which on sharing pays: some tenths of a millisecond.
 const LARGE: usize = 1 << 22;
 /// Side of a square of numbers that are transposed together: a line of the cache.
@@ -94,8 +96,17 @@ fn row_blocks<F: Real>(x: &mut [F], stride: usize, work: usize, f: impl Fn(usize
 fn subtract_product<F: Real>(a: Mat<'_, F>, b: Mat<'_, F>, c: &mut [F]) {
     row_blocks(c, b.cols(), a.rows() * a.cols() * b.cols(), |start, c| {
         let a = a.row_range(start..a.rows().min(start + BLOCK));
-        F::gemm(-F::ONE, a, b, F::ONE, MatMut::new(c, a.rows(), b.cols()));
+        subtract_in_depths(a, b, c, b.cols());
     });
+}
+
+/// C ← C − A B, rows of C `stride` apart, for so many columns of A at a time that those of B stay in the first cache
+fn subtract_in_depths<F: Real>(a: Mat<'_, F>, b: Mat<'_, F>, c: &mut [F], stride: usize) {
+    for start in (0..a.cols()).step_by(DEPTH) {
+        let depth = start..a.cols().min(start + DEPTH);
+        let c = MatMut::block(c, a.rows(), b.cols(), stride);
+        F::gemm(-F::ONE, a.t().row_range(depth.clone()).t(), b.row_range(depth), F::ONE, c);
+    }
 }
 
 /// L ← the lower factor of ½ (A + Aᵀ) = L Lᵀ, zeros above; or the number and value of the first pivot that is not
@@ -109,9 +120,10 @@ pub(crate) fn cholesky<F: Real>(a: &[F], n: usize, l: &mut [F]) -> Result<(), (u
     Ok(())
 }
 
-/// The lower triangle of A becomes L; what is above is lost:
+/// From the upper triangle of A, which is lost, to L in the lower one. What lies above L₂₁ is solved for column by column,
+/// and each block of columns is contiguous:
 ///
-/// L₁₁ L₁₁ᵀ = A₁₁,   L₂₁ = A₂₁ L₁₁⁻ᵀ,   L₂₂ L₂₂ᵀ = A₂₂ − L₂₁ L₂₁ᵀ
+/// L₁₁ L₁₁ᵀ = A₁₁,   L₂₁ᵀ = L₁₁⁻¹ A₁₂,   L₂₂ L₂₂ᵀ = A₂₂ − L₂₁ L₂₁ᵀ
 fn factor<F: Real>(a: &mut [F], n: usize, stride: usize, scratch: &mut [F]) -> Result<(), (usize, F)> {
     if n <= LEAF {
         return factor_leaf(a, n, stride);
@@ -119,34 +131,27 @@ fn factor<F: Real>(a: &mut [F], n: usize, stride: usize, scratch: &mut [F]) -> R
     let h = half(n);
     let (top, bottom) = a.split_at_mut(h * stride);
     factor(top, h, stride, scratch)?;
-    let l21 = &mut scratch[..h * (n - h)];
-    for (l21, a21) in l21.chunks_exact_mut(h).zip(bottom.chunks(stride)) {
-        l21.copy_from_slice(&a21[..h]);
-    }
-    Lower { data: top, n: h, stride }.solve_right(true, l21, n - h);
-    for (l21, a21) in l21.chunks_exact(h).zip(bottom.chunks_mut(stride)) {
-        a21[..h].copy_from_slice(l21);
-    }
-    subtract_gram(Mat::new(l21, n - h, h), &mut bottom[h..], stride);
-    factor(&mut bottom[h..], n - h, stride, scratch).map_err(|(pivot, value)| (h + pivot, value))
-}
-
-/// C ← C − S Sᵀ, its lower triangle and some of the upper one: of each block of rows what is left of the diagonal, then
-/// narrower blocks along it.
-fn subtract_gram<F: Real>(s: Mat<'_, F>, c: &mut [F], stride: usize) {
-    row_blocks(c, stride, s.rows() * s.rows() * s.cols() / 2, |start, c| {
-        let end = s.rows().min(start + BLOCK);
-        let mut subtract = |rows: Range<usize>, columns: Range<usize>| {
-            let c = &mut c[(rows.start - start) * stride + columns.start..];
-            let c = MatMut::block(c, rows.len(), columns.len(), stride);
-            F::gemm(-F::ONE, s.row_range(rows), s.row_range(columns).t(), F::ONE, c);
-        };
-        subtract(start..end, 0..start);
-        for row in (start..end).step_by(BLOCK / 2) {
-            let rows = row..end.min(row + BLOCK / 2);
-            subtract(rows.clone(), start..rows.end);
+    let u12 = &mut scratch[..h * (n - h)];
+    // L₂₁ᵀ: what is a block of rows there is here one of columns.
+    row_blocks(u12, h, h * h * (n - h) / 2, |start, block| {
+        let width = block.len() / h;
+        for (to, from) in block.chunks_exact_mut(width).zip(top.chunks(stride)) {
+            to.copy_from_slice(&from[h + start..][..width]);
+        }
+        Lower { data: top, n: h, stride }.solve(false, block, width);
+    });
+    let block = |start: usize| {
+        let width = BLOCK.min(n - h - start);
+        Mat::new(&u12[start * h..], h, width)
+    };
+    row_blocks(bottom, stride, (n - h) * (n - h) * h / 2, |start, rows| {
+        let u = block(start);
+        transpose(&u12[start * h..], h, u.cols(), u.cols(), rows, stride);
+        for column in (start..n - h).step_by(BLOCK) {
+            subtract_in_depths(u.t(), block(column), &mut rows[h + column..], stride);
         }
     });
+    factor(&mut bottom[h..], n - h, stride, scratch).map_err(|(pivot, value)| (h + pivot, value))
 }
 
 /// The adjoint of [`factor`]: L̄, the lower triangle of W, becomes the symmetric Σ = ∂loss/∂A. Its steps are those of
@@ -274,24 +279,24 @@ fn transposed_tile<F: Real>(a: &[F], stride: usize) -> [[F; TILE]; TILE] {
 }
 
 kernel! {
-    /// The lower triangle of ½ (A + Aᵀ)
-    fn symmetric_part<F: Real>(a: &[F], n: usize, l: &mut [F]) {
+    /// The upper triangle of ½ (A + Aᵀ)
+    fn symmetric_part<F: Real>(a: &[F], n: usize, u: &mut [F]) {
         let half = F::from_f64(0.5);
         for row in (0..n).step_by(TILE) {
-            for column in (0..=row).step_by(TILE) {
-                if column < row && row + TILE <= n {
-                    let above = transposed_tile(&a[column * n + row..], n);
-                    for (i, above) in (row..row + TILE).zip(&above) {
+            for column in (row..n).step_by(TILE) {
+                if column > row && column + TILE <= n {
+                    let below = transposed_tile(&a[column * n + row..], n);
+                    for (i, below) in (row..row + TILE).zip(&below) {
                         let at = i * n + column..i * n + column + TILE;
-                        for ((l, &a), &above) in l[at.clone()].iter_mut().zip(&a[at]).zip(above) {
-                            *l = half * (a + above);
+                        for ((u, &a), &below) in u[at.clone()].iter_mut().zip(&a[at]).zip(below) {
+                            *u = half * (a + below);
                         }
                     }
                     continue;
                 }
                 for i in row..n.min(row + TILE) {
-                    for j in column..(i + 1).min(column + TILE) {
-                        l[i * n + j] = half * (a[i * n + j] + a[j * n + i]);
+                    for j in i.max(column)..n.min(column + TILE) {
+                        u[i * n + j] = half * (a[i * n + j] + a[j * n + i]);
                     }
                 }
             }
@@ -325,10 +330,8 @@ kernel! {
     /// [`factor`] for at most [`LEAF`] rows, with Lᵀ in a tile
     fn factor_leaf<F: Real>(a: &mut [F], n: usize, stride: usize) -> Result<(), (usize, F)> {
         let mut tile = [[F::ZERO; LEAF]; LEAF];
-        for i in 0..n {
-            for j in 0..=i {
-                tile[j][i] = a[i * stride + j];
-            }
+        for j in 0..n {
+            tile[j][j..n].copy_from_slice(&a[j * stride..][j..n]);
         }
         for j in 0..n {
             let mut row = tile[j];
