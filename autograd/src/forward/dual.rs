@@ -157,6 +157,7 @@ macro_rules! functions {
 impl<F: Real> Real for Dual<F> {
     const ZERO: Self = Self { value: F::ZERO, tangent: F::ZERO };
     const ONE: Self = Self { value: F::ONE, tangent: F::ZERO };
+    const IS_PLAIN: bool = false;
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {

@@ -70,6 +70,8 @@ impl Vectors {
 pub trait Kernel<Args> {
     /// What the loop returns.
     type Output;
+    /// Whether it is compiled for wide vectors at all.
+    const VECTORS: bool;
     /// The body.
     fn run(args: Args) -> Self::Output;
 }
@@ -78,8 +80,9 @@ pub trait Kernel<Args> {
 #[doc(hidden)]
 #[inline(always)]
 pub fn dispatch<K: Kernel<Args>, Args>(args: Args) -> K::Output {
+    // A constant: what it rules out is not compiled.
     #[cfg(target_arch = "x86_64")]
-    {
+    if K::VECTORS {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
         fn avx512<K: Kernel<Args>, Args>(args: Args) -> K::Output {
             K::run(args)
@@ -104,7 +107,8 @@ pub fn dispatch<K: Kernel<Args>, Args>(args: Args) -> K::Output {
 ///
 /// Rust never contracts `a * b + c` and the lanes of a loop are independent, so a body gives the same bits at every
 /// width, as long as a sum is kept in a fixed number of lanes. Functions called by the body must be
-/// `#[inline(always)]`.
+/// `#[inline(always)]`. The first type that it is generic over is a [`Real`](crate::Real) number; over dual numbers, two numbers
+/// that lie side by side, it is compiled for the baseline alone.
 ///
 /// `kernel! { fn double<F: Real>(x: &mut [F]) { … } }` becomes
 ///
@@ -115,6 +119,7 @@ pub fn dispatch<K: Kernel<Args>, Args>(args: Args) -> K::Output {
 ///     struct Body<F>(PhantomData<(F,)>);
 ///     impl<F: Real> Kernel<(&mut [F],)> for Body<F> {
 ///         type Output = ();
+///         const VECTORS: bool = F::IS_PLAIN;
 ///         fn run((x,): (&mut [F],)) { body::<F>(x) }
 ///     }
 ///     dispatch::<Body<F>, _>((x,))
@@ -124,25 +129,26 @@ pub fn dispatch<K: Kernel<Args>, Args>(args: Args) -> K::Output {
 macro_rules! kernel {
     (
         $(#[$meta:meta])*
-        $vis:vis fn $name:ident $(<$($g:ident : $bound:path),*>)? ($($arg:ident : $ty:ty),* $(,)?) $(-> $out:ty)? $body:block
+        $vis:vis fn $name:ident $(<$scalar:ident : Real $(, $g:ident : $bound:path)*>)? ($($arg:ident : $ty:ty),* $(,)?) $(-> $out:ty)? $body:block
     ) => {
         $(#[$meta])*
         #[inline]
-        $vis fn $name $(<$($g: $bound),*>)? ($($arg: $ty),*) $(-> $out)? {
+        $vis fn $name $(<$scalar: Real $(, $g: $bound)*>)? ($($arg: $ty),*) $(-> $out)? {
             // A function of its own: its reference arguments do not alias, which a tuple would not tell the compiler.
             #[inline(always)]
-            fn body $(<$($g: $bound),*>)? ($($arg: $ty),*) $(-> $out)? $body
+            fn body $(<$scalar: Real $(, $g: $bound)*>)? ($($arg: $ty),*) $(-> $out)? $body
 
-            struct Body $(<$($g),*>(std::marker::PhantomData<($($g,)*)>))?;
+            struct Body $(<$scalar $(, $g)*>(std::marker::PhantomData<($scalar, $($g,)*)>))?;
             #[allow(unused_parens)]
-            impl $(<$($g: $bound),*>)? $crate::numerics::Kernel<($($ty,)*)> for Body $(<$($g),*>)? {
+            impl $(<$scalar: Real $(, $g: $bound)*>)? $crate::numerics::Kernel<($($ty,)*)> for Body $(<$scalar $(, $g)*>)? {
                 type Output = ($($out)?);
+                const VECTORS: bool = true $(&& $scalar::IS_PLAIN)?;
                 #[inline(always)]
                 fn run(($($arg,)*): ($($ty,)*)) -> ($($out)?) {
-                    body$(::<$($g),*>)?($($arg),*)
+                    body$(::<$scalar $(, $g)*>)?($($arg),*)
                 }
             }
-            $crate::numerics::dispatch::<Body $(<$($g),*>)?, _>(($($arg,)*))
+            $crate::numerics::dispatch::<Body $(<$scalar $(, $g)*>)?, _>(($($arg,)*))
         }
     };
 }

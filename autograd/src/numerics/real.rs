@@ -36,6 +36,8 @@ pub trait Real:
     const ZERO: Self;
     /// 1
     const ONE: Self;
+    /// Whether it is a single number, without a derivative: loops over such numbers are compiled for wide vectors.
+    const IS_PLAIN: bool;
 
     /// The nearest number of this type.
     fn from_f64(x: f64) -> Self;
@@ -112,6 +114,7 @@ macro_rules! float {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const IS_PLAIN: bool = true;
 
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
