@@ -6,7 +6,7 @@
 //!
 //!     cargo run --release -p nn --example nn_apply -- --model out/nn-classify --images IMAGES
 //!
-//! IMAGES is an IDX file, or with `--features images` a folder of PNG and JPEG files or one of these; without it, the embedded digits,
+//! IMAGES is an IDX file, or a folder of PNG and JPEG files or one of these; without it, the embedded digits,
 //! if they have the model's size. Where images lie in subfolders with the names of the model's classes it is said how many are right.
 //! Writes to `out/nn-apply/` `predictions.csv`: of a row the target as it was read, if it is there, the prediction, and `outside`, the
 //! inputs that lie outside the range of the rows to train on; of an image its file and subfolder, if it has them, the class and the

@@ -16,8 +16,8 @@
 //! of the images tests, which --seed chooses. Dense networks compare pixels in their places: it suits images of things that lie in the
 //! same place, such as parts under a camera or signs.
 //!
-//!     cargo run --release -p vae --example anomalies --features images -- --images FOLDER --size 28x28
-//!     cargo run --release -p vae --example anomalies --features images -- --images FOLDER --size 28x28 --unknown CLASS
+//!     cargo run --release -p vae --example anomalies -- --images FOLDER --size 28x28
+//!     cargo run --release -p vae --example anomalies -- --images FOLDER --size 28x28 --unknown CLASS
 
 mod common {
     pub(crate) mod classes;

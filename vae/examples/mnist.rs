@@ -17,7 +17,7 @@
 //! one tests, which the seed chooses. Drawings and signs suit it, light ones on black or with `--invert` dark ones on white;
 //! photographs need more than dense networks. Subfolders are classes, which colour the codes:
 //!
-//!     cargo run --release -p vae --example mnist --features images -- --images FOLDER --size 28x28
+//!     cargo run --release -p vae --example mnist -- --images FOLDER --size 28x28
 //!
 //! Other protocols have their own defaults, and several models can be compared, of which none is recommended nor kept:
 //!

@@ -119,12 +119,6 @@ pub enum DataError {
     )]
     FewClasses { found: usize },
 
-    /// The program cannot read images.
-    #[error(
-        "{path}: this program was built without what reads images; write --features images before the -- of the command"
-    )]
-    WithoutImages { path: String },
-
     /// A file has no data in it.
     #[error("{file}: holds no data; is it the right file?")]
     Empty { file: String },
@@ -231,7 +225,7 @@ pub enum DataError {
     AllIgnored { file: String },
 }
 
-#[cfg(feature = "images")]
+#[cfg(feature = "pictures")]
 impl DataError {
     /// The same about an image, with other files that cannot be read.
     pub(super) fn among(mut self, more: &[std::path::PathBuf]) -> Self {

@@ -3,7 +3,7 @@
 //! | | |
 //! | --- | --- |
 //! | [`Idx`], [`LabelledImages`], [`Mnist`] | image files, `f32`, one image a row |
-//! | [`ImageFolder`] | PNG and JPEG files of one's own (with the feature `images`) |
+//! | [`ImageFolder`] | PNG and JPEG files of one's own (with the feature `pictures`) |
 //! | [`Table`] | numbers separated by commas, semicolons, tabs, bars or blanks, `f64`, with the texts that were read |
 //! | [`TableReader`] | the same, some rows at a time |
 //! | [`ColumnKind`], [`ColumnCode`] | columns of different kinds, such as categories, as numbers |

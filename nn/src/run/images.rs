@@ -15,7 +15,7 @@ const HEADING: &str = "Images of your own";
 /// `#[serde(flatten)]`.
 #[derive(Clone, Debug, Default, clap::Args, Serialize)]
 pub struct ImageArgs {
-    /// Read PNG and JPEG files from this folder; its subfolders are the classes (needs --features images)
+    /// Read PNG and JPEG files from this folder; its subfolders are the classes
     #[arg(long, help_heading = HEADING, value_name = "FOLDER", conflicts_with = "data")]
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "super::path_text")]
     pub images: Option<PathBuf>,

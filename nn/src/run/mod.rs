@@ -97,6 +97,7 @@ mod error;
 #[cfg(feature = "pictures")]
 mod figure;
 mod folder;
+#[cfg(feature = "pictures")]
 mod images;
 mod interrupt;
 mod print;
@@ -117,6 +118,7 @@ pub use error::RunError;
 #[cfg(feature = "pictures")]
 pub use figure::loss_figure;
 pub use folder::RunFolder;
+#[cfg(feature = "pictures")]
 pub use images::{ImageArgs, ImageStyle, NewImages};
 pub use interrupt::Interrupt;
 pub use print::{TextTable, counted, one_line, result_line, result_of};

@@ -13,7 +13,7 @@
 //!     cargo run --release -p vae --example vae_apply -- --model out/vae-digits --decode Z.csv
 //!     cargo run --release -p vae --example vae_apply -- --model out/vae-digits --images IMAGES --interpolate 1 2
 //!
-//! IMAGES is an IDX file, or with `--features images` a folder of PNG and JPEG files or one of these; without it, the embedded digits,
+//! IMAGES is an IDX file, or a folder of PNG and JPEG files or one of these; without it, the embedded digits,
 //! if they have the model's size. `samples.csv`, `codes.csv` and `interpolation.csv` have the latent coordinates z1, z2 …, as `--decode`
 //! takes them; `codes.csv` also the standard deviations of q(z|x) and log p(x) by the K-sample bound. `reconstructions.csv` and
 //! `decoded.csv` have the pixels. Each comes with a picture.

@@ -1,11 +1,11 @@
 //! Images of one's own: a folder of PNG and JPEG files.
 
-#[cfg(feature = "images")]
+#[cfg(feature = "pictures")]
 mod find;
-#[cfg(feature = "images")]
+#[cfg(feature = "pictures")]
 mod read;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,21 +65,14 @@ impl ImageFolder {
     ///
     /// # Errors
     /// [`DataError::ImageFiles`] if there are no images, images lie beside subfolders, or no size is that of most files;
-    /// [`DataError::Image`] if a file cannot be read; [`DataError::WithoutImages`] if this crate was built without the feature
-    /// `images`.
-    #[cfg_attr(
-        not(feature = "images"),
-        expect(unused_variables, reason = "nothing is read without the feature")
-    )]
+    /// [`DataError::Image`] if a file cannot be read.
+    #[cfg(feature = "pictures")]
     pub fn read(
-        path: impl AsRef<Path>,
+        path: impl AsRef<std::path::Path>,
         options: &ImageOptions,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Self, DataError> {
-        #[cfg(feature = "images")]
-        return read::folder(path.as_ref(), options, progress);
-        #[cfg(not(feature = "images"))]
-        Err(DataError::WithoutImages { path: path.as_ref().display().to_string() })
+        read::folder(path.as_ref(), options, progress)
     }
 
     /// Deals the images at random into parts of these shares, such as 80 % to train on and 20 % to test on. The same seed gives

@@ -117,9 +117,6 @@ fn command(package: Option<&str>, words: impl IntoIterator<Item = OsString>) -> 
             flags.push(quoted(&word));
         }
     }
-    if is_example && name != "classify" && flags.iter().any(|flag| flag == "--images") {
-        line += " --features images";
-    }
     if is_example && !flags.is_empty() {
         line += " --";
     }
