@@ -133,7 +133,7 @@ impl Args {
             }
             Some(Protocol::Iwae) => {
                 // The time of an epoch grows with k, the time of the whole does not.
-                let epochs = (1200 / (self.k + 1)).max(1);
+                let epochs = (3000 / (self.k + 1)).max(1);
                 Defaults { out: "out/vae-mnist-iwae", epochs, batch_size: 100, lr: 3e-3 }
             }
             Some(Protocol::Lecture) => {

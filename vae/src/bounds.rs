@@ -1,8 +1,9 @@
 //! The bound at samples of z: other ways to estimate it, or its gradient, than [`Vae::elbo`].
 
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
-use autograd::{Real, Shape, Tape, Var};
+use autograd::{InputAdjoints, Inputs, Op, Real, Shape, Tape, Var};
 use nn::model::density::Normal;
 use nn::train::Noise;
 
@@ -97,7 +98,7 @@ impl Vae {
     /// β is the weight of the terms `kl` in what is maximised, log 1/K Σₖ exp(log p(x|zₖ) − β klₖ), 1 for the bound itself. With
     /// another one w̃ₖ² is w̃ₖ (1 − β + β w̃ₖ), by the same derivation, and w̃ₖ are its weights.
     ///
-    /// x (B, D + C) and standard normal noise ε (K, B, L) to (K, B). The decoder computes twice, once without gradient.
+    /// x (B, D + C) and standard normal noise ε (K, B, L) to (K, B).
     ///
     /// # Panics
     /// As [`elbo_samples`](Self::elbo_samples).
@@ -110,19 +111,43 @@ impl Vae {
         eps: Var<'t, F>,
         beta: f64,
     ) -> Elbo<'t, F> {
-        let x = self.rows(x);
+        let (x, tape) = (self.rows(x), theta.tape());
         let (q, beta) = (self.posterior(theta, x), F::from_f64(beta));
-        let z = q.sample_with(eps);
-        let (fixed, prior) = (z.stop_gradient(), prior(theta.tape()));
-        let log_likelihood = x.log_prob(self.decode_given(theta.stop_gradient(), fixed, x));
-        let kl = q.stop_gradient().log_prob_of_noise(eps) - prior.log_prob(fixed);
-        let log_weight = log_likelihood - kl * beta;
-        let normalised = (log_weight - log_weight.logsumexp_axis(0)).exp();
-        // The value is z. The gradient that comes back is w̃ₖ times that of log wₖ, and goes on to φ times this.
-        let factor = normalised * beta + (F::ONE - beta);
-        let z = fixed + (z - fixed) * factor.reshape(Shape::new(&[factor.shape().dims(), &[1]].concat()));
+        let factors = Arc::default();
+        let z = tape.record(WeightedAdjoint(Arc::clone(&factors)), &[q.sample_with(eps)]);
         let log_likelihood = x.log_prob(self.decode_given(theta, z, x));
-        Elbo { log_likelihood, kl: q.stop_gradient().log_prob(z) - prior.log_prob(z) }
+        let kl = q.stop_gradient().log_prob(z) - prior(tape).log_prob(z);
+        // The adjoint that comes back to z is w̃ₖ times that of log wₖ. It goes on to φ times w̃ₖ once more.
+        let log_weight = log_likelihood.stop_gradient() - kl.stop_gradient() * beta;
+        let normalised = (log_weight - log_weight.logsumexp_axis(0)).exp();
+        factors.set((normalised * beta + (F::ONE - beta)).to_vec()).expect("these are the only ones");
+        Elbo { log_likelihood, kl }
+    }
+}
+
+/// The identity of an array (…, L). Its adjoint is multiplied by factors, one for each row of L numbers, which the forward pass
+/// knows only after it has gone on: they are set before the backward pass.
+struct WeightedAdjoint<F>(Arc<OnceLock<Vec<F>>>);
+
+impl<F: Real> Op<F> for WeightedAdjoint<F> {
+    fn name(&self) -> &'static str {
+        "weighted_adjoint"
+    }
+
+    fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
+        Ok(x[0])
+    }
+
+    fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
+        y.copy_from_slice(&x[0]);
+    }
+
+    fn backward(&self, x: &Inputs<'_, F>, _: &[F], _: &[F], dy: &[F], dx: &mut InputAdjoints<'_, F>) {
+        let (Some(dx), width) = (dx.get(0), x.shape(0).last()) else { return };
+        let factors = self.0.get().expect("the factors are set with the forward pass");
+        for ((dx, dy), &factor) in dx.chunks_exact_mut(width).zip(dy.chunks_exact(width)).zip(factors) {
+            dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx += factor * dy);
+        }
     }
 }
 

@@ -32,6 +32,9 @@ const CHECKPOINT: (&str, &str) = ("checkpoint", "safetensors");
 const FREE: [&str; 9] =
     ["data", "out", "epochs", "threads", "save", "resume", "dry_run", "force", "no_report"];
 
+/// Flags of what is computed of a model after its training. They may change, too: a trained model can be evaluated again.
+const EVALUATION: [&str; 5] = ["importance_samples", "ais", "ais_images", "ais_chains", "ais_encoder"];
+
 /// The entry of a checkpoint that says which run it is of.
 const IDENTITY: &str = "run";
 
@@ -429,7 +432,7 @@ fn same(path: &Path, then: &Value, now: &Value) -> Result<(), RunError> {
         [then, now].into_iter().filter_map(Value::as_object).flat_map(|flags| flags.keys()).collect();
     let differences: Vec<_> = flags
         .into_iter()
-        .filter(|flag| !FREE.contains(&flag.as_str()) && then[flag] != now[flag])
+        .filter(|flag| !FREE.iter().chain(&EVALUATION).any(|free| free == flag) && then[flag] != now[flag])
         .map(|flag| format!("{flag} was {}, is {}", then[flag], now[flag]))
         .collect();
     match differences.is_empty() {

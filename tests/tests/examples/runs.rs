@@ -197,6 +197,13 @@ fn a_resumed_run_ends_with_the_results_of_an_uninterrupted_one() {
         }
     }
 
+    // What has been trained is evaluated again, with more draws.
+    let draws = ["--data", "mnist", "--importance-samples", "3", "--epochs", "4", "--out", "whole"];
+    let more = run("mnist", &[&draws[..], &["--protocol", "lecture", "--resume"]].concat(), dir.path());
+    assert!(more.status.success(), "{}", text(&more.stderr));
+    let results = result(&more);
+    assert!(results.iter().any(|(name, draws)| name == "draws" && *draws == 3.0), "{results:?}");
+
     let bytes = fs::read(dir.path().join("halves/checkpoint.safetensors")).unwrap();
     fs::write(dir.path().join("halves/checkpoint.safetensors"), &bytes[..bytes.len() / 2]).unwrap();
     let again = [&flags("5", "halves")[..], &["--protocol", "lecture", "--resume"]].concat();
