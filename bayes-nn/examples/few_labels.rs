@@ -135,11 +135,7 @@ impl Objective<f32> for PointObjective<'_> {
         batch: &Batch<'_>,
         _: &mut Parts<'_>,
     ) -> Result<Var<'t, f32>, NotPositiveDefinite> {
-        let rows = |of: &Matrix<f32>| {
-            let shape = [batch.rows.len(), of.cols];
-            theta.tape().constant_with(shape, |out| of.gather_into(batch.rows, out))
-        };
-        let (x, y) = (rows(&self.images.x), rows(&self.images.y));
+        let [x, y] = [&self.images.x, &self.images.y].map(|of| batch.gather(theta.tape(), of));
         let log_likelihood = Categorical { logits: self.model.apply(theta, x) }.log_prob(y).sum();
         let share = batch.rows.len() as f32 / self.images.x.rows as f32;
         Ok(theta.square().sum() * (0.5 * share * self.lambda) - log_likelihood)

@@ -93,11 +93,8 @@ impl<F: Real> Objective<F> for BayesMlpObjective<'_, F> {
         let (n, b) = (self.n as f64, batch.rows.len() as f64);
         let first = batch.epoch.unwrap_or(0) as usize * self.window;
         let indices: Vec<usize> = batch.rows.iter().map(|row| (first + row) % self.x.rows).collect();
-        let rows = |data: &Matrix<F>| {
-            let shape = [indices.len(), data.cols];
-            eta.tape().constant_with(shape, |out| data.gather_into(&indices, out))
-        };
-        let (x, y) = (rows(self.x), rows(self.y));
+        let in_window = Batch { rows: &indices, ..*batch };
+        let [x, y] = [self.x, self.y].map(|data| in_window.gather(eta.tape(), data));
         let q = self.model.posterior(eta);
         let log_likelihood = self.model.log_likelihood(&q, x, y, self.sampling, batch.noise);
         let kl = self.model.kl(&q, batch.noise);

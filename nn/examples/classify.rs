@@ -84,7 +84,7 @@ impl Objective<f32> for CrossEntropyObjective<'_> {
         let (tape, images, rows) = (theta.tape(), &self.set.images, batch.rows.len());
         let classes = self.classes;
         let labels: Vec<u8> = batch.rows.iter().map(|&row| self.set.labels[row]).collect();
-        let x = tape.constant_with([rows, images.cols], |out| images.gather_into(batch.rows, out));
+        let x = batch.gather(tape, images);
         let y = tape.constant_with([rows, classes], |out| one_hot(&labels, classes, out));
         let logits = self.network.apply(theta, x);
         let log_prob = match self.psi {

@@ -73,12 +73,8 @@ impl Objective<f64> for SquaredErrorObjective<'_> {
         batch: &Batch<'_>,
         _: &mut Parts<'_>,
     ) -> Result<Var<'t, f64>, NotPositiveDefinite> {
-        let gather = |data: &Matrix<f64>| {
-            let shape = [batch.rows.len(), data.cols];
-            theta.tape().constant_with(shape, |out| data.gather_into(batch.rows, out))
-        };
-        let prediction = self.network.apply(theta, gather(&self.set.x));
-        Ok(squared_error(prediction, gather(&self.set.y)).sum())
+        let [x, y] = [&self.set.x, &self.set.y].map(|data| batch.gather(theta.tape(), data));
+        Ok(squared_error(self.network.apply(theta, x), y).sum())
     }
 }
 

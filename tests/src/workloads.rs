@@ -112,10 +112,8 @@ impl Objective<f32> for ConvolutionalVae {
         batch: &Batch<'_>,
         _: &mut Parts<'_>,
     ) -> Result<Var<'t, f32>, NotPositiveDefinite> {
-        let rows = |of: &Matrix<f32>| {
-            theta.tape().constant_with([batch.rows.len(), of.cols], |to| of.gather_into(batch.rows, to))
-        };
-        Ok(self.vae.elbo(theta, rows(&self.data), rows(&self.noise)).value().sum().neg())
+        let [x, noise] = [&self.data, &self.noise].map(|of| batch.gather(theta.tape(), of));
+        Ok(self.vae.elbo(theta, x, noise).value().sum().neg())
     }
 }
 

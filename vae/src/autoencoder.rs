@@ -181,7 +181,7 @@ impl<F: Real> Objective<F> for AutoencoderObjective<'_, F> {
         _: &mut Parts<'_>,
     ) -> Result<Var<'t, F>, NotPositiveDefinite> {
         let (tape, shape) = (theta.tape(), [batch.rows.len(), self.data.cols]);
-        let x = tape.constant_with(shape, |out| self.data.gather_into(batch.rows, out));
+        let x = batch.gather(tape, self.data);
         let seen = if self.noise == 0.0 {
             x
         } else {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use autograd::ops::NotPositiveDefinite;
-use autograd::{Real, Var};
+use autograd::{Real, Tape, Var};
 
 use super::Noise;
+use crate::data::Matrix;
 
 /// The largest number of parts of an [`Objective`].
 pub const MAX_PARTS: usize = 8;
@@ -37,11 +38,8 @@ pub const MAX_PARTS: usize = 8;
 ///         batch: &Batch<'_>,
 ///         _: &mut Parts<'_>,
 ///     ) -> Result<Var<'t, f32>, NotPositiveDefinite> {
-///         let gather = |data: &Matrix<f32>| {
-///             let shape = [batch.rows.len(), data.cols];
-///             theta.tape().constant_with(shape, |out| data.gather_into(batch.rows, out))
-///         };
-///         Ok(squared_error(self.network.apply(theta, gather(self.x)), gather(self.y)).sum())
+///         let [x, y] = [self.x, self.y].map(|data| batch.gather(theta.tape(), data));
+///         Ok(squared_error(self.network.apply(theta, x), y).sum())
 ///     }
 /// }
 /// ```
@@ -118,6 +116,18 @@ pub struct Batch<'a> {
     pub noise: Noise,
     /// The epoch of training, counted from 0 over all stages; `None` in an evaluation.
     pub epoch: Option<u64>,
+}
+
+impl Batch<'_> {
+    /// The batch's rows of `data` on a tape, as a constant (B, columns).
+    ///
+    /// # Panics
+    /// If the data have no such row.
+    #[track_caller]
+    #[inline(never)]
+    pub fn gather<'t, F: Real>(&self, tape: &'t Tape<F>, data: &Matrix<F>) -> Var<'t, F> {
+        tape.constant_with([self.rows.len(), data.cols], |out| data.gather_into(self.rows, out))
+    }
 }
 
 /// The parts of a loss, summed over the rows of a batch; [`Objective::loss`] adds to them by their names.

@@ -49,9 +49,9 @@ impl<F: Real> Objective<F> for CubatureObjective<'_, F> {
         batch: &Batch<'_>,
         parts: &mut Parts<'_>,
     ) -> Result<Var<'t, F>, NotPositiveDefinite> {
-        let (tape, rows, width) = (theta.tape(), batch.rows.len(), self.data.cols);
-        let x = tape.constant_with([rows, width], |out| self.data.gather_into(batch.rows, out));
-        let elbo = self.vae.elbo(theta, x, points(tape, rows, self.vae.latent()));
+        let tape = theta.tape();
+        let points = points(tape, batch.rows.len(), self.vae.latent());
+        let elbo = self.vae.elbo(theta, batch.gather(tape, self.data), points);
         let (log_likelihood, kl) = (elbo.log_likelihood.sum(), elbo.kl.sum());
         add_parts(parts, log_likelihood, kl);
         Ok(kl - log_likelihood)
