@@ -1,11 +1,11 @@
 //! A table whose target is one of several classes.
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use bayes_nn::ClassScores;
-use nn::data::{Matrix, Table};
+use nn::data::{ColumnKind, DataError, KindOf, Matrix, Table};
 use nn::outln;
 use nn::picture::Figure;
-use nn::run::{Csv, Label, Run, TextTable};
+use nn::run::{Csv, Label, Run, TextTable, counted};
 use nn::stats::Estimate;
 use rayon::prelude::*;
 
@@ -16,9 +16,6 @@ use crate::cells::{cells, names};
 use crate::common::Fitted;
 use crate::confidence::confidences;
 use crate::{Args, Named};
-
-/// More classes than a table has: the target is then no class.
-const MOST: usize = 1000;
 
 /// The classes of a column, in the order of their names, and the class of each row.
 struct Classes {
@@ -32,21 +29,28 @@ impl Classes {
         if let Some(row) = rows.clone().find(|&row| table.text(row, column).trim().is_empty()) {
             return Err(table.refuse(row, column, "a class", "name it, or leave the row out").into());
         }
-        let texts: Vec<String> = rows.map(|row| name_of(table, row, column)).collect();
-        let mut names = texts.clone();
-        let number = |name: &String| name.parse::<f64>().unwrap_or(f64::INFINITY);
-        names.sort_by(|a, b| number(a).total_cmp(&number(b)).then_with(|| a.cmp(b)));
-        names.dedup();
-        let (classes, target) = (names.len(), &table.names[column]);
+        let (table, all) = (table.columns(&[column]), rows.clone().collect::<Vec<_>>());
+        let target = &table.names[0];
+        let many = |classes: usize| {
+            anyhow!(
+                "{target} has {classes} values in {} rows: expected classes with some rows each; for a number or a count choose \
+                 another --likelihood",
+                all.len()
+            )
+        };
+        let codes = match table.codes(&[KindOf { kind: ColumnKind::Category, given: true }], &all) {
+            Err(DataError::Classes { classes, .. }) => return Err(many(classes)),
+            codes => codes?,
+        };
+        let of_rows: Vec<usize> =
+            table.coded(&codes)?.values.values.iter().map(|&class| class as usize).collect();
+        let classes = codes[0].classes.len();
+        // A file may write the same number in several ways.
+        let first = |class| of_rows.iter().position(|&of_row| of_row == class).expect("it has a row");
+        let names: Vec<String> = (0..classes).map(|class| name_of(&table, first(class), 0)).collect();
         ensure!(classes > 1, "{target} is {} in all rows: expected at least 2 classes", names[0]);
-        ensure!(
-            classes <= MOST && 2 * classes <= texts.len(),
-            "{target} has {classes} values in {} rows: expected classes with some rows each; for a number or a count choose another \
-             --likelihood",
-            texts.len()
-        );
-        let place = |text| names.iter().position(|name| name == text).expect("it is one of them");
-        Ok(Self { of_rows: texts.iter().map(place).collect(), names })
+        ensure!(2 * classes <= all.len(), many(classes));
+        Ok(Self { names, of_rows })
     }
 
     fn of(&self, rows: &[usize]) -> Vec<usize> {
@@ -121,7 +125,7 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
     let further: anyhow::Result<Vec<_>> = further.collect();
     let mut splits = vec![score(&first, &fitted)?];
     splits.extend(further.context("a further split; --splits 1 leaves them out")?);
-    report(&run, args, target, [first.train.x.rows, first.numbers.len()], &splits)
+    report(&run, args, &table.names[column], [first.train.x.rows, first.numbers.len()], &splits)
 }
 
 /// Prints means over the splits.
@@ -147,7 +151,8 @@ fn report(
         ]
     });
     outln!(
-        "{held_out} rows held out of {}, random splits: {}, classes of {target}",
+        "{} held out of {}, random splits: {}, classes of {target}",
+        counted(held_out, "row"),
         train + held_out,
         splits.len()
     );

@@ -247,7 +247,7 @@ fn columns_are_left_out_by_name_in_every_program_that_reads_a_table() {
     let whole = "full name,a,y,day\n".to_owned() + &(0..40).map(row).collect::<String>();
     let ignore = ["--ignore", "full name", "--ignore", "4"];
     let output = table(dir, &whole, &ignore);
-    let says = "table.csv: 40 rows, 2 columns of numbers, 2 more left out, separator comma, a header; 1 missing cells";
+    let says = "table.csv: 40 rows, 2 columns of numbers, 2 more left out, separator comma, a header; 1 missing cell ";
     assert!(text(&output.stdout).starts_with(says), "{}", text(&output.stdout));
     // What was left out is there again, and only the gap is filled.
     for (read, written) in whole.lines().zip(written(dir, "imputed.csv").lines()) {

@@ -62,10 +62,6 @@ impl Space<'_> {
 }
 
 fn column((name, code): (&String, &ColumnCode)) -> TableColumn {
-    let (mut classes, is_answer) = (code.classes.clone(), code.kind == ColumnKind::YesNo);
-    if is_answer {
-        // The rows may hold one answer only.
-        classes.resize(2, "another".to_owned());
-    }
-    TableColumn { name: name.clone(), classes, is_answer, numbers: code.width() }
+    let (name, classes) = (name.clone(), code.classes.clone());
+    TableColumn { name, classes, is_answer: code.kind == ColumnKind::YesNo, numbers: code.width() }
 }

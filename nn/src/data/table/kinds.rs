@@ -89,7 +89,8 @@ impl FromStr for ColumnKind {
 pub struct ColumnCode {
     /// What the cells are.
     pub kind: ColumnKind,
-    /// The texts of the classes, those of numbers in the order of the numbers; of an answer no and yes; none of a quantity.
+    /// The texts of the classes, those of numbers in the order of the numbers, each in its shortest way of writing; of an answer no and
+    /// yes; none of a quantity.
     pub classes: Vec<String>,
 }
 
@@ -288,27 +289,35 @@ impl Table {
                 }
                 classes
             }
-            ColumnKind::YesNo => {
-                let classes = classes();
-                match answer(&classes) {
-                    Some(known) => known,
-                    None if classes.len() <= 2 => classes,
-                    None => {
-                        let is_third = |&row: &usize| {
-                            !self.is_missing(row, column)
-                                && !classes[..2].iter().any(|class| class == self.text(row, column).trim())
-                        };
-                        let row = rows.iter().copied().find(is_third).unwrap_or(0);
-                        let expected = format!("{:?} or {:?}", classes[0], classes[1]);
-                        let advice =
-                            format!("correct it, or say --kind {}=category", label(&self.names[column]));
-                        return Err(self.refuse(row, column, expected, advice));
-                    }
-                }
-            }
+            ColumnKind::YesNo => self.answers(column, rows)?,
             _ => Vec::new(),
         };
         Ok(ColumnCode { kind, classes })
+    }
+
+    /// The answers of a column in these rows, no and yes. A single one that is known, such as yes, has its opposite beside it.
+    fn answers(&self, column: usize, rows: &[usize]) -> Result<Vec<String>, DataError> {
+        let classes = self.classes(column, rows.iter().copied());
+        let refuse = |expected: String, known: &[String]| {
+            let is_other = |&row: &usize| {
+                !self.is_missing(row, column)
+                    && !known.iter().any(|class| class == self.text(row, column).trim())
+            };
+            let row = rows.iter().copied().filter(is_other).min().unwrap_or(0);
+            let advice = format!("correct it, or say --kind {}=category", label(&self.names[column]));
+            Err(self.refuse(row, column, expected, advice))
+        };
+        match &classes[..] {
+            [] => Ok(ANSWERS[1].map(str::to_owned).to_vec()),
+            [only] => match opposite(only) {
+                Some(answers) => Ok(answers),
+                // Other rows may hold the second one.
+                None if self.classes(column, 0..self.values.rows).len() > 1 => Ok(classes),
+                None => refuse("two answers, such as no and yes".to_owned(), &[]),
+            },
+            [_, _] => Ok(answer(&classes).unwrap_or(classes)),
+            [a, b, ..] => refuse(format!("{a:?} or {b:?}"), &classes[..2]),
+        }
     }
 
     /// The table with numbers in the place of classes: which of its column's classes a cell names, from 0 on, or their number if none of
@@ -324,10 +333,7 @@ impl Table {
     pub fn coded(&self, codes: &[ColumnCode]) -> Result<Self, DataError> {
         let (expected, found) = (self.names.len(), codes.len());
         assert!(expected == found, "Table: expected {expected} codes, found {found}");
-        let numbers: Vec<HashMap<&str, f64>> = codes
-            .iter()
-            .map(|code| code.classes.iter().zip(0_u32..).map(|(class, i)| (&**class, f64::from(i))).collect())
-            .collect();
+        let places: Vec<Places<'_>> = codes.iter().map(|code| Places::new(&code.classes)).collect();
         let mut values = Vec::with_capacity(self.values.values.len());
         for row in 0..self.values.rows {
             for (column, code) in codes.iter().enumerate() {
@@ -336,10 +342,8 @@ impl Table {
                 values.push(match code.kind {
                     _ if is_missing => f64::NAN,
                     ColumnKind::YesNo | ColumnKind::Category => {
-                        let text = self.text(row, column).trim();
-                        let folded = || numbers[column].get(&*text.to_lowercase());
-                        let class = numbers[column].get(text).or_else(folded);
-                        class.copied().unwrap_or(code.classes.len() as f64)
+                        let place = places[column].of(self.text(row, column).trim(), x);
+                        place.unwrap_or(code.classes.len() as f64)
                     }
                     kind => match fault(kind, x) {
                         None => x,
@@ -354,17 +358,48 @@ impl Table {
         Ok(Self { values: Matrix::new(self.values.rows, codes.len(), values), ..self.clone() })
     }
 
-    /// The different texts of a column in these rows, those of numbers in the order of the numbers.
+    /// The different texts of a column in these rows. If all are numbers, they are in the order of the numbers, each in its shortest way
+    /// of writing.
     fn classes(&self, column: usize, rows: impl Iterator<Item = usize>) -> Vec<String> {
         let known = rows.filter(|&row| !self.is_missing(row, column));
         let texts: BTreeSet<&str> = known.map(|row| self.text(row, column).trim()).collect();
         let mut classes: Vec<String> = texts.into_iter().map(str::to_owned).collect();
         let number = |class: &String| number(class, self.origin.guess.decimal_comma);
         if classes.iter().all(|class| number(class).is_some()) {
-            classes.sort_by(|a, b| number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)));
+            let value = |class: &String| number(class).unwrap_or(0.0);
+            classes.sort_by(|a, b| value(a).total_cmp(&value(b)).then(a.len().cmp(&b.len())));
+            classes.dedup_by(|a, b| value(a) == value(b));
         }
         classes
     }
+}
+
+/// Where classes stand among those of a column: by their texts, and those that are numbers by these, however they are written.
+struct Places<'c> {
+    texts: HashMap<&'c str, f64>,
+    numbers: HashMap<u64, f64>,
+}
+
+impl<'c> Places<'c> {
+    fn new(classes: &'c [String]) -> Self {
+        let places = || classes.iter().zip((0_u32..).map(f64::from));
+        let number = |class: &String| number(class, false).or_else(|| number(class, true));
+        Self {
+            texts: places().map(|(class, place)| (&**class, place)).collect(),
+            numbers: places().filter_map(|(class, place)| Some((bits(number(class)?), place))).collect(),
+        }
+    }
+
+    /// The place of a cell, which is a number or NaN.
+    fn of(&self, text: &str, number: f64) -> Option<f64> {
+        let folded = || self.texts.get(&*text.to_lowercase());
+        self.texts.get(text).or_else(folded).or_else(|| self.numbers.get(&bits(number))).copied()
+    }
+}
+
+/// A number as a key: 0 and −0 have the same one.
+fn bits(number: f64) -> u64 {
+    (number + 0.0).to_bits()
 }
 
 /// The kind of a column, and whether somebody said so.
@@ -401,6 +436,15 @@ fn answer(classes: &[String]) -> Option<Vec<String>> {
     let mut known = classes.to_vec();
     known.sort_by_key(|class| is(class, texts));
     Some(known)
+}
+
+/// No and yes, of which this is one.
+fn opposite(only: &str) -> Option<Vec<String>> {
+    let position = |pair: &[&str; 2]| pair.iter().position(|text| only.eq_ignore_ascii_case(text));
+    let (pair, i) = ANSWERS.iter().find_map(|pair| Some((pair, position(pair)?)))?;
+    let mut both = pair.map(str::to_owned);
+    only.clone_into(&mut both[i]);
+    Some(both.to_vec())
 }
 
 /// By how much positive numbers are likelier as log-normal ones than as normal ones, in nats a number, both densities at their best:

@@ -436,11 +436,11 @@ impl Table {
         };
         let gap = |row| (0..cols).filter(move |&j| self.is_missing(row, j)).count();
         let missing = match options.missing {
-            true => format!(
-                "; {} missing cells (empty, {})",
-                (0..rows).map(gap).sum::<usize>(),
-                options.marks.join(", ")
-            ),
+            true => {
+                let count = (0..rows).map(gap).sum::<usize>();
+                let cells = if count == 1 { "cell" } else { "cells" };
+                format!("; {count} missing {cells} (empty, {})", options.marks.join(", "))
+            }
             false => String::new(),
         };
         let rows = if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };

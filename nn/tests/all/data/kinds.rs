@@ -124,6 +124,33 @@ fn what_is_not_of_its_kind_is_refused_with_its_line_and_column() {
     let table = parse(&text("9,6"), &[]).unwrap();
     let error = codes(&table, &[(0, ColumnKind::YesNo)]).unwrap_err().to_string();
     assert!(error.contains("line 4, column 1 (a): expected \"1\" or \"2\", found \"3\""), "{error}");
+    // Of one answer that is known the other is known, too; another text alone is no answer.
+    for (only, both) in [("yes", ["no", "yes"]), ("NO", ["NO", "yes"]), ("1", ["0", "1"])] {
+        let rows =
+            |texts: [&str; 3]| parse(&format!("a,b\n{}\n", texts.join(",1\n") + ",1"), &["a"]).unwrap();
+        let table = rows([only, "", only]);
+        let coder = codes(&table, &[(0, ColumnKind::YesNo)]).unwrap();
+        assert_eq!(coder[0].classes, both);
+        let answer = f64::from(u8::from(only != "NO"));
+        assert_eq!(table.coded(&coder).unwrap().values.row(2)[0], answer);
+        // A row of training and one that is not.
+        let some = rows([only, only, both[usize::from(only == "NO")]]);
+        let given = [(ColumnKind::YesNo, true), (ColumnKind::Normal, false)];
+        let given = given.map(|(kind, given)| KindOf { kind, given });
+        assert_eq!(some.codes(&given, &[0]).unwrap()[0].classes, both);
+    }
+    let table = parse("a,b\n,1\nmaybe,2\nmaybe,3\n", &["a"]).unwrap();
+    let error = codes(&table, &[(0, ColumnKind::YesNo)]).unwrap_err().to_string();
+    let expected = "line 3, column 1 (a): expected two answers, such as no and yes, found \"maybe\"";
+    assert!(error.contains(expected) && error.contains("--kind a=category"), "{error}");
+    // A number is one class, however it is written.
+    let table = parse("a,b\n1.0,1\n2,2\n1,3\n01.00,4\n", &[]).unwrap();
+    let coder = codes(&table, &[(0, ColumnKind::Category)]).unwrap();
+    assert_eq!(coder[0].classes, ["1", "2"]);
+    let coded = table.coded(&coder).unwrap();
+    assert_eq!((0..4).map(|row| coded.values.row(row)[0]).collect::<Vec<_>>(), [0.0, 1.0, 0.0, 0.0]);
+    let new = parse("a,b\n2.000,1\n3,2\n", &[]).unwrap().coded(&coder).unwrap();
+    assert_eq!([new.values.row(0)[0], new.values.row(1)[0]], [1.0, 2.0]);
     // Names of rows are no categories.
     let names: String = (0..30).map(|i| format!("name {i},{}\n", i % 3)).collect();
     let table = parse(&format!("who,b\n{names}"), &[]).unwrap();
