@@ -158,7 +158,7 @@ fn regression(args: &Args) -> anyhow::Result<()> {
             let is_class = args.likelihood == Kind::Categorical;
             let class = is_class.then(|| target.to_owned());
             let texts: Vec<String> = args.kinds.texts().into_iter().chain(class).collect();
-            of_table(args, &args.format.read_mixed(path, &texts)?, target)
+            of_table(args, &args.format.read_mixed(path, &texts, false)?, target)
         }
         (_, Some(_)) => of_table(args, &diabetes(), args.target.as_deref().unwrap_or("progression")),
         _ => curve::learn(args),

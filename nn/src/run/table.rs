@@ -108,12 +108,13 @@ impl TableArgs {
         Table::read_with_dates(path, column, &self.options(true)).inspect(|table| said(path, table))
     }
 
-    /// Reads a table with missing values in which columns may hold text: see [`Table::read_mixed`]. Prints as [`read`](Self::read) does.
+    /// Reads a table in which columns may hold text: see [`Table::read_mixed`]. Prints as [`read`](Self::read) does. `missing` says whether
+    /// values of columns of numbers may be missing.
     ///
     /// # Errors
     /// Those of [`Table::read_mixed`].
-    pub fn read_mixed(&self, path: &Path, texts: &[String]) -> Result<Table, DataError> {
-        Table::read_mixed(path, texts, &self.options(true)).inspect(|table| said(path, table))
+    pub fn read_mixed(&self, path: &Path, texts: &[String], missing: bool) -> Result<Table, DataError> {
+        Table::read_mixed(path, texts, &self.options(missing)).inspect(|table| said(path, table))
     }
 
     /// Opens a table of new rows for a trained model. Its columns are matched by name, in any order. Missing values are written as in

@@ -55,7 +55,7 @@ pub(crate) fn read(args: &Args) -> anyhow::Result<Read> {
     let (whole, colour) = match &args.csv {
         Some(file) => {
             let texts: Vec<String> = args.kinds.texts().into_iter().chain(args.colour.clone()).collect();
-            (args.format.read_mixed(file, &texts)?, args.colour.as_deref())
+            (args.format.read_mixed(file, &texts, true)?, args.colour.as_deref())
         }
         None => {
             args.format.without_table()?;
