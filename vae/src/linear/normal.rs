@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use autograd::ops::TriangularSystem::{LX, LtX, XL, XLt};
+use autograd::ops::TriangularSystem::{LX, LtX};
 use autograd::{Tape, Var};
 use nn::data::Matrix;
 use rayon::prelude::*;
 
 use super::factor::LN_2PI;
 use super::{Em, LinearError};
+use crate::gaps::GivenOthers;
 
 /// A normal distribution of all variables, x ~ N(μ, Σ), without latent ones: what fills gaps best, if nothing but means and
 /// covariances counts. Its conditional means are the regressions of each variable on all others.
@@ -143,8 +144,17 @@ fn observed_moments(x: &Matrix<f64>, prior_rows: f64) -> Result<(Vec<f64>, Vec<f
 /// The rows that lack the same numbers.
 struct Pattern {
     missing: Vec<usize>,
-    observed: Vec<usize>,
     rows: Vec<usize>,
+}
+
+/// What is expected of the missing numbers of a pattern's rows.
+struct Expected {
+    /// E[x_m | x_o] of each row.
+    means: Vec<Vec<f64>>,
+    /// C, the covariance of x_m given x_o, (m, m), which is the same for all rows.
+    covariance: Vec<f64>,
+    /// ln |C|
+    log_det: f64,
 }
 
 impl Pattern {
@@ -154,54 +164,14 @@ impl Pattern {
             let missing = (0..x.cols).filter(|&j| x.row(i)[j].is_nan()).collect();
             rows.entry(missing).or_default().push(i);
         }
-        let pattern = |(missing, rows): (Vec<usize>, Vec<usize>)| {
-            let observed = (0..x.cols).filter(|j| missing.binary_search(j).is_err()).collect();
-            Self { missing, observed, rows }
-        };
-        rows.into_iter().map(pattern).collect()
+        rows.into_iter().map(|(missing, rows)| Self { missing, rows }).collect()
     }
-}
 
-/// What is expected of the missing numbers of a pattern's rows.
-struct Expected {
-    /// E[x_m | x_o], (rows, m)
-    means: Vec<f64>,
-    /// C, the covariance of x_m given x_o, (m, m), which is the same for all rows.
-    covariance: Vec<f64>,
-    /// ln |C|
-    log_det: f64,
-}
-
-impl Expected {
-    /// From the rows (m, D) of the precision Λ = Σ⁻¹ that belong to missing numbers: C = Λ_mm⁻¹, and
-    /// E[x_m | x_o] = μ_m − Λ_mm⁻¹ Λ_mo (x_o − μ_o).
-    fn new(
-        tape: &mut Tape<f64>,
-        model: &NormalModel,
-        precision: &Matrix<f64>,
-        x: &Matrix<f64>,
-        pattern: &Pattern,
-    ) -> Result<Self, LinearError> {
-        let Pattern { missing, observed, rows } = pattern;
-        let (n, m, o) = (rows.len(), missing.len(), observed.len());
-        if m == 0 {
-            return Ok(Self { means: Vec::new(), covariance: Vec::new(), log_det: 0.0 });
-        }
-        tape.clear();
-        let block = |columns: &[usize]| precision.select(missing).columns(columns).values;
-        let l = tape.shared_constant(&block(missing), [m, m]).cholesky()?;
-        let identity = tape.constant(&vec![1.0; m], [m]).diagonal_matrix();
-        let covariance = l.solve_triangular(l.solve_triangular(identity, LX), LtX).to_vec();
-        let mut means: Vec<f64> = missing.iter().map(|&j| model.mean[j]).collect::<Vec<_>>().repeat(n);
-        if o > 0 {
-            let centred =
-                rows.iter().flat_map(|&i| observed.iter().map(move |&j| x.row(i)[j] - model.mean[j]));
-            let centred = tape.constant(&centred.collect::<Vec<_>>(), [n, o]);
-            let pull = centred.matmul_t(tape.shared_constant(&block(observed), [m, o]));
-            let shift = l.solve_triangular(l.solve_triangular(pull, XLt), XL);
-            shift.with(|shift| means.iter_mut().zip(shift).for_each(|(mean, shift)| *mean -= shift));
-        }
-        Ok(Self { means, covariance, log_det: -l.log_det_from_factor().item() })
+    fn expected(&self, model: &NormalModel, precision: &Matrix<f64>, x: &Matrix<f64>) -> Expected {
+        let given = GivenOthers::new(&precision.values, &self.missing, x.cols, f64::EPSILON);
+        let means = self.rows.iter().map(|&row| given.means(&model.mean, x.row(row))).collect();
+        let (covariance, log_det) = given.covariance();
+        Expected { means, covariance, log_det }
     }
 }
 
@@ -224,17 +194,15 @@ impl Round {
         let d = x.cols;
         let (precision, log_det) = model.inverse()?;
 
-        let expected = patterns
-            .par_iter()
-            .map_init(Tape::new, |tape, pattern| Expected::new(tape, model, &precision, x, pattern))
-            .collect::<Result<Vec<_>, _>>()?;
+        let expected: Vec<_> =
+            patterns.par_iter().map(|pattern| pattern.expected(model, &precision, x)).collect();
         let (mut filled, mut uncertain) = (x.values.to_vec(), vec![0.0; d * d]);
         // ln |Σ_oo| = ln |Σ| − ln |C|
         let mut log_likelihood = -0.5 * x.rows as f64 * log_det;
-        for (Pattern { missing, observed, rows }, expected) in patterns.iter().zip(&expected) {
+        for (Pattern { missing, rows }, expected) in patterns.iter().zip(&expected) {
             let n = rows.len() as f64;
-            log_likelihood += 0.5 * n * (expected.log_det - observed.len() as f64 * LN_2PI);
-            for (&row, means) in rows.iter().zip(expected.means.chunks_exact(missing.len().max(1))) {
+            log_likelihood += 0.5 * n * (expected.log_det - (d - missing.len()) as f64 * LN_2PI);
+            for (&row, means) in rows.iter().zip(&expected.means) {
                 missing.iter().zip(means).for_each(|(&j, mean)| filled[row * d + j] = *mean);
             }
             for (&i, c) in missing.iter().zip(expected.covariance.chunks_exact(missing.len().max(1))) {
