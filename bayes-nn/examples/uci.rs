@@ -146,7 +146,8 @@ struct SplitScores {
 fn score_split(args: &Args, set: &Set, split: &Split) -> anyhow::Result<SplitScores> {
     ensure!(!split.test.is_empty(), "no rows to predict");
     let seed = args.run.seed.wrapping_add(split.number as u64);
-    let HeldOut { choice, noise, .. } = Validation::new(args, set, &split.train, seed)?.choose()?;
+    let held_out = Validation::new(args, set, &split.train, seed)?.choose()?;
+    let (choice, noise) = (held_out.choice, NoiseModel::fit(&held_out.parts)?);
     let (train, test) = (set.rows.select(&split.train), set.rows.select(&split.test));
     let fitted = fit(args, &train, choice, seed)?;
     let linear = Scores::of(&common::linear(&train, &test.x, args.draws, seed)?, &test.y.values);
@@ -180,8 +181,8 @@ struct HeldOut {
     choice: Choice,
     /// The mean of log p(y|x) over the rows held out, each part with the noise of the other.
     log_density: f64,
-    /// The noise of both parts together.
-    noise: NoiseModel,
+    /// What was predicted of both parts, and what was observed.
+    parts: [(Predictive, Vec<f64>); 2],
 }
 
 impl<'a> Validation<'a> {
@@ -197,11 +198,11 @@ impl<'a> Validation<'a> {
     }
 
     fn score(&self, choice: Choice) -> anyhow::Result<HeldOut> {
-        let mut parts: Vec<(Predictive, Vec<f64>)> = Vec::new();
-        for (train, held_out) in &self.parts {
+        let part = |(train, held_out): &(Rows, Rows)| -> anyhow::Result<_> {
             let fitted = fit(self.args, train, choice, self.seed)?;
-            parts.push((fitted.predict(&held_out.x)?, held_out.y.values.to_vec()));
-        }
+            Ok((fitted.predict(&held_out.x)?, held_out.y.values.to_vec()))
+        };
+        let parts = [part(&self.parts[0])?, part(&self.parts[1])?];
         let of_other = |part: usize| -> anyhow::Result<f64> {
             let (predictive, y) = &parts[part];
             let noise = NoiseModel::fit(&parts[1 - part..2 - part])?;
@@ -209,7 +210,7 @@ impl<'a> Validation<'a> {
             Ok(log_density.iter().sum::<f64>() / y.len() as f64)
         };
         let log_density = 0.5 * (of_other(0)? + of_other(1)?);
-        Ok(HeldOut { choice, log_density, noise: NoiseModel::fit(&parts)? })
+        Ok(HeldOut { choice, log_density, parts })
     }
 
     /// The next choice, if it makes the rows held out more likely than the best one so far. A training that diverges is no better.
