@@ -166,7 +166,7 @@ pub enum Gaps {
     /// E[f_missing | f_observed] = m_m − Λ_mm⁻¹ Λ_mo (f_o − m_o)
     ///
     /// If encoder and posterior are linear, it is what makes the mean of q(z|x_observed) exact. The slots `gaps.mean` (D) and
-    /// `gaps.precision` (D, D), Λ − I, are not trained; [`Vae::start_at`](crate::Vae::start_at) sets them, and before that they are 0 and so
+    /// `gaps.precision` (D, D), Λ − I, are not trained ([`Vae::held`](crate::Vae::held)); [`Vae::start_at`](crate::Vae::start_at) sets them, and before that they are 0 and so
     /// is the expectation. A row with m gaps takes m³ / 6 products.
     Conditional,
 }

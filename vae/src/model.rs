@@ -2,6 +2,7 @@
 
 use autograd::{Real, Var};
 use nn::model::{Init, Layout, Model, Nonlinearity, Slot};
+use nn::train::Group;
 
 use crate::gaps::Expected;
 use crate::rows::{Rows, beside};
@@ -10,7 +11,7 @@ use crate::{Gaps, Likelihood, Networks, Observation, Posterior, Sizes, VaeConfig
 /// A variational autoencoder: a description, whose numbers are in θ.
 ///
 /// A datum is a row of D numbers; of a conditional model it is a row (x, conditions) of D + C. Numbers of x that are NaN are
-/// *missing*: the encoder sees 0 in their place, and the likelihood is that of the other numbers, ∫ p(x_observed|z) p(z) dz
+/// *missing*: the encoder sees 0 in their place, or what [`Gaps`] says, and the likelihood is that of the other numbers, ∫ p(x_observed|z) p(z) dz
 /// (Nazábal et al. 2020).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vae {
@@ -52,7 +53,7 @@ impl Model for Vae {
 impl Vae {
     /// The model with slots `encoder.*` and `decoder.*` ([`Networks::new`]), and one more where the likelihood has parameters
     /// that do not depend on z: `log_sigma`, `log_dispersion` or `log_scale`. With [`Gaps::Conditional`] there are `gaps.mean` and
-    /// `gaps.precision`, too, which are not trained.
+    /// `gaps.precision`, too, which are not trained: [`held`](Self::held).
     ///
     /// # Errors
     /// [`VaeError`] if there is no such model.
@@ -95,6 +96,13 @@ impl Vae {
     /// The slots of θ.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Groups of rate 0 for [`Fit::groups`](nn::train::Fit::groups): the slots that training should leave as they are, those of
+    /// [`Gaps::Conditional`]. No gradient reaches them, but a rule that shrinks all of θ would.
+    pub fn held(&self) -> Vec<Group> {
+        let slots = self.expected.iter().flat_map(Expected::slots);
+        slots.map(|slot| Group { range: slot.range(), rate: 0.0 }).collect()
     }
 
     /// The encoder and the decoder.

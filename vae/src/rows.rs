@@ -2,7 +2,8 @@
 
 use std::borrow::Borrow;
 
-use autograd::{Real, Var};
+use autograd::{Real, Tape, Var};
+use nn::data::Matrix;
 
 use crate::{Likelihood, Observation, Vae, mixed};
 
@@ -29,6 +30,29 @@ impl<'t, F: Real> Rows<'t, F> {
 }
 
 impl Vae {
+    /// What the encoder sees of rows x (N, D), without conditions: numbers of the size of 1 for a mixed likelihood. Of what is missing
+    /// it is NaN, whatever stands in for it.
+    ///
+    /// # Panics
+    /// If the rows have another length, or the model has conditions.
+    #[track_caller]
+    pub fn seen_by_encoder<F: Real>(&self, x: &Matrix<F>) -> Matrix<f64> {
+        let (tape, conditions) = (Tape::new(), self.conditions());
+        assert!(conditions == 0, "seen_by_encoder: expected a model without conditions, found {conditions}");
+        let rows = self.rows(tape.shared_constant(&x.values, [x.rows, x.cols]));
+        let mut seen: Vec<f64> = self.seen(rows).to_vec().into_iter().map(Real::to_f64).collect();
+        if let Some(observed) = rows.observed {
+            let hide = |observed: &[F]| {
+                seen.iter_mut()
+                    .zip(observed)
+                    .filter(|(_, o)| **o == F::ZERO)
+                    .for_each(|(x, _)| *x = f64::NAN);
+            };
+            observed.with(hide);
+        }
+        Matrix::new(x.rows, x.cols, seen)
+    }
+
     /// Takes rows (x, conditions) apart, and looks for missing numbers.
     #[track_caller]
     #[inline(never)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nn::data::{ColumnKind, Matrix, split};
 use nn::model::Nonlinearity;
 use nn::run::Run;
-use nn::train::{End, Fit, Group, Rule, Schedule, Trainer};
+use nn::train::{End, Fit, Rule, Schedule, Trainer};
 use nn::{errln, outln};
 use vae::{Gaps, Likelihood, NetworkConfig, Vae, VaeConfig, VaeObjective, Variable};
 
@@ -40,9 +40,7 @@ pub(crate) fn train(
         let objective = |data| VaeObjective { samples: 4, ..VaeObjective::new(&vae, data) };
         let (mut training, mut validating) = (objective(&learned), objective(&validated));
         let schedule = Schedule::Cosine { epochs: args.run.epochs };
-        let held = vae.layout().slots().iter().filter(|slot| slot.name().starts_with("gaps"));
-        let groups = held.map(|slot| Group { range: slot.range(), rate: 0.0 }).collect();
-        let fit = Fit { schedule, patience: Some(args.patience), groups, ..run.fit() };
+        let fit = Fit { schedule, patience: Some(args.patience), groups: vae.held(), ..run.fit() };
         if run.train(&mut trainer, &mut training, Some(&mut validating), &fit)? == End::Stopped {
             return Ok(None);
         }

@@ -1,6 +1,6 @@
 //! A VAE that begins as a linear model.
 
-use autograd::{Real, Tape};
+use autograd::Real;
 use nn::data::Matrix;
 use nn::stats::symmetric_eigen;
 
@@ -8,29 +8,6 @@ use super::{Em, FactorModel, LinearError, NormalModel};
 use crate::{Covariance, Vae};
 
 impl Vae {
-    /// What the encoder sees of rows x (N, D), without conditions: numbers of the size of 1 for a mixed likelihood. Of what is missing
-    /// it is NaN, whatever stands in for it.
-    ///
-    /// # Panics
-    /// If the rows have another length, or the model has conditions.
-    #[track_caller]
-    pub fn seen_by_encoder<F: Real>(&self, x: &Matrix<F>) -> Matrix<f64> {
-        let (tape, conditions) = (Tape::new(), self.conditions());
-        assert!(conditions == 0, "seen_by_encoder: expected a model without conditions, found {conditions}");
-        let rows = self.rows(tape.shared_constant(&x.values, [x.rows, x.cols]));
-        let mut seen: Vec<f64> = self.seen(rows).to_vec().into_iter().map(Real::to_f64).collect();
-        if let Some(observed) = rows.observed {
-            let hide = |observed: &[F]| {
-                seen.iter_mut()
-                    .zip(observed)
-                    .filter(|(_, o)| **o == F::ZERO)
-                    .for_each(|(x, _)| *x = f64::NAN);
-            };
-            observed.with(hide);
-        }
-        Matrix::new(x.rows, x.cols, seen)
-    }
-
     /// Sets θ so that the model is a factor analysis f = W z + μ + ε of what its encoder sees, f: the nearest one to a normal distribution
     /// of f ([`FactorModel::nearest_to`]), which may have been fitted to rows with gaps. Hidden layers add nothing yet: training goes on
     /// from there. Factors are turned so that W′Ψ⁻¹W = diag λ, for which the posterior of a row without gaps has a diagonal covariance,
