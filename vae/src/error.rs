@@ -89,7 +89,7 @@ pub enum VaeError {
     },
     /// A variable has no density.
     #[error(
-        "likelihood: variable {}: expected one class or more, a center between −80 and 80 and a spread above 0 and up to 80, found \
+        "likelihood: variable {}: expected one class or more, a center from −80 (of a count from 0) to 80 and a spread above 0 and up to 80, found \
          {variable:?}", number + 1
     )]
     Variable {

@@ -97,7 +97,10 @@ pub(crate) fn validate(variables: &[Variable], inputs: usize) -> Result<(), VaeE
         let (center, spread) = variable.affine();
         // Beyond it, e^c and what is near are no numbers of single precision.
         const LARGEST: f64 = 80.0;
-        let sound = center.abs() <= LARGEST && spread > 0.0 && spread <= LARGEST && variable.width() > 0;
+        // ln(1 + x) of counts is not negative, nor is its mean.
+        let least = if matches!(variable, Variable::Count { .. }) { 0.0 } else { -LARGEST };
+        let centred = (least..=LARGEST).contains(&center);
+        let sound = centred && spread > 0.0 && spread <= LARGEST && variable.width() > 0;
         if !sound {
             return Err(VaeError::Variable { number, variable: *variable });
         }

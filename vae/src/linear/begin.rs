@@ -23,7 +23,7 @@ impl FactorModel {
     /// [`NormalDiagonal`](Likelihood::NormalDiagonal) or [`Mixed`](Likelihood::Mixed). In the last, normal and log-normal variables
     /// have the decoder and the σ of this model. Of a probability, which this model says to be π + w′z, the decoder begins as the
     /// tangent at z = 0 of its logit or, in a category, of its logarithm. Of a count the logarithm of the mean begins as what this
-    /// model says of ln(1 + x).
+    /// model says of ln(1 + x). A VAE holds log σ within ±8: smaller and larger σ become the nearest.
     ///
     /// # Errors
     /// Those of [`posterior`](Self::posterior).
@@ -134,7 +134,8 @@ fn tangents(variables: &[Variable], mean: &[f64]) -> Vec<(f64, f64)> {
     kinds.zip(mean).map(tangent).collect()
 }
 
-/// log σ before it is bounded.
+/// log σ before it is bounded. Of one near the bound or beyond it, the nearest from where it still is learned.
 fn unbounded(log_sigma: f64) -> f64 {
-    LOG_SIGMA_BOUND * (log_sigma / LOG_SIGMA_BOUND).atanh()
+    const MOST: f64 = LOG_SIGMA_BOUND - 0.1;
+    LOG_SIGMA_BOUND * (log_sigma.clamp(-MOST, MOST) / LOG_SIGMA_BOUND).atanh()
 }

@@ -470,6 +470,19 @@ fn a_vae_that_begins_at_probabilistic_pca_has_its_likelihood_for_a_bound() {
 }
 
 #[test]
+fn noise_beyond_what_a_vae_can_hold_becomes_the_nearest() {
+    let vae = linear_vae(2, 1, Likelihood::NormalDiagonal { start: 1.0 });
+    let noise = vec![1e-30, 1e30];
+    let model = FactorModel { mean: vec![0.0; 2], loadings: Matrix::new(1, 2, vec![1.0, 0.5]), noise };
+    let mut theta = vec![0.0_f64; vae.layout().size()];
+    model.begin(&vae, &mut theta).unwrap();
+    assert!(theta.iter().all(|x| x.is_finite()), "{theta:?}");
+    let log_sigma = &theta[vae.layout().range("log_sigma")];
+    let bounded: Vec<f64> = log_sigma.iter().map(|x| 8.0 * (x / 8.0_f64).tanh()).collect();
+    assert!(bounded[0] < -7.5 && bounded[1] > 7.5, "{bounded:?}");
+}
+
+#[test]
 #[should_panic(
     expected = "begin: expected networks with a linear path, found NetworkConfig { layers: Dense([2])"
 )]
