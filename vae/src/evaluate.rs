@@ -3,13 +3,14 @@
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
-use autograd::{Real, Tape};
+use autograd::{Real, Tape, Var};
 use nn::data::Matrix;
 use nn::stats::{Estimate, ImportanceWeights, largest_reliable_k};
 use nn::train::Noise;
 use rayon::prelude::*;
 
-use crate::bounds::noise_on;
+use crate::bounds::{noise_on, prior};
+use crate::rows::is_missing;
 use crate::{RowSeed, Vae};
 
 /// The shares of rows whose k̂ may be too large in a bound that counts as converged: k̂ is itself an estimate, and exceeds its
@@ -21,6 +22,10 @@ impl Vae {
     /// `samples` draws for each row (Burda et al. 2016; Rezende et al. 2014, appendix E):
     ///
     /// log 1/K Σₖ p(x, zₖ) / q(zₖ|x),   zₖ ~ q(z|x)
+    ///
+    /// The q of a row with gaps is about as narrow as that of a row without, and the posterior is wider. So every second draw for such a
+    /// row comes from the prior, and q is ½ q(z|x) + ½ p(z) in its weights (a defensive mixture, Hesterberg 1995): a row of which
+    /// nothing was observed has the log p(x) = 0 that it should have.
     ///
     /// Its expectation is a lower bound of log p(x), which grows with K and reaches log p(x) as K goes to infinity. How far it
     /// still is from there its standard error does not say: [`KSampleBound`] has numbers that do. Memory grows with √K.
@@ -76,6 +81,7 @@ impl Vae {
             let rows = chunk * CHUNK..x.rows.min((chunk + 1) * CHUNK);
             let noise = Noise::evaluation(seed).skip(before + rows.start);
             let mut weights = vec![RowWeights::new(samples); rows.len()];
+            let has_gap: Vec<bool> = rows.clone().map(|row| x.row(row).iter().any(is_missing)).collect();
             for first in (0..samples).step_by(at_once) {
                 let count = at_once.min(samples - first);
                 tape.clear();
@@ -83,17 +89,69 @@ impl Vae {
                 let data =
                     tape.constant(&x.values[rows.start * x.cols..rows.end * x.cols], [rows.len(), x.cols]);
                 let eps = noise_on(tape, noise, first..first + count, [rows.len(), self.latent()]);
-                self.log_weight(theta, data, eps).with(|log_weights| {
-                    for (sample, log_weights) in (first..).zip(log_weights.chunks_exact(rows.len())) {
-                        weights.iter_mut().zip(log_weights).for_each(|(row, w)| row.add(sample, w.to_f64()));
-                    }
-                });
+                let log_weights = match has_gap.contains(&true) {
+                    false => numbers(self.log_weight(theta, data, eps)),
+                    true => self.defensive(theta, data, eps, Draws { first, all: samples }, &has_gap),
+                };
+                for (sample, log_weights) in (first..).zip(log_weights.chunks_exact(rows.len())) {
+                    weights.iter_mut().zip(log_weights).for_each(|(row, w)| row.add(sample, *w));
+                }
                 tape.clear();
             }
             weights.into_iter().map(|weights| weights.bound()).collect::<Vec<_>>()
         });
         chunks.flatten_iter().collect()
     }
+
+    /// Logarithms of the weights of a chunk's rows (samples, B), with draws from the prior for every second sample of the rows with
+    /// gaps.
+    #[track_caller]
+    fn defensive<F: Real>(
+        &self,
+        theta: Var<'_, F>,
+        x: Var<'_, F>,
+        eps: Var<'_, F>,
+        draws: Draws,
+        has_gap: &[bool],
+    ) -> Vec<f64> {
+        let (data, tape, count) = (self.rows(x), theta.tape(), eps.shape()[0]);
+        let (q, prior) = (self.posterior(theta, data), prior(tape));
+        let of_prior = tape.constant_with([count, has_gap.len(), 1], |out| {
+            for (sample, out) in (draws.first..).zip(out.chunks_exact_mut(has_gap.len())) {
+                let chosen = |gap: bool| F::from_f64(f64::from(u8::from(gap && sample % 2 == 1)));
+                out.iter_mut().zip(has_gap).for_each(|(out, gap)| *out = chosen(*gap));
+            }
+        });
+        let z = q.sample_with(eps);
+        let z = z + (eps - z) * of_prior;
+        let log_likelihood = data.log_prob(self.decode_given(theta, z, data));
+        let (log_prior, log_q) = (prior.log_prob(z), q.log_prob(z));
+        let plain = numbers(log_likelihood - (q.log_prob_of_noise(eps) - log_prior));
+        let [log_likelihood, log_prior, log_q] = [log_likelihood, log_prior, log_q].map(numbers);
+        // The shares of q and of the prior.
+        let shares = [draws.all.div_ceil(2), draws.all / 2].map(|count| count as f64 / draws.all as f64);
+        let of_mixture = |i: usize| {
+            let (least, most) = (log_q[i].min(log_prior[i]), log_q[i].max(log_prior[i]));
+            let [of_most, of_least] = if log_q[i] < log_prior[i] { [shares[1], shares[0]] } else { shares };
+            let log_mixture = most + (of_most + of_least * (least - most).exp()).ln();
+            log_likelihood[i] + log_prior[i] - log_mixture
+        };
+        (0..plain.len()).map(|i| if has_gap[i % has_gap.len()] { of_mixture(i) } else { plain[i] }).collect()
+    }
+}
+
+/// Some of the draws for each row.
+#[derive(Clone, Copy)]
+struct Draws {
+    /// The number of the first one.
+    first: usize,
+    /// K
+    all: usize,
+}
+
+/// The numbers of an array, in double precision.
+fn numbers<F: Real>(x: Var<'_, F>) -> Vec<f64> {
+    x.with(|x| x.iter().map(|x| x.to_f64()).collect())
 }
 
 /// log 1/K Σₖ p(x, zₖ) / q(zₖ|x) of a row: a lower bound of log p(x) in expectation, in nats.
