@@ -209,6 +209,9 @@ impl Total {
         if known.is_empty() {
             return Ok(());
         }
+        if p.components.is_of_counts() {
+            table.columns(&[column]).check_counts(f64::INFINITY, "correct the cell, or leave it empty")?;
+        }
         let p = p.select(&known);
         let scores = Scores::of(&p, &known.iter().map(|&row| y(row)).collect::<Vec<_>>());
         let n = known.len() as f64;

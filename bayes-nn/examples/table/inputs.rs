@@ -39,6 +39,13 @@ impl Inputs {
                 label(&table.names[column]),
                 kind.kind
             );
+            let is_input = kind.kind.is_of_classes() || kind.kind == ColumnKind::Normal;
+            ensure!(
+                is_input || !kind.given,
+                "--kind: {} is an input: expected normal, yes-no or category, found {}",
+                label(&table.names[column]),
+                kind.kind
+            );
             // Inputs have no density: numbers are numbers, unless somebody says that they are names.
             let is_named = kind.given && kind.kind.is_of_classes();
             if !is_text && !is_named {

@@ -9,7 +9,7 @@ use bayes_nn::{BayesMlpConfig, ClassPredictive, Likelihood, Predictive, Sampling
 use nn::data::{Matrix, Standardizer, Table, counts};
 use nn::errln;
 use nn::picture::Figure;
-use nn::run::{Csv, Run, RunArgs, single};
+use nn::run::{Csv, Run, RunArgs, counted, single};
 use rayon::prelude::*;
 
 use crate::common::{self, Fitted, Rows};
@@ -20,6 +20,7 @@ use scores::Split;
 /// Learns a number or a count.
 pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<()> {
     let column = table.position(target)?;
+    let target = &*table.names[column];
     let y = table.values.columns(&[column]);
     if let Some(row) = y.values.iter().position(|y| y.is_nan()) {
         let advice = match table.is_missing(row, column) {
@@ -47,7 +48,7 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
     let config = config(args, &first.train, choose(args, &first));
     let names = Named {
         inputs: first.inputs.preprocessing.clone(),
-        target: table.names[column].clone(),
+        target: target.to_owned(),
         classes: Vec::new(),
         embedded: "the embedded diabetes table",
     };
@@ -77,8 +78,8 @@ pub(crate) fn learn(args: &Args, table: &Table, target: &str) -> anyhow::Result<
     scores::report(&run, args.likelihood.likelihood(), target, first.train.x.rows, &splits)
 }
 
-/// The largest count whose neighbours are numbers of their own in single precision.
-const MOST: f64 = 16_777_216.0;
+/// The largest count, as of a column of counts: the model's rates end at e¹⁵, about 3 million.
+const MOST: f64 = 1e6;
 
 /// The first split, if there are inputs and rows to hold out.
 fn first_split(args: &Args, inputs: &Inputs, y: &Matrix<f64>) -> anyhow::Result<Split> {
@@ -86,8 +87,8 @@ fn first_split(args: &Args, inputs: &Inputs, y: &Matrix<f64>) -> anyhow::Result<
     ensure!(!first.inputs.table.names.is_empty(), "the table has no column but the target");
     ensure!(
         !first.numbers.is_empty(),
-        "the table has {} rows: too few to hold any out; give more, or --validation",
-        y.rows
+        "the table has {}: too few to hold any out; give more, or --validation",
+        counted(y.rows, "row")
     );
     Ok(first)
 }

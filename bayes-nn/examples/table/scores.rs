@@ -3,7 +3,7 @@
 use anyhow::Context;
 use bayes_nn::{Likelihood, LinearBaseline, Scores};
 use nn::data::{DataError, Matrix, counts, split};
-use nn::run::{Label, Run, TextTable};
+use nn::run::{Label, Run, TextTable, counted};
 use nn::stats::{Estimate, root_mean_square};
 use nn::{errln, outln};
 
@@ -165,7 +165,8 @@ pub(super) fn report(
         ("CRPS", |of| of.crps),
     ];
 
-    outln!("{held_out} rows held out of {}, random splits: {count}, in units of {target}", train + held_out);
+    let (rows, all) = (counted(held_out, "row"), train + held_out);
+    outln!("{rows} held out of {all}, random splits: {count}, in units of {target}");
     let line = name_of_line(likelihood);
     let mut table = TextTable::new().header(["", "network", line.trim_start_matches("a ")]);
     for (name, score) in scores {

@@ -47,6 +47,7 @@ impl LowRankNormal {
     #[track_caller]
     fn inner<'t, F: Real>(&self, eta: Var<'t, F>) -> Inner<'t, F> {
         let (dim, rank, tape) = (self.dim(), self.rank(), eta.tape());
+        // 1/σ is finite in single precision down to σ = 1e-38; the divergence from the prior keeps σ far above that.
         let v = self.directions.of(eta) * self.log_sigma.of(eta).neg().exp().reshape([dim, 1]);
         let c = v.t_matmul(v) + tape.constant(&vec![F::ONE; rank], [rank]).diagonal_matrix();
         // C is positive definite unless η is not finite.

@@ -29,6 +29,12 @@ fn a_bayesian_network_predicts_counts_and_classes_as_it_did_those_of_its_trainin
         assert_eq!(columns(&then, &numbers), columns(&now, &numbers));
         let end = |row: &Vec<String>| row.last().unwrap().parse::<f64>().unwrap();
         assert!(then[1..].iter().all(|row| end(row).fract() == 0.0), "an interval of counts ends at counts");
+        fs::write(dir.join("half.csv"), "a,b,count\n0.1,0.2,3\n0.1,0.2,1.5\n").unwrap();
+        let line = error("bayes_apply", &["--model", "run", "--csv", "half.csv", "--out", "bad"], dir);
+        assert!(
+            line.contains("half.csv: line 3, column 3 (count): expected counts, found \"1.5\""),
+            "{line}"
+        );
     }
     learn("kind", "count", "categorical", "run");
     let output =
@@ -57,9 +63,18 @@ fn a_bayesian_network_predicts_counts_and_classes_as_it_did_those_of_its_trainin
         &("a,y\n,x\n".to_owned()
             + &(0..30).map(|i| format!("{i},{}\n", ["x", "z"][i % 2])).collect::<String>()),
     );
+    write(
+        "many.csv",
+        &("a,y\n1,2000000\n".to_owned() + &(0..30).map(|i| format!("{i},{i}\n")).collect::<String>()),
+    );
     write("same.csv", &("a,y\n".to_owned() + &(0..30).map(|i| format!("{i},x\n")).collect::<String>()));
     for (file, likelihood, wanted) in [
         ("minus.csv", "poisson", "minus.csv: line 2, column 2 (y): expected counts, found \"-2\""),
+        (
+            "many.csv",
+            "poisson",
+            "many.csv: line 2, column 2 (y): expected counts up to 1000000, found \"2000000\"",
+        ),
         ("minus.csv", "categorical", "y has 30 values in 30 rows: expected classes with some rows each"),
         ("gap.csv", "categorical", "gap.csv: line 2, column 1 (a): expected a finite number, found \"\""),
         ("same.csv", "categorical", "y is x in all rows: expected at least 2 classes"),
@@ -68,6 +83,11 @@ fn a_bayesian_network_predicts_counts_and_classes_as_it_did_those_of_its_trainin
         let line = error("regression", &flags, dir);
         assert!(line.contains(wanted), "{line}");
     }
+    // A target that is named by its number; no cell may be missing, and nothing is said of gaps.
+    let flags = ["--csv", "minus.csv", "--target", "2", "--dry-run", "--out", "number"];
+    let says = text(&success("regression", &flags, dir).stdout).to_owned();
+    assert!(says.contains("6 rows held out of 30, random splits: 2, in units of y\n"), "{says}");
+    assert!(!says.contains("missing"), "{says}");
     let line = error("regression", &["--likelihood", "student", "--out", "bad"], dir);
     assert!(line.contains("--likelihood: the noise of the curve is known"), "{line}");
 }

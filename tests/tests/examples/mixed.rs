@@ -222,6 +222,11 @@ fn regression_learns_from_columns_of_text_and_says_which_classes_it_has_not_seen
         ),
         ("regression", flags("trees.csv", &["--kind", "y=category"]), "--kind: y is the target".to_owned()),
         ("regression", flags("trees.csv", &["--kind", "tree=normal"]), "--kind: tree holds text".to_owned()),
+        (
+            "regression",
+            flags("trees.csv", &["--kind", "x=count"]),
+            "--kind: x is an input: expected normal, yes-no or category, found count".to_owned(),
+        ),
         ("regression", vec!["--kind", "x=category"], "--kind: there is no table to read".to_owned()),
     ] {
         let line = error(program, &[&flags[..], &["--out", "bad"]].concat(), dir);
