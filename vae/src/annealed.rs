@@ -68,7 +68,8 @@ pub struct AnnealedBound {
     /// The bound.
     pub value: f64,
     /// The standard error of the chains for this row (delta method). It is NaN for a single chain, and too small where one
-    /// chain dominates.
+    /// chain dominates. Of an upper bound it is that for the row's z, at which all of its chains begin: what another z would change, it
+    /// does not say.
     pub se: f64,
     /// So many chains of equal weight would be as good ([`ImportanceWeights::effective_size`]).
     pub effective_chains: f64,

@@ -198,6 +198,7 @@ impl<'t, F: Real> Observation<'t, F> {
     #[inline(never)]
     pub fn log_prob_each(&self, x: Var<'t, F>) -> Var<'t, F> {
         let normal = |x: Var<'t, F>, mu: Var<'t, F>, log_sigma: Var<'t, F>| {
+            // 1/σ is a number: a learned log σ is bounded, a given σ far from the least number.
             let r = (x - mu) * log_sigma.neg().exp();
             r.square() * F::from_f64(-0.5) - log_sigma - F::from_f64(HALF_LN_2PI)
         };

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounds::prior;
 
-/// log σ of every normal distribution that a network computes is bounded smoothly to ±8: σ is between 3e-4 and 3000.
+/// log σ of every normal distribution that a network computes is bounded smoothly to ±8: σ is between 3e-4 and 3000, so that 1/σ is
+/// computed as it stands, without the care that smaller σ would need.
 pub(crate) const LOG_SIGMA_BOUND: f64 = 8.0;
 
 /// The covariance of q(z|x). The parameters λ of a posterior are a row of numbers: the encoder computes it, or each datum has

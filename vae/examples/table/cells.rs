@@ -71,7 +71,7 @@ impl Cells {
         for &j in visible_scaling.constant_columns() {
             if codes[column_of[j]].width() == 1 {
                 let place = coded.describe(column_of[j]);
-                errln!("note: {place}: the same number everywhere, which tells a model nothing");
+                errln!("note: {place}: the same in all rows, which tells a model nothing");
             }
         }
         let scaling = visible_scaling.leaving(|j| codes[column_of[j]].kind != ColumnKind::Normal);

@@ -45,7 +45,7 @@ use figures::{histogram, latent_figure, widest};
 use nn::data::{Matrix, Preprocessing};
 use nn::model::{Model, TrainedOn};
 use nn::outln;
-use nn::run::{Defaults, KindArgs, Label, Run, RunArgs, TableArgs, whole, width};
+use nn::run::{Defaults, KindArgs, Label, Run, RunArgs, TableArgs, counted, whole, width};
 use nn::stats::{adjusted_rand_index, k_means};
 use rows::{CENTRES, Rows, gaps, imputation};
 use source::{Embedded, Read};
@@ -120,7 +120,9 @@ fn fit(args: &Args) -> anyhow::Result<()> {
 
     let errors = cells.errors(args, &vae, theta);
     let [n, d, hidden] = [cells.x.rows, cells.codes.len(), cells.hidden.len()];
-    outln!("{n} rows, {d} columns, {hidden} cells hidden for a test: of quantities the root mean");
+    let [rows, columns, cells_hidden] =
+        [(n, "row"), (d, "column"), (hidden, "cell")].map(|(n, of)| counted(n, of));
+    outln!("{rows}, {columns}, {cells_hidden} hidden for a test: of quantities the root mean");
     outln!("square error in standard deviations of their columns, of classes the share of wrong ones");
     errors.table().print();
 
