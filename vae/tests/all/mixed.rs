@@ -325,7 +325,7 @@ fn training_begins_at_the_factor_analysis_of_what_the_encoder_sees() {
 fn rows_with_many_gaps_are_as_likely_as_what_was_observed_of_them() {
     // x = w z + ε, whose q is far narrower than the posterior of a row with gaps.
     let (w, psi) = ([1.0, 1.0, -1.0], 0.01);
-    let covariance = |at: usize| w[at / 3] * w[at % 3] + if at % 4 == 0 { psi } else { 0.0 };
+    let covariance = |at: usize| w[at / 3] * w[at % 3] + if at / 3 == at % 3 { psi } else { 0.0 };
     let covariance = Matrix::new(3, 3, (0..9).map(covariance).collect());
     let normal = NormalModel { mean: vec![0.0; 3], covariance };
     let likelihood = Likelihood::Mixed { variables: vec![Variable::Normal; 3] };
