@@ -53,7 +53,8 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
     if run.train(&mut trainer, &mut training, Some(&mut validating), &fit)? == End::Stopped {
         return Ok(());
     }
-    let trained = run.seconds();
+    // Of a run that goes on, or is evaluated again, it is the time in all.
+    let trained = trainer.history().last().map_or(0.0, |epoch| epoch.seconds);
     data.keep(&run, &vae, &trainer, args, train.rows)?;
 
     let rows: Vec<usize> = (0..args.run.rows(data.test.len())).collect();
