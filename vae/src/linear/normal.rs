@@ -97,7 +97,15 @@ impl NormalModel {
     pub fn impute(&self, x: &Matrix<f64>) -> Result<Matrix<f64>, LinearError> {
         let d = self.mean.len();
         assert!(x.cols == d, "NormalModel: expected rows of {d} numbers, found [{}, {}]", x.rows, x.cols);
-        Ok(Round::new(self, x, &Pattern::all(x))?.filled)
+        let (precision, mut filled) = (self.precision()?, x.values.to_vec());
+        for pattern in Pattern::all(x) {
+            let given = pattern.given(&precision);
+            for &row in &pattern.rows {
+                let means = given.means(&self.mean, x.row(row));
+                pattern.missing.iter().zip(means).for_each(|(&j, mean)| filled[row * d + j] = mean);
+            }
+        }
+        Ok(Matrix::new(x.rows, d, filled))
     }
 
     /// log p(x_observed) in nats, averaged over the rows of x (N, D); numbers that are NaN are missing.
@@ -167,8 +175,13 @@ impl Pattern {
         rows.into_iter().map(|(missing, rows)| Self { missing, rows }).collect()
     }
 
+    /// What is missing, given the rest, for the precision Σ⁻¹.
+    fn given<'a>(&'a self, precision: &'a Matrix<f64>) -> GivenOthers<'a> {
+        GivenOthers::new(&precision.values, &self.missing, precision.cols, f64::EPSILON)
+    }
+
     fn expected(&self, model: &NormalModel, precision: &Matrix<f64>, x: &Matrix<f64>) -> Expected {
-        let given = GivenOthers::new(&precision.values, &self.missing, x.cols, f64::EPSILON);
+        let given = self.given(precision);
         let means = self.rows.iter().map(|&row| given.means(&model.mean, x.row(row))).collect();
         let (covariance, log_det) = given.covariance();
         Expected { means, covariance, log_det }
