@@ -15,6 +15,7 @@ mod picture;
 mod report;
 mod run;
 mod stats;
+mod structure;
 mod train;
 #[path = "../../../autograd/tests/all/ulp.rs"]
 mod ulp;
