@@ -3,9 +3,10 @@
 //! [`Samples`] are what a model learns from: images, and the [`Places`] where they lie. A place is a view and, if there are
 //! objects, the number of an object. [`Views`] is a data set of images around a circle, read from the files of the
 //! rotated-digit benchmark ([`Views::read`]) or made of ordinary images ([`Rotations`]), with lists of what is to learn from
-//! and what is to be predicted.
+//! and what is to be predicted. [`MotorStudy`] simulates signals of a brain under motor tasks.
 
 mod error;
+mod motor;
 mod objects;
 mod places;
 mod read;
@@ -17,6 +18,7 @@ use autograd::{Real, Tape, Var};
 use nn::data::Matrix;
 
 pub use error::ViewsError;
+pub use motor::{MotorScans, MotorStudy, block_response, haemodynamic_response};
 pub use objects::{ObjectFeatures, principal_features};
 pub use places::Places;
 pub use rotations::Rotations;

@@ -21,6 +21,7 @@
 //! # assert!((kernel.gram(theta, x).to_vec()[1] - 2.0).abs() < 1e-12);
 //! ```
 
+mod categories;
 mod combine;
 mod positive;
 mod simple;
@@ -32,6 +33,7 @@ use autograd::{Real, Var};
 
 use combine::Rule;
 
+pub use categories::Categories;
 pub use combine::{Combined, OnColumns};
 pub use positive::Positive;
 pub use simple::{Constant, Linear, White};

@@ -15,6 +15,7 @@
 //! an inverse. A matrix without a Cholesky factor is an error that names the pivot.
 
 mod amortised;
+mod categories;
 mod dense;
 mod features;
 mod low_rank;
@@ -26,6 +27,7 @@ use autograd::{Real, Var};
 use crate::kernel::Positive;
 
 pub use amortised::Amortised;
+pub use categories::CategoryProduct;
 pub use dense::Dense;
 pub use features::{FeatureRows, Features, Inducing, ViewObject};
 pub use low_rank::LowRank;
