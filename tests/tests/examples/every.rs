@@ -23,6 +23,8 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("bayes-nn", "sensors", &["--dry-run"]),
     ("bayes-nn", "uci", &["--dry-run"]),
     ("bayes-nn", "uci", &["--dry-run", "--data", "uci"]),
+    ("gpvae", "curves", &["--dry-run"]),
+    ("gpvae", "fmri", &["--dry-run"]),
     ("gpvae", "gp_regression", &["--dry-run"]),
     (
         "gpvae",
