@@ -2,7 +2,7 @@
 
 use gpvae::data::{MotorScans, MotorStudy};
 use nn::data::{Matrix, split};
-use nn::stats::{SparsePrecision, graphical_lasso, k_means, symmetric_eigen};
+use nn::stats::{SparsePrecision, graphical_lasso, symmetric_eigen};
 use vae::linear::{Em, NormalModel};
 
 use super::seeds::Results;
@@ -138,10 +138,6 @@ pub(crate) fn scores(rows: &Matrix<f64>, subjects: usize, components: usize) -> 
     let score = |s: usize, c: usize| eigen.vectors.row(c)[s] * eigen.values[c].max(0.0).sqrt();
     let scores = (0..subjects * components).map(|i| score(i / components, i % components));
     Matrix::new(subjects, components, scores.collect())
-}
-
-pub(crate) fn clusters(scores: &Matrix<f64>, count: usize, seed: u64) -> Vec<usize> {
-    k_means(scores, count, 20, seed)
 }
 
 /// The graphs of the regions.

@@ -20,11 +20,11 @@ use nn::data::Matrix;
 use nn::outln;
 use nn::picture::{Figure, Panels};
 use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, positive, whole, width};
-use nn::stats::{Tsne, adjusted_rand_index};
+use nn::stats::{Tsne, adjusted_rand_index, k_means};
 use rayon::prelude::*;
 use seeds::{OverSeeds, Results};
 
-use analysis::{COMPONENTS, Graph, Pairs, clusters, graph, scores};
+use analysis::{COMPONENTS, Graph, Pairs, graph, scores};
 
 /// Predicts simulated signals of a brain, finds groups of subjects, and a graph of regions
 #[derive(clap::Parser, serde::Serialize)]
@@ -96,7 +96,7 @@ fn study(args: &Args, seed: u64) -> anyhow::Result<Study> {
         ("responses", &by_responses),
         ("slopes", &of_slopes),
     ] {
-        let of = clusters(rows, 3, seed);
+        let of = k_means(rows, 3, 20, seed);
         results.push((format!("{name}_groups"), adjusted_rand_index(&of, &scans.groups)));
         found.push(of);
     }

@@ -14,7 +14,7 @@ use crate::train::Noise;
 ///
 /// q_ij ∝ 1 / (1 + ‖y_i − y_j‖²),   Σ_{i≠j} q_ij = 1
 ///
-/// by gradient descent with momentum and gains (equation 8 and section 3.4) on a tape: it takes N² operations a step.
+/// by gradient descent with momentum and gains (algorithm 1 and section 3.4) on a tape: it takes N² operations a step.
 ///
 /// ```
 /// use nn::data::Matrix;
