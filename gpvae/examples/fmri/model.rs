@@ -30,7 +30,8 @@ pub(crate) fn fit(args: &Args, seed: u64, scans: &MotorScans, pairs: &Pairs) -> 
     let common = pairs.others(scans);
     let signals = less(&scans.signals, &common).map(|x| x as f32);
     let place = |rows: &[usize]| places(rows, [TASKS, subjects, voxels]);
-    let samples = Samples::new(signals.select(&pairs.seen), place(&pairs.seen)?)?;
+    let seen = &pairs.seen[..args.run.rows(pairs.seen.len())];
+    let samples = Samples::new(signals.select(seen), place(seen)?)?;
     // Subjects and voxels begin at principal components of their responses.
     let [responses, _] = pairs.responses(scans);
     let by_voxel = (0..voxels).flat_map(|v| {
@@ -74,9 +75,12 @@ pub(crate) fn fit(args: &Args, seed: u64, scans: &MotorScans, pairs: &Pairs) -> 
     let latents = model.predict_latents_given(trainer.theta(), &codes, &place(&all)?)?.mean;
     // A code of its own where a signal was seen.
     let mut codes = latents.values.to_vec();
-    let seen = model.encode_rows(trainer.theta(), &samples.images).mu;
-    for (i, row) in pairs.seen.iter().enumerate() {
-        codes[row * latent..][..latent].iter_mut().zip(seen.row(i)).for_each(|(z, mu)| *z = f64::from(*mu));
+    let encoded = model.encode_rows(trainer.theta(), &samples.images).mu;
+    for (i, row) in seen.iter().enumerate() {
+        codes[row * latent..][..latent]
+            .iter_mut()
+            .zip(encoded.row(i))
+            .for_each(|(z, mu)| *z = f64::from(*mu));
     }
     let own = model.decode_rows(trainer.theta(), &latents.map(|z| z as f32)).map(|x| -f64::from(x));
     let signals = less(&common, &own);
