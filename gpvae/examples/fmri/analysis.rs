@@ -159,7 +159,7 @@ pub(crate) fn graph(
 ) -> anyhow::Result<Graph> {
     let latents = leading(latents);
     let samples = scans.groups.len() * TASKS - 3 * TASKS;
-    let covariances = [(&latents, clusters[0]), (&responses.values.to_vec(), clusters[1])]
+    let covariances = [(&latents[..], clusters[0]), (&responses.values[..], clusters[1])]
         .map(|(values, clusters)| covariance(scans, values, clusters));
     let [a, b] = &covariances;
     let mut truth = vec![0.0; REGIONS * REGIONS];

@@ -146,7 +146,7 @@ impl MotorStudy {
     fn response(region: usize, task: usize) -> [f64; 2] {
         let (right, place) = (region >= REGIONS / 2, region % (REGIONS / 2));
         // A movement of the right is the left half's, but for the cerebellum. The tongue is both halves'.
-        let crossed = task == 4 || (task % 2 == 0) != right;
+        let crossed = task == 4 || task.is_multiple_of(2) != right;
         let own = [0, 0, 1, 1, 2][task] == place;
         match place {
             0..=2 if own && crossed => [1.0, 0.0],

@@ -86,7 +86,7 @@ fn the_graphical_lasso_falls_apart_where_covariances_between_blocks_are_small() 
     let of = |i: usize, j: usize| match (i < 3, j < 3) {
         (true, true) => a.row(i)[j],
         (false, false) => b.row(i - 3)[j - 3],
-        _ => lambda * if (i + j) % 2 == 0 { 1.0 } else { -0.9 },
+        _ => lambda * if (i + j).is_multiple_of(2) { 1.0 } else { -0.9 },
     };
     let whole = Matrix::new(5, 5, (0..25).map(|k| of(k / 5, k % 5)).collect());
     let whole = graphical_lasso(&whole, lambda).unwrap().precision;
@@ -261,7 +261,7 @@ fn scores_are_the_conditional_expectation_written_out() {
 fn too_few_curves_are_refused() {
     let smoothing = Smoothing { points: 5, bandwidth: 0.5, components: 1 };
     let single = Curve { times: vec![0.0], values: vec![1.0] };
-    let error = FunctionalPca::fit(&[single.clone()], &smoothing).unwrap_err();
+    let error = FunctionalPca::fit(std::slice::from_ref(&single), &smoothing).unwrap_err();
     assert_eq!(error, StructureError::FewCurves { curves: 1, pairs: 0 });
     let other = Curve { times: vec![1.0], values: vec![2.0] };
     let error = FunctionalPca::fit(&[single, other], &smoothing).unwrap_err();
