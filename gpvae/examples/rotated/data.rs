@@ -9,6 +9,9 @@ use super::flags::Args;
 /// The images, a few of them in a dry run.
 pub(crate) fn load(args: &Args) -> anyhow::Result<Views> {
     let mut views = read(args)?;
+    if let Some(view) = args.hold_out {
+        views = views.holding_out(view)?;
+    }
     if args.run.dry_run {
         let some = args.options.features;
         let Views { train, test, object, .. } = &mut views;

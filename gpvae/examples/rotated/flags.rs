@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use gpvae::data::Views;
 use gpvae::{GpVaeConfig, Pace, Part, Phase, PixelNoise, Plan};
-use nn::run::{RunArgs, positive, whole, width};
+use nn::run::{RunArgs, at_most, positive, whole, width};
 use nn::train::Schedule;
 
 /// Predicts digits at an angle that was not seen, by a VAE with a Gaussian-process prior and by its baselines
@@ -27,6 +27,12 @@ pub(crate) struct Args {
     /// How many images to turn, at most
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = whole)]
     pub(crate) objects: usize,
+    /// Predict the images to learn from at view N, counted from 0, and not the test; nobody learns from them
+    #[arg(long, value_name = "N")]
+    pub(crate) hold_out: Option<usize>,
+    /// Choose --lambda and --features by a view that is held out of training, before training on everything
+    #[arg(long)]
+    pub(crate) tune: bool,
     /// What to train, separated by commas
     #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',',
           default_values_t = [Method::Joint, Method::Disjoint, Method::Cvae, Method::Livae])]
@@ -83,8 +89,11 @@ impl Method {
 }
 
 /// What can be chosen of the models and their training.
-#[derive(clap::Args, serde::Serialize)]
+#[derive(Clone, clap::Args, serde::Serialize)]
 pub(crate) struct Options {
+    /// Models of each Gaussian-process method, from starts of their own, whose predicted images are averaged
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_most::<100>)]
+    pub(crate) members: usize,
     /// Dimensions of the latent space
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = width)]
     latent: usize,

@@ -11,7 +11,7 @@ use gpvae::prior::{LatentPrior, LowRank, ViewObject};
 use nn::data::Matrix;
 use nn::model::ModelFile;
 use nn::outln;
-use nn::run::{Label, Run, TextTable};
+use nn::run::{Explorer, Label, Run, TextTable};
 use nn::stats::Estimate;
 use vae::Codes;
 
@@ -23,7 +23,11 @@ pub(crate) struct Outcome {
     pub(crate) method: Method,
     /// Squared error of a pixel, for every test image
     pub(crate) errors: Vec<f64>,
-    /// The same with a draw of z⋆ instead of its mean
+    /// The objects at all angles, for the report
+    pub(crate) explorer: Option<Explorer>,
+    /// If several models are averaged, the mean of the errors of each alone
+    pub(crate) alone: Vec<f64>,
+    /// The same as `errors`, of the first model, with a draw of z⋆ instead of its mean
     pub(crate) sampled: Option<Estimate>,
     /// (test images, K)
     pub(crate) predicted: Matrix<f32>,
@@ -39,6 +43,23 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// The first of these models with predicted images that are the average over all of them; none if there are none.
+    pub(crate) fn averaged(mut members: Vec<Self>, views: &Views) -> Option<Self> {
+        if members.len() < 2 {
+            return members.pop();
+        }
+        let alone = members.iter().map(|member| member.error().mean).collect();
+        let seconds = members.iter().map(|member| member.seconds).sum();
+        let count = members.len() as f32;
+        let mut sum = vec![0.0; members[0].predicted.values.len()];
+        for member in &members {
+            sum.iter_mut().zip(member.predicted.values.iter()).for_each(|(sum, y)| *sum += y / count);
+        }
+        let first = members.swap_remove(0);
+        let predicted = Matrix::new(first.predicted.rows, first.predicted.cols, sum);
+        Some(Self { errors: views.errors(&views.test, &predicted), alone, predicted, seconds, ..first })
+    }
+
     pub(crate) fn error(&self) -> Estimate {
         Estimate::of(&self.errors)
     }
@@ -145,6 +166,10 @@ fn print_errors(views: &Views, outcomes: &[Outcome]) {
     }
     table.row(["the neighbouring views, blended".to_owned(), in_digits(blended(views))]);
     table.print();
+    for outcome in outcomes.iter().filter(|outcome| !outcome.alone.is_empty()) {
+        let alone: Vec<String> = outcome.alone.iter().map(|error| format!("{error:.4}")).collect();
+        outln!("{}: {} models, each alone {}", outcome.method.title(), alone.len(), alone.join(", "));
+    }
     for outcome in outcomes {
         if let Some(learned) = &outcome.learned {
             outln!("{}: {}", outcome.method.title(), learned.text);

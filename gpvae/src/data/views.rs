@@ -121,6 +121,22 @@ impl Views {
         }
     }
 
+    /// These images with another view to predict: its images among those to learn from become the images to predict, if their object
+    /// has another image to learn from, and nobody learns from any image of it. The images that were to predict are for nothing. So
+    /// can choices be made without them.
+    ///
+    /// # Errors
+    /// [`ViewsError::Empty`] if nothing is left to learn from or to predict.
+    pub fn holding_out(&self, view: usize) -> Result<Self, ViewsError> {
+        let (test, train): (Vec<usize>, Vec<usize>) =
+            self.train.iter().partition(|&&row| self.view[row] == view);
+        let known = |&row: &usize| train.iter().any(|&other| self.object[other] == self.object[row]);
+        let test = test.into_iter().filter(known).collect();
+        let views = Self { train, test, ..self.clone() };
+        views.check_lists()?;
+        Ok(views)
+    }
+
     /// w_n, the angles of these images in radians.
     #[track_caller]
     pub fn angles_of(&self, rows: &[usize]) -> Vec<f64> {

@@ -196,6 +196,21 @@ fn turned_digits_hold_a_view_out_and_keep_some_objects_apart() {
 }
 
 #[test]
+fn a_view_to_learn_from_is_held_out_in_the_place_of_the_test() {
+    let set = digits();
+    let views = Rotations { validation: 2, ..Rotations::default() };
+    let views = views.turn(&set.select(&(0..12).collect::<Vec<_>>()).images, 8, 8).unwrap();
+    let held = views.holding_out(15).unwrap();
+    let [of_view, others]: [Vec<usize>; 2] =
+        views.train.iter().partition(|&&row| views.view[row] == 15).into();
+    assert!(!of_view.is_empty());
+    assert_eq!((&held.test, &held.train), (&of_view, &others));
+    assert_eq!(held.validation, views.validation);
+    // Nobody learns from the view of the test itself.
+    assert!(matches!(views.holding_out(7), Err(ViewsError::Empty { part: "predict" })));
+}
+
+#[test]
 fn the_error_is_that_of_a_pixel_with_its_standard_error() {
     let split = format!("{HEADER}0,train/test,1101,1\n1,train/test,0100,0\n2,val,-,0\n3,train/test,0001,1\n");
     let set = read(&images(), &split).unwrap();
