@@ -79,6 +79,7 @@ mod phases;
 mod predict;
 pub mod prior;
 mod saved;
+mod sequences;
 
 pub use baselines::Baseline;
 pub use config::{GpVaeConfig, PixelNoise};
@@ -89,6 +90,7 @@ pub use objective::{ExactObjective, GpVaeObjective};
 pub use phases::{Pace, Part, Phase, Plan};
 pub use predict::{LatentPrediction, Prediction, TrainingCodes};
 pub use saved::Loaded;
+pub use sequences::{SequenceElbo, SequenceObjective, SequenceVae};
 
 /// ln 2π
 const LN_2PI: f64 = 2.0 * autograd::numerics::HALF_LN_2PI;

@@ -6,6 +6,7 @@
 //! and what is to be predicted. [`MotorStudy`] simulates signals of a brain under motor tasks.
 
 mod error;
+mod healing;
 mod motor;
 mod objects;
 mod places;
@@ -18,6 +19,7 @@ use autograd::{Real, Tape, Var};
 use nn::data::Matrix;
 
 pub use error::ViewsError;
+pub use healing::{Healing, Turning};
 pub use motor::{MotorScans, MotorStudy, block_response, haemodynamic_response};
 pub use objects::{ObjectFeatures, principal_features};
 pub use places::Places;

@@ -96,15 +96,15 @@ impl Rotations {
 
 /// A grey image.
 #[derive(Clone, Copy)]
-struct Image<'a> {
-    pixels: &'a [f32],
-    height: usize,
-    width: usize,
+pub(super) struct Image<'a> {
+    pub(super) pixels: &'a [f32],
+    pub(super) height: usize,
+    pub(super) width: usize,
 }
 
 impl Image<'_> {
     /// Appends the image, turned counter-clockwise about its centre, in a frame of [rows, columns].
-    fn turn(self, angle: f64, frame: [usize; 2], out: &mut Vec<f32>) {
+    pub(super) fn turn(self, angle: f64, frame: [usize; 2], out: &mut Vec<f32>) {
         let middle = |n: usize| (n as f64 - 1.0) / 2.0;
         let (sin, cos) = angle.sin_cos();
         for i in 0..frame[0] {

@@ -10,6 +10,7 @@
 //! | [`Dense`] | N³ | any kernel, N up to a few thousand |
 //! | [`LowRank`] of [`ViewObject`] | N H² | a view kernel times the linear kernel of M object features, H = Q M: exact |
 //! | [`LowRank`] of [`Inducing`] | N H² | any kernel, by H inducing points: a lower bound |
+//! | [`Sequences`] | N T + L T³ | N/T independent sequences of T times each: exact |
 //!
 //! The low-rank forms are also sums over rows, so that minibatches can train them: see [`RowwisePrior`]. No form computes
 //! an inverse. A matrix without a Cholesky factor is an error that names the pivot.
@@ -20,6 +21,7 @@ mod dense;
 mod features;
 mod low_rank;
 mod rowwise;
+mod sequences;
 
 use autograd::ops::NotPositiveDefinite;
 use autograd::{Real, Var};
@@ -32,6 +34,7 @@ pub use dense::Dense;
 pub use features::{FeatureRows, Features, Inducing, ViewObject};
 pub use low_rank::LowRank;
 pub use rowwise::{RowwisePrior, WeightPosterior, row_terms};
+pub use sequences::{SequencePosterior, Sequences};
 
 /// The density of latents under a Gaussian process, and the posterior of the process given latents.
 pub trait LatentPrior: Sync {

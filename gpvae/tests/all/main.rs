@@ -12,4 +12,5 @@ mod motor;
 mod prediction;
 mod prior;
 mod saved;
+mod sequences;
 mod training;

@@ -26,11 +26,13 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ("gpvae", "curves", &["--dry-run"]),
     ("gpvae", "fmri", &["--dry-run"]),
     ("gpvae", "gp_regression", &["--dry-run"]),
+    ("gpvae", "healing", &["--dry-run"]),
     (
         "gpvae",
         "rotated_digits",
         &["--dry-run", "--images", "rotated/images", "--split", "rotated/split.csv", "--features", "8"],
     ),
+    ("gpvae", "rotated_digits", &["--dry-run", "--tune", "--members", "2", "--methods", "joint"]),
     ("gpvae", "timeseries", &["--dry-run"]),
     ("nn", "classify", &["--dry-run"]),
     ("nn", "classify", &["--dry-run", "--data", "mnist", "--widths", "--psi", "sigmoid"]),
