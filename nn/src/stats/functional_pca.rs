@@ -29,9 +29,10 @@ pub struct Smoothing {
 /// y_ij = μ(t_ij) + Σ_k ξ_ik φ_k(t_ij) + ε_ij,   ξ_ik ~ N(0, λ_k), ε_ij ~ N(0, σ²)
 ///
 /// μ and the covariance of two different times are local linear fits to all observations and to all products of two residuals of one
-/// curve. φ_k and λ_k are the eigenfunctions and eigenvalues of that covariance. σ² is what the variance at a time exceeds its diagonal
-/// by, averaged over the middle half of the times. Between the points of the grid all functions are interpolated linearly, and beyond
-/// its ends they are constant.
+/// curve. φ_k and λ_k are the eigenfunctions and eigenvalues of that covariance. Given these, σ² is the one of the largest likelihood of
+/// the curves, and stands for what the components lack, too. (Yao, Müller & Wang take what the variance at a time exceeds the diagonal of
+/// the covariance by. Smoothing lowers the diagonal, and that noise is several times too large.) Between the points of the grid all
+/// functions are interpolated linearly, and beyond its ends they are constant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FunctionalPca {
     /// The times of the grid, G of them
@@ -53,6 +54,18 @@ pub struct CurvePrediction {
     pub mean: Vec<f64>,
     /// Its variance, without that of the noise
     pub variance: Vec<f64>,
+}
+
+/// What is known of the scores of a curve.
+struct Posterior {
+    /// E[ξ | y]
+    scores: Vec<f64>,
+    /// S = Cov[ξ | y]
+    covariance: Matrix<f64>,
+    /// Φᵀ(y − μ)/σ²
+    pull: Vec<f64>,
+    /// ln det S⁻¹
+    log_det: f64,
 }
 
 impl FunctionalPca {
@@ -95,13 +108,11 @@ impl FunctionalPca {
 
         let observed = curves.iter().flat_map(|curve| curve.times.iter().zip(&curve.values));
         let mean = along(&observed.map(|(&t, &y)| ([t, 0.0], y)).collect::<Vec<_>>())?;
-        let mut squares = Vec::new();
         let mut products = Vec::new();
         for Curve { times, values } in curves {
             let rest: Vec<f64> =
                 times.iter().zip(values).map(|(&t, y)| y - interpolate(&grid, &mean, t)).collect();
             for (j, &t) in times.iter().enumerate() {
-                squares.push(([t, 0.0], rest[j] * rest[j]));
                 let others = (0..times.len()).filter(|&l| l != j);
                 products.extend(others.map(|l| ([t, times[l]], rest[j] * rest[l])));
             }
@@ -113,28 +124,57 @@ impl FunctionalPca {
                 (covariance[g * points + h], covariance[h * points + g]) = (fit, fit);
             }
         }
-        let variance = along(&squares)?;
-        let middle = points / 4..points - points / 4;
-        let width = middle.len() as f64;
-        let excess = middle.map(|g| variance[g] - covariance[g * points + g]).sum::<f64>() / width;
-        let most = variance.iter().copied().fold(0.0, f64::max);
-        // Rounding and smoothing may leave less than nothing.
-        let noise = excess.max(1e-4 * most).max(f64::MIN_POSITIVE);
-
         let eigen = symmetric_eigen(&Matrix::new(points, points, covariance));
+        let most = eigen.values[0].max(0.0);
         let kept = eigen.values.iter().take(components).take_while(|value| **value > 1e-10 * most).count();
         let first_rows: Vec<usize> = (0..kept).collect();
-        Ok(Self {
+        let fitted = Self {
             mean,
             functions: eigen.vectors.select(&first_rows).map(|x| x / step.sqrt()),
             variances: eigen.values[..kept].iter().map(|value| value * step).collect(),
-            noise,
+            noise: 1.0,
             grid,
-        })
+        };
+        Ok(fitted.with_likely_noise(curves))
+    }
+
+    /// The same components with the σ² of the largest likelihood, by golden sections of ln σ².
+    fn with_likely_noise(self, curves: &[Curve]) -> Self {
+        let rest = |curve: &Curve| {
+            let rest = curve.times.iter().zip(&curve.values);
+            rest.map(|(&t, y)| (y - interpolate(&self.grid, &self.mean, t)).powi(2)).sum::<f64>()
+        };
+        let count: usize = curves.iter().map(|curve| curve.times.len()).sum();
+        let variance = curves.iter().map(rest).sum::<f64>() / count as f64;
+        let with = |log_noise: f64| Self { noise: log_noise.exp(), ..self.clone() };
+        let value = |log_noise: f64| {
+            let fitted = with(log_noise);
+            curves.iter().map(|curve| fitted.log_likelihood(curve)).sum::<f64>()
+        };
+        let high = variance.max(f64::MIN_POSITIVE).ln();
+        let (mut low, mut high) = (high - 12.0, high);
+        let golden = 0.5 * (5.0_f64.sqrt() - 1.0);
+        while high - low > 1e-3 {
+            let (a, b) = (high - golden * (high - low), low + golden * (high - low));
+            if value(a) > value(b) { high = b } else { low = a }
+        }
+        with(0.5 * (low + high))
+    }
+
+    /// log N(y; μ, Φ Λ Φᵀ + σ² I) of what was observed of a curve, in nats.
+    pub fn log_likelihood(&self, curve: &Curve) -> f64 {
+        let n = curve.times.len() as f64;
+        let Posterior { scores, pull, log_det, .. } = self.posterior(curve);
+        let rest = curve.times.iter().zip(&curve.values);
+        let squares: f64 = rest.map(|(&t, y)| (y - interpolate(&self.grid, &self.mean, t)).powi(2)).sum();
+        let explained: f64 = scores.iter().zip(&pull).map(|(s, p)| s * p).sum();
+        let log_prior: f64 = self.variances.iter().map(|x| x.ln()).sum();
+        let log_det = n * self.noise.ln() + log_prior + log_det;
+        -0.5 * (squares / self.noise - explained + log_det + n * 2.0 * autograd::numerics::HALF_LN_2PI)
     }
 
     /// E[ξ | y] of a curve (m), and Cov[ξ | y] (m, m), with S = (diag(1/λ) + ΦᵀΦ/σ²)⁻¹: S Φᵀ(y − μ)/σ², and S.
-    fn posterior(&self, curve: &Curve) -> (Vec<f64>, Matrix<f64>) {
+    fn posterior(&self, curve: &Curve) -> Posterior {
         let m = self.variances.len();
         let mut precision = vec![0.0; m * m];
         let mut pull = vec![0.0; m];
@@ -154,17 +194,18 @@ impl FunctionalPca {
         let covariance =
             Matrix::new(m, m, (0..m * m).map(|kl| entry(kl / m.max(1), kl % m.max(1))).collect());
         let scores = (0..m).map(|k| covariance.row(k).iter().zip(&pull).map(|(s, p)| s * p).sum()).collect();
-        (scores, covariance)
+        let log_det = eigen.values.iter().map(|x| x.ln()).sum();
+        Posterior { scores, covariance, pull, log_det }
     }
 
     /// The scores ξ of a curve, E[ξ | y] (m). Without observations they are 0.
     pub fn scores(&self, curve: &Curve) -> Vec<f64> {
-        self.posterior(curve).0
+        self.posterior(curve).scores
     }
 
     /// What a curve is at these times, given its observations.
     pub fn predict(&self, curve: &Curve, at: &[f64]) -> CurvePrediction {
-        let (scores, covariance) = self.posterior(curve);
+        let Posterior { scores, covariance, .. } = self.posterior(curve);
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let mean = |&t: &f64| interpolate(&self.grid, &self.mean, t) + dot(&self.functions_at(t), &scores);
         let variance = |&t: &f64| {
