@@ -8,9 +8,6 @@
 //! k_common(t, t') + k_own(t, t') [same subject] and hyperparameters by the marginal likelihood. Means over seeds, of which each has
 //! curves of its own; pictures are of the first.
 
-#[path = "../../vae/examples/common/seeds.rs"]
-mod seeds;
-
 use std::f64::consts::PI;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,12 +20,11 @@ use nn::data::Matrix;
 use nn::model::Layout;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, positive, whole};
+use nn::run::{Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, positive, whole};
 use nn::stats::{Curve, FunctionalPca, Smoothing, symmetric_eigen};
 use nn::train::{Noise, Optimizer, Rule};
 use rand::{SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
-use seeds::{OverSeeds, Results};
 
 /// Predicts whole curves of subjects from a few noisy values, by a Gaussian process and by functional principal components
 #[derive(clap::Parser, serde::Serialize)]

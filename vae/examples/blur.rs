@@ -13,18 +13,18 @@
 //! compares, and keeps none of its models.
 
 mod common {
-    pub(crate) mod seeds;
     pub(crate) mod sets;
 }
 
 use std::process::ExitCode;
 
-use common::seeds::{OverSeeds, Results};
 use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::outln;
 use nn::picture::ImageGrid;
-use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, positive, whole, width};
+use nn::run::{
+    Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, positive, whole, width,
+};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Noise, Schedule};
 use rayon::prelude::*;

@@ -9,18 +9,18 @@
 //! models, and keeps none of them.
 
 mod common {
-    pub(crate) mod seeds;
     pub(crate) mod sets;
 }
 
 use std::process::ExitCode;
 
-use common::seeds::{OverSeeds, Results};
 use common::sets;
 use nn::data::Matrix;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, positive, whole, width};
+use nn::run::{
+    Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, positive, whole, width,
+};
 use nn::stats::Estimate;
 use nn::train::{Fit, Schedule};
 use rayon::prelude::*;

@@ -8,18 +8,18 @@
 //! seeds; PCA has no seed. It compares, and keeps none of its models.
 
 mod common {
-    pub(crate) mod seeds;
     pub(crate) mod sets;
 }
 
 use std::process::ExitCode;
 
-use common::seeds::{OverSeeds, Results};
 use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, result_of, whole, width};
+use nn::run::{
+    Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, result_of, whole, width,
+};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Schedule};
 use rayon::prelude::*;

@@ -15,7 +15,6 @@ mod common {
     pub(crate) mod explorer;
     pub(crate) mod keep;
     pub(crate) mod recommend;
-    pub(crate) mod seeds;
     pub(crate) mod sets;
 }
 
@@ -27,12 +26,11 @@ use common::classes::Classes;
 use common::codes::codes_figure;
 use common::explorer::Space;
 use common::recommend::recommend;
-use common::seeds::{OverSeeds, Results};
 use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::model::Model;
 use nn::picture::{ImageGrid, Panels};
-use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, whole, width};
 use nn::stats::{adjusted_rand_index, k_means, nearest_rows};
 use nn::train::{Fit, Loss, Noise, Schedule};
 use nn::{errln, outln};

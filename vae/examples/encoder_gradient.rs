@@ -9,7 +9,6 @@
 //! `out/vae-encoder_gradient/`. It compares gradients, and keeps none of the models.
 
 mod common {
-    pub(crate) mod seeds;
     pub(crate) mod sets;
 }
 
@@ -17,12 +16,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use autograd::Tape;
-use common::seeds::{OverSeeds, Results};
 use common::sets;
 use nn::data::Matrix;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, at_most, whole, width};
+use nn::run::{Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, at_most, whole, width};
 use nn::train::{Batch, Fit, Noise, Objective, Parts, Schedule};
 use rayon::prelude::*;
 use vae::{Estimator, Vae, VaeConfig, VaeObjective};

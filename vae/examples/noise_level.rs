@@ -10,7 +10,6 @@
 mod common {
     pub(crate) mod keep;
     pub(crate) mod recommend;
-    pub(crate) mod seeds;
     pub(crate) mod sets;
 }
 
@@ -18,13 +17,14 @@ use std::process::ExitCode;
 
 use autograd::Tape;
 use common::recommend::recommend;
-use common::seeds::{OverSeeds, Results};
 use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::model::{Model, ModelFile};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, positive, whole, width};
+use nn::run::{
+    Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, positive, whole, width,
+};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Schedule};
 use rayon::prelude::*;

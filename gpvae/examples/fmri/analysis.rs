@@ -2,10 +2,9 @@
 
 use gpvae::data::{MotorScans, MotorStudy};
 use nn::data::{Matrix, split};
+use nn::run::Results;
 use nn::stats::{SparsePrecision, graphical_lasso, symmetric_eigen};
 use vae::linear::{Em, NormalModel};
-
-use super::seeds::Results;
 
 pub(crate) const TASKS: usize = MotorStudy::TASKS.len();
 const REGIONS: usize = MotorStudy::REGIONS.len();

@@ -10,8 +10,6 @@
 
 mod analysis;
 mod model;
-#[path = "../../../vae/examples/common/seeds.rs"]
-mod seeds;
 
 use std::process::ExitCode;
 
@@ -19,10 +17,11 @@ use gpvae::data::MotorStudy;
 use nn::data::Matrix;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, positive, whole, width};
+use nn::run::{
+    Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, positive, whole, width,
+};
 use nn::stats::{Tsne, adjusted_rand_index, k_means};
 use rayon::prelude::*;
-use seeds::{OverSeeds, Results};
 
 use analysis::{COMPONENTS, Graph, Pairs, graph, scores};
 

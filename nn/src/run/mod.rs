@@ -103,6 +103,7 @@ mod interrupt;
 mod print;
 mod progress;
 mod report;
+mod seeds;
 mod stream;
 mod table;
 mod training;
@@ -127,6 +128,7 @@ pub use report::{
     Curves, Decoder, Dense, Explorer, Frames, Label, Outputs, Plane, Position, Scene, Series, TableColumn,
     TablePlane, gallery, utc,
 };
+pub use seeds::{OverSeeds, Results};
 #[doc(hidden)]
 pub use stream::write_line;
 pub use table::{KindArgs, TableArgs, say_kinds};

@@ -31,7 +31,7 @@ pub struct Smoothing {
 /// μ and the covariance of two different times are local linear fits to all observations and to all products of two residuals of one
 /// curve. φ_k and λ_k are the eigenfunctions and eigenvalues of that covariance. Given these, σ² is the one of the largest likelihood of
 /// the curves, and stands for what the components lack, too. (Yao, Müller & Wang take what the variance at a time exceeds the diagonal of
-/// the covariance by. Smoothing lowers the diagonal, and that noise is several times too large.) Between the points of the grid all
+/// the covariance by. Smoothing lowers the diagonal, so that that noise may be many times too large.) Between the points of the grid all
 /// functions are interpolated linearly, and beyond its ends they are constant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FunctionalPca {

@@ -9,8 +9,6 @@
 //! of which each has a table of its own, and draws the codes of the first seed. Its table is written to `genes.csv`, for the example
 //! `table`; there the column `cell` says group and batch. The program compares, and keeps none of its models.
 
-#[path = "../common/seeds.rs"]
-mod seeds;
 mod simulation;
 
 use std::process::ExitCode;
@@ -19,11 +17,12 @@ use nn::data::Matrix;
 use nn::model::Nonlinearity;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Counter, Csv, Defaults, Label, Run, RunArgs, TextTable, positive, whole, width};
+use nn::run::{
+    Counter, Csv, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, positive, whole, width,
+};
 use nn::stats::{adjusted_rand_index, k_means};
 use nn::train::{Fit, Schedule};
 use rayon::prelude::*;
-use seeds::{OverSeeds, Results};
 use simulation::{Cells, Simulation};
 use vae::{Likelihood, NetworkConfig, Vae, VaeConfig, VaeObjective};
 
