@@ -10,6 +10,8 @@ use super::flags::Args;
 pub(crate) fn load(args: &Args) -> anyhow::Result<Views> {
     let mut views = read(args)?;
     if let Some(view) = args.hold_out {
+        let last = views.angles.len() - 1;
+        anyhow::ensure!(view <= last, "--hold-out {view}: expected a view from 0 to {last}");
         views = views.holding_out(view)?;
     }
     if args.run.dry_run {

@@ -27,8 +27,8 @@ pub(crate) struct Args {
     /// How many images to turn, at most
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = whole)]
     pub(crate) objects: usize,
-    /// Predict the images to learn from at view N, counted from 0, and not the test; nobody learns from them
-    #[arg(long, value_name = "N")]
+    /// Predict the images to learn from at this view, counted from 0, and not the test; nobody learns from them
+    #[arg(long, value_name = "VIEW")]
     pub(crate) hold_out: Option<usize>,
     /// Choose --lambda and --features by a view that is held out of training, before training on everything
     #[arg(long)]

@@ -223,7 +223,7 @@ fn regression_tells_what_is_wrong_with_a_table() {
         ("text.csv", "y", &["text.csv", "line 22", "column 2", "low"]),
         ("nan.csv", "y", &["nan.csv", "line 22", "column 2", "NaN"]),
         ("flat.csv", "y", &["target is 3"]),
-        ("one.csv", "y", &["1 rows", "too few"]),
+        ("one.csv", "y", &["1 row:", "too few"]),
         ("lonely.csv", "y", &["no column but the target"]),
         ("nowhere.csv", "y", &["nowhere.csv"]),
     ] {
@@ -324,6 +324,8 @@ fn rotated_digits_tells_what_is_wrong_with_images_and_split() {
     fs::write(&images, damaged).unwrap();
     assert!(run("rotated/images", "rotated/split.csv").contains("NaN"));
     assert!(error("rotated_digits", &["--data", "nowhere", "--out", "run"], dir.path()).contains("nowhere"));
+    let beyond = error("rotated_digits", &["--hold-out", "16", "--out", "run"], dir.path());
+    assert!(beyond.contains("--hold-out 16: expected a view from 0 to 15"), "{beyond}");
     assert!(!dir.path().join("run").exists(), "a run was begun without sound data");
     // MNIST of a single digit: four images of each class are turned.
     let flags =
