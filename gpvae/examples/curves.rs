@@ -20,11 +20,10 @@ use nn::data::Matrix;
 use nn::model::Layout;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, positive, whole};
+use nn::run::{Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, each, positive, whole};
 use nn::stats::{Curve, FunctionalPca, Smoothing, symmetric_eigen};
 use nn::train::{Noise, Optimizer, Rule};
 use rand::{SeedableRng, rngs::StdRng};
-use rayon::prelude::*;
 
 /// Predicts whole curves of subjects from a few noisy values, by a Gaussian process and by functional principal components
 #[derive(clap::Parser, serde::Serialize)]
@@ -180,17 +179,12 @@ struct Found {
 fn found(args: &Args, seed: u64) -> anyhow::Result<Found> {
     let subjects = Subjects::draw(args, seed);
     let fpca = components(&subjects.seen)?;
-    let of = |curve| {
+    let of = |curve: &Curve| {
         let found = fpca.predict(curve, &grid());
         (found.mean, found.variance)
     };
     let components: Predicted = subjects.seen.iter().map(of).collect();
-    let mean: Predicted = subjects
-        .seen
-        .iter()
-        .map(|_| fpca.predict(&Curve::default(), &grid()))
-        .map(|p| (p.mean, p.variance))
-        .collect();
+    let mean: Predicted = vec![of(&Curve::default()); subjects.seen.len()];
     let process = process(args, &subjects.seen)?;
     let mut results = Results::new();
     for (name, predicted) in [("process", &process), ("components", &components), ("mean", &mean)] {
@@ -221,12 +215,8 @@ fn curves(args: &Args) -> anyhow::Result<()> {
         args.subjects
     );
     let run = Run::open(&args.run, args)?.documented("gpvae", "Curves of subjects");
-    let seeds = args.run.seed..args.run.seed + args.seeds;
-    let done = Counter::new("sets of curves", args.seeds as usize);
-    let all = seeds.into_par_iter().map(|seed| done.counted(found(args, seed)));
-    let all = all.collect::<anyhow::Result<Vec<_>>>()?;
-    drop(done);
-    let over = OverSeeds::of(&all.iter().map(|found| found.results.clone()).collect::<Vec<_>>());
+    let all = each("sets of curves", &args.run.seeds(args.seeds), |&seed| found(args, seed))?;
+    let over = OverSeeds::of(all.iter().map(|found| &found.results));
 
     outln!(
         "{} curves with {} values each; means over {} seeds ± standard error",

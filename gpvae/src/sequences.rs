@@ -114,7 +114,7 @@ impl<K: Kernel> SequenceVae<K> {
         let (q, mu) = self.posterior(theta, y)?;
         let latent = mu.shape()[1];
         let of_sequences = |x: Var<'t, F>| x.reshape([sequences, x.size() / sequences]);
-        let variance = of_sequences_of(q.variance, sequences);
+        let variance = at_all_sequences(q.variance, sequences);
         let z = q.mean + variance.sqrt() * eps;
         // Where a pixel is missing, a term of 0 in the place of y and of the logit adds ln 2, a constant.
         let logits = self.networks.decoder.apply(theta, z) * observed;
@@ -165,7 +165,7 @@ impl<K: Kernel> SequenceVae<K> {
             let rows = values.len() / self.pixels;
             let y = tape.constant(&values, [rows, self.pixels]);
             let (q, mu) = self.posterior(theta, y).expect("these factors were computed before");
-            let sd = of_sequences_of(q.variance, at.len()).sqrt();
+            let sd = at_all_sequences(q.variance, at.len()).sqrt();
             let mean = (0..draws).map(|draw| {
                 let noise = Noise::new(seed, draw as u64).skip(first);
                 let z = q.mean + sd * noise_on(tape, noise, [rows, mu.shape()[1]]);
@@ -187,8 +187,8 @@ pub struct SequenceElbo<'t, F: Real> {
     pub kl: Var<'t, F>,
 }
 
-/// Rows of times repeated for each sequence, (T, L) to (S T, L).
-fn of_sequences_of<F: Real>(times: Var<'_, F>, sequences: usize) -> Var<'_, F> {
+/// The rows of times, repeated for each sequence, (T, L) to (S T, L).
+fn at_all_sequences<F: Real>(times: Var<'_, F>, sequences: usize) -> Var<'_, F> {
     let (length, columns) = (times.shape()[0], times.shape()[1]);
     times.broadcast_to([sequences, length, columns]).reshape([sequences * length, columns])
 }

@@ -215,8 +215,11 @@ fn leave_out(args: &Args, data: &Data, class: u8, trained: &Counter) -> anyhow::
     let [near, by_components] = [both.map(distances), both.map(|x| squared_distances(x, &by_pca(x)))];
 
     let some = unknown.select(&(0..unknown.rows.min(10)).collect::<Vec<_>>());
-    let seeds = args.run.seed..args.run.seed + args.seeds;
-    let learned = seeds.into_par_iter().map(|seed| trained.counted(learn(args, &parts, &some, seed)));
+    let learned = args
+        .run
+        .seeds(args.seeds)
+        .into_par_iter()
+        .map(|seed| trained.counted(learn(args, &parts, &some, seed)));
     let learned = learned.collect::<anyhow::Result<Vec<_>>>()?;
     let finite = learned.iter().flat_map(|of| &of.scores).flatten().flatten().all(|score| score.is_finite());
     anyhow::ensure!(finite, "without {name}: a score is not finite; a smaller --lr may help");

@@ -22,12 +22,9 @@ use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::outln;
 use nn::picture::ImageGrid;
-use nn::run::{
-    Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, positive, whole, width,
-};
+use nn::run::{Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, each, positive, whole, width};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Noise, Schedule};
-use rayon::prelude::*;
 use vae::{Likelihood, NetworkConfig, Vae, VaeConfig, VaeObjective};
 
 /// Shows that squared error averages over what a model is not told
@@ -186,16 +183,12 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let data = beside(&train_on.shifted, &train_on.repeated(PLACES));
     let jobs: Vec<(f64, u64)> = [args.large, args.small]
         .into_iter()
-        .flat_map(|sigma| (args.run.seed..args.run.seed + args.seeds).map(move |seed| (sigma, seed)))
+        .flat_map(|sigma| args.run.seeds(args.seeds).into_iter().map(move |seed| (sigma, seed)))
         .collect();
-    let models = Counter::new("models", jobs.len());
-    let trained =
-        jobs.par_iter().map(|&(sigma, seed)| models.counted(train(args, sigma, seed, &data, &test)));
-    let trained = trained.collect::<anyhow::Result<Vec<_>>>()?;
-    drop(models);
+    let trained = each("models", &jobs, |&(sigma, seed)| train(args, sigma, seed, &data, &test))?;
     let [large, small] = [0, 1].map(|i| {
         let seeds = &trained[i * args.seeds as usize..][..args.seeds as usize];
-        OverSeeds::of(&seeds.iter().map(|trained| trained.results.clone()).collect::<Vec<_>>())
+        OverSeeds::of(seeds.iter().map(|trained| &trained.results))
     });
 
     // What is known without a model.

@@ -18,12 +18,9 @@ use common::sets;
 use nn::data::Matrix;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{
-    Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, positive, whole, width,
-};
+use nn::run::{Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, each, positive, whole, width};
 use nn::stats::Estimate;
 use nn::train::{Fit, Schedule};
-use rayon::prelude::*;
 use vae::{NetworkConfig, Vae, VaeConfig, VaeObjective, active_units};
 
 /// Shows when the codes of a VAE say nothing
@@ -85,13 +82,10 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let others = args.warm_ups.iter().map(|&warm_up| Way { beta: 1.0, warm_up });
     ways.extend(others.filter(|way| way.warm_up != longest));
 
-    let seeds = args.run.seed..args.run.seed + args.seeds;
+    let seeds = args.run.seeds(args.seeds);
     let jobs: Vec<(Way, u64)> =
-        ways.iter().flat_map(|&way| seeds.clone().map(move |seed| (way, seed))).collect();
-    let models = Counter::new("models", jobs.len());
-    let of_job = |&(way, seed): &(Way, u64)| models.counted(learn(args, way, seed, [&train, &test]));
-    let learned = jobs.par_iter().map(of_job).collect::<anyhow::Result<Vec<_>>>()?;
-    drop(models);
+        ways.iter().flat_map(|&way| seeds.iter().map(move |&seed| (way, seed))).collect();
+    let learned = each("models", &jobs, |&(way, seed)| learn(args, way, seed, [&train, &test]))?;
     let by_way: Vec<(Way, &[Results])> =
         ways.iter().copied().zip(learned.chunks_exact(args.seeds as usize)).collect();
     let comparison = Comparison { args, betas, longest, by_way };

@@ -17,12 +17,9 @@ use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{
-    Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, result_of, whole, width,
-};
+use nn::run::{Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, each, result_of, whole, width};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Schedule};
-use rayon::prelude::*;
 use vae::linear::Pca;
 use vae::{Autoencoder, AutoencoderConfig, AutoencoderObjective};
 
@@ -153,16 +150,13 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let run = Run::open(&args.run, args)?.documented("vae", "Compression");
     let jobs: Vec<(usize, u64)> = latents
         .iter()
-        .flat_map(|&latent| (args.run.seed..args.run.seed + args.seeds).map(move |seed| (latent, seed)))
+        .flat_map(|&latent| args.run.seeds(args.seeds).into_iter().map(move |seed| (latent, seed)))
         .collect();
-    let models = Counter::new("models", jobs.len());
-    let trained =
-        jobs.par_iter().map(|&(latent, seed)| models.counted(autoencoder(args, latent, seed, &sets)));
-    let mut trained = trained.collect::<anyhow::Result<Vec<_>>>()?.into_iter();
-    drop(models);
+    let trained = each("models", &jobs, |&(latent, seed)| autoencoder(args, latent, seed, &sets))?;
+    let mut trained = trained.into_iter();
     let size = |(latent, pca)| {
         let seeds: Vec<Coded> = trained.by_ref().take(args.seeds as usize).collect();
-        let autoencoder = OverSeeds::of(&seeds.iter().map(|coded| coded.results.clone()).collect::<Vec<_>>());
+        let autoencoder = OverSeeds::of(seeds.iter().map(|coded| &coded.results));
         let images = seeds.into_iter().next().expect("there are seeds").images;
         Size { latent, pca, autoencoder, images }
     };

@@ -30,11 +30,10 @@ use common::sets;
 use nn::data::{LabelledImages, Matrix};
 use nn::model::Model;
 use nn::picture::{ImageGrid, Panels};
-use nn::run::{Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, each, whole, width};
 use nn::stats::{adjusted_rand_index, k_means, nearest_rows};
 use nn::train::{Fit, Loss, Noise, Schedule};
 use nn::{errln, outln};
-use rayon::prelude::*;
 use vae::{KSampleBound, Vae, VaeConfig, VaeObjective};
 
 /// Compares a conditional VAE, which is told the digit, with one that is not
@@ -174,12 +173,8 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
     let data = Data::load(args)?;
     let run = Run::open(&args.run, args)?.documented("vae", "A VAE that is told the digit");
-    let seeds = args.run.seed..args.run.seed + args.seeds;
-    let trained = Counter::new("pairs of models", args.seeds as usize);
-    let pairs = seeds.into_par_iter().map(|seed| trained.counted(Pair::train(args, &data, seed)));
-    let pairs = pairs.collect::<anyhow::Result<Vec<_>>>()?;
-    drop(trained);
-    let over = OverSeeds::of(&pairs.iter().map(|pair| pair.results.clone()).collect::<Vec<_>>());
+    let pairs = each("pairs of models", &args.run.seeds(args.seeds), |&seed| Pair::train(args, &data, seed))?;
+    let over = OverSeeds::of(pairs.iter().map(|pair| &pair.results));
     print(args, &data, &over);
     for (name, trained) in
         pairs.iter().flat_map(|pair| [("VAE", &pair.plain), ("conditional", &pair.conditional)])

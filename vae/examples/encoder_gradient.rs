@@ -20,7 +20,7 @@ use common::sets;
 use nn::data::Matrix;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, at_most, whole, width};
+use nn::run::{Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, at_most, each, whole, width};
 use nn::train::{Batch, Fit, Noise, Objective, Parts, Schedule};
 use rayon::prelude::*;
 use vae::{Estimator, Vae, VaeConfig, VaeObjective};
@@ -73,15 +73,11 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let sets = sets::load(&args.run, args.rows)?.map(|set| set.images);
     let run = Run::open(&args.run, args)?.documented("vae", "The gradient for the encoder");
     let vae = Vae::new(&VaeConfig::new(sets[0].cols, &args.hidden, args.latent))?;
-    let seeds = args.run.seed..args.run.seed + args.seeds;
-    let of_seed = |seed| {
+    let of_seed = |&seed: &u64| -> anyhow::Result<Results> {
         let run = RunArgs { seed, ..args.run.clone() };
         Ok([errors(args, &run, &vae, &sets[0])?, learning(args, &run, &vae, &sets)?].concat())
     };
-    let done = Counter::new("seeds", args.seeds as usize);
-    let results = seeds.into_par_iter().map(|seed| done.counted(of_seed(seed)));
-    let over = OverSeeds::of(&results.collect::<anyhow::Result<Vec<_>>>()?);
-    drop(done);
+    let over = OverSeeds::of(&each("seeds", &args.run.seeds(args.seeds), of_seed)?);
     Panels::new("The gradient for the encoder", 2)
         .figure(print_errors(&over))
         .figure(print_learning(args, &over))

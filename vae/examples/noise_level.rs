@@ -22,12 +22,9 @@ use nn::data::{LabelledImages, Matrix};
 use nn::model::{Model, ModelFile};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{
-    Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, positive, whole, width,
-};
+use nn::run::{Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, each, positive, whole, width};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Schedule};
-use rayon::prelude::*;
 use vae::{Likelihood, Observation, Vae, VaeConfig, VaeObjective, active_units};
 
 /// Sweeps the noise level of a VAE's Gaussian decoder
@@ -81,17 +78,12 @@ fn sweep(args: &Args) -> anyhow::Result<()> {
     sigmas.sort_by(f64::total_cmp);
     let fixed = sigmas.iter().map(|&sigma| Likelihood::Normal { sigma });
     let likelihoods: Vec<_> = fixed.chain([Likelihood::NormalLearned { start: START }]).collect();
-    let seeds: Vec<u64> = (args.run.seed..args.run.seed + args.seeds).collect();
+    let seeds = args.run.seeds(args.seeds);
     let jobs: Vec<(Likelihood, u64)> = likelihoods
         .iter()
         .flat_map(|likelihood| seeds.iter().map(move |&seed| (likelihood.clone(), seed)))
         .collect();
-    let models = Counter::new("models", jobs.len());
-    let train = |(likelihood, seed): &(Likelihood, u64)| {
-        models.counted(train(args, likelihood.clone(), *seed, &sets))
-    };
-    let trained = jobs.par_iter().map(train).collect::<anyhow::Result<Vec<_>>>()?;
-    drop(models);
+    let trained = each("models", &jobs, |(likelihood, seed)| train(args, likelihood.clone(), *seed, &sets))?;
     let mut levels: Vec<Level<'_>> = trained.chunks_exact(seeds.len()).map(Level::new).collect();
     let learned = levels.pop().expect("one more than fixed ones");
     anyhow::ensure!(!levels.is_empty(), "--sigmas: expected one or more, found none");
@@ -167,7 +159,7 @@ struct Level<'a> {
 
 impl<'a> Level<'a> {
     fn new(seeds: &'a [Trained]) -> Self {
-        let over = OverSeeds::of(&seeds.iter().map(|trained| trained.results.clone()).collect::<Vec<_>>());
+        let over = OverSeeds::of(seeds.iter().map(|trained| &trained.results));
         Self { over, first: &seeds[0] }
     }
 

@@ -22,12 +22,11 @@ use common::sets;
 use nn::data::LabelledImages;
 use nn::model::Model;
 use nn::picture::{Figure, Panels};
-use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, whole, width};
+use nn::run::{Defaults, Label, Run, RunArgs, TextTable, each, whole, width};
 use nn::stats::Estimate;
 use nn::train::{Fit, Rule, Schedule, Trainer};
 use nn::{errln, outln};
 use rand::{SeedableRng, rngs::StdRng};
-use rayon::prelude::*;
 use vae::{Covariance, KSampleBound, Vae, VaeConfig, VaeObjective};
 
 /// Compares a diagonal and a full covariance in the posterior
@@ -106,17 +105,14 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let sets = sets::load(&args.run, args.rows)?;
     let run = Run::open(&args.run, args)?
         .documented("vae", "What amortisation costs, what a full covariance brings");
-    let seeds = args.run.seed..args.run.seed + args.seeds;
+    let seeds = args.run.seeds(args.seeds);
     let jobs: Vec<(u64, Covariance)> =
-        seeds.clone().flat_map(|seed| COVARIANCES.map(|(_, covariance)| (seed, covariance))).collect();
-    let models = Counter::new("models", jobs.len());
-    let train = |&(seed, covariance): &_| models.counted(train(args, covariance, seed, &sets));
-    let trained = jobs.par_iter().map(train).collect::<anyhow::Result<Vec<_>>>()?;
-    drop(models);
+        seeds.iter().flat_map(|&seed| COVARIANCES.map(|(_, covariance)| (seed, covariance))).collect();
+    let trained = each("models", &jobs, |&(seed, covariance)| train(args, covariance, seed, &sets))?;
 
     let mut table = TextTable::new().header(["seed", "diagonal", "full covariance", "difference"]);
     let mut differences = Vec::new();
-    for (seed, pair) in seeds.zip(trained.chunks_exact(2)) {
+    for (seed, pair) in seeds.iter().zip(trained.chunks_exact(2)) {
         let difference = pair[1].elbo - pair[0].elbo;
         let [diagonal, full] = [0, 1].map(|i| format!("{:.3} ({:.3})", pair[i].elbo, pair[i].bound.mean));
         table.row([seed.to_string(), diagonal, full, format!("{difference:.3}")]);

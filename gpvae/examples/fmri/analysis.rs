@@ -4,7 +4,7 @@ use gpvae::data::{MotorScans, MotorStudy};
 use nn::data::{Matrix, split};
 use nn::run::Results;
 use nn::stats::{SparsePrecision, graphical_lasso, symmetric_eigen};
-use vae::linear::{Em, NormalModel};
+use vae::linear::{Em, NormalModel, Pca};
 
 pub(crate) const TASKS: usize = MotorStudy::TASKS.len();
 const REGIONS: usize = MotorStudy::REGIONS.len();
@@ -156,10 +156,11 @@ pub(crate) fn graph(
     responses: &Matrix<f64>,
     clusters: [&[usize]; 2],
 ) -> anyhow::Result<Graph> {
-    let latents = leading(latents);
+    // Each row's place along the leading principal direction of all rows.
+    let latents = Pca::fit(latents, 1)?.encode_rows(latents);
     let samples = scans.groups.len() * TASKS - 3 * TASKS;
-    let covariances = [(&latents[..], clusters[0]), (&responses.values[..], clusters[1])]
-        .map(|(values, clusters)| covariance(scans, values, clusters));
+    let covariances = [(&latents, clusters[0]), (responses, clusters[1])]
+        .map(|(rows, clusters)| covariance(scans, &rows.values, clusters));
     let [a, b] = &covariances;
     let mut truth = vec![0.0; REGIONS * REGIONS];
     MotorStudy::edges()
@@ -170,17 +171,6 @@ pub(crate) fn graph(
         correlations: b.values.to_vec(),
         precision: [by_information(a, samples)?, by_information(b, samples)?],
     })
-}
-
-/// Each row's place along the leading principal direction of all rows.
-fn leading(rows: &Matrix<f64>) -> Vec<f64> {
-    let (n, d) = (rows.rows as f64, rows.cols);
-    let mean: Vec<f64> = (0..d).map(|j| (0..rows.rows).map(|i| rows.row(i)[j]).sum::<f64>() / n).collect();
-    let rest = |i: usize, j: usize| rows.row(i)[j] - mean[j];
-    let of = |j: usize, k: usize| (0..rows.rows).map(|i| rest(i, j) * rest(i, k)).sum();
-    let eigen = symmetric_eigen(&Matrix::new(d, d, (0..d * d).map(|i| of(i / d, i % d)).collect()));
-    let direction = eigen.vectors.row(0);
-    (0..rows.rows).map(|i| (0..d).map(|j| rest(i, j) * direction[j]).sum()).collect()
 }
 
 /// The correlations of the regions, over subjects and tasks, of a number for each voxel and task, less the mean of the subject's cluster.

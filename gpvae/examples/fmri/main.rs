@@ -17,11 +17,8 @@ use gpvae::data::MotorStudy;
 use nn::data::Matrix;
 use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{
-    Counter, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, positive, whole, width,
-};
+use nn::run::{Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, each, positive, whole, width};
 use nn::stats::{Tsne, adjusted_rand_index, k_means};
-use rayon::prelude::*;
 
 use analysis::{COMPONENTS, Graph, Pairs, graph, scores};
 
@@ -137,12 +134,8 @@ fn fmri(args: &Args) -> anyhow::Result<()> {
     );
     anyhow::ensure!(args.features <= 9, "--features: expected 9 or fewer, found {}", args.features);
     let run = Run::open(&args.run, args)?.documented("gpvae", "Signals of a brain, simulated");
-    let seeds = args.run.seed..args.run.seed + args.seeds;
-    let done = Counter::new("studies", args.seeds as usize);
-    let studies = seeds.into_par_iter().map(|seed| done.counted(study(args, seed)));
-    let studies = studies.collect::<anyhow::Result<Vec<_>>>()?;
-    drop(done);
-    let over = OverSeeds::of(&studies.iter().map(|study| study.results.clone()).collect::<Vec<_>>());
+    let studies = each("studies", &args.run.seeds(args.seeds), |&seed| study(args, seed))?;
+    let over = OverSeeds::of(studies.iter().map(|study| &study.results));
 
     outln!("means over {} studies ± standard error", args.seeds);
     let mut table = TextTable::new().header(["hidden signals", "squared error of a scan"]);

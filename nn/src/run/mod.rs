@@ -128,7 +128,7 @@ pub use report::{
     Curves, Decoder, Dense, Explorer, Frames, Label, Outputs, Plane, Position, Scene, Series, TableColumn,
     TablePlane, gallery, utc,
 };
-pub use seeds::{OverSeeds, Results};
+pub use seeds::{OverSeeds, Results, each};
 #[doc(hidden)]
 pub use stream::write_line;
 pub use table::{KindArgs, TableArgs, say_kinds};

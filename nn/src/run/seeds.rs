@@ -1,5 +1,8 @@
 //! Results of several seeds.
 
+use rayon::prelude::*;
+
+use super::{Counter, RunArgs};
 use crate::stats::Estimate;
 
 /// Numbers by name, such as the results of a seed.
@@ -11,7 +14,7 @@ pub type Results = Vec<(String, f64)>;
 /// use nn::run::{OverSeeds, Results};
 ///
 /// let seed = |error: f64| Results::from([("error".to_owned(), error)]);
-/// let over = OverSeeds::of(&[seed(1.0), seed(3.0)]);
+/// let over = OverSeeds::of([&seed(1.0), &seed(3.0)]);
 /// assert_eq!(over.cell("error", 1), "2.0 ± 1.0");
 /// ```
 #[derive(Clone, Debug)]
@@ -23,7 +26,8 @@ impl OverSeeds {
     /// # Panics
     /// If there are none, or a seed has fewer than the first.
     #[track_caller]
-    pub fn of(seeds: &[Results]) -> Self {
+    pub fn of<'a>(seeds: impl IntoIterator<Item = &'a Results>) -> Self {
+        let seeds: Vec<&Results> = seeds.into_iter().collect();
         let over = |i: usize| Estimate::of(&seeds.iter().map(|results| results[i].1).collect::<Vec<_>>());
         Self(seeds[0].iter().enumerate().map(|(i, (name, _))| (name.clone(), over(i))).collect())
     }
@@ -57,4 +61,24 @@ impl OverSeeds {
         let pair = |(name, of): &(String, Estimate)| [(name.clone(), of.mean), (format!("{name}_se"), of.se)];
         self.0.iter().flat_map(pair).collect()
     }
+}
+
+impl RunArgs {
+    /// So many seeds, from `--seed` on.
+    pub fn seeds(&self, count: u64) -> Vec<u64> {
+        (self.seed..self.seed + count).collect()
+    }
+}
+
+/// `of` each of the items, in their order, computed side by side, with progress: `what` the items are, in the plural.
+///
+/// # Errors
+/// The error of an item.
+pub fn each<I: Sync, T: Send, E: Send>(
+    what: &str,
+    items: &[I],
+    of: impl Fn(&I) -> Result<T, E> + Sync,
+) -> Result<Vec<T>, E> {
+    let done = Counter::new(what, items.len());
+    items.par_iter().map(|item| done.counted(of(item))).collect()
 }

@@ -18,11 +18,10 @@ use nn::model::Nonlinearity;
 use nn::outln;
 use nn::picture::{Figure, Panels};
 use nn::run::{
-    Counter, Csv, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, positive, whole, width,
+    Csv, Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, each, positive, whole, width,
 };
 use nn::stats::{adjusted_rand_index, k_means};
 use nn::train::{Fit, Schedule};
-use rayon::prelude::*;
 use simulation::{Cells, Simulation};
 use vae::{Likelihood, NetworkConfig, Vae, VaeConfig, VaeObjective};
 
@@ -126,11 +125,7 @@ fn genes(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.seeds > 1, "--seeds: expected 2 or more, found {}", args.seeds);
     anyhow::ensure!(args.cells >= 10, "--cells: expected 10 or more, found {}", args.cells);
     let run = Run::open(&args.run, args)?.documented("vae", "Gene expression, simulated");
-    let seeds = args.run.seed..args.run.seed + args.seeds;
-    let trained = Counter::new("pairs of models", args.seeds as usize);
-    let pairs = seeds.into_par_iter().map(|seed| trained.counted(Pair::train(args, seed)));
-    let pairs = pairs.collect::<anyhow::Result<Vec<_>>>()?;
-    drop(trained);
+    let pairs = each("pairs of models", &args.run.seeds(args.seeds), |&seed| Pair::train(args, seed))?;
     let results = pairs.iter().map(|pair| [&pair.plain.results[..], &pair.conditional.results].concat());
     let over = OverSeeds::of(&results.collect::<Vec<_>>());
 
