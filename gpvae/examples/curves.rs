@@ -248,8 +248,9 @@ fn curves(args: &Args) -> anyhow::Result<()> {
         over.mean("components_error"),
     ));
     run.label(&[
-        Label::new("*_error", "squared error of a curve without noise", "").over("seeds"),
-        Label::new("*_inside", "share of a curve inside intervals of 95 %", "share").over("seeds"),
+        Label::new("*_error", "squared error of a curve without noise, predicted by: *", "").over("seeds"),
+        Label::new("*_inside", "share of a curve inside intervals of 95 %, predicted by: *", "share")
+            .over("seeds"),
         Label::new("kept", "components that were kept", "").over("seeds"),
     ]);
     run.finish(&over.results())?;

@@ -162,11 +162,16 @@ fn fmri(args: &Args) -> anyhow::Result<()> {
         over.mean("responses_groups") + 0.0,
     ));
     run.label(&[
-        Label::new("*_error", "squared error of a hidden signal", "squared per cent").over("studies"),
-        Label::new("*_groups", "agreement of clusters of subjects with the groups", "Rand index")
+        Label::new("*_error", "squared error of a hidden signal, predicted by: *", "squared per cent")
             .over("studies"),
-        Label::new("*_precision", "share of the edges found that are true", "share").over("studies"),
-        Label::new("*_recall", "share of the true edges that are found", "share").over("studies"),
+        Label::new(
+            "*_groups",
+            "agreement of clusters of subjects with the groups, clustered by: *",
+            "Rand index",
+        )
+        .over("studies"),
+        Label::new("*_precision", "share of the edges found that are true, by: *", "share").over("studies"),
+        Label::new("*_recall", "share of the true edges that are found, by: *", "share").over("studies"),
     ]);
     run.finish(&over.results())?;
     Ok(())
