@@ -354,6 +354,7 @@ fn draw_images(
         let names: Vec<String> = (1..=basis.rows).map(|i| i.to_string()).collect();
         grams = grams.figure(Figure::new(name).matrix("", (&names, &names), gram(basis)));
     }
+    grams = grams.shared_colours();
     images.save(&run.picture(
         "reconstructions.png",
         "Test images from the same number of components. All linear methods look alike; the deep autoencoder keeps \

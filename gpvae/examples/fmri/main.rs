@@ -213,6 +213,7 @@ fn draw(args: &Args, run: &Run<'_>, study: &Study) -> anyhow::Result<()> {
         .figure(matrix("True partial correlations", truth))
         .figure(matrix("Graphical lasso of latents", &precision[0].partial_correlations().values))
         .figure(matrix("Correlations of responses", correlations))
+        .shared_colours()
         .save(&run.picture(
             "graph.png",
             "Left: the graph of the simulation. Middle: the partial correlations by a graphical lasso of the latents, which should be 0 \

@@ -38,7 +38,7 @@ pub struct Figure {
     layers: Vec<Layer>,
     /// The names of lines, bands, bars and points. The number of a name is that of its colour.
     series: Vec<String>,
-    heat: Option<HeatMap>,
+    pub(super) heat: Option<HeatMap>,
     /// Whether the heat map is shown as a surface, seen from the side.
     pub(super) relief: bool,
 }
@@ -187,7 +187,8 @@ impl Figure {
             assert!(sound, "Figure: expected a finite range that is not empty, found {range:?}");
         }
         assert!(self.heat.is_none(), "Figure: expected one heat map, found a second, which would hide it");
-        self.heat = Some(HeatMap { label: label.to_owned(), x, y, columns, values, numbers: false });
+        self.heat =
+            Some(HeatMap { label: label.to_owned(), x, y, columns, values, numbers: false, shared: None });
         self
     }
 

@@ -23,11 +23,16 @@ pub(super) struct HeatMap {
     pub(super) values: Vec<f64>,
     /// Whether each cell shows its number.
     pub(super) numbers: bool,
+    /// The ends of the scale, if other maps share it.
+    pub(super) shared: Option<(f64, f64)>,
 }
 
 impl HeatMap {
     /// The lowest and the highest value.
-    fn ends(&self) -> (f64, f64) {
+    pub(super) fn ends(&self) -> (f64, f64) {
+        if let Some(ends) = self.shared {
+            return ends;
+        }
         let shown = || self.values.iter().copied().filter(|value| value.is_finite());
         (shown().fold(f64::INFINITY, f64::min), shown().fold(f64::NEG_INFINITY, f64::max))
     }

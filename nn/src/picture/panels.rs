@@ -5,6 +5,7 @@ use std::path::Path;
 use super::PictureError;
 use super::canvas::{Align, INK, paint};
 use super::figure::Figure;
+use super::heat_map::HeatMap;
 use super::legend::Legend;
 
 const TITLE: f64 = 28.0;
@@ -41,6 +42,15 @@ impl Panels {
         let all = self.figures.iter().filter_map(Figure::heights);
         let range = all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         self.figures = self.figures.into_iter().map(|figure| figure.y_range(range)).collect();
+        self
+    }
+
+    /// Gives all heat maps one scale of colours, where their values are to be compared.
+    pub fn shared_colours(mut self) -> Self {
+        let all = self.figures.iter().filter_map(|figure| figure.heat.as_ref()).map(HeatMap::ends);
+        let ends = all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let maps = self.figures.iter_mut().filter_map(|figure| figure.heat.as_mut());
+        maps.for_each(|map| map.shared = ends);
         self
     }
 

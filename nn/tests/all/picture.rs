@@ -388,6 +388,21 @@ fn panels_with_shared_heights_can_be_compared() {
 }
 
 #[test]
+fn panels_with_shared_colours_can_be_compared() {
+    // How dark the left of two maps is, without its bar.
+    let panels = |shared: bool| {
+        let map = |most: f64| Figure::new("").heat_map("", (0.0..2.0, 0.0..1.0), 2, [0.0, most]);
+        let panels = Panels::new("", 2).figure(map(1.0)).figure(map(10.0));
+        let panels = if shared { panels.shared_colours() } else { panels };
+        let picture = draw(|path| panels.save(path));
+        let left = picture.pixels.chunks_exact(picture.width).flat_map(|row| &row[100..400]);
+        left.map(|pixel| u64::from(255 - pixel[1])).sum::<u64>()
+    };
+    let (own, shared) = (panels(false), panels(true));
+    assert!(own > 3 * shared, "{own}, {shared}");
+}
+
+#[test]
 fn panels_explain_what_any_of_their_figures_shows_and_nothing_twice() {
     let figure = |names: [&str; 2]| {
         names.iter().fold(Figure::new("panel"), |figure, name| figure.line(name, wave(50, 0.0)))
