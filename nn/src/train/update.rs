@@ -10,7 +10,8 @@ use super::Rule;
 const BLOCK: usize = 1024;
 const PIECE: usize = 16 * BLOCK;
 
-/// The gradient of a minibatch: the sum of the gradients of its shards, added in their order, times a scale.
+/// The gradient of a minibatch: the sum of the gradients of its shards, times a scale. They are added in a binary tree: the sum of the
+/// first half of the shards, the larger one, and that of the others, each in the same way.
 #[derive(Clone, Copy, Debug)]
 pub struct ShardSum<'a, F> {
     /// The gradients, each as long as θ.
@@ -19,11 +20,11 @@ pub struct ShardSum<'a, F> {
     pub scale: F,
 }
 
-/// A block of the gradient: (others + last) · scale.
+/// A block of the gradient: (left + right) · scale.
 #[derive(Clone, Copy)]
 struct Slopes<'a, F> {
-    others: &'a [F],
-    last: &'a [F],
+    left: &'a [F],
+    right: &'a [F],
     scale: F,
 }
 
@@ -78,10 +79,10 @@ impl<F: Real> Update<F> {
             );
             return;
         }
-        let mut buffer = [F::ZERO; BLOCK];
+        let (mut left, mut right) = ([F::ZERO; BLOCK], [F::ZERO; BLOCK]);
         for at in (0..theta.len()).step_by(BLOCK) {
             let end = theta.len().min(at + BLOCK);
-            let g = gradient.halves(start + at, &mut buffer[..end - at]);
+            let g = gradient.halves(start + at, &mut left[..end - at], &mut right[..end - at]);
             let theta = &mut theta[at..end];
             // A rule leaves the vectors empty that it does not need.
             let (m, v) = (block(m, at, end), block(v, at, end));
@@ -124,29 +125,21 @@ impl<'a, F: Real> ShardSum<'a, F> {
         1e150 * over(Self { scale: self.scale * F::from_f64(1e-150), ..self })
     }
 
-    /// Two terms whose sum is the gradient from `start` on: the last shard's gradient, and the sum of the others in
-    /// `buffer`. The rules add the two, so that the gradients of two shards are read only once.
-    fn halves<'b>(&self, start: usize, buffer: &'b mut [F]) -> Slopes<'b, F>
+    /// The sums of both halves of the shards from `start` on, in the buffers where they are not gradients of single shards. The rules
+    /// add the two, so that the gradients of two shards are read only once.
+    fn halves<'b>(&self, start: usize, left: &'b mut [F], right: &'b mut [F]) -> Slopes<'b, F>
     where
         'a: 'b,
     {
-        let (len, scale) = (buffer.len(), self.scale);
-        let part = |shard: &'a [F]| &shard[start..start + len];
-        let (others, last) = match *self.shards {
-            [] => (&*buffer, &*buffer),
-            [only] => (&*buffer, part(only)),
-            [first, second] => (part(first), part(second)),
-            [ref others @ .., last] => {
-                sum_shards(others, start, F::ONE, buffer);
-                (&*buffer, part(last))
+        let halves = self.shards.split_at(self.shards.len().div_ceil(2));
+        let part = |shards: &[&'a [F]], buffer: &'b mut [F]| match *shards {
+            [only] => &only[start..start + buffer.len()],
+            _ => {
+                sum_shards(shards, start, buffer);
+                &*buffer
             }
         };
-        Slopes { others, last, scale }
-    }
-
-    /// The gradient from `start` on.
-    fn sum(&self, start: usize, out: &mut [F]) {
-        sum_shards(self.shards, start, self.scale, out);
+        Slopes { left: part(halves.0, left), right: part(halves.1, right), scale: self.scale }
     }
 
     /// ‖g‖² of `len` slopes from `start` on. Additions have a fixed order.
@@ -162,38 +155,54 @@ impl<'a, F: Real> ShardSum<'a, F> {
         let mut buffer = [F::ZERO; BLOCK];
         let block = |at: usize| {
             let g = &mut buffer[..BLOCK.min(len - at)];
-            self.sum(start + at, g);
-            squares(g)
+            sum_shards(self.shards, start + at, g);
+            squares(self.scale, g)
         };
         (0..len).step_by(BLOCK).map(block).sum()
     }
 }
 
-kernel! {
-    fn sum_shards<F: Real>(shards: &[&[F]], start: usize, scale: F, out: &mut [F]) {
-        out.fill(F::ZERO);
-        for shard in shards {
-            for (out, &g) in out.iter_mut().zip(&shard[start..]) {
-                *out += g;
+/// The sum of the shards' slopes from `start` on, at most a block of them. That of no shards is −0, which added to any number, 0 and −0
+/// among them, leaves it as it is.
+fn sum_shards<F: Real>(shards: &[&[F]], start: usize, out: &mut [F]) {
+    match *shards {
+        [] => out.fill(F::from_f64(-0.0)),
+        [only] => out.copy_from_slice(&only[start..start + out.len()]),
+        _ => {
+            let (left, right) = shards.split_at(shards.len().div_ceil(2));
+            sum_shards(left, start, out);
+            match *right {
+                [only] => add(&only[start..], out),
+                _ => {
+                    let mut buffer = [F::ZERO; BLOCK];
+                    let buffer = &mut buffer[..out.len()];
+                    sum_shards(right, start, buffer);
+                    add(buffer, out);
+                }
             }
-        }
-        for out in out {
-            *out *= scale;
         }
     }
 }
 
 kernel! {
-    /// Σ g², in double precision: in single precision squares overflow long before their root does.
-    fn squares<F: Real>(g: &[F]) -> f64 {
-        lane_sum!(f64, [g] => g.to_f64() * g.to_f64())
+    fn add<F: Real>(slopes: &[F], sum: &mut [F]) {
+        for (sum, &g) in sum.iter_mut().zip(slopes) {
+            *sum += g;
+        }
+    }
+}
+
+kernel! {
+    /// Σ (scale · g)², in double precision: in single precision squares overflow long before their root does.
+    fn squares<F: Real>(scale: F, g: &[F]) -> f64 {
+        lane_sum!(f64, [g] => (scale * g).to_f64() * (scale * g).to_f64())
     }
 }
 
 kernel! {
     fn sgd<F: Real>(rate: F, theta: &mut [F], g: Slopes<'_, F>) {
-        for ((theta, &others), &last) in theta.iter_mut().zip(g.others).zip(g.last) {
-            let g = (others + last) * g.scale;
+        for ((theta, &left), &right) in theta.iter_mut().zip(g.left).zip(g.right) {
+            let g = (left + right) * g.scale;
             *theta -= rate * g;
         }
     }
@@ -202,8 +211,8 @@ kernel! {
 kernel! {
     /// m ← μ m + g,   θ ← θ − ρ (a g + b m)
     fn heavy_ball<F: Real>(rate: F, momentum: F, a: F, b: F, theta: &mut [F], m: &mut [F], g: Slopes<'_, F>) {
-        for (((theta, m), &others), &last) in theta.iter_mut().zip(m).zip(g.others).zip(g.last) {
-            let g = (others + last) * g.scale;
+        for (((theta, m), &left), &right) in theta.iter_mut().zip(m).zip(g.left).zip(g.right) {
+            let g = (left + right) * g.scale;
             let first = flush(momentum * *m + g);
             *m = first;
             *theta -= rate * (a * g + b * first);
@@ -214,8 +223,8 @@ kernel! {
 kernel! {
     /// v ← a v + b g²,   θ ← θ − ρ g / (√v + ε)
     fn scaled<F: Real>(rate: F, a: F, b: F, epsilon: F, theta: &mut [F], v: &mut [F], g: Slopes<'_, F>) {
-        for (((theta, v), &others), &last) in theta.iter_mut().zip(v).zip(g.others).zip(g.last) {
-            let g = (others + last) * g.scale;
+        for (((theta, v), &left), &right) in theta.iter_mut().zip(v).zip(g.left).zip(g.right) {
+            let g = (left + right) * g.scale;
             let second = flush(a * *v + b * square(g));
             *v = second;
             *theta -= rate * g / (second.sqrt() + epsilon);
@@ -228,8 +237,8 @@ kernel! {
         rate: F, root: F, shrink: F, betas: [F; 4], epsilon: F, theta: &mut [F], m: &mut [F], v: &mut [F], g: Slopes<'_, F>
     ) {
         let [keep_m, add_m, keep_v, add_v] = betas;
-        for ((((theta, m), v), &others), &last) in theta.iter_mut().zip(m).zip(v).zip(g.others).zip(g.last) {
-            let g = (others + last) * g.scale;
+        for ((((theta, m), v), &left), &right) in theta.iter_mut().zip(m).zip(v).zip(g.left).zip(g.right) {
+            let g = (left + right) * g.scale;
             let first = flush(keep_m * *m + add_m * g);
             let second = flush(keep_v * *v + add_v * square(g));
             // Kept in registers: what was just stored is read back slowly.

@@ -155,6 +155,48 @@ fn the_norm_that_clips_is_that_of_the_averaged_sum() {
     assert!((theta[0] + 0.6).abs() < 1e-15 && (theta[1] + 0.8).abs() < 1e-15);
 }
 
+/// The slopes that plain descent takes: θ = −Σ g, 0 and −0 told apart.
+fn summed(shards: &[&[f32]]) -> Vec<u32> {
+    let mut theta = vec![-0.0_f32; shards[0].len()];
+    let gradient = ShardSum { shards, scale: 1.0 };
+    Optimizer::new(Rule::Sgd, theta.len()).step_sum(Rates::all(-1.0), &mut theta, gradient);
+    theta.iter().map(|x| x.to_bits()).collect()
+}
+
+/// What several machines rely on, each of which adds a half of the shards, or a half of a half.
+#[test]
+fn gradients_are_added_in_a_tree_whose_halves_can_be_added_elsewhere() {
+    fn tree(shards: &[&[f32]], i: usize) -> f32 {
+        match shards {
+            [only] => only[i],
+            _ => {
+                let (left, right) = shards.split_at(shards.len().div_ceil(2));
+                tree(left, i) + tree(right, i)
+            }
+        }
+    }
+    let all: Vec<Vec<f32>> = (1..17)
+        .map(|s| {
+            let mut shard: Vec<f32> = numbers(s, 3001).iter().map(|&g| g as f32).collect();
+            (shard[0], shard[1]) = (-0.0, if s % 2 == 0 { 0.0 } else { -0.0 });
+            shard
+        })
+        .collect();
+    for count in 1..17 {
+        let shards: Vec<&[f32]> = all[..count].iter().map(Vec::as_slice).collect();
+        let sums: Vec<f32> = (0..3001).map(|i| tree(&shards, i)).collect();
+        let bits: Vec<u32> = sums.iter().map(|x| x.to_bits()).collect();
+        assert!(summed(&shards) == bits, "{count} shards");
+        assert!(summed(&[&sums]) == bits, "the sum of {count} shards");
+        if count > 1 {
+            let halves = shards.split_at(count.div_ceil(2));
+            let [left, right] =
+                [halves.0, halves.1].map(|half| -> Vec<f32> { (0..3001).map(|i| tree(half, i)).collect() });
+            assert!(summed(&[&left, &right]) == bits, "the halves of {count} shards");
+        }
+    }
+}
+
 /// Longer than what goes to one thread.
 const LONG: usize = 70_001;
 
