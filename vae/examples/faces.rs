@@ -164,7 +164,7 @@ fn faces(args: &Args) -> anyhow::Result<()> {
 
     let elbo = trainer.evaluate(&mut VaeObjective::new(&vae, &frames.test))?;
     let samples = if args.run.dry_run { 2 } else { 500 };
-    let sampled = k_sample_bound(&vae, trainer.theta(), &frames.test, samples, args.run.seed);
+    let sampled = k_sample_bound(&run, &vae, trainer.theta(), &frames.test, samples, args.run.seed);
     let [bound, log_likelihood, kl] = ["elbo", "log_likelihood", "kl"].map(|part| elbo.part(part));
     outln!("{} test frames, nats per frame", frames.test.rows);
     outln!("  ELBO {bound:.1} = E_q[log p(x|z)] {log_likelihood:.1} − KL {kl:.1}");

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
 
 use autograd::Real;
 use clap::Parser;
@@ -16,6 +18,7 @@ use super::print::one_line;
 use super::{RunError, stream};
 use crate::errln;
 use crate::model::{Layout, Nonlinearity};
+use crate::train::ranks::Ranks;
 use crate::train::{Fit, Rule, Trainer};
 
 /// Writes a path, or none, as text; what is not Unicode, with replacement characters:
@@ -186,26 +189,35 @@ fn end<A, E>(args: Result<A, clap::Error>, body: impl FnOnce(A) -> Result<(), E>
 where
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    let args = match args {
-        Ok(args) => args,
+    Ranks::within(|| match args {
+        Ok(args) => exit_code(body(args).map_err(Into::into)),
         Err(error) => {
-            let _ = error.print(); // nobody is there to be told if the output is closed
-            return ExitCode::from(error.exit_code() as u8);
+            if Ranks::world().is_first() {
+                let _ = error.print(); // nobody is there to be told if the output is closed
+            }
+            let code = ExitCode::from(error.exit_code() as u8);
+            if error.exit_code() == 0 { Ok(code) } else { Err(code) }
         }
-    };
-    exit_code(body(args).map_err(Into::into))
+    })
 }
 
-fn exit_code(end: Result<(), Box<dyn Error + Send + Sync>>) -> ExitCode {
+fn exit_code(end: Result<(), Box<dyn Error + Send + Sync>>) -> Result<ExitCode, ExitCode> {
     match end {
         Ok(()) if stream::is_lost() => {
             errln!("error: a part of the output could not be written; the files of the run are whole");
-            ExitCode::FAILURE
+            Ok(ExitCode::FAILURE)
         }
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
-            errln!("error: {}", one_line(&*error));
-            ExitCode::FAILURE
+            let (error, ranks) = (one_line(&*error), Ranks::world());
+            if ranks.is_first() {
+                errln!("error: {error}");
+            } else {
+                // What fails everywhere the first rank says, and by now it has ended this one.
+                thread::sleep(Duration::from_secs(2));
+                eprintln!("error: rank {}: {error}", ranks.rank());
+            }
+            Err(ExitCode::FAILURE)
         }
     }
 }

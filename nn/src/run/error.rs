@@ -105,6 +105,16 @@ pub enum RunError {
         /// What the system says.
         reason: String,
     },
+    /// The ranks of MPI do not do the same.
+    #[error(
+        "rank {rank} has {what} than rank 0: expected all ranks to run one program with the same flags and data"
+    )]
+    Ranks {
+        /// The first rank that differs.
+        rank: usize,
+        /// What differs, such as "other flags".
+        what: &'static str,
+    },
     /// A result is infinite or not a number.
     #[error("expected finite results, found {results}; the other files of the run may hold such numbers too")]
     NotFinite {

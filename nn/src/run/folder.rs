@@ -17,8 +17,9 @@ use super::{ApplyArgs, RunArgs, RunError};
 use crate::data::contents_below;
 use crate::errln;
 use crate::model::ModelFile;
+use crate::train::ranks::Ranks;
 use crate::train::{Checkpoint, CheckpointError, Unfinished, remove_left, write_aside};
-use flate2::CrcReader;
+use flate2::{Crc, CrcReader};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -124,6 +125,7 @@ impl RunFolder {
             Some(Some(file)) => Resume::From(file.clone()),
         };
         let found = match &resume {
+            _ if !Ranks::world().is_first() => true, // it is the first rank that reads it
             Resume::No => true,
             Resume::Own(folder) => files_of(folder).any(|name| is(&name, CHECKPOINT)),
             Resume::From(file) => file.is_file(),
@@ -131,6 +133,11 @@ impl RunFolder {
         if !found {
             let own = run.out.join(file_name(CHECKPOINT, None));
             return Err(RunError::NothingToResume { path: run.resume.cloned().flatten().unwrap_or(own) });
+        }
+        if !Ranks::world().is_first() {
+            let temporary = temporary()?;
+            let path = temporary.path().to_owned();
+            return Self::begin(path, resume, None, Owner::Temporary(temporary), args, run.trains);
         }
         if run.dry_run {
             let what = if run.trains { "one minibatch" } else { "a few rows" };
@@ -176,6 +183,9 @@ impl RunFolder {
         trains: bool,
     ) -> Result<Self, RunError> {
         let (origin, identity) = (origin(&args), if trains { identity(&args)? } else { Value::Null });
+        if trains {
+            same_on_all_ranks(&args, &identity)?;
+        }
         let folder = Self { path, part: None, resume, save, origin, identity, args, _owner: Arc::new(owner) };
         if trains {
             folder.write_args()?;
@@ -224,6 +234,15 @@ impl RunFolder {
     /// # Errors
     /// [`RunError`] if it is not there, cannot be read, or was made with other flags or from other data.
     pub fn resumed(&self) -> Result<Option<Checkpoint>, RunError> {
+        let ranks = Ranks::world();
+        if !ranks.are_several() {
+            return self.own_checkpoint();
+        }
+        let own = if ranks.is_first() { self.own_checkpoint()? } else { None };
+        Ok(ranks.of_first(own.map(|checkpoint| checkpoint.to_bytes())).map(|bytes| Checkpoint::sent(&bytes)))
+    }
+
+    fn own_checkpoint(&self) -> Result<Option<Checkpoint>, RunError> {
         let path = match &self.resume {
             Resume::No => return Ok(None),
             Resume::Own(folder) => folder.join(file_name(CHECKPOINT, self.part.as_deref())),
@@ -317,6 +336,33 @@ fn identity(args: &Value) -> Result<Value, RunError> {
         identity.insert(format!("contents of --{flag}"), contents.into());
     }
     Ok(identity.into())
+}
+
+/// That all ranks of MPI have the same flags, data and program.
+fn same_on_all_ranks(args: &Value, identity: &Value) -> Result<(), RunError> {
+    let ranks = Ranks::world();
+    if !ranks.are_several() {
+        return Ok(());
+    }
+    let program =
+        std::env::current_exe().and_then(fs::read).map_err(io_error("read", Path::new("the program")))?;
+    let is_path =
+        |flag: &str| FILES.contains(&flag) || [DATA, "out", "save", "resume", "threads"].contains(&flag);
+    let flags = args.as_object().into_iter().flatten().filter(|(flag, _)| !is_path(flag));
+    let flags: Vec<u8> = flags.flat_map(|(flag, value)| format!("{flag} {value}\n").into_bytes()).collect();
+    let checksum = |bytes: &[u8]| {
+        let mut crc = Crc::new();
+        crc.update(bytes);
+        crc.sum()
+    };
+    let data = identity.to_string();
+    match ranks.differing([&program[..], &flags, data.as_bytes()].map(checksum)) {
+        None => Ok(()),
+        Some((rank, what)) => Err(RunError::Ranks {
+            rank,
+            what: ["another build of the program", "other flags", "other data"][what],
+        }),
+    }
 }
 
 /// Whether a folder holds more than a lock and the flags of a run that failed before it had anything to show.

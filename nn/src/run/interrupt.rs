@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::RunError;
 use crate::errln;
 use crate::train::abandon;
+use crate::train::ranks::Ranks;
 
 /// The exit code that a shell reports of a program that Ctrl-C ended.
 const ENDED_BY_INTERRUPT: i32 = 130;
@@ -53,8 +54,9 @@ impl Interrupt {
         self.requested.load(Ordering::Relaxed)
     }
 
-    /// Sets whether all is saved. Then Ctrl-C ends the program the first time.
+    /// Sets whether all is saved. Then Ctrl-C ends the program the first time. It always does where there are several ranks: none can
+    /// leave an exchange that the others are in, and the last checkpoint is whole.
     pub(super) fn set_saved(&self, saved: bool) {
-        self.saved.store(saved, Ordering::Relaxed);
+        self.saved.store(saved || Ranks::world().are_several(), Ordering::Relaxed);
     }
 }

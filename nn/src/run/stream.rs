@@ -4,6 +4,8 @@ use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::train::ranks::Ranks;
+
 /// Whether something could not be written although somebody was there to read it.
 static LOST: AtomicBool = AtomicBool::new(false);
 
@@ -21,9 +23,12 @@ macro_rules! errln {
     ($($text:tt)*) => { $crate::run::write_line(&mut std::io::stderr(), format_args!($($text)*)) };
 }
 
-/// Writes a line to one of the standard streams.
+/// Writes a line to one of the standard streams. Of several ranks only the first speaks.
 #[doc(hidden)]
 pub fn write_line(to: &mut dyn Write, text: Arguments<'_>) {
+    if !Ranks::world().is_first() {
+        return;
+    }
     // One call of the system for a line: a line of another thread does not come between.
     let line = format!("{text}\n");
     let written = to.write_all(line.as_bytes()).and_then(|()| to.flush());

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -13,11 +13,12 @@ use serde_json::Value;
 
 use super::csv::Metrics;
 use super::error::io_error;
-use super::print::{as_text, finite, print_results, wrapped};
+use super::print::{as_text, counted, finite, print_results, wrapped};
 use super::report::{Explorer, Label, Report};
 use super::{Interrupt, Progress, RunArgs, RunError, RunFolder};
 use crate::data::Minibatches;
 use crate::model::{Layout, ModelFile, TrainedOn};
+use crate::train::ranks::Ranks;
 use crate::train::{Element, End, Epoch, Fit, Objective, Observer, TrainError, Trainer, write_aside};
 use crate::{errln, outln};
 
@@ -180,7 +181,16 @@ impl<'a> Run<'a> {
             saved: Instant::now(),
         };
         interrupt.set_saved(false);
+        let shards = trainer.shards(objective, fit.batch_size.min(rows));
+        if let Some(idle) = Ranks::world().idle(shards) {
+            errln!(
+                "{idle} of the ranks have nothing to do: a minibatch has {}; larger ones have more",
+                counted(shards, "shard")
+            );
+        }
+        trainer.ranks = Ranks::world();
         let end = trainer.fit_watched(objective, validation, fit, &mut session);
+        trainer.ranks = Ranks::ALONE;
         drop(session);
         let end =
             end.map_err(|error: TrainError<RunError>| error.observer().unwrap_or_else(RunError::Train))?;
@@ -198,6 +208,29 @@ impl<'a> Run<'a> {
             End::Done => {}
         }
         Ok(end)
+    }
+
+    /// Numbers of each row, for an evaluation that takes long: `of` gives those of a range of rows. Several ranks of MPI compute a
+    /// part of the rows each, and all get all numbers.
+    ///
+    /// # Panics
+    /// If `of` gives the numbers of more or fewer rows.
+    #[track_caller]
+    pub fn over_rows<const N: usize>(
+        &self,
+        rows: usize,
+        mut of: impl FnMut(Range<usize>) -> Vec<[f64; N]>,
+    ) -> Vec<[f64; N]> {
+        const AT_ONCE: usize = 256;
+        let ranks = Ranks::world();
+        let mut numbers = vec![[-0.0; N]; rows];
+        for part in ranks.part(rows.div_ceil(AT_ONCE)) {
+            let rows = part * AT_ONCE..rows.min((part + 1) * AT_ONCE);
+            numbers[rows.clone()].copy_from_slice(&of(rows));
+        }
+        let mut numbers = numbers.into_flattened();
+        ranks.add(&mut numbers);
+        numbers.as_chunks().0.to_vec()
     }
 
     /// Writes the trained model to `model.safetensors` in the folder, with what it was trained on and an entry `run` about the

@@ -335,6 +335,12 @@ impl Checkpoint {
         Ok((Self { path: path.into(), ..checkpoint }, is_checked))
     }
 
+    /// A checkpoint that another rank has written to bytes.
+    #[cfg(feature = "run")]
+    pub(crate) fn sent(bytes: &[u8]) -> Self {
+        Self::from_bytes(bytes).expect("it was whole where it was read, and MPI loses nothing").0
+    }
+
     /// The file that this was loaded from; empty for a new one.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -342,7 +348,7 @@ impl Checkpoint {
 
     /// The format safetensors: the length of the header, the header in JSON, then the numbers. The crate `safetensors`
     /// would write the metadata in the order of a hash map, which differs from run to run.
-    fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut metadata = self.metadata.clone();
         metadata.insert(CHECKSUM.to_owned(), self.checksum());
         let mut header = Map::from_iter([(METADATA.to_owned(), json!(metadata))]);

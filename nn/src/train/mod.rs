@@ -61,6 +61,7 @@ mod noise;
 mod objective;
 mod optimizer;
 mod philox;
+pub(crate) mod ranks;
 mod schedule;
 mod shards;
 mod state;

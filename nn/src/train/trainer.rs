@@ -1,7 +1,7 @@
 //! The trainer: steps, epochs, validation, early stopping, stages.
 
 use std::cmp::Ordering;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,6 +9,7 @@ use autograd::ops::NotPositiveDefinite;
 use autograd::{Real, Tape};
 
 use super::loss::Sums;
+use super::ranks::Ranks;
 use super::shards::{self, Cut, Shards, first_non_finite};
 use super::state::State;
 use super::{
@@ -34,6 +35,9 @@ pub struct Trainer<F: Real> {
     /// The names of the parts of the objective that was used last.
     names: Arc<[String]>,
     unreached: Unreached,
+    /// The processes that share its steps, and the gradient of all of them.
+    pub(crate) ranks: Ranks,
+    total: Vec<F>,
 }
 
 /// What is done about slots that no gradient reaches.
@@ -63,6 +67,8 @@ impl<F: Real> Trainer<F> {
             tapes: Vec::new(),
             names: Arc::new([]),
             unreached: Unreached::RefusedInNextStep,
+            ranks: Ranks::ALONE,
+            total: Vec::new(),
         }
     }
 
@@ -107,6 +113,14 @@ impl<F: Real> Trainer<F> {
             Ordering::Equal => fit.epochs.saturating_sub(self.state.epochs_of_stage()),
             Ordering::Greater => fit.epochs,
         }
+    }
+
+    /// Into how many shards a minibatch of so many rows is cut.
+    #[cfg(feature = "run")]
+    pub(crate) fn shards(&self, objective: &dyn Objective<F>, rows: usize) -> usize {
+        let rows = vec![0; rows];
+        let batch = Batch { rows: &rows, noise: Noise::new(self.seed, 0), epoch: None };
+        Cut::new(batch, objective.samples(), self.theta.len()).count()
     }
 
     /// The number of steps that were made.
@@ -195,7 +209,7 @@ impl<F: Real> Trainer<F> {
             self.optimizer.step_sum(rates, theta, gradient);
         } else {
             let cut = Cut::new(batch, objective.samples(), self.theta.len());
-            let shards = Shards::compute(&mut self.tapes, objective, &self.theta, cut);
+            let shards = Shards::compute(&mut self.tapes, objective, &self.theta, cut, self.ranks);
             sums = shards.sums()?;
             if !sums.total.is_finite() {
                 let broken = shards.broken();
@@ -206,11 +220,23 @@ impl<F: Real> Trainer<F> {
                 return Err(self.not_finite(place));
             }
             if self.unreached == Unreached::RefusedInNextStep {
-                check_reached(&self.layout, rates, |range| shards.reach(range))?;
+                let slots = self.layout.slots().iter();
+                let mut reached: Vec<f64> =
+                    slots.map(|slot| f64::from(u8::from(shards.reach(&slot.range())))).collect();
+                self.ranks.add(&mut reached);
+                check_reached(&self.layout, rates, &reached)?;
                 self.unreached = Unreached::Refused;
             }
             let (gradients, count) = shards.gradients();
-            let gradient = ShardSum { shards: &gradients[..count], scale };
+            let mut gradient = ShardSum { shards: &gradients[..count], scale };
+            let only;
+            if self.ranks.are_several() {
+                self.total.resize(self.theta.len(), F::ZERO);
+                gradient.total(&mut self.total);
+                self.ranks.add(&mut self.total);
+                only = [&self.total[..]];
+                gradient.shards = &only;
+            }
             let theta = Arc::make_mut(&mut self.theta);
             self.optimizer.step_sum(rates, theta, gradient);
         }
@@ -261,7 +287,7 @@ impl<F: Real> Trainer<F> {
             sums.total = whole?.0;
             return Ok(sums.mean(&self.names));
         }
-        Ok(shards::value(&mut self.tapes, objective, &self.theta, batch)?.mean(&self.names))
+        Ok(shards::value(&mut self.tapes, objective, &self.theta, batch, self.ranks)?.mean(&self.names))
     }
 
     /// Trains on the rows of the objective. If there is `validation`, an objective on other data, its loss is computed
@@ -445,17 +471,13 @@ impl Clock {
     }
 }
 
-/// That gradients reach every slot that is not held.
-fn check_reached(
-    layout: &Layout,
-    rates: Rates<'_>,
-    reached: impl Fn(&Range<usize>) -> bool,
-) -> Result<(), StepError> {
-    let missed = layout.slots().iter().filter(|slot| {
+/// That gradients reach every slot that is not held: so many shards or ranks each.
+fn check_reached(layout: &Layout, rates: Rates<'_>, reached: &[f64]) -> Result<(), StepError> {
+    let missed = layout.slots().iter().zip(reached).filter(|(slot, reached)| {
         let held = || slot.range().all(|place| rates.at(place) == 0.0);
-        !reached(&slot.range()) && !held()
+        **reached == 0.0 && !held()
     });
-    let slots: Vec<String> = missed.map(|slot| slot.name().to_owned()).collect();
+    let slots: Vec<String> = missed.map(|(slot, _)| slot.name().to_owned()).collect();
     if slots.is_empty() { Ok(()) } else { Err(StepError::Unreached { slots }) }
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use autograd::{Real, kernel, lane_sum};
+use rayon::prelude::*;
 
 use super::Rule;
 
@@ -140,6 +141,12 @@ impl<'a, F: Real> ShardSum<'a, F> {
             }
         };
         Slopes { left: part(halves.0, left), right: part(halves.1, right), scale: self.scale }
+    }
+
+    /// The sum of the shards' gradients, without the scale.
+    pub(super) fn total(self, out: &mut [F]) {
+        let blocks = out.par_chunks_mut(BLOCK).enumerate();
+        blocks.for_each(|(i, out)| sum_shards(self.shards, i * BLOCK, out));
     }
 
     /// ‖g‖² of `len` slopes from `start` on. Additions have a fixed order.

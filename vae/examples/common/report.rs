@@ -32,7 +32,7 @@ impl Trained<'_> {
         let Self { run, vae, trainer, test, classes } = self;
         let test = &test.select(&(0..run.args.rows(test.len())).collect::<Vec<_>>());
         let loss = trainer.evaluate(&mut VaeObjective::new(vae, &test.images))?;
-        let bound = k_sample_bound(vae, trainer.theta(), &test.images, samples, run.args.seed);
+        let bound = k_sample_bound(run, vae, trainer.theta(), &test.images, samples, run.args.seed);
         outln!("{} images not seen in training, nats per image", test.len());
         outln!("  ELBO                       {:9.2}", loss.part("elbo"));
         outln!("    E_q[log p(x|z)]          {:9.2}", loss.part("log_likelihood"));

@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
     let rows: Vec<usize> = (0..args.run.rows(data.test.len())).collect();
     let test = binary(data.test.select(&rows), seed);
     let samples = args.draws();
-    let sampled = k_sample_bound(&vae, trainer.theta(), &test.images, samples, seed);
+    let sampled = k_sample_bound(&run, &vae, trainer.theta(), &test.images, samples, seed);
     let bound = -trainer.evaluate(&mut objective(&test.images, Binarise::Grey))?.total;
     let active = active_units(&vae.encode_rows(trainer.theta(), &test.images).mu);
     outln!("{} test images, made binary, nats per image; trained with k = {}", test.len(), args.k);

@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args, data: &Data) -> anyhow::Result<()> {
     space.explorer().into_iter().for_each(|explorer| run.explore(explorer));
 
     let loss = trainer.evaluate(&mut VaeObjective::new(&vae, &test.images))?;
-    let bound = k_sample_bound(&vae, trainer.theta(), &test.images, args.draws(), args.run.seed);
+    let bound = k_sample_bound(&run, &vae, trainer.theta(), &test.images, args.draws(), args.run.seed);
     let [elbo, log_likelihood, kl] = ["elbo", "log_likelihood", "kl"].map(|part| loss.part(part));
     outln!("{} binary test images after {} epochs, nats per image", test.len(), trainer.epochs());
     outln!("  ELBO {elbo:.2} = E_q[log p(x|z)] {log_likelihood:.2} − KL {kl:.2}");
