@@ -51,6 +51,7 @@ printf 'x' >> "$out/other"
 run=("$programs/classify" --epochs 1 --out "$out/refused")
 refused 'rank 1 has other flags' -n 1 "${run[@]}" : -n 1 "${run[@]}" --lr 0.1
 refused 'rank 2 has another build' -n 2 "${run[@]}" : -n 1 "$out/other" "${run[@]:1}"
+refused 'rank 1 has other vector instructions' -n 1 env AUTOGRAD_VECTORS=baseline "${run[@]}" : -n 1 "${run[@]}"
 refused 'rank 1: .*nowhere' -n 1 "${run[@]}" : -n 1 "${run[@]}" --data "$out/nowhere"
 refused 'the loss is not finite' -n 2 "$programs/classify" --epochs 2 --batch-size 512 --lr 1e30 --out "$out/refused" --force
 # Forty images of four pixels, in the format of MNIST; those of other data end with another pixel.

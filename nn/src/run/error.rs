@@ -106,9 +106,7 @@ pub enum RunError {
         reason: String,
     },
     /// The ranks of MPI do not do the same.
-    #[error(
-        "rank {rank} has {what} than rank 0: expected all ranks to run one program with the same flags and data"
-    )]
+    #[error("rank {rank} has {what} than rank 0: expected all ranks to do the same")]
     Ranks {
         /// The first rank that differs.
         rank: usize,

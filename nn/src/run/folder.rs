@@ -19,6 +19,7 @@ use crate::errln;
 use crate::model::ModelFile;
 use crate::train::ranks::Ranks;
 use crate::train::{Checkpoint, CheckpointError, Unfinished, remove_left, write_aside};
+use autograd::numerics::Vectors;
 use flate2::{Crc, CrcReader};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -338,30 +339,36 @@ fn identity(args: &Value) -> Result<Value, RunError> {
     Ok(identity.into())
 }
 
-/// That all ranks of MPI have the same flags, data and program.
+/// That all ranks of MPI would do the same, and may exchange what they do.
 fn same_on_all_ranks(args: &Value, identity: &Value) -> Result<(), RunError> {
     let ranks = Ranks::world();
     if !ranks.are_several() {
         return Ok(());
     }
-    let program =
-        std::env::current_exe().and_then(fs::read).map_err(io_error("read", Path::new("the program")))?;
-    let is_path =
+    ranks.check().map_err(|reason| RunError::System { what: "MPI", reason })?;
+    let program = std::env::current_exe().and_then(fs::read);
+    let program = program.map_err(io_error("read", Path::new("the file of this program")))?;
+    let is_free =
         |flag: &str| FILES.contains(&flag) || [DATA, "out", "save", "resume", "threads"].contains(&flag);
-    let flags = args.as_object().into_iter().flatten().filter(|(flag, _)| !is_path(flag));
-    let flags: Vec<u8> = flags.flat_map(|(flag, value)| format!("{flag} {value}\n").into_bytes()).collect();
+    let flags = args.as_object().into_iter().flatten().filter(|(flag, _)| !is_free(flag));
+    let flags: String = flags.map(|(flag, value)| format!("{flag} {value}\n")).collect();
     let checksum = |bytes: &[u8]| {
         let mut crc = Crc::new();
         crc.update(bytes);
         crc.sum()
     };
-    let data = identity.to_string();
-    match ranks.differing([&program[..], &flags, data.as_bytes()].map(checksum)) {
+    let [program, flags, data] = [&program, flags.as_bytes(), identity.to_string().as_bytes()].map(checksum);
+    // The rounding of what every rank computes for itself, such as the step of the optimiser.
+    let vectors = Vectors::in_use() as u32;
+    let names = [
+        "another build of the program",
+        "other flags",
+        "other data",
+        "other vector instructions (AUTOGRAD_VECTORS=avx2 narrows them)",
+    ];
+    match ranks.differing([program, flags, data, vectors]) {
         None => Ok(()),
-        Some((rank, what)) => Err(RunError::Ranks {
-            rank,
-            what: ["another build of the program", "other flags", "other data"][what],
-        }),
+        Some((rank, what)) => Err(RunError::Ranks { rank, what: names[what] }),
     }
 }
 

@@ -153,6 +153,19 @@ impl Ranks {
         Some((0..self.count).filter(is_idle).count()).filter(|idle| *idle > 0)
     }
 
+    /// That the MPI library may be called from the thread on which a model trains.
+    ///
+    /// # Errors
+    /// What it allows.
+    pub(crate) fn check(self) -> Result<(), String> {
+        #[cfg(feature = "mpi")]
+        if mpi::environment::threading_support() < Threading::Serialized {
+            let found = mpi::environment::threading_support();
+            return Err(format!("expected a library that any thread may call, found {found:?}"));
+        }
+        Ok(())
+    }
+
     /// The bytes of the first rank, if it has any, for all ranks.
     pub(crate) fn of_first(self, bytes: Option<Vec<u8>>) -> Option<Vec<u8>> {
         #[cfg(feature = "mpi")]
