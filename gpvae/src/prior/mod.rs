@@ -11,6 +11,7 @@
 //! | [`LowRank`] of [`ViewObject`] | N H² | a view kernel times the linear kernel of M object features, H = Q M: exact |
 //! | [`LowRank`] of [`Inducing`] | N H² | any kernel, by H inducing points: a lower bound |
 //! | [`Sequences`] | N T + L T³ | N/T independent sequences of T times each: exact |
+//! | [`Markov`] | N L | Matérn processes in time, any number of series at any times: exact |
 //!
 //! The low-rank forms are also sums over rows, so that minibatches can train them: see [`RowwisePrior`]. No form computes
 //! an inverse. A matrix without a Cholesky factor is an error that names the pivot.
@@ -20,8 +21,12 @@ mod categories;
 mod dense;
 mod features;
 mod low_rank;
+mod markov;
+mod matern;
 mod rowwise;
 mod sequences;
+mod small;
+mod smoother;
 
 use autograd::ops::NotPositiveDefinite;
 use autograd::{Real, Var};
@@ -33,6 +38,8 @@ pub use categories::CategoryProduct;
 pub use dense::Dense;
 pub use features::{FeatureRows, Features, Inducing, ViewObject};
 pub use low_rank::LowRank;
+pub use markov::{Markov, MarkovPosterior, Timeline};
+pub use matern::Matern;
 pub use rowwise::{RowwisePrior, WeightPosterior, row_terms};
 pub use sequences::{SequencePosterior, Sequences};
 

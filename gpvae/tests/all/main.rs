@@ -8,6 +8,7 @@ mod data;
 mod elbo;
 mod errors;
 mod kernel;
+mod markov;
 mod motor;
 mod prediction;
 mod prior;
