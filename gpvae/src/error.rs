@@ -4,6 +4,8 @@ use autograd::ops::NotPositiveDefinite;
 use nn::stats::StatsError;
 use vae::VaeError;
 
+use crate::MarkovConfig;
+
 /// What is wrong, where, and what to do about it. Rows, columns and objects are counted from 0.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -76,6 +78,16 @@ pub enum GpVaeError {
          noise α, or remove one of the rows"
     )]
     Duplicate { first: usize, second: usize },
+
+    /// Rows of series are not in order, or a time is not finite.
+    #[error("row {row}, series {series} at {time}: expected rows in the order of series and of finite times")]
+    Moment { row: usize, series: usize, time: f64 },
+
+    /// There is no model of long series of this configuration.
+    #[error(
+        "expected channels, hidden layers of one or more units and positive length scales, found {config:?}"
+    )]
+    Markov { config: Box<MarkovConfig> },
 
     /// A covariance has no Cholesky factor.
     #[error(

@@ -3,10 +3,11 @@
 //! [`Samples`] are what a model learns from: images, and the [`Places`] where they lie. A place is a view and, if there are
 //! objects, the number of an object. [`Views`] is a data set of images around a circle, read from the files of the
 //! rotated-digit benchmark ([`Views::read`]) or made of ordinary images ([`Rotations`]), with lists of what is to learn from
-//! and what is to be predicted. [`MotorStudy`] simulates signals of a brain under motor tasks.
+//! and what is to be predicted. [`Moments`] are the rows of long series. [`MotorStudy`] simulates signals of a brain under motor tasks.
 
 mod error;
 mod healing;
+mod moments;
 mod motor;
 mod objects;
 mod places;
@@ -20,6 +21,7 @@ use nn::data::Matrix;
 
 pub use error::ViewsError;
 pub use healing::{Healing, Turning};
+pub use moments::Moments;
 pub use motor::{MotorScans, MotorStudy, block_response, haemodynamic_response};
 pub use objects::{ObjectFeatures, principal_features};
 pub use places::Places;

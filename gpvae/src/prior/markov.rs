@@ -57,6 +57,11 @@ impl Timeline {
         Self { gaps, seen }
     }
 
+    /// Whether there are observations of these rows.
+    pub(crate) fn seen_at(&self, rows: &[usize]) -> Vec<bool> {
+        rows.iter().map(|&row| self.seen[row]).collect()
+    }
+
     /// N
     pub fn len(&self) -> usize {
         self.gaps.len()

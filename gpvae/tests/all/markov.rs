@@ -1,11 +1,15 @@
-//! Long series: the smoother against the dense formula, and its gradient.
+//! Long series: the smoother against the dense formula, its gradient, and the model's bound, windows and predictions.
 
 use std::sync::Arc;
 
 use autograd::Tape;
 use autograd::check::{Sample, check};
+use gpvae::data::Moments;
 use gpvae::prior::{Markov, MarkovPosterior, Matern, Timeline};
-use nn::model::Layout;
+use gpvae::{MarkovConfig, MarkovObjective, MarkovVae, Windows};
+use nn::data::Matrix;
+use nn::model::{Layout, Model};
+use nn::train::{Batch, Fit, Noise, Objective, Parts, Rule, Trainer};
 use rand::{SeedableRng, rngs::StdRng};
 
 const KERNELS: [Matern; 3] = [Matern::Half, Matern::ThreeHalves, Matern::FiveHalves];
@@ -184,4 +188,172 @@ fn tiny_and_huge_gaps_are_sound_in_single_precision() {
         run(&mu()[..20], 0.3);
         run(&[0.5; 20], 1e-6);
     }
+}
+
+const CHANNELS: usize = 3;
+
+fn model(kernel: Matern) -> MarkovVae {
+    let lengths = LENGTHS.to_vec();
+    MarkovVae::new(&MarkovConfig { channels: CHANNELS, hidden: vec![6], kernel, lengths }).unwrap()
+}
+
+/// Two series at irregular times, three channels that follow one movement, with gaps.
+fn recorded(rows: usize) -> (Moments, Matrix<f64>) {
+    let series = (0..2 * rows).map(|i| i / rows).collect();
+    let time = (0..2 * rows).map(|i| (i % rows) as f64 * 0.3 + 0.1 * (2.3 * i as f64).sin()).collect();
+    let moments = Moments::new(series, time).unwrap();
+    let cell = |(i, j): (usize, usize)| {
+        let movement = (moments.time()[i] + 2.0 * (i / rows) as f64).sin();
+        let seen = (i + j) % 4 != 0 && i % 7 != 3;
+        if seen { movement * (j as f64 - 0.6) } else { f64::NAN }
+    };
+    let cells = (0..2 * rows).flat_map(|i| (0..CHANNELS).map(move |j| (i, j))).map(cell).collect();
+    let values = Matrix::new(2 * rows, CHANNELS, cells);
+    (moments, values)
+}
+
+fn theta_of(model: &MarkovVae) -> Arc<Vec<f64>> {
+    Arc::new(model.layout().init(&mut StdRng::seed_from_u64(3)))
+}
+
+/// ½ (tr K⁻¹V + mᵀK⁻¹m − n + ln det K − ln det V) with V = K − K (K + R)⁻¹ K and m = K (K + R)⁻¹ μ.
+fn dense_kl(time: &[f64], mu: &[f64], r: &[f64], length: f64) -> f64 {
+    let n = time.len();
+    let k = |a: usize, b: usize| covariance(Matern::ThreeHalves, (time[a] - time[b]).abs(), length);
+    let matrix = |f: &dyn Fn(usize, usize) -> f64| -> Vec<Vec<f64>> {
+        (0..n).map(|a| (0..n).map(|b| f(a, b)).collect()).collect()
+    };
+    let with_noise = matrix(&|a, b| k(a, b) + if a == b { r[a] } else { 0.0 });
+    let right = |a: usize| [mu[a]].into_iter().chain((0..n).map(|b| k(a, b))).collect();
+    let (solved, _) = solve(with_noise, (0..n).map(right).collect());
+    let sum = |f: &dyn Fn(usize) -> f64| (0..n).map(f).sum::<f64>();
+    let m: Vec<f64> = (0..n).map(|a| sum(&|b| k(a, b) * solved[b][0])).collect();
+    let v = matrix(&|a, b| k(a, b) - sum(&|c| k(a, c) * solved[c][1 + b]));
+    let right = (0..n).map(|a| [vec![m[a]], v[a].clone()].concat()).collect();
+    let (prior, log_det_k) = solve(matrix(&k), right);
+    let (_, log_det_v) = solve(v, vec![vec![]; n]);
+    0.5 * (sum(&|a| prior[a][1 + a] + m[a] * prior[a][0]) - n as f64 + log_det_k - log_det_v)
+}
+
+#[test]
+fn the_divergence_of_the_bound_is_that_of_two_normals() {
+    let (moments, values) = recorded(9);
+    let model = model(Matern::ThreeHalves);
+    let theta = theta_of(&model);
+    let codes = model.codes(&theta, &moments, &values);
+    let mut expected = 0.0;
+    for rows in codes.moments.each() {
+        for (l, length) in LENGTHS.into_iter().enumerate() {
+            let of =
+                |column: usize| rows.clone().map(|row| codes.packed.row(row)[column]).collect::<Vec<_>>();
+            expected += dense_kl(&codes.moments.time()[rows.clone()], &of(l), &of(2 + l), length);
+        }
+    }
+    let tape = Tape::new();
+    let all: Vec<usize> = (0..18).collect();
+    let gap =
+        |i: usize| if i == 9 { f64::INFINITY } else { moments.time()[i] - moments.time()[i.max(1) - 1] };
+    let seen = all.iter().map(|&row| values.row(row).iter().any(|y| !y.is_nan())).collect();
+    let timeline = Timeline::new((0..18).map(gap).collect(), seen);
+    let eps = tape.constant(&[0.0; 36], [18, 2]);
+    let elbo =
+        model.elbo(tape.constant(&theta, [theta.len()]), &values.values, Arc::new(timeline), &all, eps);
+    let found: f64 = elbo.kl.to_vec().iter().sum();
+    assert!((expected - found).abs() < 1e-8, "expected {expected}, found {found}");
+    assert!(elbo.log_likelihood.to_vec()[3] == 0.0, "a row in which nothing is seen has a likelihood");
+}
+
+fn loss(model: &MarkovVae, data: &(Moments, Matrix<f64>), windows: Windows) -> f64 {
+    let values = data.1.map(|y| y as f32);
+    let objective = MarkovObjective::new(model, &data.0, &values, windows);
+    let tape = Tape::new();
+    let theta: Vec<f32> = model.layout().init(&mut StdRng::seed_from_u64(3));
+    let theta = tape.constant(&theta, [theta.len()]);
+    let rows: Vec<usize> = (0..objective.rows()).collect();
+    let batch = Batch { rows: &rows, noise: Noise::new(0, 0), epoch: None };
+    let mut sums = [0.0; 3];
+    let parts = &mut Parts::new(objective.parts(), &mut sums);
+    objective.loss(theta, &batch, parts).unwrap();
+    // The likelihood has noise, which depends on how series are cut.
+    sums[2]
+}
+
+#[test]
+fn windows_with_overlaps_add_up_to_the_whole() {
+    let (model, data) = (model(Matern::ThreeHalves), recorded(40));
+    let whole = loss(&model, &data, Windows { rows: 40, overlap: 0 });
+    let error = |overlap| (loss(&model, &data, Windows { rows: 8, overlap }) / whole - 1.0).abs();
+    let errors = [0, 2, 40].map(error);
+    assert!(errors[0] > 0.01 && errors[1] < 0.5 * errors[0] && errors[2] < 1e-5, "{errors:?}");
+}
+
+#[test]
+fn predictions_know_rows_by_their_series_and_time_alone() {
+    let (moments, values) = recorded(9);
+    let model = model(Matern::FiveHalves);
+    let theta = theta_of(&model);
+    let codes = model.codes(&theta, &moments, &values);
+    assert_eq!(codes.moments.len(), 15, "rows in which nothing is seen are left out");
+    let all = model.latents(&theta, &codes, &moments);
+    // A row that was not seen, as a row of the table or on its own, one far off, and a series that was never seen.
+    let at = Moments::new(vec![0, 1, 1, 2], vec![moments.time()[3], 2.0, 1e9, 0.0]).unwrap();
+    let new = model.latents(&theta, &codes, &at);
+    for l in 0..2 {
+        assert!((new.mean.row(0)[l] - all.mean.row(3)[l]).abs() < 1e-12);
+        assert!((new.variance.row(0)[l] - all.variance.row(3)[l]).abs() < 1e-12);
+        for row in [2, 3] {
+            assert_eq!((new.mean.row(row)[l], new.variance.row(row)[l]), (0.0, 1.0));
+        }
+        assert!(new.variance.row(1)[l] < 1.0);
+    }
+    let drawn = model.decode_draws(&theta, &new, 10, 0);
+    let alone = model.latents(&theta, &codes, &at.select(&[1]));
+    let alone = model.decode_draws(&theta, &alone, 10, 0);
+    // The last digits depend on how many rows are computed together.
+    assert!(drawn.mean.row(1).iter().zip(alone.mean.row(0)).all(|(a, b)| (a - b).abs() < 1e-12));
+    assert!(drawn.variance.row(2).iter().zip(drawn.variance.row(1)).all(|(far, near)| far > near));
+    assert!(drawn.variance.values.iter().all(|v| *v > 0.25 - 1e-12), "σ² is in it");
+}
+
+#[test]
+fn the_model_is_kept_in_a_file_and_says_what_is_wrong() {
+    let model = model(Matern::Half);
+    let theta = theta_of(&model);
+    let file = model.to_file(&theta);
+    let (again, same) = MarkovVae::from_file::<f64>(&file).unwrap();
+    assert_eq!((again.config(), &same), (model.config(), &theta));
+    let wrong = MarkovConfig { lengths: vec![0.0], ..model.config().clone() };
+    assert!(MarkovVae::new(&wrong).unwrap_err().to_string().starts_with("expected channels, hidden layers"));
+    for (series, time) in
+        [(vec![1, 0], vec![0.0, 1.0]), (vec![0, 0], vec![1.0, 0.0]), (vec![0, 0], vec![0.0, f64::NAN])]
+    {
+        assert!(Moments::new(series, time).unwrap_err().to_string().starts_with("row 1, series 0 at "));
+    }
+}
+
+#[test]
+fn training_fills_gaps_better_than_the_mean() {
+    let (moments, values) = recorded(100);
+    let values = values.map(|y| y as f32);
+    // What is hidden for a while, in the first series.
+    let hidden = 40..45;
+    let mut seen = values.values.to_vec();
+    seen[hidden.start * CHANNELS..hidden.end * CHANNELS].fill(f32::NAN);
+    let seen = Matrix::new(200, CHANNELS, seen);
+    let model = model(Matern::FiveHalves);
+    let theta = model.layout().init::<f32>(&mut StdRng::seed_from_u64(0));
+    let mut trainer = Trainer::new(model.layout(), theta, Rule::ADAM, 0);
+    let mut objective = MarkovObjective::new(&model, &moments, &seen, Windows { rows: 25, overlap: 5 });
+    let fit = Fit { epochs: 150, batch_size: 4, rate: 1e-2, ..Fit::default() };
+    trainer.fit(&mut objective, None, &fit, &mut ()).unwrap();
+    let theta = trainer.theta();
+    let codes = model.codes(theta, &moments, &seen);
+    let filled = model.decode_draws(theta, &model.latents(theta, &codes, &moments), 20, 0);
+    let cells = hidden.start * CHANNELS..hidden.end * CHANNELS;
+    let cells: Vec<usize> = cells.filter(|&cell| !values.values[cell].is_nan()).collect();
+    let square = |of: &dyn Fn(usize) -> f64| {
+        cells.iter().map(|&cell| (of(cell) - f64::from(values.values[cell])).powi(2)).sum::<f64>()
+    };
+    let [error, of_mean] = [square(&|cell| filled.mean.values[cell]), square(&|_| 0.0)];
+    assert!(error < 0.3 * of_mean, "{error} and {of_mean}");
 }
