@@ -30,9 +30,10 @@ mod series {
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use gpvae::MarkovVae;
+use nn::model::Model;
 use nn::run::{ApplyArgs, TableArgs, at_most, level};
 use rotated::saved::RotatedEntry;
-use series::saved::SeriesEntry;
 
 /// Predicts other times of a series, or other angles of objects, with a trained Gaussian-process model
 #[derive(clap::Parser, serde::Serialize)]
@@ -74,35 +75,28 @@ fn main() -> ExitCode {
 
 fn apply(args: &Args) -> anyhow::Result<()> {
     let file = args.apply.load()?;
-    file.check_kind("gpvae.GpVae")?;
     let model = args.apply.model.display();
-    let is = |entry: &str| file.get::<serde::de::IgnoredAny>(entry).is_ok();
-    match (is(SeriesEntry::ENTRY), is(RotatedEntry::ENTRY)) {
-        (true, _) => {
-            anyhow::ensure!(
-                args.angle.is_empty(),
-                "--angle: {model} is a model of a time series; give times by --at FILE"
-            );
-            apply::times::run(args, &file)
-        }
-        (_, true) => {
-            anyhow::ensure!(
-                args.at.is_none(),
-                "--at: {model} is a model of turned objects; give angles by --angle DEGREES"
-            );
-            anyhow::ensure!(
-                !args.angle.is_empty(),
-                "expected angles in degrees for the objects of {model}: give them by --angle, as in --angle 100,157.5"
-            );
-            args.format.without_table()?;
-            apply::angles::run(args, &file)
-        }
-        (false, false) => {
-            let entries = [SeriesEntry::ENTRY, RotatedEntry::ENTRY].join("\" or \"");
-            let reason = format!(
-                "expected the entry \"{entries}\", found neither; give the model of the example timeseries or rotated_digits"
-            );
-            Err(anyhow::anyhow!("{model}: {reason}"))
-        }
+    if file.kind()? == MarkovVae::KIND {
+        anyhow::ensure!(
+            args.angle.is_empty(),
+            "--angle: {model} is a model of time series; give times by --at FILE"
+        );
+        return apply::times::run(args, &file);
     }
+    file.check_kind("gpvae.GpVae")?;
+    anyhow::ensure!(
+        file.get::<serde::de::IgnoredAny>(RotatedEntry::ENTRY).is_ok(),
+        "{model}: expected the entry \"{}\", found none; give the model of the example timeseries or rotated_digits",
+        RotatedEntry::ENTRY
+    );
+    anyhow::ensure!(
+        args.at.is_none(),
+        "--at: {model} is a model of turned objects; give angles by --angle DEGREES"
+    );
+    anyhow::ensure!(
+        !args.angle.is_empty(),
+        "expected angles in degrees for the objects of {model}: give them by --angle, as in --angle 100,157.5"
+    );
+    args.format.without_table()?;
+    apply::angles::run(args, &file)
 }

@@ -1,15 +1,16 @@
-//! Gaps in a vector time series, filled in with their uncertainty. Without flags, a generated series:
+//! Gaps in vector time series, filled in with their uncertainty. Without flags, two simulated series:
 //!
 //!     cargo run --release -p gpvae --example timeseries
 //!
-//! A variational autoencoder describes the channels of one moment by a few latents, and a Gaussian process describes how the
-//! latents go on in time. Your own series, with a column of times in any order and steps, numbers or dates such as 2024-01-31 and
-//! 2024-01-31T10:00:00Z, which become seconds, and cells that are empty or NA (or what `--missing` names) where nothing was measured:
+//! A variational autoencoder describes the channels of one moment by a few latents, and Matérn processes describe how the
+//! latents go on in time, at a cost that grows with the number of rows alone. Your own series, with a column of times in any order and
+//! steps, numbers or dates such as 2024-01-31 and 2024-01-31T10:00:00Z, which become seconds, and cells that are empty or NA (or what
+//! `--missing` names) where nothing was measured; with several series in one table, the column that says which of them a row is of:
 //!
-//!     cargo run --release -p gpvae --example timeseries -- --csv FILE --time COLUMN
+//!     cargo run --release -p gpvae --example timeseries -- --csv FILE --time COLUMN --series COLUMN
 //!
-//! Some of the measured cells are hidden from the model, to score it by. `model.safetensors` is the trained model, which the
-//! example `gp_apply` applies to other times. `filled.csv` has mean and standard deviation for
+//! Some of the measured cells are hidden from the model, to score it by, and all cells of some days. `model.safetensors` is the trained
+//! model, which the example `gp_apply` applies to other times. `imputed.csv` has mean and standard deviation for
 //! every cell, and `series.png` shows them. Ctrl-C saves; `--resume` goes on.
 
 mod series;
@@ -18,18 +19,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use gpvae::data::{Places, Samples};
-use gpvae::prior::Features;
-use gpvae::{GpVae, GpVaeConfig, GpVaeError, GpVaeObjective, Pace, Part, Prediction};
+use gpvae::prior::Matern;
+use gpvae::{MarkovConfig, MarkovObjective, MarkovVae, Prediction, Windows};
 use nn::data::{DataError, Matrix, Standardizer, Table};
-use nn::model::TrainedOn;
-use nn::run::{Defaults, Label, Run, RunArgs, TableArgs, at_most, positive, share, width};
-use nn::train::End;
+use nn::model::{Model, TrainedOn};
+use nn::run::{Defaults, Run, RunArgs, TableArgs, at_most, positive, share, whole, width};
+use nn::train::{End, Fit, Objective, Schedule};
 
-use series::saved::{Process, SeriesEntry, process};
-use series::{Filled, Score, Series, draw, explorers, write};
+use series::saved::SeriesEntry;
+use series::{Filled, Hidden, Reading, Score, Series, Simulation, draw, explorers, labels, write};
 
-/// Fills gaps of a time series by a VAE with a Gaussian-process prior
+/// Fills gaps of time series by a VAE with Markov processes in time
 #[derive(clap::Parser, serde::Serialize)]
 #[command(mut_arg("data", |arg| arg.hide(true)))]
 struct Args {
@@ -46,124 +46,107 @@ struct Args {
     /// The column of times, numbers or dates such as 2024-01-31T10:00:00Z, by name or by number from 1
     #[arg(long, value_name = "COLUMN", default_value = "1")]
     time: String,
+    /// The column that says which series a row is of, by name or by number from 1 [default: all rows are one series]
+    #[arg(long, value_name = "COLUMN", requires = "csv")]
+    series: Option<String>,
+    /// Simulate this many rows in all
+    #[arg(long, value_name = "N", default_value_t = 1200, value_parser = at_most::<10_000_000>, conflicts_with = "csv")]
+    rows: usize,
+    /// Simulate this many sensors
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = width, conflicts_with = "csv")]
+    sensors: usize,
+    /// Simulate this many subjects, each with a series of its own
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = width, conflicts_with = "csv")]
+    subjects: usize,
     /// Dimensions of the latent space, better one too many
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = width)]
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = width)]
     latent: usize,
     /// Width of the hidden layer
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = width)]
-    hidden: usize,
-    /// Inducing points of the Gaussian process, evenly over the time
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = width)]
-    inducing: usize,
-    /// The time scale that the process begins with, as a share of the whole time
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = positive)]
+    hidden: usize,
+    /// The time scale that the processes begin with, half of it to twice, in usual steps between rows
+    #[arg(long, value_name = "STEPS", default_value_t = 30.0, value_parser = positive)]
     length: f64,
+    /// Rows of a series that are learned from together; --batch-size counts such windows
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = width)]
+    window: usize,
+    /// Train for at most about this many steps, however many the epochs have
+    #[arg(long, value_name = "N", default_value_t = 8000, value_parser = whole)]
+    steps: usize,
     /// The share of measured cells that is hidden, to be scored
     #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = share)]
     hide: f64,
+    /// The share of days that is hidden whole, to be scored
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
+    hide_days: f64,
+    /// The length of a day, in the units of the times [default: a day if they are dates, else a fiftieth of the longest series]
+    #[arg(long, value_name = "LENGTH", value_parser = positive)]
+    day: Option<f64>,
     /// Draws for means and standard deviations
-    #[arg(long, value_name = "N", default_value_t = 200,
+    #[arg(long, value_name = "N", default_value_t = 100,
         default_value_if("dry_run", "true", "2"), value_parser = at_most::<10_000>)]
     draws: usize,
 }
 
 fn main() -> ExitCode {
-    let defaults = Defaults { out: "out/gpvae-timeseries", epochs: 1000, batch_size: 64, lr: 3e-3 };
+    let defaults = Defaults { out: "out/gpvae-timeseries", epochs: 1000, batch_size: 4, lr: 1e-2 };
     nn::run::main(defaults, |args: Args| args.run.in_pool(|| timeseries(&args))?)
 }
 
 fn timeseries(args: &Args) -> anyhow::Result<()> {
     anyhow::ensure!(args.run.data.is_none(), "this example reads no folder: give a table by --csv");
-    let series = match &args.csv {
-        Some(path) => Series::of(read(args, path)?, &args.time, args.hide, args.run.seed)?,
-        None => {
-            args.format.without_table()?;
-            Series::generated(args.hide, args.run.seed)?
-        }
-    };
+    let series = series(args)?;
     // What the model may see, in units of each channel's deviation.
     let scaling = series.scaling()?;
-    let run = Run::open(&args.run, args)?.documented("gpvae", "A time series with gaps");
+    let run = Run::open(&args.run, args)?.documented("gpvae", "Time series with gaps");
+    let seen = scaling.apply(&series.seen()).map(|y| y as f32);
 
-    let clock = series.clock();
-    let places = clock.places(&series.time)?;
-    let samples = samples(&scaling.apply(&series.seen()), &places, args)?;
-
-    let model = model(args, &samples)?;
+    let model = model(args, &series)?;
     let mut trainer = run.trainer(model.layout());
-    // All of θ at once: networks that were trained alone first would lay the movements out as they please, folded for the
-    // process.
-    let mut objective = GpVaeObjective::new(&model, &samples, Part::All)?;
-    let (epochs, rate) = (args.run.epochs, args.run.lr);
-    let pace = Pace { epochs, networks_rate: rate, kernel_rate: rate, ..Pace::default() }.falling();
-    let fit = objective.fit(&pace, run.fit());
+    let windows = Windows { rows: args.window, ..Windows::default() };
+    let mut objective = MarkovObjective::new(&model, &series.moments, &seen, windows);
+    let steps_of_epoch = objective.rows().div_ceil(args.run.batch_size);
+    let epochs = args.run.epochs.min(args.steps.div_ceil(steps_of_epoch));
+    let fit = Fit { epochs, schedule: Schedule::Cosine { epochs }, ..run.fit() };
     if run.train(&mut trainer, &mut objective, None, &fit)? == End::Stopped {
         return Ok(());
     }
 
     let theta = trainer.theta();
-    let codes = model.training_codes(theta, &samples);
-    let mut file = model.to_file(theta, &codes);
-    let channels = series.names.clone();
-    let inducing = model.prior().features.rank();
-    let entry = SeriesEntry { clock, channels, scaling: scaling.clone(), inducing };
-    file.set(SeriesEntry::ENTRY, &entry);
-    run.keep_model(file, &TrainedOn::new(args.csv.as_deref(), "the generated series", samples.len()))?;
+    let codes = model.codes(theta, &series.moments, &seen);
+    drop(seen);
+    let mut file = model.to_file(theta);
+    codes.insert_into(&mut file);
+    let (clock, subjects, channels) = (series.clock(), series.subjects.clone(), series.names.clone());
+    file.set(SeriesEntry::ENTRY, &SeriesEntry { clock, subjects, channels, scaling: scaling.clone() });
+    run.keep_model(file, &TrainedOn::new(args.csv.as_deref(), "simulated series", series.values.rows))?;
 
-    let prediction = model.predict_sampled_given(theta, &codes, &places, args.draws, args.run.seed)?;
-    let filled = filled(&prediction, &scaling);
-    let score = Score::of(&series, &scaling, &filled);
-    score.print();
-    write(&run.file("filled.csv"), &series, &filled)?;
-    draw(
-        &run.picture(
-            "series.png",
-            "Each channel with its gaps filled in. The hidden points were not shown to the model: about 95 % of \
-            them should lie in the band, which should widen in a long gap (lecture 003, \"Predictive posterior \
-            sampling\")",
-        ),
-        &series,
-        &filled,
-    )
-    .context("the picture could not be drawn")?;
-    explorers(&series, &filled).for_each(|explorer| run.explore(explorer));
-    run.found(&format!(
-        "Measured cells that were hidden are filled in with an error of {:.2} standard deviations of their channel, by a straight line \
-         in time with {:.2}; {:.0} % of them lie inside their 95 % intervals.",
-        score.rmse,
-        score.linear,
-        100.0 * score.coverage
-    ));
-    run.label(&[
-        Label::new(
-            "rmse",
-            "error of hidden cells that the model fills in, root mean square",
-            "standard deviations of the channel",
-        ),
-        Label::new(
-            "rmse_linear",
-            "error of hidden cells filled in by a straight line in time, root mean square",
-            "standard deviations of the channel",
-        ),
-        Label::new(
-            "rmse_mean",
-            "error of hidden cells filled in with the mean of the channel, root mean square",
-            "standard deviations of the channel",
-        ),
-        Label::new("coverage_95", "hidden cells inside their 95 % intervals", "share"),
-    ]);
-    run.finish(&[
-        ("rmse", score.rmse),
-        ("rmse_linear", score.linear),
-        ("rmse_mean", score.mean),
-        ("coverage_95", score.coverage),
-    ])?;
-    Ok(())
+    let latents = model.latents(theta, &codes, &series.moments);
+    let filled = filled(model.decode_draws(theta, &latents, args.draws, args.run.seed), &scaling);
+    write(run.file("imputed.csv"), &series, &filled)?;
+    report(&run, &series, &scaling, &filled)
+}
+
+/// The series of the table, or simulated ones.
+fn series(args: &Args) -> anyhow::Result<Series> {
+    let &Args { hide, hide_days, day, rows, sensors, subjects, .. } = args;
+    let seed = args.run.seed;
+    let reading = Reading { time: &args.time, series: args.series.as_deref(), hide, hide_days, day, seed };
+    match &args.csv {
+        Some(path) => Series::of(read(args, path)?, reading),
+        None => {
+            args.format.without_table()?;
+            anyhow::ensure!(subjects * 3 <= rows, "--rows {rows}: expected three or more for each subject");
+            let table = Simulation { rows, sensors, subjects, seed }.table();
+            let day = Some(day.unwrap_or(1.0));
+            Series::of(table, Reading { time: "time", series: Some("subject"), day, ..reading })
+        }
+    }
 }
 
 /// The table, whose column of times may be another one than the user thinks.
 fn read(args: &Args, path: &Path) -> anyhow::Result<Table> {
-    args.format.read_with_dates(path, &args.time).map_err(|error| match &error {
+    args.format.read_with_dates(path, &args.time, args.series.as_deref()).map_err(|error| match &error {
         DataError::Cell { expected, .. } if expected.ends_with("a date") => {
             anyhow::anyhow!("{error}; --time names the column of times")
         }
@@ -171,42 +154,58 @@ fn read(args: &Args, path: &Path) -> anyhow::Result<Table> {
     })
 }
 
-/// Rows (y | whether it was measured) of the moments at which something was. The encoder reads both halves, and the
-/// likelihood the measured cells of the first. A moment without any measurement says nothing of its latents: it is left to
-/// the process.
-fn samples(scaled: &Matrix<f64>, places: &Places, args: &Args) -> Result<Samples<f32>, GpVaeError> {
-    let measured = |&row: &usize| scaled.row(row).iter().any(|y| !y.is_nan());
-    let mut rows: Vec<usize> = (0..scaled.rows).filter(measured).collect();
-    rows.truncate(args.run.rows(rows.len()));
-    let cells = scaled.select(&rows);
-    let halves = |first: fn(f64) -> f32, second: fn(f64) -> f32| {
-        let row = |i| {
-            let row = || cells.row(i).iter().copied();
-            row().map(first).chain(row().map(second))
-        };
-        Matrix::new(cells.rows, 2 * cells.cols, (0..cells.rows).flat_map(row).collect())
-    };
-    let [value, known, zero]: [fn(f64) -> f32; 3] =
-        [|y| if y.is_nan() { 0.0 } else { y as f32 }, |y| if y.is_nan() { 0.0 } else { 1.0 }, |_| 0.0];
-    Ok(Samples::new(halves(value, known), places.select(&rows))?.with_observed(halves(known, zero)))
-}
-
-/// y_t = g(z_t) + ε_t,   z_t = f(t) + η_t,   f ~ GP(0, β k) with a Matérn kernel k, by inducing points in time
-fn model(args: &Args, samples: &Samples<f32>) -> Result<GpVae<Process>, GpVaeError> {
-    let count = args.inducing.min(samples.len()).max(2);
-    let ends = (f64::INFINITY, f64::NEG_INFINITY);
-    let (first, last) = samples.places.views.values.iter().fold(ends, |a, &t| (a.0.min(t), a.1.max(t)));
-    let point = |i| first + (last - first) * i as f64 / (count - 1) as f64;
-    let points = Matrix::new(count, 1, (0..count).map(point).collect());
-    let config = GpVaeConfig::new(samples.images.cols, &[args.hidden], args.latent);
-    GpVae::new(&config, |layout| process(layout, &points, args.length))
+/// The model, whose length scales begin at `--length` usual steps: half of it for the first latent to twice for the last, and no more
+/// than a quarter of the longest series.
+fn model(args: &Args, series: &Series) -> anyhow::Result<MarkovVae> {
+    let (step, most) = (series.usual_gap(), 0.25 * series.span());
+    let last = (args.latent - 1).max(1) as f64;
+    let length = |l: usize| (args.length * step * 4_f64.powf(l as f64 / last - 0.5)).min(most);
+    Ok(MarkovVae::new(&MarkovConfig {
+        channels: series.names.len(),
+        hidden: vec![args.hidden],
+        kernel: Matern::FiveHalves,
+        lengths: (0..args.latent).map(length).collect(),
+    })?)
 }
 
 /// Mean and standard deviation of every cell, in the units of the series.
-fn filled(prediction: &Prediction, scaling: &Standardizer) -> Filled {
-    let channels: Vec<usize> = (0..scaling.sd.len()).collect();
-    let mean = scaling.invert(&prediction.mean.columns(&channels));
-    let variance = prediction.variance.columns(&channels);
+fn filled(prediction: Prediction, scaling: &Standardizer) -> Filled {
+    let Prediction { mean, variance } = prediction;
+    let mean = scaling.invert(&mean);
     let sd = variance.values.iter().zip(scaling.sd.iter().cycle()).map(|(v, s)| v.sqrt() * s).collect();
     Filled { mean, sd: Matrix::new(variance.rows, variance.cols, sd) }
+}
+
+/// The scores and the pictures.
+fn report(run: &Run<'_>, series: &Series, scaling: &Standardizer, filled: &Filled) -> anyhow::Result<()> {
+    draw(
+        &run.picture(
+            "series.png",
+            "The first channels with their gaps filled in. The hidden points were not shown to the model: about 95 % of \
+            them should lie in the band, which should widen in a long gap (lecture 003, \"Predictive posterior \
+            sampling\")",
+        ),
+        series,
+        filled,
+    )
+    .context("the picture could not be drawn")?;
+    explorers(series, filled).for_each(|explorer| run.explore(explorer));
+    let kinds = [(Hidden::Cell, "cells at random", ""), (Hidden::Day, "cells of whole days", "days_")];
+    let scores: Vec<_> = kinds
+        .iter()
+        .filter_map(|&(kind, of, prefix)| Some((of, Score::of(kind, series, scaling, filled)?, prefix)))
+        .collect();
+    Score::print(&scores.iter().map(|(of, score, _)| (*of, score)).collect::<Vec<_>>());
+    let sentence = |(of, score, _): &(&str, Score, &str)| {
+        let [model, linear, ..] = score.errors;
+        format!(
+            "Hidden {of} are filled in with an error of {model:.2} standard deviations of their channel, by a straight line in time with \
+             {linear:.2}; {:.0} % of them lie inside their 95 % intervals.",
+            100.0 * score.coverage
+        )
+    };
+    run.found(&scores.iter().map(sentence).collect::<Vec<_>>().join(" "));
+    run.label(&labels());
+    let results: Vec<_> = scores.iter().flat_map(|(_, score, prefix)| score.results(prefix)).collect();
+    Ok(run.finish(&results)?)
 }

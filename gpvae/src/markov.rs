@@ -6,8 +6,8 @@ use std::sync::Arc;
 use autograd::ops::NotPositiveDefinite;
 use autograd::{Real, Tape, Var};
 use nn::data::Matrix;
-use nn::model::{Init, Layout, Mlp, Model, Nonlinearity, Slot, map_row_numbers};
-use nn::train::{Batch, Noise, Objective, Parts};
+use nn::model::{Init, Layout, Mlp, Model, ModelFile, ModelFileError, Nonlinearity, Slot, map_row_numbers};
+use nn::train::{Batch, Element, Noise, Objective, Parts};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +70,39 @@ pub struct MarkovCodes<F> {
     pub moments: Moments,
     /// (μ | r), (N, 2 L)
     pub packed: Matrix<F>,
+}
+
+impl<F: Real + Element> MarkovCodes<F> {
+    /// Puts the tensors `sites.series` (N), `sites.time` (N) and `sites.packed` (N, 2 L) into the file of a model.
+    pub fn insert_into(&self, file: &mut ModelFile) {
+        let Self { moments, packed } = self;
+        let series = moments.series().iter().map(|&series| series as f64).collect();
+        file.insert::<f64>("sites.series", &[moments.len(), 1], series);
+        file.insert::<f64>("sites.time", &[moments.len(), 1], moments.time().to_vec());
+        file.insert("sites.packed", &[moments.len(), packed.cols], packed.values.to_vec());
+    }
+
+    /// What [`insert_into`](Self::insert_into) put into the file of a model of L latents.
+    ///
+    /// # Errors
+    /// [`ModelFileError`] if a tensor is missing, or its numbers make no sense.
+    pub fn of_file(file: &ModelFile, latent: usize) -> Result<Self, ModelFileError> {
+        let packed = file.rows::<F>("sites.packed", 2 * latent)?;
+        let [series, time] =
+            ["sites.series", "sites.time"].map(|name| file.tensor::<f64>(name, &[packed.rows, 1]));
+        let fault = |reason: &str| file.fault("sites", reason);
+        let series = series?.iter().map(|&series| series as usize).collect();
+        let moments = Moments::new(series, time?.to_vec()).map_err(|error| fault(&error.to_string()))?;
+        let sound = packed
+            .values
+            .chunks_exact(2 * latent)
+            .all(|row| row.iter().all(|x| x.is_finite()) && row[latent..].iter().all(|r| r.to_f64() > 0.0));
+        if sound {
+            Ok(Self { moments, packed })
+        } else {
+            Err(fault("expected finite numbers and positive variances"))
+        }
+    }
 }
 
 /// N(mean, diag variance) of latents at some rows, (n, L) each.

@@ -1,130 +1,225 @@
-//! A vector time series, generated or read from a table.
+//! Vector time series of a table.
 
+use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 
-use nn::data::{Matrix, Standardizer, Table, hide};
+use gpvae::data::Moments;
+use nn::data::{Matrix, Standardizer, Table, hide, split};
 use nn::errln;
-use nn::train::Noise;
 
-use super::saved::Clock;
+use super::saved::{Clock, Subjects};
 
 /// A largest gap of so many median gaps is odd.
 const ODD: f64 = 100.0;
+/// So many cells of every channel are left to learn from.
+const KEPT: usize = 2;
 
-/// Channels over time, in the order of time.
+/// What is hidden from the model, to score it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hidden {
+    No,
+    /// A cell at random.
+    Cell,
+    /// All cells of a day of a series.
+    Day,
+}
+
+/// Which columns are not channels, and what is hidden.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading<'a> {
+    pub(crate) time: &'a str,
+    pub(crate) series: Option<&'a str>,
+    /// The share of measured cells, and of days, to hide.
+    pub(crate) hide: f64,
+    pub(crate) hide_days: f64,
+    /// The length of a day, unless it is that of dates, or a fiftieth of the longest series.
+    pub(crate) day: Option<f64>,
+    pub(crate) seed: u64,
+}
+
+/// Channels over time, series by series, each in the order of time.
 pub(crate) struct Series {
     pub(crate) names: Vec<String>,
-    pub(crate) time: Vec<f64>,
-    /// (times, channels), NaN where nothing was measured
+    pub(crate) subjects: Subjects,
+    pub(crate) moments: Moments,
+    /// (rows, channels), NaN where nothing was measured
     pub(crate) values: Matrix<f64>,
-    /// Whether a cell was measured and is hidden from the model
-    pub(crate) hidden: Vec<bool>,
+    pub(crate) hidden: Vec<Hidden>,
     table: Table,
-    /// The column of the time in the table.
+    /// The columns of time and of channels in the table.
     clock: usize,
-    /// The rows of the table in the order of time.
+    columns: Vec<usize>,
+    /// The rows of the table in this order.
     order: Vec<usize>,
 }
 
 impl Series {
-    /// Five sensors that see two slow movements through curved characteristics, 300 times. One sensor fails for a while, later
-    /// all of them, and some of the other cells are hidden at random.
-    pub(crate) fn generated(share: f64, seed: u64) -> anyhow::Result<Self> {
-        let (n, k) = (300, 5);
-        let mut noise = vec![0.0; n * k];
-        Noise::evaluation(seed).normal(0, k, &mut noise);
-        let sensor = |t: f64, k: usize| {
-            let (a, b) = ((0.55 * t).sin() + 0.4 * (0.13 * t).cos(), (0.31 * t + 0.5).cos());
-            match k {
-                0 => (1.5 * a).tanh(),
-                1 => a * b,
-                2 => (-(a - b).powi(2)).exp(),
-                3 => b + 0.3 * a * a,
-                _ => (a + b).sin(),
-            }
-        };
-        let row = |i: usize| {
-            let (t, noise) = (i as f64 / 10.0, &noise[i * k..]);
-            [t].into_iter().chain((0..k).map(move |j| sensor(t, j) + 0.07 * noise[j])).collect::<Vec<_>>()
-        };
-        let names = ["time".to_owned()].into_iter().chain((1..=k).map(|k| format!("sensor {k}")));
-        let table = Table::new(names.collect(), Matrix::new(n, k + 1, (0..n).flat_map(row).collect()));
-        let mut series = Self::of(table, "time", share, seed)?;
-        for (i, hidden) in series.hidden.iter_mut().enumerate() {
-            let (row, k) = (i / k, i % k);
-            *hidden |= k == 1 && (60..130).contains(&row) || (200..225).contains(&row);
-        }
-        Ok(series)
-    }
-
-    /// The rows of a table, with the column `time`. Two measured cells of each channel remain, where there are as many.
-    pub(crate) fn of(table: Table, time: &str, share: f64, seed: u64) -> anyhow::Result<Self> {
-        let clock = table.position(time)?;
-        let (channels, time) = table.split_target(time)?;
-        anyhow::ensure!(!channels.names.is_empty(), "the table has no column but the time");
-        if let Some(row) = time.values.iter().position(|t| t.is_nan()) {
+    /// The rows of a table. Two measured cells of each channel remain.
+    pub(crate) fn of(table: Table, reading: Reading<'_>) -> anyhow::Result<Self> {
+        let clock = table.position(reading.time)?;
+        let subject = reading.series.map(|column| table.position(column)).transpose()?;
+        anyhow::ensure!(subject != Some(clock), "--series and --time name the same column");
+        let columns: Vec<usize> =
+            (0..table.names.len()).filter(|&j| j != clock && Some(j) != subject).collect();
+        anyhow::ensure!(!columns.is_empty(), "the table has no column but the time");
+        let time = |row: usize| table.values.row(row)[clock];
+        let rows = table.values.rows;
+        if let Some(row) = (0..rows).find(|&row| time(row).is_nan()) {
             return Err(table.refuse(row, clock, "a time", "give it one, or leave the row out").into());
         }
-        let mut order: Vec<usize> = (0..time.rows).collect();
-        Standardizer::fit(&table.values, &order).map_err(|error| table.locate(&error))?;
-        order.sort_by(|&a, &b| time.values[a].total_cmp(&time.values[b]));
-        let time: Vec<f64> = order.iter().map(|&row| time.values[row]).collect();
-        let same = table.pointed(order[0], clock);
-        anyhow::ensure!(time[0] < time[time.len() - 1], "all rows have the same time, {same}");
-        if let Some(gap) = Gap::odd(&time) {
+        let (mut numbers, mut names) = (HashMap::new(), Vec::new());
+        let mut series = vec![0; rows];
+        if let Some(column) = subject {
+            for (row, series) in series.iter_mut().enumerate() {
+                if table.is_missing(row, column) {
+                    let advice = "say which series the row belongs to, or leave it out";
+                    return Err(table.refuse(row, column, "a series", advice).into());
+                }
+                let text = table.text(row, column).trim();
+                *series = *numbers.entry(text).or_insert(names.len());
+                if *series == names.len() {
+                    names.push(text.to_owned());
+                }
+            }
+        } else {
+            names.push(String::new());
+        }
+        let mut order: Vec<usize> = (0..rows).collect();
+        let times = Matrix::new(rows, 1, (0..rows).map(time).collect());
+        Standardizer::fit(&times, &order).map_err(|error| table.locate(&error.in_column(|_| clock)))?;
+        order.sort_by(|&a, &b| series[a].cmp(&series[b]).then(time(a).total_cmp(&time(b))));
+        // −0 is 0.
+        let moments = Moments::new(
+            order.iter().map(|&row| series[row]).collect(),
+            order.iter().map(|&row| time(row) + 0.0).collect(),
+        )?;
+        let values = table.values.columns(&columns).select(&order);
+        let column = subject.map(|column| table.names[column].clone());
+        let hidden = vec![Hidden::No; values.values.len()];
+        let names_of_channels = columns.iter().map(|&j| table.names[j].clone()).collect();
+        let mut read = Self {
+            names: names_of_channels,
+            subjects: Subjects { column, names },
+            moments,
+            values,
+            hidden,
+            table,
+            clock,
+            columns,
+            order,
+        };
+        read.check()?;
+        read.hide(reading)?;
+        Ok(read)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let Self { moments, values, table, order, .. } = self;
+        let time = moments.time();
+        let moves = moments.each().any(|rows| time[rows.start] < time[rows.end - 1]);
+        let same = table.pointed(order[0], self.clock);
+        anyhow::ensure!(moves, "all rows have the same time, {same}");
+        if let Some(gap) = Gap::odd(moments) {
             let [from, to] = [gap.row, gap.row + 1].map(|row| table.line(order[row]));
             let seconds = if table.has_dates() { ", in seconds" } else { "" };
             errln!(
                 "note: {gap}{seconds}: between lines {from} and {to}; if one of the times is wrong, correct it or leave the row out"
             );
         }
-        let values = channels.values.select(&order);
-        for j in 0..channels.names.len() {
+        for (j, &column) in self.columns.iter().enumerate() {
             let measured = (0..values.rows).filter(|&row| !values.row(row)[j].is_nan()).count();
-            let column = channels.describe(j);
+            let column = table.describe(column);
             let cells = if measured == 1 {
                 "1 measured cell".to_owned()
             } else {
                 format!("{measured} measured cells")
             };
-            anyhow::ensure!(measured >= 2, "{column} has {cells}; leave it out by --ignore");
+            anyhow::ensure!(measured >= KEPT, "{column} has {cells}; leave it out by --ignore");
         }
-        let measured = values.values.iter().filter(|y| !y.is_nan()).count();
-        let mut hidden = vec![false; values.values.len()];
-        let chosen = hide(&values, (measured as f64 * share).round() as usize, 2, seed);
+        Ok(())
+    }
+
+    /// Hides days, and then cells of what is left.
+    fn hide(&mut self, reading: Reading<'_>) -> anyhow::Result<()> {
+        let Reading { hide: share, hide_days, day, seed, .. } = reading;
+        let k = self.values.cols;
+        let (time, series) = (self.moments.time(), self.moments.series());
+        let usual = if self.table.has_dates() { 86_400.0 } else { self.span() / 50.0 };
+        let day = day.unwrap_or(usual);
+        let of_day = |row: usize| (series[row], (time[row] / day).floor());
+        let measured = |cell: &usize| !self.values.values[*cell].is_nan();
+        let mut left = vec![0; k];
+        (0..self.values.values.len()).filter(measured).for_each(|cell| left[cell % k] += 1);
+        let rows: Vec<usize> = (0..self.values.rows).collect();
+        let days: Vec<&[usize]> = rows.chunk_by(|&a, &b| of_day(a) == of_day(b)).collect();
+        // The first and the last day of a series have no neighbours on one side.
+        let inner: Vec<&[usize]> = days
+            .iter()
+            .zip(days.iter().skip(1).zip(days.iter().skip(2)))
+            .filter(|(before, (_, behind))| series[before[0]] == series[behind[0]])
+            .map(|(_, (day, _))| *day)
+            .collect();
+        let mut most = (inner.len() as f64 * hide_days).round() as usize;
+        let [shuffled] = split(inner.len(), [inner.len()], seed);
+        for day in shuffled.into_iter().map(|i| inner[i]) {
+            let cells = || day.iter().flat_map(|&row| row * k..(row + 1) * k).filter(measured);
+            let mut lost = vec![0; k];
+            cells().for_each(|cell| lost[cell % k] += 1);
+            if most == 0 || lost.iter().all(|&lost| lost == 0) {
+                continue;
+            }
+            if left.iter().zip(&lost).all(|(left, lost)| *lost == 0 || left - lost >= KEPT) {
+                cells().for_each(|cell| self.hidden[cell] = Hidden::Day);
+                left.iter_mut().zip(lost).for_each(|(left, lost)| *left -= lost);
+                most -= 1;
+            }
+        }
+        let count = left.iter().sum::<usize>() as f64 * share;
+        for cell in hide(&self.seen(), count.round() as usize, KEPT, seed) {
+            self.hidden[cell] = Hidden::Cell;
+        }
         anyhow::ensure!(
-            !chosen.is_empty(),
+            self.hidden.contains(&Hidden::Cell),
             "too few measured cells to hide any; give more, or a larger --hide"
         );
-        chosen.into_iter().for_each(|cell| hidden[cell] = true);
-        Ok(Self { names: channels.names, time, values, hidden, table, clock, order })
+        Ok(())
+    }
+
+    /// The longest time from the first row of a series to its last.
+    pub(crate) fn span(&self) -> f64 {
+        let time = self.moments.time();
+        self.moments.each().map(|rows| time[rows.end - 1] - time[rows.start]).fold(0.0, f64::max)
+    }
+
+    /// The median of the gaps above 0 between rows of a series.
+    pub(crate) fn usual_gap(&self) -> f64 {
+        median(gaps(&self.moments).map(|(_, gap)| gap))
     }
 
     /// What the model may see: NaN where nothing was measured, or is hidden.
     pub(crate) fn seen(&self) -> Matrix<f64> {
         let cells = self.values.values.iter().zip(&self.hidden);
-        let seen = cells.map(|(&y, &hidden)| if hidden { f64::NAN } else { y }).collect();
+        let seen = cells.map(|(&y, &hidden)| if hidden == Hidden::No { y } else { f64::NAN }).collect();
         Matrix::new(self.values.rows, self.values.cols, seen)
     }
 
     /// The scaling of what the model may see. It is possible for what is hidden, too.
     pub(crate) fn scaling(&self) -> anyhow::Result<Standardizer> {
-        let all: Vec<usize> = (0..self.time.len()).collect();
+        let all: Vec<usize> = (0..self.values.rows).collect();
         let scaling = Standardizer::fit(&self.seen(), &all);
         let scaling = scaling.and_then(|scaling| scaling.narrow::<f32>(&self.values).map(|_| scaling));
         scaling.map_err(|error| {
             let (row, channel) = error.place();
-            self.table.refuse(self.order[row], self.column(channel), error.expected(), error.advice()).into()
+            let (row, column) = (self.order[row], self.columns[channel]);
+            self.table.refuse(row, column, error.expected(), error.advice()).into()
         })
     }
 
-    /// How times become those of the model.
     pub(crate) fn clock(&self) -> Clock {
-        let (count, time) = (self.time.len(), &self.time);
-        let range = [time[0], time[count - 1]];
-        let name = self.table.names[self.clock].clone();
-        let dates = self.table.has_dates();
-        Clock { name, origin: time[count / 2], span: range[1] - range[0], range, dates }
+        let time = self.moments.time().iter();
+        let range =
+            time.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], &t| [low.min(t), high.max(t)]);
+        Clock { name: self.table.names[self.clock].clone(), range, dates: self.table.has_dates() }
     }
 
     /// The text of a time as it was read.
@@ -136,18 +231,28 @@ impl Series {
     pub(crate) fn measured_text(&self, row: usize, channel: usize) -> String {
         match self.values.row(row)[channel].is_nan() {
             true => String::new(),
-            false => self.table.pointed(self.order[row], self.column(channel)),
+            false => self.table.pointed(self.order[row], self.columns[channel]),
         }
-    }
-
-    /// The column of a channel in the table.
-    fn column(&self, channel: usize) -> usize {
-        channel + usize::from(channel >= self.clock)
     }
 }
 
+/// The gaps between rows of a series that are above 0, each with the row before it.
+fn gaps(moments: &Moments) -> impl Iterator<Item = (usize, f64)> + '_ {
+    let time = moments.time();
+    moments
+        .each()
+        .flat_map(move |rows| (rows.start..rows.end - 1).map(move |row| (row, time[row + 1] - time[row])))
+        .filter(|(_, gap)| *gap > 0.0)
+}
+
+fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = numbers.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(1.0)
+}
+
 /// The largest gap between times, which is odd if it is many times the usual one: a single time that is 0 among seconds since
-/// 1970 leaves all others in one place.
+/// 1970 is far from all others.
 struct Gap {
     /// The row before it.
     row: usize,
@@ -157,12 +262,9 @@ struct Gap {
 }
 
 impl Gap {
-    fn odd(time: &[f64]) -> Option<Self> {
-        let gaps = || time.windows(2).map(|pair| pair[1] - pair[0]);
-        let mut sorted: Vec<f64> = gaps().filter(|gap| *gap > 0.0).collect();
-        sorted.sort_by(f64::total_cmp);
-        let median = *sorted.get(sorted.len() / 2)?;
-        let (row, size) = gaps().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    fn odd(moments: &Moments) -> Option<Self> {
+        let median = median(gaps(moments).map(|(_, gap)| gap));
+        let (row, size) = gaps(moments).max_by(|(_, a), (_, b)| a.total_cmp(b))?;
         (size > ODD * median).then_some(Self { row, size, median })
     }
 }

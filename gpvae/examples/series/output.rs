@@ -1,47 +1,62 @@
 //! The table and the picture.
 
 use std::iter::once;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use nn::picture::{Figure, Panels, PictureError};
-use nn::run::{Csv, Curves, Explorer, RunError, Series as Drawn, single};
+use nn::run::{Csv, Curves, Explorer, Output, RunError, Series as Drawn, single};
 
-use super::{Filled, Series};
+use super::{Filled, Hidden, Series};
 
-/// The most channels that are drawn.
+/// The most channels that are drawn, and the most rows of them: the first of the first series.
 const MOST: usize = 6;
+const ROWS: usize = 400;
+/// So many rows are written at a time.
+const CHUNK: usize = 4096;
 
-/// Writes the time, and for every channel what was measured, both as they were read, whether the model saw it, mean and
-/// standard deviation.
-pub(crate) fn write(path: &Path, series: &Series, filled: &Filled) -> Result<(), RunError> {
+/// Writes the time, the series if there is a column of them, and for every channel what was measured, all as they were read,
+/// whether the model saw it, mean and standard deviation.
+pub(crate) fn write(path: PathBuf, series: &Series, filled: &Filled) -> Result<(), RunError> {
     let columns = series
         .names
         .iter()
         .flat_map(|name| ["measured", "seen", "mean", "sd"].map(|what| format!("{name} {what}")));
-    let mut csv = Csv::new(once("time".to_owned()).chain(columns));
+    let of_series = series.subjects.column.clone();
+    let mut csv = Csv::new(once("time".to_owned()).chain(of_series.clone()).chain(columns));
+    let mut file = Output::begin(path)?;
     let k = series.values.cols;
-    for row in 0..series.time.len() {
+    for row in 0..series.values.rows {
         let cells = (0..k).flat_map(|j| {
             let i = row * k + j;
-            let seen = u8::from(!series.values.values[i].is_nan() && !series.hidden[i]).to_string();
+            let seen = !series.values.values[i].is_nan() && series.hidden[i] == Hidden::No;
             let [mean, sd] = [&filled.mean, &filled.sd].map(|of| single(of.values[i]).to_string());
-            [series.measured_text(row, j), seen, mean, sd]
+            [series.measured_text(row, j), u8::from(seen).to_string(), mean, sd]
         });
-        csv.row(once(series.time_text(row)).chain(cells));
+        let of_series = of_series.iter().map(|_| series.subjects.names[series.moments.series()[row]].clone());
+        csv.row(once(series.time_text(row)).chain(of_series).chain(cells));
+        if row % CHUNK == CHUNK - 1 {
+            file.write(&csv.take())?;
+        }
     }
-    csv.save(path)
+    file.write(&csv.take())?;
+    file.finish()
 }
 
-/// The first channels, to be zoomed. Of many times an even part is shown.
+/// The rows that are drawn.
+fn drawn(series: &Series) -> Range<usize> {
+    series.moments.each().next().map_or(0..0, |rows| rows.start..rows.end.min(rows.start + ROWS))
+}
+
+/// The first channels, to be zoomed.
 pub(crate) fn explorers<'a>(series: &'a Series, filled: &'a Filled) -> impl Iterator<Item = Explorer> + 'a {
-    const TIMES: usize = 1000;
-    let (k, step) = (series.values.cols, series.time.len().div_ceil(TIMES));
+    let k = series.values.cols;
     let clock = series.clock();
-    let time: Vec<f64> = series.time.iter().map(|&time| clock.drawn(time)).collect();
+    let time: Vec<f64> = series.moments.time()[drawn(series)].iter().map(|&time| clock.drawn(time)).collect();
     series.names.iter().enumerate().take(MOST).map(move |(j, name)| {
-        let cells = || time.iter().enumerate().step_by(step).map(|(row, &time)| (row * k + j, time));
+        let cells = || time.iter().enumerate().map(|(row, &time)| (row * k + j, time));
         let of = |hidden: bool| {
-            let measured = cells().filter(move |&(i, _)| series.hidden[i] == hidden);
+            let measured = cells().filter(move |&(i, _)| (series.hidden[i] != Hidden::No) == hidden);
             measured.map(|(i, time)| (time, series.values.values[i]))
         };
         let interval = cells().map(|(i, time)| {
@@ -67,14 +82,15 @@ pub(crate) fn draw(path: &Path, series: &Series, filled: &Filled) -> Result<(), 
     let mut panels = Panels::new("Measured, and filled in", 2);
     let clock = series.clock();
     for (j, name) in series.names.iter().enumerate().take(MOST) {
-        let cells = || series.time.iter().enumerate().map(|(row, &time)| (row * k + j, clock.drawn(time)));
+        let time = &series.moments.time()[drawn(series)];
+        let cells = || time.iter().enumerate().map(|(row, &time)| (row * k + j, clock.drawn(time)));
         let interval = cells().map(|(i, time)| {
             let (mean, sd) = (filled.mean.values[i], filled.sd.values[i]);
             (time, mean - 2.0 * sd, mean + 2.0 * sd)
         });
         let measured = cells().filter(|&(i, _)| !series.values.values[i].is_nan());
-        let points =
-            measured.map(|(i, time)| ((time, series.values.values[i]), usize::from(series.hidden[i])));
+        let points = measured
+            .map(|(i, time)| ((time, series.values.values[i]), usize::from(series.hidden[i] != Hidden::No)));
         panels = panels.figure(
             Figure::new(name)
                 .axes(&clock.axis(), "value")

@@ -99,13 +99,13 @@ impl TableArgs {
         Table::read_with_text(path, column, &self.options(true)).inspect(|table| said(path, table))
     }
 
-    /// Reads a table with missing values, of which one column, given by name or number, holds numbers or dates. Prints as
-    /// [`read`](Self::read) does.
+    /// Reads a table with missing values, of which one column, given by name or number, holds numbers or dates, and another one, `text`,
+    /// may hold any text. Prints as [`read`](Self::read) does.
     ///
     /// # Errors
     /// Those of [`Table::read_with_dates`].
-    pub fn read_with_dates(&self, path: &Path, column: &str) -> Result<Table, DataError> {
-        Table::read_with_dates(path, column, &self.options(true)).inspect(|table| said(path, table))
+    pub fn read_with_dates(&self, path: &Path, column: &str, text: Option<&str>) -> Result<Table, DataError> {
+        Table::read_with_dates(path, column, text, &self.options(true)).inspect(|table| said(path, table))
     }
 
     /// Reads a table in which columns may hold text: see [`Table::read_mixed`]. Prints as [`read`](Self::read) does. `missing` says whether

@@ -352,7 +352,7 @@ fn timeseries_fills_a_table_with_gaps_in_any_order_of_time_and_tells_what_is_wro
     let brief = |file, time| ["--csv", file, "--time", time, "--epochs", "5", "--draws", "3", "--out", "run"];
     let output = run("timeseries", &brief("good.csv", "when"), dir.path());
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let filled = fs::read_to_string(dir.path().join("run/filled.csv")).unwrap();
+    let filled = fs::read_to_string(dir.path().join("run/imputed.csv")).unwrap();
     let mut lines = filled.lines();
     let header = "time,a measured,a seen,a mean,a sd,b measured,b seen,b mean,b sd";
     assert_eq!(lines.next().unwrap(), header);

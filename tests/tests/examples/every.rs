@@ -34,6 +34,7 @@ const SMOKE: &[(&str, &str, &[&str])] = &[
     ),
     ("gpvae", "rotated_digits", &["--dry-run", "--tune", "--members", "2", "--methods", "joint"]),
     ("gpvae", "timeseries", &["--dry-run"]),
+    ("gpvae", "timeseries", &["--dry-run", "--rows", "90", "--sensors", "2", "--subjects", "3"]),
     ("nn", "classify", &["--dry-run"]),
     ("nn", "classify", &["--dry-run", "--data", "mnist", "--widths", "--psi", "sigmoid"]),
     ("nn", "classify", &["--dry-run", "--images", "own"]),

@@ -33,7 +33,7 @@ fn gp_apply_predicts_a_series_at_any_times_as_its_training_did() {
     let dir = dir.path();
     series(dir);
     success("timeseries", &[&TRAIN[..], &["--out", "run"]].concat(), dir);
-    let then = cells(dir, "run/filled.csv");
+    let then = cells(dir, "run/imputed.csv");
     // The same times, of which one stands there twice, in another order, with another column beside them.
     let mut times: Vec<String> = column(&then, "time");
     times.reverse();
@@ -128,7 +128,7 @@ fn gp_apply_says_what_is_wrong_with_times_flags_and_models() {
         (&["--model", "run", "--at", "nowhere.csv"], "nowhere.csv"),
         (
             &["--model", "run", "--angle", "30"],
-            "--angle: run is a model of a time series; give times by --at FILE",
+            "--angle: run is a model of time series; give times by --at FILE",
         ),
         (&["--model", "digits", "--at", "good.csv"], "expected a model of kind gpvae.GpVae, found vae.Vae"),
         (&["--model", "run/checkpoint.safetensors", "--at", "good.csv"], "expected a trained model"),
@@ -147,6 +147,62 @@ fn gp_apply_says_what_is_wrong_with_times_flags_and_models() {
         let output = run("gp_apply", flags, dir);
         assert_eq!(output.status.code(), Some(2), "{flags:?}: {}", text(&output.stderr));
     }
+}
+
+#[test]
+fn several_series_stand_in_one_table_and_each_is_filled_in_by_its_own() {
+    let dir = folder();
+    let dir = dir.path();
+    // Rows of two people in turn at irregular times, of which one person's values are opposite to the other's.
+    let row = |i: usize| {
+        let t = (i / 2) as f64 + 0.3 * (1.7 * i as f64).sin();
+        let (who, sign) = [("Ada", 1.0), ("Bob", -1.0)][i % 2];
+        let y = |phase: f64| sign * (0.3 * t + phase).sin();
+        // Nothing is measured in one row, and some rows are not there at all.
+        match i {
+            60 => format!("{who},{t:.3},,\n"),
+            100..110 => String::new(),
+            _ => format!("{who},{t:.3},{:.4},{:.4}\n", y(0.0), y(0.8)),
+        }
+    };
+    let rows: String = (0..200).map(row).collect();
+    fs::write(dir.join("people.csv"), "who,t,a,b\n".to_owned() + &rows).unwrap();
+    let flags = ["--csv", "people.csv", "--time", "t", "--series", "who", "--steps", "500", "--out", "run"];
+    let results = result(&success("timeseries", &flags, dir));
+    let of = |name: &str| results.iter().find(|(of, _)| of == name).unwrap().1;
+    assert!(of("rmse") < 0.5 * of("rmse_mean") && of("days_coverage_95") <= 1.0, "{results:?}");
+    let filled = cells(dir, "run/imputed.csv");
+    assert_eq!(filled[0][..3].join(","), "time,who,a measured");
+    let who = column(&filled, "who");
+    assert!(
+        who.len() == 190
+            && who[..95].iter().all(|who| who == "Ada")
+            && who[95..].iter().all(|who| who == "Bob")
+    );
+
+    // A time that is in no row, of both.
+    fs::write(dir.join("at.csv"), "t,who\n52.2,Bob\n52.2,Ada\n-1e6,Ada\n").unwrap();
+    success("gp_apply", &["--model", "run", "--at", "at.csv", "--out", "new"], dir);
+    let new = cells(dir, "new/predictions.csv");
+    assert_eq!(new[0][..3].join(","), "t,who,a mean");
+    assert_eq!(column(&new, "who"), ["Bob", "Ada", "Ada"]);
+    let number = |name: &str| column(&new, name).iter().map(|x| x.parse().unwrap()).collect::<Vec<f64>>();
+    let (mean, sd) = (number("a mean"), number("a sd"));
+    let truth = (0.3_f64 * 52.2).sin();
+    assert!((mean[1] - truth).abs() < 0.5 && (mean[0] + truth).abs() < 0.5, "{mean:?}, {truth}");
+    assert!(sd[2] > 1.5 * sd[1], "{sd:?}");
+    for (content, wanted) in [
+        ("t,who\n1,Eve\n", "line 2, column 2 (who): expected a series of the training, found \"Eve\""),
+        ("t\n1\n", "expected a column, by its name or by its number from 1, found \"who\""),
+    ] {
+        fs::write(dir.join("bad.csv"), content).unwrap();
+        let line = error("gp_apply", &["--model", "run", "--at", "bad.csv", "--out", "bad"], dir);
+        assert!(line.contains(wanted), "{line}");
+    }
+    fs::write(dir.join("bad.csv"), "who,t,a\nAda,1,2\n,2,3\n").unwrap();
+    let flags = ["--csv", "bad.csv", "--time", "t", "--series", "who", "--out", "bad"];
+    let line = error("timeseries", &flags, dir);
+    assert!(line.contains("line 3, column 1 (who): expected a series, found \"\""), "{line}");
 }
 
 #[test]
@@ -183,7 +239,7 @@ fn times_may_be_dates_and_come_back_as_they_were_read() {
     // They are even: nothing is odd about them.
     assert!(!text(&output.stderr).contains("gap"), "{}", text(&output.stderr));
     let times: Vec<String> = (0..60).map(time).collect();
-    assert_eq!(column(&cells(dir, "run/filled.csv"), "time"), times);
+    assert_eq!(column(&cells(dir, "run/imputed.csv"), "time"), times);
     let file = nn::model::ModelFile::load(dir.join("run")).unwrap();
     let clock: serde_json::Value = file.get::<serde_json::Value>("series").unwrap()["clock"].clone();
     assert_eq!(clock["range"], serde_json::json!([1_706_313_600.0, 1_706_313_600.0 + 59.0 * 21_600.0]));

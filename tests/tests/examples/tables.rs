@@ -212,7 +212,7 @@ fn timeseries_keeps_some_of_every_channel_and_says_what_is_odd_about_times() {
     let gaps: String = (0..60).map(|i| format!("{i},{:.3},{}\n", wave(i, 0), cell(i))).collect();
     for seed in ["0", "32", "33"] {
         series(&format!("t,u,v\n{gaps}"), &["--seed", seed, "--hide", "0.5"]);
-        let filled = written(dir.path(), "filled.csv");
+        let filled = written(dir.path(), "imputed.csv");
         for i in [3, 50] {
             let cells: Vec<&str> = filled.lines().nth(i + 1).unwrap().split(',').collect();
             assert_eq!(cells[5..7], [cell(i), "1"], "{filled}");
@@ -226,7 +226,7 @@ fn timeseries_keeps_some_of_every_channel_and_says_what_is_odd_about_times() {
     };
     let output = series(&clock(60), &[]);
     assert!(!text(&output.stderr).contains("note"), "{}", text(&output.stderr));
-    assert!(written(dir.path(), "filled.csv").contains("\n1700000060.50,"));
+    assert!(written(dir.path(), "imputed.csv").contains("\n1700000060.50,"));
     let note = text(&series(&clock(30), &[]).stderr);
     let says = "the largest gap between times, 1700000000, is 28333333 times the median gap, 60: between lines 32 and 2";
     assert!(note.contains(says), "{note}");

@@ -96,7 +96,7 @@ fn digits_survive_thirty_kills() {
 
 #[test]
 fn a_time_series_survives_thirty_kills() {
-    survives("timeseries", &["--epochs", "40000"], 30);
+    survives("timeseries", &["--epochs", "40000", "--steps", "1000000"], 30);
 }
 
 #[test]

@@ -158,16 +158,18 @@ impl Table {
     }
 
     /// Reads a table of which one column, given by name or number, holds either numbers or dates, which become seconds: see
-    /// [`read_date`](super::read_date).
+    /// [`read_date`](super::read_date). Another one, `text`, may hold any text, as in [`read_with_text`](Self::read_with_text).
     ///
     /// # Errors
     /// As [`read`](Self::read); [`DataError::NoColumn`] if there is no such column.
     pub fn read_with_dates(
         path: impl AsRef<Path>,
         column: &str,
+        text: Option<&str>,
         options: &TableOptions,
     ) -> Result<Self, DataError> {
-        decode(Source::open(path.as_ref())?, options, Texts::Dates(column.to_owned()))
+        let texts = Texts::Dates(column.to_owned(), text.map(str::to_owned));
+        decode(Source::open(path.as_ref())?, options, texts)
     }
 
     /// Reads a table from the bytes of a file.

@@ -19,8 +19,8 @@ pub(super) enum Texts {
     None,
     /// This one, by name or number, may hold any text.
     One(String),
-    /// This one, by name or number, may hold dates.
-    Dates(String),
+    /// The first, by name or number, may hold dates, and the second, if there is one, any text.
+    Dates(String, Option<String>),
     /// All but `columns` may hold any text, and of these those that are in `texts`, too. One of `columns` that is not in the table stands
     /// behind its last column, and all its cells are empty.
     AllBut { columns: Vec<String>, texts: Vec<String> },
@@ -44,7 +44,7 @@ enum Kind {
 /// How a text is written: see [`Guess`].
 pub(super) fn guess(text: &str, options: &TableOptions, texts: &Texts) -> Guess {
     let given = match texts {
-        Texts::One(column) => std::slice::from_ref(column),
+        Texts::One(column) | Texts::Dates(_, Some(column)) => std::slice::from_ref(column),
         Texts::Any(given) | Texts::These { given, .. } => given,
         _ => &[],
     };
@@ -245,10 +245,17 @@ impl Rows {
         let ignored = ignored?;
         let mut kinds = match &self.texts {
             Texts::None => vec![Kind::Numbers; names.len()],
-            Texts::One(column) | Texts::Dates(column) => {
-                let kind = if matches!(self.texts, Texts::One(_)) { Kind::Text } else { Kind::Dates };
+            Texts::One(column) => {
                 let mut kinds = vec![Kind::Numbers; names.len()];
-                kinds[place(column)?] = kind;
+                kinds[place(column)?] = Kind::Text;
+                kinds
+            }
+            Texts::Dates(dates, text) => {
+                let mut kinds = vec![Kind::Numbers; names.len()];
+                if let Some(column) = text {
+                    kinds[place(column)?] = Kind::Text;
+                }
+                kinds[place(dates)?] = Kind::Dates;
                 kinds
             }
             Texts::Any(_) => vec![Kind::Text; names.len()],

@@ -188,8 +188,9 @@ fn columns_that_are_left_out_may_hold_any_text_and_are_written_as_they_were_read
 fn a_column_may_hold_dates() {
     let folder = Folder::new("dates");
     let options = TableOptions { missing: true, ..TableOptions::default() };
-    let read =
-        |text: &str, column| Table::read_with_dates(folder.file("dates", text.as_bytes()), column, &options);
+    let read = |text: &str, column| {
+        Table::read_with_dates(folder.file("dates", text.as_bytes()), column, None, &options)
+    };
     let table = read("a,when\n1,2001-09-09T01:46:40Z\n2,\n3,2001-09-09 03:46:41.5+02:00\n", "when").unwrap();
     let seconds = table.column("when").unwrap();
     assert!(seconds[0] == 1e9 && seconds[1].is_nan() && seconds[2] == 1e9 + 1.5, "{seconds:?}");
@@ -199,6 +200,9 @@ fn a_column_may_hold_dates() {
         "{}",
         table.summary()
     );
+    let path = folder.file("dates", b"who,when,x\nAda,2001-01-01,1\n2,2001-01-02,3\n");
+    let both = Table::read_with_dates(&path, "when", Some("who"), &options).unwrap();
+    assert_eq!((both.text(0, 0), both.text(1, 0), both.values.row(1)[1]), ("Ada", "2", 978_393_600.0));
     // A first row of dates is data, and a blank before the time of day no separator.
     for text in ["1970-01-02\n1970-01-03\n", "1970-01-02 00:00\n1970-01-03\n", "t\n1970-01-02T00\n"] {
         let read = read(text, "1");
