@@ -224,19 +224,12 @@ impl MarkovVae {
         let (channels, latent) = (self.config.channels, self.latent());
         let sites = self.encode(theta, rows);
         let (mu, r) = (sites.columns(0..latent), sites.columns(latent..2 * latent));
-        let seen = timeline.seen_at(of);
-        let MarkovPosterior { mean, variance, log_evidence } = self.prior.observed(theta, timeline, mu, r);
-        let [mean, variance, log_evidence, mu, r] =
-            [mean, variance, log_evidence, mu, r].map(|x| x.gather(of));
+        let MarkovPosterior { mean, variance, divergence, .. } = self.prior.observed(theta, timeline, mu, r);
+        let [mean, variance, divergence] = [mean, variance, divergence].map(|x| x.gather(of));
         let values: Vec<F> =
             of.iter().flat_map(|&row| &rows[row * channels..(row + 1) * channels]).copied().collect();
         let log_likelihood = self.log_likelihood(theta, &values, mean + variance.sqrt() * eps);
-        let seen = theta.tape().constant_with([of.len()], |out| {
-            out.iter_mut().zip(&seen).for_each(|(out, &seen)| *out = if seen { F::ONE } else { F::ZERO });
-        });
-        let squares = ((mu - mean).square() + variance) / r + r.ln() + F::from_f64(LN_2PI);
-        let kl = (squares * F::from_f64(-0.5) - log_evidence).sum_axis(1) * seen;
-        MarkovElbo { log_likelihood, kl }
+        MarkovElbo { log_likelihood, kl: divergence.sum_axis(1) }
     }
 
     /// What predictions condition on, of rows (N, D) with NaN where a number is missing.

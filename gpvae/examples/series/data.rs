@@ -85,8 +85,7 @@ impl Series {
             names.push(String::new());
         }
         let mut order: Vec<usize> = (0..rows).collect();
-        let times = Matrix::new(rows, 1, (0..rows).map(time).collect());
-        Standardizer::fit(&times, &order).map_err(|error| table.locate(&error.in_column(|_| clock)))?;
+        Standardizer::fit(&table.values, &order).map_err(|error| table.locate(&error))?;
         order.sort_by(|&a, &b| series[a].cmp(&series[b]).then(time(a).total_cmp(&time(b))));
         // −0 is 0.
         let moments = Moments::new(

@@ -10,8 +10,8 @@ use nn::run::{Csv, Curves, Explorer, Output, RunError, Series as Drawn, single};
 use super::{Filled, Hidden, Series};
 
 /// The most channels that are drawn, and the most rows of them: the first of the first series.
-const MOST: usize = 6;
-const ROWS: usize = 400;
+const MOST: usize = 4;
+const ROWS: usize = 240;
 /// So many rows are written at a time.
 const CHUNK: usize = 4096;
 

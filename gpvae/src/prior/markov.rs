@@ -40,6 +40,9 @@ pub struct MarkovPosterior<'t, F: Real> {
     /// ln N(μ_t; …) given all earlier observations of the series, in nats, 0 where a row is not observed. Over the rows of a series
     /// they add up to ln N(μ; 0, K + diag r).
     pub log_evidence: Var<'t, F>,
+    /// E_q[ln N(μ_t; f_t, r_t)] − log evidence, in nats, 0 where a row is not observed. Over the rows of a series they add up to
+    /// KL(q ‖ p), without the rounding of a difference of other outputs.
+    pub divergence: Var<'t, F>,
 }
 
 impl Timeline {
@@ -55,11 +58,6 @@ impl Timeline {
         assert!(wrong.is_none(), "Timeline: expected gaps from 0 on, found {wrong:?}");
         gaps.iter_mut().take(1).for_each(|first| *first = f64::INFINITY);
         Self { gaps, seen }
-    }
-
-    /// Whether there are observations of these rows.
-    pub(crate) fn seen_at(&self, rows: &[usize]) -> Vec<bool> {
-        rows.iter().map(|&row| self.seen[row]).collect()
     }
 
     /// N
@@ -109,8 +107,8 @@ impl Markov {
         let smoother = Smoother { kernel: self.kernel, timeline };
         let latent = mu.shape().last();
         let of_rows = theta.tape().record(smoother, &[self.log_lengths.of(theta), mu, variance]);
-        let [mean, variance, log_evidence] =
-            [0, 1, 2].map(|part| of_rows.columns(part * latent..(part + 1) * latent));
-        MarkovPosterior { mean, variance, log_evidence }
+        let [mean, variance, log_evidence, divergence] =
+            [0, 1, 2, 3].map(|part| of_rows.columns(part * latent..(part + 1) * latent));
+        MarkovPosterior { mean, variance, log_evidence, divergence }
     }
 }

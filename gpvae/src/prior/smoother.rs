@@ -1,5 +1,6 @@
 //! The Kalman filter and smoother of a Matérn process, as an operation.
 
+use std::array::from_fn;
 use std::sync::Arc;
 
 use autograd::{InputAdjoints, Inputs, Op, Real, Shape};
@@ -11,8 +12,9 @@ use super::small::{
 };
 use crate::LN_2PI;
 
-/// From ln ℓ (L), observations μ (N, L) of the rows of a timeline and the variances r (N, L) of their noise to (N, 3 L), the means
-/// and the variances of f given all observations, and ln N(μ_t; E[f_t | μ_<t], Var[f_t | μ_<t] + r_t), 0 where a row is not observed.
+/// From ln ℓ (L), observations μ (N, L) of the rows of a timeline and the variances r (N, L) of their noise to (N, 4 L): the means
+/// and the variances of f given all observations, ln N(μ_t; E[f_t | μ_<t], Var[f_t | μ_<t] + r_t), and what this row adds to
+/// KL(q ‖ p), E_q[ln N(μ_t; f_t, r_t)] less the third. The last two are 0 where a row is not observed.
 ///
 /// Forward, with the state's mean m and covariance C predicted from earlier rows, p = C e₁, i = 1/(C₁₁ + r), v = μ − m₁ and w = i v:
 ///
@@ -24,12 +26,16 @@ use crate::LN_2PI;
 /// λ̃ = λ − (kᵀλ + w) e₁,   Λ̃ = Λ − u e₁ᵀ − e₁ uᵀ + (kᵀu + i) e₁ e₁ᵀ,   λ⁻ = Aᵀ λ̃,   Λ⁻ = Aᵀ Λ̃ A,
 /// E f = m₁ − pᵀ λ̃,   Var f = C₁₁ − pᵀ Λ̃ p
 ///
-/// Where a row is not observed, i = 0 and w = 0. The adjoint goes the two ways back. It has dA/dτ = F A, and τ̄ τ is that of −ln ℓ.
+/// Where a row is not observed, i = 0 and w = 0. The divergence takes (μ − E f)/r = i (v + pᵀ λ): for small r the difference would
+/// be lost to rounding, and training would find what that is worth. The adjoint goes the two ways back. It has dA/dτ = F A, and τ̄ τ is that of −ln ℓ.
 /// All is computed in double precision, whatever F is.
 pub(super) struct Smoother {
     pub(super) kernel: Matern,
     pub(super) timeline: Arc<Timeline>,
 }
+
+/// The outputs of a row and a column.
+const PARTS: usize = 4;
 
 /// What the forward way keeps of a row, and the backward way: λ and Λ behind it.
 #[derive(Clone)]
@@ -43,7 +49,7 @@ struct Row<const D: usize> {
 }
 
 /// What an observation adds.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Innovation {
     /// 0 if there is none
     i: f64,
@@ -68,6 +74,11 @@ impl<const D: usize> Row<D> {
         add(&mut m, i * v, &p);
         add_outer(&mut c, -i, &p, &p);
         (m, c)
+    }
+
+    /// (μ − E f)/r of a row that is observed, E f being given all observations.
+    fn residual(&self, &Innovation { i, v }: &Innovation) -> f64 {
+        i * (v + dot(&self.p(), &self.lambda))
     }
 
     /// λ̃ and Λ̃
@@ -111,13 +122,18 @@ impl Smoother {
         let latent = x.shape(1)[1];
         let site = |t| self.site(x, t, l);
         let rows = self.rows::<D>(x[0][l].to_f64(), site);
-        for (t, (row, y)) in rows.iter().zip(y.chunks_exact_mut(3 * latent)).enumerate() {
+        for (t, (row, y)) in rows.iter().zip(y.chunks_exact_mut(PARTS * latent)).enumerate() {
             let innovation = row.innovation(site(t));
             let (lambda, cap) = row.tilde(&innovation);
             let (p, Innovation { i, v }) = (row.p(), innovation);
-            let evidence = if i > 0.0 { -0.5 * (LN_2PI - i.ln() + i * v * v) } else { 0.0 };
             let variance = row.c[0][0] - dot(&p, &times(&cap, &p));
-            let of_row = [row.m[0] - dot(&p, &lambda), variance, evidence];
+            let (mut evidence, mut divergence) = (0.0, 0.0);
+            if let Some([_, r]) = site(t) {
+                let g = row.residual(&innovation);
+                evidence = -0.5 * (LN_2PI - i.ln() + i * v * v);
+                divergence = -0.5 * (LN_2PI + r.ln() + r * g * g + variance / r) - evidence;
+            }
+            let of_row: [f64; PARTS] = [row.m[0] - dot(&p, &lambda), variance, evidence, divergence];
             of_row.into_iter().enumerate().for_each(|(j, value)| y[j * latent + l] = F::from_f64(value));
         }
     }
@@ -133,7 +149,21 @@ impl Smoother {
         let latent = x.shape(1)[1];
         let site = |t| self.site(x, t, l);
         let rows = self.rows::<D>(x[0][l].to_f64(), site);
-        let of = |t: usize, j: usize| dy[(3 * t + j) * latent + l].to_f64();
+        // The adjoints of the first three outputs, to which the fourth one adds, and what it adds to those of μ and r.
+        let of = |t: usize, row: &Row<D>, innovation: &Innovation, cap: &Square<D>| -> [f64; 5] {
+            let [mean, variance, evidence, divergence]: [f64; PARTS] =
+                from_fn(|j| dy[(PARTS * t + j) * latent + l].to_f64());
+            let Some([_, r]) = site(t) else { return [mean, variance, 0.0, 0.0, 0.0] };
+            let (p, g) = (row.p(), row.residual(innovation));
+            let value = row.c[0][0] - dot(&p, &times(cap, &p));
+            [
+                mean + divergence * g,
+                variance - 0.5 * divergence / r,
+                evidence - divergence,
+                -divergence * g,
+                0.5 * divergence * (g * g + (value / r - 1.0) / r),
+            ]
+        };
         let zero = ([0.0; D], [[0.0; D]; D]);
         // Adjoints of λ and Λ from the row before, and for each row those of A, k, i and w from the backward way, and of C and p.
         let (mut lambda_bar, mut cap_bar) = zero;
@@ -147,7 +177,8 @@ impl Smoother {
             add_outer(&mut a_bar, 1.0, &lambda, &lambda_bar);
             lambda_bar = times(&row.a, &lambda_bar);
             cap_bar = sandwich(&row.a, &cap_bar);
-            let [mean, variance] = [0, 1].map(|j| of(t, j));
+            let outer = of(t, row, &innovation, &cap);
+            let [mean, variance, ..] = outer;
             add(&mut lambda_bar, -mean, &p);
             add_outer(&mut cap_bar, -variance, &p, &p);
             let mut p_bar = times(&cap, &p).map(|x| -2.0 * variance * x);
@@ -162,18 +193,18 @@ impl Smoother {
             add(&mut k_bar, i_bar, &u);
             add(&mut k_bar, 1.0, &times(&row.cap, &u_bar));
             add_symmetric(&mut cap_bar, 1.0, &u_bar, &k);
-            back.push((a_bar, p_bar, k_bar, i_bar, w_bar));
+            back.push((a_bar, p_bar, k_bar, i_bar, w_bar, outer));
         }
         // Adjoints of the updated mean and covariance from the row behind.
         let (mut mean_bar, mut covariance_bar) = zero;
         let mut length_bar = 0.0;
         let stationary = stationary();
-        for (t, (row, (mut a_bar, mut p_bar, k_bar, mut i_bar, mut w_bar))) in
+        for (t, (row, (mut a_bar, mut p_bar, k_bar, mut i_bar, mut w_bar, outer))) in
             rows.iter().zip(back).enumerate().rev()
         {
             let (p, Innovation { i, v }) = (row.p(), row.innovation(site(t)));
+            let [mean, variance, evidence, mu_bar, r_bar] = outer;
             if i > 0.0 {
-                let evidence = of(t, 2);
                 let pulled = times(&covariance_bar, &p);
                 w_bar += dot(&mean_bar, &p);
                 i_bar += dot(&k_bar, &p) - dot(&p, &pulled) + w_bar * v + 0.5 * evidence * (1.0 / i - v * v);
@@ -183,14 +214,14 @@ impl Smoother {
                 let (v_bar, s_bar) = (w_bar * i - evidence * v * i, -i_bar * i * i);
                 mean_bar[0] -= v_bar;
                 covariance_bar[0][0] += s_bar;
-                for (input, bar) in [(1, v_bar), (2, s_bar)] {
+                for (input, bar) in [(1, v_bar + mu_bar), (2, s_bar + r_bar)] {
                     if let Some(dx) = dx.get(input) {
                         dx[t * latent + l] += F::from_f64(bar);
                     }
                 }
             }
-            mean_bar[0] += of(t, 0);
-            covariance_bar[0][0] += of(t, 1);
+            mean_bar[0] += mean;
+            covariance_bar[0][0] += variance;
             let mut first = [0.0; D];
             first[0] = 1.0;
             add_symmetric(&mut covariance_bar, 1.0, &p_bar, &first);
@@ -232,7 +263,7 @@ impl<F: Real> Op<F> for Smoother {
         if [mu, variance].iter().any(|x| x.rank() != 2 || [x[0], x[1]] != [rows, latent]) {
             return Err(format!("must be observations and variances of shape [{rows}, {latent}]"));
         }
-        Ok([rows, 3 * latent].into())
+        Ok([rows, PARTS * latent].into())
     }
 
     fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
