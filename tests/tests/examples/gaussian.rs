@@ -193,7 +193,7 @@ fn several_series_stand_in_one_table_and_each_is_filled_in_by_its_own() {
     assert!(sd[2] > 1.5 * sd[1], "{sd:?}");
     for (content, wanted) in [
         ("t,who\n1,Eve\n", "line 2, column 2 (who): expected a series of the training, found \"Eve\""),
-        ("t\n1\n", "expected a column, by its name or by its number from 1, found \"who\""),
+        ("t\n1\n", "expected the name or number of a column, found \"who\""),
     ] {
         fs::write(dir.join("bad.csv"), content).unwrap();
         let line = error("gp_apply", &["--model", "run", "--at", "bad.csv", "--out", "bad"], dir);
