@@ -1,5 +1,6 @@
 //! Applies a trained Gaussian-process model, and trains nothing. Of the example `timeseries`, means and intervals at other times,
-//! which are a column of numbers in the units of the series, or of dates if the series had them, in any order:
+//! which are a column of numbers in the units of the series, or of dates if the series had them, in any order, with a column that says
+//! of which series each is if there were several:
 //!
 //!     cargo run --release -p gpvae --example gp_apply -- --model out/gpvae-timeseries --at TIMES
 //!

@@ -8,7 +8,8 @@
 //! The [`kernel`]s are covariance functions, a [`prior`] is the density of all latents, and [`GpVae::elbo`] is the bound. The
 //! prior couples all data. [`GpVae::elbo_and_grad`] still computes the exact gradient in chunks, because the prior's gradient
 //! in Z enters the backward pass of the networks as a cotangent ([`autograd::Tape::backward_from`]). A [`GpVaeObjective`]
-//! learns from minibatches, where the prior is a sum over rows ([`prior::RowwisePrior`]). Training goes in [`Phase`]s.
+//! learns from minibatches, where the prior is a sum over rows ([`prior::RowwisePrior`]). Training goes in [`Phase`]s. Many short
+//! sequences have a [`SequenceVae`], and long series at any times, with gaps, a [`MarkovVae`].
 //! Results are in nats. `CHAPTER.md` beside this crate's README explains Gaussian processes and derives all of this.
 //!
 //! ```

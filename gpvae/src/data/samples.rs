@@ -57,22 +57,7 @@ impl<F: Real> Samples<F> {
         let missing = |y: F| y.to_f64().is_nan();
         let observed = images.map(|y| if missing(y) { F::ZERO } else { F::ONE });
         let filled = images.map(|y| if missing(y) { F::ZERO } else { y });
-        Ok(Self::new(filled, places)?.with_observed(observed))
-    }
-
-    /// These samples with a matrix of what was observed: 1 where the likelihood is to read a number, 0 where it is not. The
-    /// encoder reads all numbers.
-    ///
-    /// # Panics
-    /// If the matrix has another shape than the images.
-    #[track_caller]
-    pub fn with_observed(self, observed: Matrix<F>) -> Self {
-        let ([rows, cols], [n, k]) = ([observed.rows, observed.cols], [self.images.rows, self.images.cols]);
-        assert!(
-            [rows, cols] == [n, k],
-            "with_observed: expected the shape [{n}, {k}], found [{rows}, {cols}]"
-        );
-        Self { observed: Some(observed), ..self }
+        Ok(Self { observed: Some(observed), ..Self::new(filled, places)? })
     }
 
     /// N
