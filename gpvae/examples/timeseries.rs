@@ -50,13 +50,13 @@ struct Args {
     #[arg(long, value_name = "COLUMN", requires = "csv")]
     series: Option<String>,
     /// Simulate this many rows in all
-    #[arg(long, value_name = "N", default_value_t = 1200, value_parser = at_most::<10_000_000>, conflicts_with = "csv")]
+    #[arg(long, value_name = "N", default_value_t = 1200, value_parser = whole, conflicts_with = "csv")]
     rows: usize,
     /// Simulate this many sensors
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = width, conflicts_with = "csv")]
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = at_most::<100>, conflicts_with = "csv")]
     sensors: usize,
     /// Simulate this many subjects, each with a series of its own
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = width, conflicts_with = "csv")]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole, conflicts_with = "csv")]
     subjects: usize,
     /// Dimensions of the latent space, better one too many
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = width)]
