@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use autograd::Tape;
-use autograd::check::{Sample, check};
+use autograd::check::{Sample, check, check_theta};
+use autograd::{Tape, Var};
 use gpvae::data::Moments;
 use gpvae::prior::{Markov, MarkovPosterior, Matern, Timeline};
-use gpvae::{MarkovConfig, MarkovObjective, MarkovVae, Windows};
+use gpvae::{MarkovConfig, MarkovElbo, MarkovObjective, MarkovVae, Windows};
 use nn::data::Matrix;
 use nn::model::{Layout, Model};
 use nn::train::{Batch, Fit, Noise, Objective, Parts, Rule, Trainer};
@@ -239,6 +239,32 @@ fn dense_kl(time: &[f64], mu: &[f64], r: &[f64], length: f64) -> f64 {
     0.5 * (sum(&|a| prior[a][1 + a] + m[a] * prior[a][0]) - n as f64 + log_det_k - log_det_v)
 }
 
+/// The terms of all rows of two series, of 9 rows each.
+fn bound<'t>(model: &MarkovVae, theta: Var<'t, f64>) -> MarkovElbo<'t, f64> {
+    let (moments, values) = recorded(9);
+    let all: Vec<usize> = (0..18).collect();
+    let gap = |i: usize| {
+        if i.is_multiple_of(9) { f64::INFINITY } else { moments.time()[i] - moments.time()[i - 1] }
+    };
+    let seen = all.iter().map(|&row| values.row(row).iter().any(|y| !y.is_nan())).collect();
+    let timeline = Timeline::new((0..18).map(gap).collect(), seen);
+    let eps: Vec<f64> = (0..36).map(|i| (1.1 * i as f64).sin()).collect();
+    let eps = theta.tape().constant(&eps, [18, 2]);
+    model.elbo(theta, &values.values, Arc::new(timeline), &all, eps)
+}
+
+#[test]
+fn the_gradient_of_the_bound() {
+    for kernel in KERNELS {
+        let model = model(kernel);
+        check_theta("bound", &theta_of(&model), 4, |_, theta| {
+            let MarkovElbo { log_likelihood, kl } = bound(&model, theta);
+            log_likelihood.sum() - kl.sum()
+        })
+        .unwrap_or_else(|error| panic!("{kernel:?}: {error}"));
+    }
+}
+
 #[test]
 fn the_divergence_of_the_bound_is_that_of_two_normals() {
     let (moments, values) = recorded(9);
@@ -254,14 +280,7 @@ fn the_divergence_of_the_bound_is_that_of_two_normals() {
         }
     }
     let tape = Tape::new();
-    let all: Vec<usize> = (0..18).collect();
-    let gap =
-        |i: usize| if i == 9 { f64::INFINITY } else { moments.time()[i] - moments.time()[i.max(1) - 1] };
-    let seen = all.iter().map(|&row| values.row(row).iter().any(|y| !y.is_nan())).collect();
-    let timeline = Timeline::new((0..18).map(gap).collect(), seen);
-    let eps = tape.constant(&[0.0; 36], [18, 2]);
-    let elbo =
-        model.elbo(tape.constant(&theta, [theta.len()]), &values.values, Arc::new(timeline), &all, eps);
+    let elbo = bound(&model, tape.constant(&theta, [theta.len()]));
     let found: f64 = elbo.kl.to_vec().iter().sum();
     assert!((expected - found).abs() < 1e-8, "expected {expected}, found {found}");
     assert!(elbo.log_likelihood.to_vec()[3] == 0.0, "a row in which nothing is seen has a likelihood");
