@@ -192,13 +192,22 @@ where
     Ranks::within(|| match args {
         Ok(args) => exit_code(body(args).map_err(Into::into)),
         Err(error) => {
+            let code = ExitCode::from(error.exit_code() as u8);
+            let is_wrong = error.exit_code() != 0;
             if Ranks::world().is_first() {
                 let _ = error.print(); // nobody is there to be told if the output is closed
+            } else if is_wrong {
+                say_late(&one_line(&error));
             }
-            let code = ExitCode::from(error.exit_code() as u8);
-            if error.exit_code() == 0 { Ok(code) } else { Err(code) }
+            if is_wrong { Err(code) } else { Ok(code) }
         }
     })
+}
+
+/// Prints the error of a rank that is not the first. What fails everywhere the first one says, and by then it has ended this one.
+fn say_late(error: &str) {
+    thread::sleep(Duration::from_secs(2));
+    eprintln!("error: rank {}: {}", Ranks::world().rank(), error.trim_start_matches("error: "));
 }
 
 fn exit_code(end: Result<(), Box<dyn Error + Send + Sync>>) -> Result<ExitCode, ExitCode> {
@@ -209,13 +218,11 @@ fn exit_code(end: Result<(), Box<dyn Error + Send + Sync>>) -> Result<ExitCode, 
         }
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
-            let (error, ranks) = (one_line(&*error), Ranks::world());
-            if ranks.is_first() {
-                errln!("error: {error}");
+            let error = one_line(&*error);
+            if Ranks::world().is_first() {
+                errln!("error: {error}")
             } else {
-                // What fails everywhere the first rank says, and by now it has ended this one.
-                thread::sleep(Duration::from_secs(2));
-                eprintln!("error: rank {}: {error}", ranks.rank());
+                say_late(&error)
             }
             Err(ExitCode::FAILURE)
         }

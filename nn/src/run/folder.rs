@@ -240,7 +240,8 @@ impl RunFolder {
             return self.own_checkpoint();
         }
         let own = if ranks.is_first() { self.own_checkpoint()? } else { None };
-        Ok(ranks.of_first(own.map(|checkpoint| checkpoint.to_bytes())).map(|bytes| Checkpoint::sent(&bytes)))
+        let bytes = ranks.of_first(own.as_ref().map(Checkpoint::to_bytes));
+        Ok(own.or_else(|| bytes.map(|bytes| Checkpoint::sent(&bytes))))
     }
 
     fn own_checkpoint(&self) -> Result<Option<Checkpoint>, RunError> {
@@ -269,6 +270,9 @@ impl RunFolder {
     /// # Errors
     /// [`CheckpointError`] if a file cannot be written.
     pub fn save(&self, mut checkpoint: Checkpoint) -> Result<(), CheckpointError> {
+        if !Ranks::world().is_first() {
+            return Ok(());
+        }
         checkpoint.set(IDENTITY, &self.identity);
         checkpoint.save(&self.file(&file_name(CHECKPOINT, self.part.as_deref())))?;
         let Some(path) = &self.save else { return Ok(()) };
@@ -364,7 +368,7 @@ fn same_on_all_ranks(args: &Value, identity: &Value) -> Result<(), RunError> {
         "another build of the program",
         "other flags",
         "other data",
-        "other vector instructions (AUTOGRAD_VECTORS=avx2 narrows them)",
+        "other vector instructions (AUTOGRAD_VECTORS narrows them)",
     ];
     match ranks.differing([program, flags, data, vectors]) {
         None => Ok(()),

@@ -45,8 +45,10 @@ impl<'a> Run<'a> {
     /// # Errors
     /// [`RunError`] if the folder cannot be opened or the handler of Ctrl-C cannot be installed.
     pub fn open(args: &'a RunArgs, all: &impl Serialize) -> Result<Self, RunError> {
-        let (folder, interrupt) = (RunFolder::open(args, all)?, Interrupt::install()?);
+        // The handler first: a signal may come while ranks wait for each other.
+        let interrupt = Interrupt::install()?;
         interrupt.set_saved(true); // there is nothing to lose yet
+        let folder = RunFolder::open(args, all)?;
         let (started, restored, kept) = (Instant::now(), Cell::new(false), RefCell::new(None));
         Ok(Self { args, folder, interrupt, started, restored, kept, report: Rc::default() })
     }
@@ -123,7 +125,8 @@ impl<'a> Run<'a> {
 
     /// Trains within the folder. The first call goes on from the checkpoint with `--resume`. Training draws progress, and
     /// writes a row of `metrics.csv` after every epoch and a checkpoint about once a second. Ctrl-C saves in the middle of
-    /// an epoch and stops training; before and after training, when all is saved, it ends the program.
+    /// an epoch and stops training; before and after training, when all is saved, it ends the program. Of several ranks of MPI it
+    /// ends all at once, and the last checkpoint is what is left.
     ///
     /// Training in several stages calls this once for each; their objectives have the same parts, since these are the
     /// columns of `metrics.csv`. Call it within [`RunArgs::in_pool`].
@@ -181,12 +184,16 @@ impl<'a> Run<'a> {
             saved: Instant::now(),
         };
         interrupt.set_saved(false);
-        let shards = trainer.shards(objective, fit.batch_size.min(rows));
-        if let Some(idle) = Ranks::world().idle(shards) {
-            errln!(
-                "{idle} of the ranks have nothing to do: a minibatch has {}; larger ones have more",
-                counted(shards, "shard")
-            );
+        if Ranks::world().are_several() {
+            let shards = trainer.shards(objective, fit.batch_size.min(rows));
+            let idle = Ranks::world().idle(shards);
+            if idle > 0 {
+                errln!(
+                    "{} without work: a minibatch has {}",
+                    counted(idle, "rank"),
+                    counted(shards, "shard")
+                );
+            }
         }
         trainer.ranks = Ranks::world();
         let end = trainer.fit_watched(objective, validation, fit, &mut session);
@@ -210,8 +217,8 @@ impl<'a> Run<'a> {
         Ok(end)
     }
 
-    /// Numbers of each row, for an evaluation that takes long: `of` gives those of a range of rows. Several ranks of MPI compute a
-    /// part of the rows each, and all get all numbers.
+    /// Numbers of each row, for an evaluation that takes long: `of` gives those of a range of rows, and is told the share of this
+    /// process's work that is then done. Several ranks of MPI compute a part of the rows each, and all get all numbers.
     ///
     /// # Panics
     /// If `of` gives the numbers of more or fewer rows.
@@ -219,14 +226,16 @@ impl<'a> Run<'a> {
     pub fn over_rows<const N: usize>(
         &self,
         rows: usize,
-        mut of: impl FnMut(Range<usize>) -> Vec<[f64; N]>,
+        mut of: impl FnMut(Range<usize>, f64) -> Vec<[f64; N]>,
     ) -> Vec<[f64; N]> {
         const AT_ONCE: usize = 256;
         let ranks = Ranks::world();
         let mut numbers = vec![[-0.0; N]; rows];
-        for part in ranks.part(rows.div_ceil(AT_ONCE)) {
+        let parts = ranks.part(rows.div_ceil(AT_ONCE));
+        for part in parts.clone() {
             let rows = part * AT_ONCE..rows.min((part + 1) * AT_ONCE);
-            numbers[rows.clone()].copy_from_slice(&of(rows));
+            let share = (part + 1 - parts.start) as f64 / parts.len() as f64;
+            numbers[rows.clone()].copy_from_slice(&of(rows, share));
         }
         let mut numbers = numbers.into_flattened();
         ranks.add(&mut numbers);
@@ -241,6 +250,9 @@ impl<'a> Run<'a> {
     pub fn keep_model(&self, mut model: ModelFile, trained_on: &TrainedOn) -> Result<(), RunError> {
         model.set(TrainedOn::ENTRY, trained_on);
         model.set("run", &self.folder.origin());
+        if !Ranks::world().is_first() {
+            return Ok(());
+        }
         model.save(self.file(ModelFile::NAME))?;
         self.kept.replace(Some(model));
         Ok(())
@@ -265,6 +277,9 @@ impl<'a> Run<'a> {
     #[track_caller]
     fn finish_texts(&self, results: Vec<(String, String)>) -> Result<(), RunError> {
         let (mut results, seconds) = (finite(results)?, self.seconds());
+        if !Ranks::world().is_first() {
+            return Ok(());
+        }
         if !self.args.no_report {
             self.report.borrow().write(&self.folder, &results, seconds)?;
         }

@@ -6,15 +6,16 @@
 
 #[cfg(feature = "mpi")]
 use std::any::Any;
-#[cfg(feature = "mpi")]
-use std::mem::ManuallyDrop;
 use std::ops::Range;
 #[cfg(feature = "mpi")]
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use autograd::Real;
 #[cfg(feature = "mpi")]
-use mpi::{Threading, point_to_point::send_receive_into, topology::SimpleCommunicator, traits::*};
+use mpi::{
+    Threading, environment::Universe, point_to_point::send_receive_into, topology::SimpleCommunicator,
+    traits::*,
+};
 
 /// What is exchanged at a time: it stays in the cache, and is long enough that latency does not count.
 #[cfg(feature = "mpi")]
@@ -30,6 +31,10 @@ pub(crate) struct Ranks {
 /// The ranks that `mpirun` has started: they are the process's own.
 #[cfg(feature = "mpi")]
 static WORLD: OnceLock<Ranks> = OnceLock::new();
+
+/// Held in an exchange: MPI must not be called from two threads at once.
+#[cfg(feature = "mpi")]
+static EXCHANGE: Mutex<()> = Mutex::new(());
 
 impl Ranks {
     /// A process of its own.
@@ -83,6 +88,7 @@ impl Ranks {
 
     #[cfg(feature = "mpi")]
     fn exchange<T: Equivalence + Real>(self, values: &mut [T]) {
+        let _exchange = EXCHANGE.lock().unwrap_or_else(PoisonError::into_inner);
         let world = SimpleCommunicator::world();
         let at_rank = |rank: usize| world.process_at_rank(rank as i32);
         let mut buffer = vec![T::ZERO; values.len().min(AT_ONCE)];
@@ -108,23 +114,35 @@ impl Ranks {
     }
 }
 
+/// MPI. After an error or a panic others may wait for this rank, and the end of MPI would wait for them: so it ends them all.
+#[cfg(feature = "mpi")]
+struct Session(Option<Universe>);
+
+#[cfg(feature = "mpi")]
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let (Some(universe), true) = (&self.0, Ranks::world().are_several()) {
+            universe.world().abort(1);
+        }
+    }
+}
+
 /// What a program does with ranks.
 #[cfg(feature = "run")]
 impl Ranks {
-    /// Calls `body`, a whole program, within MPI. Ranks exchange from any thread, but never from two at once.
+    /// Calls `body`, a whole program, within MPI: once in a process. Ranks exchange from any thread, but never from two at once.
     pub(crate) fn within<T>(body: impl FnOnce() -> Result<T, T>) -> T {
         #[cfg(feature = "mpi")]
-        let universe = mpi::initialize_with_threading(Threading::Serialized).map(|(universe, _)| {
-            let world = universe.world();
-            let _ = WORLD.set(Self { rank: world.rank() as usize, count: world.size() as usize });
-            // Not left after a panic or an error: others may wait for this rank. The end of MPI would wait for them, while mpirun ends
-            // them when this process exits.
-            ManuallyDrop::new(universe)
-        });
+        let mut session =
+            Session(mpi::initialize_with_threading(Threading::Serialized).map(|(universe, _)| {
+                let world = universe.world();
+                let _ = WORLD.set(Self { rank: world.rank() as usize, count: world.size() as usize });
+                universe
+            }));
         let end = body();
         #[cfg(feature = "mpi")]
         if end.is_ok() {
-            universe.map(ManuallyDrop::into_inner);
+            session.0 = None;
         }
         end.unwrap_or_else(|end| end)
     }
@@ -147,10 +165,9 @@ impl Ranks {
         self.rank == 0
     }
 
-    /// How many ranks have none of so many leaves, if any.
-    pub(crate) fn idle(self, leaves: usize) -> Option<usize> {
-        let is_idle = |rank: &usize| Self { rank: *rank, ..self }.part(leaves).is_empty();
-        Some((0..self.count).filter(is_idle).count()).filter(|idle| *idle > 0)
+    /// How many ranks have none of so many leaves.
+    pub(crate) fn idle(self, leaves: usize) -> usize {
+        (0..self.count).filter(|&rank| Self { rank, ..self }.part(leaves).is_empty()).count()
     }
 
     /// That the MPI library may be called from the thread on which a model trains.
@@ -170,6 +187,7 @@ impl Ranks {
     pub(crate) fn of_first(self, bytes: Option<Vec<u8>>) -> Option<Vec<u8>> {
         #[cfg(feature = "mpi")]
         if self.are_several() {
+            let _exchange = EXCHANGE.lock().unwrap_or_else(PoisonError::into_inner);
             let world = SimpleCommunicator::world();
             let first = world.process_at_rank(0);
             let mut len = bytes.as_ref().map_or(u64::MAX, |bytes| bytes.len() as u64);

@@ -176,12 +176,12 @@ fn gradient<'t, F: Real>(
 
 /// Where the loss of a shard, which is not finite, stopped being so. The shard is computed again, with the same noise.
 pub(super) fn first_non_finite<F: Real>(
-    tapes: &mut [Tape<F>],
+    tapes: &mut Vec<Tape<F>>,
     objective: &dyn Objective<F>,
     theta: &Arc<Vec<F>>,
     batch: Batch<'_>,
 ) -> Option<NonFinite> {
-    let tape = &mut tapes[0];
+    let tape = &mut at_least(tapes, 1)[0]; // a rank without shards has none
     tape.clear();
     let theta = tape.shared_parameter(theta, [theta.len()]);
     let _ = objective.loss(theta, &batch, &mut Sums::default().parts(objective.parts()));

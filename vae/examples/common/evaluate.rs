@@ -16,11 +16,11 @@ pub(crate) fn k_sample_bound(
     seed: u64,
 ) -> KSampleBound {
     let progress = Counter::new("rows evaluated", x.rows);
-    let numbers = run.over_rows(x.rows, |rows| {
+    let numbers = run.over_rows(x.rows, |rows, share| {
         let (first, last) = (rows.start, rows.end);
         let part = x.select(&rows.collect::<Vec<_>>());
         let bounds = vae.k_sample_bound_of_rows(theta, &part, samples, RowSeed { seed, first });
-        progress.at(last, last as f64 / x.rows as f64);
+        progress.at(last, share);
         let numbers =
             |bound: &RowBound| [bound.value, bound.se, bound.rise, bound.effective_samples, bound.pareto_k];
         bounds.iter().map(numbers).collect()
