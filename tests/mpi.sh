@@ -12,7 +12,7 @@ cargo build --release --features nn/mpi -p nn --example classify --example regre
 programs="${CARGO_TARGET_DIR:-target}/release/examples"
 out="$(mktemp -d)"
 mpirun=
-trap 'kill $mpirun 2> /dev/null; rm -rf "$out"' EXIT
+trap 'kill $mpirun 2> /dev/null || true; rm -rf "$out"' EXIT
 # Where ranks other than the first have their folders.
 export TMPDIR="$out/tmp"
 mkdir "$TMPDIR"
