@@ -135,12 +135,7 @@ impl RunFolder {
             let own = run.out.join(file_name(CHECKPOINT, None));
             return Err(RunError::NothingToResume { path: run.resume.cloned().flatten().unwrap_or(own) });
         }
-        if !Ranks::world().is_first() {
-            let temporary = temporary()?;
-            let path = temporary.path().to_owned();
-            return Self::begin(path, resume, None, Owner::Temporary(temporary), args, run.trains);
-        }
-        if run.dry_run {
+        if run.dry_run || !Ranks::world().is_first() {
             let what = if run.trains { "one minibatch" } else { "a few rows" };
             errln!("dry run: {what}; nothing is kept in {}", run.out.display());
             let temporary = temporary()?;

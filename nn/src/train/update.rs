@@ -80,7 +80,8 @@ impl<F: Real> Update<F> {
             );
             return;
         }
-        let (mut left, mut right) = ([F::ZERO; BLOCK], [F::ZERO; BLOCK]);
+        let nothing = F::from_f64(-0.0);
+        let (mut left, mut right) = ([nothing; BLOCK], [nothing; BLOCK]);
         for at in (0..theta.len()).step_by(BLOCK) {
             let end = theta.len().min(at + BLOCK);
             let g = gradient.halves(start + at, &mut left[..end - at], &mut right[..end - at]);
@@ -134,6 +135,7 @@ impl<'a, F: Real> ShardSum<'a, F> {
     {
         let halves = self.shards.split_at(self.shards.len().div_ceil(2));
         let part = |shards: &[&'a [F]], buffer: &'b mut [F]| match *shards {
+            [] => &*buffer, // nothing was written to it
             [only] => &only[start..start + buffer.len()],
             _ => {
                 sum_shards(shards, start, buffer);
