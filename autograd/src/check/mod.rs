@@ -107,6 +107,8 @@ pub struct Checks {
     pub undetected: fn(f64) -> Vec<(usize, usize)>,
     /// [`compare_scalars`]
     pub scalars: fn() -> Result<ScalarErrors, Mismatch>,
+    /// Records the operation once for each of its cases, and returns the values.
+    pub record: for<'t> fn(&'t Tape<f64>) -> Vec<Var<'t, f64>>,
 }
 
 impl Checks {
@@ -117,8 +119,18 @@ impl Checks {
             derivatives: check_op::<O::On<f64>>,
             undetected: undetected::<O::On<f64>>,
             scalars: compare_scalars::<O>,
+            record: |tape| record_cases(tape, &erased::<f64, O::On<f64>>()),
         }
     }
+}
+
+fn record_cases<'t>(tape: &'t Tape<f64>, cases: &[Erased<f64>]) -> Vec<Var<'t, f64>> {
+    let mut random = Random(1);
+    let mut one = |Erased { record: op, inputs, .. }: &Erased<f64>| {
+        let x: Vec<Vec<f64>> = inputs.iter().map(|input| input.draw(&mut random)).collect();
+        op(tape, &record(tape, inputs, &x))
+    };
+    cases.iter().map(&mut one).collect()
 }
 
 fn undetected_cases(cases: &[Erased<f64>], factor: f64) -> Vec<(usize, usize)> {

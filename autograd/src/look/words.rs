@@ -141,9 +141,10 @@ impl<F: Real> Trace<F> {
             _ => {
                 let input = part.parse().ok().and_then(|input: usize| inputs.get(input));
                 let attribute = || {
-                    let all = &self.nodes[node].attributes;
-                    let text = all.iter().find(|(name, _)| *name == part).map_or(part, |(_, text)| text);
-                    text.parse().map_or_else(|_| text.to_owned(), |number| bracketed(short(number)))
+                    let found = self.nodes[node].attributes.iter().find(|(name, _)| *name == part);
+                    // An operation from outside may have the name of one of this crate, and other attributes.
+                    let Some((_, text)) = found else { return format!("{{{part}}}") };
+                    text.parse().map_or_else(|_| text.clone(), |number| bracketed(short(number)))
                 };
                 input.cloned().unwrap_or_else(attribute)
             }

@@ -2,7 +2,7 @@
 
 use crate::common::{assert_close, numbers};
 use crate::dirty::dirty_tape;
-use autograd::look::{NonFinite, Trace, TraceNode};
+use autograd::look::{NonFinite, Trace, TraceNode, short};
 use autograd::ops::{Elementwise, Map, Nonlinearity, TriangularSystem};
 use autograd::{InputAdjoints, Inputs, Op, Real, Shape, Tape, Var};
 use proptest::prelude::*;
@@ -165,6 +165,16 @@ fn what_the_loss_does_not_need_says_so() {
     assert!(trace.to_string().ends_with("backward: nothing to do, the loss depends on no parameter\n"));
     let trace = tape.trace(x);
     assert_eq!((trace.backward[0].node, &trace.backward[0].adjoint), (0, &vec![1.0]));
+}
+
+#[test]
+fn numbers_are_short() {
+    let numbers =
+        [0.0, -0.0, 1.0, -2.5, 3.01599, 1234.56, 99999.0, 999996.0, 1e6, 1.25e-5, -1e300, 0.00012345];
+    let texts =
+        ["0", "0", "1", "−2.5", "3.016", "1235", "99999", "1e6", "1e6", "1.25e−5", "−1e300", "0.0001234"];
+    assert_eq!(numbers.map(short), texts);
+    assert_eq!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(short), ["NaN", "∞", "−∞"]);
 }
 
 #[test]

@@ -12,7 +12,6 @@ use crate::{folder, result, run, text};
 const SMOKE: &[(&str, &str, &[&str])] = &[
     ("autograd", "steps", &["--dry-run"]),
     ("autograd", "steps", &["--dry-run", "--expression", "nan"]),
-    ("autograd", "gradcheck", &["exp", "softmax"]),
     ("bayes-nn", "bayes_apply", &["--dry-run", "--model", "MODEL/regression", "--csv", "uci/data.txt"]),
     ("bayes-nn", "cavi", &["--dry-run"]),
     ("bayes-nn", "coin", &["--dry-run"]),

@@ -23,22 +23,6 @@ fn newtons_method_arrives_where_gradient_descent_is_still_on_its_way() {
     assert!(dir.path().join("newton/paths.png").is_file() && dir.path().join("newton/losses.png").is_file());
 }
 
-#[test]
-fn the_table_of_gradient_checks_has_80_columns_and_names_what_it_does_not_know() {
-    let output = run("gradcheck", &["softmax", "dense<tanh>"], &std::env::temp_dir());
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let table = text(&output.stdout);
-    assert!(table.lines().all(|line| line.chars().count() <= 80 || line.starts_with("RESULT ")), "{table}");
-    let rows: Vec<&str> = table.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert!(rows.starts_with(&["operation", "Reduce<Softmax,"]) && rows.contains(&"Dense<Tanh>"), "{table}");
-    assert_eq!(rows.iter().filter(|row| row.contains("Softmax")).count(), 4, "{table}");
-    for names in [&["sofmax"][..], &["softmax", "sofmax"]] {
-        let unknown = run("gradcheck", names, &std::env::temp_dir());
-        assert_eq!(unknown.status.code(), Some(2));
-        assert!(text(&unknown.stderr).contains("found sofmax;"), "{}", text(&unknown.stderr));
-    }
-}
-
 /// The numbers of lecture 004.
 #[test]
 fn the_coin_has_the_lectures_digits() {
