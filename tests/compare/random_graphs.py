@@ -2,7 +2,7 @@
 deviation of each operation:
 
     pip install torch mpmath
-    cargo run --release -p tests --bin random_graphs -- 10000 1 | python3 tests/compare/random_graphs.py
+    cargo run --release -p tests --features thorough --bin random_graphs -- 10000 1 | python3 tests/compare/random_graphs.py
 
 A deviation is |found - expected| / (1 + |expected|), the largest over an array's elements: of the operation's value, and of the
 adjoints of its inputs. Whatever exceeds 1e-11 is shown, and the exit code is 1. Below, an operation is its definition in PyTorch's

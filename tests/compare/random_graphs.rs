@@ -1,7 +1,7 @@
 //! Writes random graphs of all operations of the catalogue with their values and gradients, a line of JSON each, for programs
 //! that compute them again by other means (`random_graphs.py`):
 //!
-//!     cargo run --release -p tests --bin random_graphs -- COUNT SEED
+//!     cargo run --release -p tests --features thorough --bin random_graphs -- COUNT SEED
 //!
 //! A line is `{"nodes": […]}`, the nodes in the order in which they are computed. A node has
 //!

@@ -5,7 +5,6 @@ mod claims;
 mod data;
 mod every;
 mod gaussian;
-mod graphs;
 mod images;
 mod lectures;
 mod likelihoods;

@@ -5,6 +5,7 @@
 mod apply;
 mod browser;
 mod calibration;
+mod graphs;
 mod kills;
 mod python;
 mod report;
