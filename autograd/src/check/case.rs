@@ -79,7 +79,7 @@ impl Sample {
         Self { diagonal: shift, ..self }
     }
 
-    pub(super) fn draw(&self, random: &mut Random) -> Vec<f64> {
+    fn draw(&self, random: &mut Random) -> Vec<f64> {
         let Range { start, end } = self.range;
         let mut next = || loop {
             let x = start + (end - start) * random.uniform();
@@ -116,6 +116,11 @@ pub(super) fn erased<F: Real, O: Checked<F>>() -> Vec<Erased<F>> {
         erased.push(Erased { name, record: Box::new(move |tape, x| tape.record(op.clone(), x)), inputs });
     }
     erased
+}
+
+/// The inputs of a case.
+pub(super) fn draw(inputs: &[Sample], random: &mut Random) -> Vec<Vec<f64>> {
+    inputs.iter().map(|input| input.draw(random)).collect()
 }
 
 /// Random numbers whose signs alternate irregularly, so that they are not orthogonal to what an operation conserves.

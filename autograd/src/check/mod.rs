@@ -28,7 +28,7 @@ pub use scalars::{ScalarErrors, compare_scalars};
 pub use verdict::{Doubt, Mismatch};
 
 use crate::{Real, Tape, Var};
-use case::{Erased, Random, Record, cotangent, erased};
+use case::{Erased, Random, Record, cotangent, draw, erased};
 use difference::{differences, size};
 use verdict::{Comparison, Verdict, judge};
 
@@ -126,11 +126,11 @@ impl Checks {
 
 fn record_cases<'t>(tape: &'t Tape<f64>, cases: &[Erased<f64>]) -> Vec<Var<'t, f64>> {
     let mut random = Random(1);
-    let mut one = |Erased { record: op, inputs, .. }: &Erased<f64>| {
-        let x: Vec<Vec<f64>> = inputs.iter().map(|input| input.draw(&mut random)).collect();
+    let one = |Erased { record: op, inputs, .. }: &Erased<f64>| {
+        let x = draw(inputs, &mut random);
         op(tape, &record(tape, inputs, &x))
     };
-    cases.iter().map(&mut one).collect()
+    cases.iter().map(one).collect()
 }
 
 fn undetected_cases(cases: &[Erased<f64>], factor: f64) -> Vec<(usize, usize)> {
@@ -186,7 +186,7 @@ fn check_along(name: &str, theta: &[f64], directions: usize, f: &Function<'_>) -
 fn compare(inputs: &[Sample], f: &Record<'_, f64>) -> Vec<Comparison> {
     let mut random = Random(1);
     let mut tape = Tape::new();
-    let mut x: Vec<Vec<f64>> = inputs.iter().map(|input| input.draw(&mut random)).collect();
+    let mut x = draw(inputs, &mut random);
     let outputs = output(&mut tape, inputs, &x, f).len();
     let cotangent = cotangent(outputs, &mut random);
 

@@ -1,7 +1,7 @@
 //! The same operations in every scalar: single precision agrees with double, and the tangents of dual numbers with
 //! differences of value and adjoint.
 
-use super::case::{Erased, Random, Record, Sample, cotangent, erased};
+use super::case::{Erased, Random, Record, Sample, cotangent, draw, erased};
 use super::difference::differences;
 use super::verdict::{Comparison, Mismatch, judge};
 use super::{Operation, record};
@@ -98,10 +98,6 @@ fn compare_dual(
 /// The numbers of a case.
 fn random(case: usize) -> Random {
     Random(case as u64 + 7)
-}
-
-fn draw(inputs: &[Sample], random: &mut Random) -> Vec<Vec<f64>> {
-    inputs.iter().map(|input| input.draw(random)).collect()
 }
 
 /// |x − y| / (1 + |y|)

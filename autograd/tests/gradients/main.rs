@@ -36,7 +36,7 @@ fn checks() -> BTreeMap<&'static str, Checks> {
 fn every_operation_agrees_with_finite_differences() {
     let checks = checks();
     assert!(checks.len() > 80, "only {} operations", checks.len());
-    let mut table = Table::default();
+    let mut table = Table::begin();
     checks.values().for_each(|checks| table.add(checks));
     table.finish();
     assert!(table.failures.is_empty(), "{}", table.failures.join("\n"));

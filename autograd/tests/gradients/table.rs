@@ -27,17 +27,16 @@ pub(crate) struct Table {
     pub(crate) failures: Vec<String>,
 }
 
-impl Default for Table {
-    fn default() -> Self {
+impl Table {
+    /// Prints the heading.
+    pub(crate) fn begin() -> Self {
         println!(
             "{}",
             row("operation", ["cases", "derivs", "error", "bar", "seen", "f32", "dual", "tangent"])
         );
         Self { start: Instant::now(), operations: 0, derivatives: 0, largest: 0.0, failures: Vec::new() }
     }
-}
 
-impl Table {
     /// Checks an operation and prints its line.
     pub(crate) fn add(&mut self, checks: &Checks) {
         let name = short(checks.name);
