@@ -14,8 +14,9 @@ use crate::Real;
 
 /// Rows of a block that is not halved any more: a tile of as many columns stays in the first cache.
 const LEAF: usize = 32;
-/// Rows of a block that one thread computes, and columns of one in [`factor`] and [`add_lower`]: whole tiles of products.
-const BLOCK: usize = 96;
+/// Rows of a block that one thread computes, and columns of one in [`factor`] and [`add_lower`]: whole tiles of products. (With 96,
+/// two threads take some hundredths longer, as their last blocks end at different times.)
+const BLOCK: usize = 48;
 /// The inner size of a product that is computed at a time.
 const DEPTH: usize = 192;
 /// Multiplications from which on sharing pays: some tenths of a millisecond.
@@ -100,7 +101,7 @@ fn subtract_product<F: Real>(a: Mat<'_, F>, b: Mat<'_, F>, c: &mut [F]) {
     });
 }
 
-/// C ← C − A B, rows of C `stride` apart, for so many columns of A at a time that those of B stay in the first cache
+/// C ← C − A B, rows of C `stride` apart, for so many columns of A at a time that they and those rows of B stay near
 fn subtract_in_depths<F: Real>(a: Mat<'_, F>, b: Mat<'_, F>, c: &mut [F], stride: usize) {
     for start in (0..a.cols()).step_by(DEPTH) {
         let depth = start..a.cols().min(start + DEPTH);

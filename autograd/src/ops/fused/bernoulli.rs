@@ -67,11 +67,15 @@ kernel! {
         for (i, y) in y.iter_mut().enumerate() {
             let x = &x[rows.of(0, i) * n..][..n];
             let (logits, residuals) = (&logits[rows.of(1, i) * n..][..n], &mut residuals[i * n..][..n]);
+            // softplus and σ share e^−|l|. It has a loop of its own: all in one, a chain of operations so long leaves the processor
+            // waiting and takes a third longer.
+            for (e, &l) in residuals.iter_mut().zip(logits) {
+                *e = (if l < F::ZERO { l } else { -l }).exp();
+            }
             *y = lane_sum!(F, [logits, x] mut [residuals] => {
                 // −|l|, not by abs(), which at 0 has no slope.
                 let (minus_abs, wrong) = if logits < F::ZERO { (logits, x) } else { (-logits, F::ONE - x) };
-                // softplus and σ share e^−|l|.
-                let e = minus_abs.exp();
+                let e = *residuals;
                 let numerator = if logits < F::ZERO { e } else { F::ONE };
                 *residuals = x - numerator / (F::ONE + e);
                 // 0 · ∞ is 0 here.
