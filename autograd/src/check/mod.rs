@@ -107,7 +107,7 @@ pub struct Checks {
     pub undetected: fn(f64) -> Vec<(usize, usize)>,
     /// [`compare_scalars`]
     pub scalars: fn() -> Result<ScalarErrors, Mismatch>,
-    /// Records the operation once for each of its cases, and returns the values.
+    /// Records the operation once for each of its cases, on the inputs of its check, and returns the values.
     pub record: for<'t> fn(&'t Tape<f64>) -> Vec<Var<'t, f64>>,
 }
 
@@ -125,9 +125,9 @@ impl Checks {
 }
 
 fn record_cases<'t>(tape: &'t Tape<f64>, cases: &[Erased<f64>]) -> Vec<Var<'t, f64>> {
-    let mut random = Random(1);
     let one = |Erased { record: op, inputs, .. }: &Erased<f64>| {
-        let x = draw(inputs, &mut random);
+        // As `compare` begins.
+        let x = draw(inputs, &mut Random(1));
         op(tape, &record(tape, inputs, &x))
     };
     cases.iter().map(one).collect()

@@ -141,6 +141,11 @@ const CONVOLUTION: Rule = Rule::Adjoints(&[
     "the sums of φ′ ⊙ {dy} over places",
 ]);
 
+/// The names in braces of a text of a [`Formula`].
+pub(super) fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| name)
+}
+
 /// A text of a [`Formula`], with each name in braces replaced.
 pub(super) fn fill(text: &str, replace: impl Fn(&str) -> String) -> String {
     let mut filled = String::new();

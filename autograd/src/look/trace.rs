@@ -107,8 +107,12 @@ impl<F: Real> Trace<F> {
         sent.filter(move |(_, contribution)| contribution.to == node)
     }
 
+    /// The place of a variable's node among [`nodes`](Self::nodes).
+    ///
+    /// # Panics
+    /// If it was recorded after the loss.
     #[track_caller]
-    fn place(&self, var: Var<'_, F>) -> usize {
+    pub fn place(&self, var: Var<'_, F>) -> usize {
         let (place, count) = (var.index(), self.nodes.len());
         assert!(place < count, "trace: expected one of the {count} nodes up to the loss, found node {place}");
         place

@@ -311,22 +311,22 @@ fn operations_of_ones_own_and_several_views_of_a_result_are_traced() {
 }
 
 /// x y, under the name of an operation of the crate that has one input.
-struct Namesake;
+struct Namesake(&'static str);
 
 impl<F: Real> Op<F> for Namesake {
     fn name(&self) -> &'static str {
-        "square"
+        self.0
     }
     fn shape(&self, x: &[Shape]) -> Result<Shape, String> {
         Ok(x[0])
     }
     fn forward(&self, x: &Inputs<'_, F>, y: &mut [F], _: &mut [F]) {
-        (0..y.len()).for_each(|i| y[i] = x[0][i] * x[1][i]);
+        (0..y.len()).for_each(|i| y[i] = (0..x.len()).map(|input| x[input][i]).sum());
     }
     fn backward(&self, x: &Inputs<'_, F>, _: &[F], _: &[F], dy: &[F], dx: &mut InputAdjoints<'_, F>) {
-        for input in [0, 1] {
+        for input in 0..x.len() {
             if let Some(dx) = dx.get(input) {
-                (0..dy.len()).for_each(|i| dx[i] += x[1 - input][i] * dy[i]);
+                (0..dy.len()).for_each(|i| dx[i] += dy[i]);
             }
         }
     }
@@ -336,9 +336,13 @@ impl<F: Real> Op<F> for Namesake {
 fn an_operation_with_the_name_of_another_is_not_taken_for_it() {
     let tape = dirty_tape();
     let (x, y) = (tape.parameter(&[2.0, 3.0], [2]), tape.parameter(&[5.0, 7.0], [2]));
-    let loss = tape.record(Namesake, &[x, y]).sum();
+    // The other has one input; it has an attribute that this does not have.
+    let loss = tape.record(Namesake("square"), &[x, y]).sum() + tape.record(Namesake("scale"), &[x]).sum();
     let trace = tape.trace_with_differences(loss);
     assert_eq!(trace.formula(2), "square(v₀, v₁)");
+    assert_eq!(trace.formula(4), "scale(v₀)");
+    let step = trace.backward.iter().find(|step| step.node == 4).unwrap();
+    assert_eq!(trace.rule(step, &step.contributions[0]), "(∂v₄/∂v₀)ᵀ v̄₄");
     let step = trace.backward.iter().find(|step| step.node == 2).unwrap();
     let rules: Vec<String> = step.contributions.iter().map(|sent| trace.rule(step, sent)).collect();
     assert_eq!(rules, ["(∂v₂/∂v₀)ᵀ v̄₂", "(∂v₂/∂v₁)ᵀ v̄₂"]);
