@@ -43,11 +43,11 @@ struct Args {
     /// Rows of the set that is generated without --data
     #[arg(long, value_name = "N", default_value_t = 10_000, conflicts_with = "data", value_parser = whole)]
     rows: usize,
-    /// Only these splits, the last one not included [default: all that there are]
-    #[arg(long, value_name = "A..B", default_value_if("dry_run", "true", "0..2"), value_parser = range)]
+    /// Only these splits, the last one not included [default: all that there are; in a dry run two]
+    #[arg(long, value_name = "A..B", value_parser = range)]
     splits: Option<Range<usize>>,
     /// Steps of the shorter training: validation may choose four times as many; with --epochs, whichever ends first
-    #[arg(long, value_name = "N", default_value_t = 10_000, default_value_if("dry_run", "true", "10"), value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = whole)]
     steps: usize,
     /// Hidden units
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = width)]
@@ -59,7 +59,7 @@ struct Args {
     #[arg(long)]
     local: bool,
     /// Draws of θ for predictions
-    #[arg(long, value_name = "N", default_value_t = 200, default_value_if("dry_run", "true", "20"), value_parser = at_most::<10_000>)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = at_most::<10_000>)]
     draws: usize,
 }
 

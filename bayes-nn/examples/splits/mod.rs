@@ -26,6 +26,11 @@ pub(crate) struct Split {
     pub(crate) test: Vec<usize>,
 }
 
+/// The most splits that are used unless some are named: a dry run tries two.
+fn most(run: &RunArgs) -> usize {
+    if run.dry_run { 2 } else { usize::MAX }
+}
+
 impl Set {
     /// Reads a folder with `data.txt`, `index_features.txt`, `index_target.txt`, and for each split K `index_train_K.txt` and
     /// `index_test_K.txt`; only the splits in `numbers`, if given.
@@ -53,7 +58,7 @@ impl Set {
         let rows = Rows { x: table.values.columns(&features), y: table.values.columns(&target) };
 
         let there = || (0..).take_while(|k| dir.join(format!("index_train_{k}.txt")).is_file()).count();
-        let splits = numbers.unwrap_or_else(|| 0..there().max(1)).map(|number| {
+        let splits = numbers.unwrap_or_else(|| 0..most(run).min(there().max(1))).map(|number| {
             let part = |part: &str| -> anyhow::Result<Vec<usize>> {
                 let mut indices = read_indices(dir.join(format!("index_{part}_{number}.txt")), rows.x.rows)?;
                 indices.truncate(run.rows(indices.len()));
@@ -81,7 +86,7 @@ impl Set {
             10.0 * (PI * x[0] * x[1]).sin() + 20.0 * (x[2] - 0.5).powi(2) + 10.0 * x[3] + 5.0 * x[4] + noise
         });
         let y = Matrix::new(rows, 1, y.collect());
-        let splits = numbers.unwrap_or(0..20).map(|number| {
+        let splits = numbers.unwrap_or(0..most(run).min(20)).map(|number| {
             let seed = run.seed.wrapping_add(number as u64);
             let [train, test] = split(rows, counts(rows, [0.9, 0.1]), seed);
             Split { number, train, test }

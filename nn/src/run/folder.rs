@@ -136,8 +136,10 @@ impl RunFolder {
             return Err(RunError::NothingToResume { path: run.resume.cloned().flatten().unwrap_or(own) });
         }
         if run.dry_run || !Ranks::world().is_first() {
-            let what = if run.trains { "one minibatch" } else { "a few rows" };
-            errln!("dry run: {what}; nothing is kept in {}", run.out.display());
+            if run.dry_run {
+                let what = if run.trains { "one minibatch" } else { "a few rows" };
+                errln!("dry run: {what}; nothing is kept in {}", run.out.display());
+            }
             let temporary = temporary()?;
             let path = temporary.path().to_owned();
             return Self::begin(path, resume, None, Owner::Temporary(temporary), args, run.trains);

@@ -80,8 +80,7 @@ impl<F: Real> Update<F> {
             );
             return;
         }
-        let nothing = F::from_f64(-0.0);
-        let (mut left, mut right) = ([nothing; BLOCK], [nothing; BLOCK]);
+        let (mut left, mut right) = ([nothing(); BLOCK], [nothing(); BLOCK]);
         for at in (0..theta.len()).step_by(BLOCK) {
             let end = theta.len().min(at + BLOCK);
             let g = gradient.halves(start + at, &mut left[..end - at], &mut right[..end - at]);
@@ -128,14 +127,14 @@ impl<'a, F: Real> ShardSum<'a, F> {
     }
 
     /// The sums of both halves of the shards from `start` on, in the buffers where they are not gradients of single shards. The rules
-    /// add the two, so that the gradients of two shards are read only once.
+    /// add the two, so that the gradients of two shards are read only once. The buffers come full of [`nothing`].
     fn halves<'b>(&self, start: usize, left: &'b mut [F], right: &'b mut [F]) -> Slopes<'b, F>
     where
         'a: 'b,
     {
         let halves = self.shards.split_at(self.shards.len().div_ceil(2));
         let part = |shards: &[&'a [F]], buffer: &'b mut [F]| match *shards {
-            [] => &*buffer, // nothing was written to it
+            [] => &*buffer,
             [only] => &only[start..start + buffer.len()],
             _ => {
                 sum_shards(shards, start, buffer);
@@ -171,11 +170,15 @@ impl<'a, F: Real> ShardSum<'a, F> {
     }
 }
 
-/// The sum of the shards' slopes from `start` on, at most a block of them. That of no shards is −0, which added to any number, 0 and −0
-/// among them, leaves it as it is.
+/// The sum of no shards: −0, which added to any number, 0 and −0 among them, leaves it as it is.
+fn nothing<F: Real>() -> F {
+    F::from_f64(-0.0)
+}
+
+/// The sum of the shards' slopes from `start` on, at most a block of them.
 fn sum_shards<F: Real>(shards: &[&[F]], start: usize, out: &mut [F]) {
     match *shards {
-        [] => out.fill(F::from_f64(-0.0)),
+        [] => out.fill(nothing()),
         [only] => out.copy_from_slice(&only[start..start + out.len()]),
         _ => {
             let (left, right) = shards.split_at(shards.len().div_ceil(2));

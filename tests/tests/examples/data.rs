@@ -274,6 +274,9 @@ fn uci_runs_all_or_some_splits_and_says_which_file_is_missing() {
     assert!(error("uci", &with(&["--data", "nowhere"]), dir.path()).contains("nowhere"));
     let line = error("uci", &with(&["--data", "uci", "--splits", "1..3"]), dir.path());
     assert!(line.contains("index_train_2.txt"), "{line}");
+    // A dry run takes the two first splits, or the only one.
+    fs::remove_file(dir.path().join("uci/index_train_1.txt")).unwrap();
+    assert_eq!(splits(&["--data", "uci", "--dry-run"]), 1.0);
     fs::remove_file(dir.path().join("uci/index_target.txt")).unwrap();
     assert!(error("uci", &with(&["--data", "uci"]), dir.path()).contains("index_target.txt"));
 }
