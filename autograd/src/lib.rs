@@ -20,7 +20,7 @@
 //! | [`ops`] | all operations; [`Op`] is what one of your own implements |
 //! | [`forward`] | dual numbers: Jacobian-vector and Hessian-vector products |
 //! | [`mod@check`] | is a derivative right? |
-//! | [`look`] | where does the time go, and where did a number stop being finite? |
+//! | [`look`] | what happened on a tape, where does the time go, and where did a number stop being finite? |
 //! | [`Real`], [`numerics`] | the numbers and the fast loops below |
 //!
 //! The chapter `CHAPTER.md` of this crate explains it all, from the chain rule by hand to an operation of your own.

@@ -1,7 +1,7 @@
 //! The buffer of adjoints.
 //!
-//! An adjoint that nothing was added to is 0. The buffer is not filled with zeros in advance, since that would take 5 % of
-//! the time of a training step: it remembers what has been written, and fills a part with zeros when it is first added to.
+//! An adjoint that nothing was added to is 0. The buffer is not filled with zeros in advance, since that would take 2 to
+//! 7 % of the time of a training step: it remembers what has been written, and fills a part with zeros when it is first added to.
 //! None of that shows outside this file and `ranges`, but for a product, which writes to memory that is fresh, and for long
 //! arrays, which are filled with zeros part by part.
 

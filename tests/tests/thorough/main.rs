@@ -1,4 +1,4 @@
-//! Tests that take long by nature:
+//! Tests that take long to run or to build:
 //!
 //!     cargo test --release -p tests --features thorough --test thorough
 
