@@ -59,7 +59,7 @@ pub struct MarkovVae {
 pub struct MarkovElbo<'t, F: Real> {
     /// E_q[log p(y_t,seen | z_t)]
     pub log_likelihood: Var<'t, F>,
-    /// Σ_l E_q[log N(μ_tl; z_tl, r_tl)] − log p(μ_tl | μ_<t,l)
+    /// Σ_l E_q[KL(q(s_tl | s_t−1,l) ‖ p(s_tl | s_t−1,l))], s the states of the processes: not negative
     pub kl: Var<'t, F>,
 }
 
@@ -373,7 +373,8 @@ impl Default for Windows {
 
 /// The negative bound of a [`MarkovVae`] by minibatches of windows of the series: a row of the data is a window, so that memory does
 /// not grow with the length of a series. A window has the terms of its own rows, given the observations of these and of the
-/// overlaps on both sides. So it lacks what farther rows say, and is exact where the window is a whole series.
+/// overlaps on both sides. So it lacks what farther rows say, and is exact where the window is a whole series. No term of the
+/// divergence is negative, so that what the overlaps observe, which costs nothing here, cannot lower the loss below its likelihood.
 pub struct MarkovObjective<'a> {
     model: &'a MarkovVae,
     moments: &'a Moments,

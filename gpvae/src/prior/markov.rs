@@ -40,8 +40,8 @@ pub struct MarkovPosterior<'t, F: Real> {
     /// ln N(μ_t; …) given all earlier observations of the series, in nats, 0 where a row is not observed. Over the rows of a series
     /// they add up to ln N(μ; 0, K + diag r).
     pub log_evidence: Var<'t, F>,
-    /// E_q[ln N(μ_t; f_t, r_t)] − log evidence, in nats, 0 where a row is not observed. Over the rows of a series they add up to
-    /// KL(q ‖ p), without the rounding of a difference of other outputs.
+    /// E_q[KL(q(s_t | s_t−1) ‖ p(s_t | s_t−1))] of the state s, in nats, not negative; for the first row of a series KL(q(s_t) ‖ p(s_t)).
+    /// Over the rows of a series they add up to KL(q ‖ p), without the rounding of a difference of other outputs.
     pub divergence: Var<'t, F>,
 }
 

@@ -36,6 +36,32 @@ pub(super) fn sandwich<const D: usize>(a: &Square<D>, b: &Square<D>) -> Square<D
     product(&product(a, b), &transposed(a))
 }
 
+/// The lower triangular G with G Gᵀ = a, for a matrix without negative eigenvalues. Pivots are at least `least`; a column of a pivot 0 is 0.
+pub(super) fn factor<const D: usize>(a: &Square<D>, least: f64) -> Square<D> {
+    let mut g = [[0.0; D]; D];
+    for j in 0..D {
+        let rest = |i: usize| a[i][j] - (0..j).map(|k| g[i][k] * g[j][k]).sum::<f64>();
+        let pivot = if rest(j) > f64::EPSILON * a[j][j] { rest(j).max(least) } else { least };
+        let root = pivot.sqrt();
+        let column: Vector<D> = from_fn(|i| if root > 0.0 && i > j { rest(i) / root } else { 0.0 });
+        (j + 1..D).for_each(|i| g[i][j] = column[i]);
+        g[j][j] = root;
+    }
+    g
+}
+
+/// g⁻¹ of a lower triangular matrix
+pub(super) fn inverse_of_lower<const D: usize>(g: &Square<D>) -> Square<D> {
+    let mut inverse = [[0.0; D]; D];
+    for j in 0..D {
+        inverse[j][j] = 1.0 / g[j][j];
+        for i in j + 1..D {
+            inverse[i][j] = -(j..i).map(|k| g[i][k] * inverse[k][j]).sum::<f64>() / g[i][i];
+        }
+    }
+    inverse
+}
+
 /// a x
 pub(super) fn times<const D: usize>(a: &Square<D>, x: &Vector<D>) -> Vector<D> {
     from_fn(|i| dot(&a[i], x))

@@ -8,13 +8,20 @@ use autograd::{InputAdjoints, Inputs, Op, Real, Shape};
 use super::Timeline;
 use super::matern::{Matern, drift, stationary, transition};
 use super::small::{
-    Square, Vector, add, add_outer, add_symmetric, dot, plus, product, sandwich, scaled, times, transposed,
+    Square, Vector, add, add_outer, add_symmetric, dot, factor, identity, inverse_of_lower, plus, product,
+    sandwich, scaled, times, transposed,
 };
 use crate::LN_2PI;
 
 /// From ln ℓ (L), observations μ (N, L) of the rows of a timeline and the variances r (N, L) of their noise to (N, 4 L): the means
-/// and the variances of f given all observations, ln N(μ_t; E[f_t | μ_<t], Var[f_t | μ_<t] + r_t), and what this row adds to
-/// KL(q ‖ p), E_q[ln N(μ_t; f_t, r_t)] less the third. The last two are 0 where a row is not observed.
+/// and the variances of f given all observations, ln N(μ_t; E[f_t | μ_<t], Var[f_t | μ_<t] + r_t), which is 0 where a row is not
+/// observed, and what this row adds to KL(q ‖ p), E_q[KL(q(s_t | s_t−1) ‖ p(s_t | s_t−1))]. With K_t = KL(q(s_t) ‖ p(s_t | μ_≤t)) this is
+///
+/// E_q[ln N(μ_t; f_t, r_t)] less the third + K_t − K_t−1
+///
+/// where the first two are left out if a row is not observed. It is not negative, and so the sum over some of the rows is not, either.
+/// Without the K the sum over all rows would be the same; but that over some of them could be as low as training wants it, by
+/// observations of other rows that contradict theirs.
 ///
 /// Forward, with the state's mean m and covariance C predicted from earlier rows, p = C e₁, i = 1/(C₁₁ + r), v = μ − m₁ and w = i v:
 ///
@@ -27,7 +34,7 @@ use crate::LN_2PI;
 /// E f = m₁ − pᵀ λ̃,   Var f = C₁₁ − pᵀ Λ̃ p
 ///
 /// Where a row is not observed, i = 0 and w = 0. The divergence takes (μ − E f)/r = i (v + pᵀ λ): for small r the difference would
-/// be lost to rounding, and training would find what that is worth. The adjoint goes the two ways back. It has dA/dτ = F A, and τ̄ τ is that of −ln ℓ.
+/// be lost to rounding, and training would find what that is worth. K_t is in [`Later`]. The adjoint goes the two ways back. It has dA/dτ = F A, and τ̄ τ is that of −ln ℓ.
 /// All is computed in double precision, whatever F is.
 pub(super) struct Smoother {
     pub(super) kernel: Matern,
@@ -54,6 +61,41 @@ struct Innovation {
     /// 0 if there is none
     i: f64,
     v: f64,
+}
+
+/// What later rows say of the state of a row: K = KL(q(s) ‖ N(m, C)) for q(s) = N(m − C λ, C − C Λ C), with m and C given the row's
+/// observation, too. With C = G Gᵀ and S = I − GᵀΛG
+///
+/// K = ½ (|Gᵀλ|² + tr(S − I) − ln det S)
+struct Later<const D: usize> {
+    /// K
+    divergence: f64,
+    /// C
+    c: Square<D>,
+    /// G S⁻¹ Gᵀ
+    w: Square<D>,
+}
+
+impl<const D: usize> Later<D> {
+    fn new(row: &Row<D>, innovation: &Innovation) -> Self {
+        let (_, c) = row.updated(innovation);
+        let g = factor(&c, 0.0);
+        let back = transposed(&g);
+        let s = plus(identity(), scaled(-1.0, sandwich(&back, &row.cap)));
+        let root = factor(&s, f64::EPSILON);
+        let pulled = times(&back, &row.lambda);
+        let of_s: f64 = (0..D).map(|j| s[j][j] - 1.0 - 2.0 * root[j][j].ln()).sum();
+        let half = product(&g, &transposed(&inverse_of_lower(&root)));
+        Self { divergence: 0.5 * (dot(&pulled, &pulled) + of_s), c, w: product(&half, &transposed(&half)) }
+    }
+
+    /// ∂K/∂λ, ∂K/∂Λ and ∂K/∂C: C λ, ½ (G S⁻¹ Gᵀ − C) and ½ (λ λᵀ + Λ G S⁻¹ Gᵀ Λ)
+    fn slopes(&self, row: &Row<D>) -> (Vector<D>, Square<D>, Square<D>) {
+        let mut by_c = scaled(0.5, sandwich(&row.cap, &self.w));
+        add_outer(&mut by_c, 0.5, &row.lambda, &row.lambda);
+        let by_cap = scaled(0.5, plus(self.w, scaled(-1.0, self.c)));
+        (times(&self.c, &row.lambda), by_cap, by_c)
+    }
 }
 
 impl<const D: usize> Row<D> {
@@ -122,6 +164,7 @@ impl Smoother {
         let latent = x.shape(1)[1];
         let site = |t| self.site(x, t, l);
         let rows = self.rows::<D>(x[0][l].to_f64(), site);
+        let mut before = 0.0;
         for (t, (row, y)) in rows.iter().zip(y.chunks_exact_mut(PARTS * latent)).enumerate() {
             let innovation = row.innovation(site(t));
             let (lambda, cap) = row.tilde(&innovation);
@@ -133,6 +176,9 @@ impl Smoother {
                 evidence = -0.5 * (LN_2PI - i.ln() + i * v * v);
                 divergence = -0.5 * (LN_2PI + r.ln() + r * g * g + variance / r) - evidence;
             }
+            let later = Later::new(row, &innovation).divergence;
+            divergence += later - before;
+            before = later;
             let of_row: [f64; PARTS] = [row.m[0] - dot(&p, &lambda), variance, evidence, divergence];
             of_row.into_iter().enumerate().for_each(|(j, value)| y[j * latent + l] = F::from_f64(value));
         }
@@ -164,8 +210,13 @@ impl Smoother {
                 0.5 * divergence * (g * g + (value / r - 1.0) / r),
             ]
         };
+        // The adjoint of K_t, which is in the divergences of two rows.
+        let of_later = |t: usize| {
+            let of = |t: usize| dy.get((PARTS * t + 3) * latent + l).map_or(0.0, |bar| bar.to_f64());
+            of(t) - of(t + 1)
+        };
         let zero = ([0.0; D], [[0.0; D]; D]);
-        // Adjoints of λ and Λ from the row before, and for each row those of A, k, i and w from the backward way, and of C and p.
+        // Adjoints of λ and Λ from the row before, and for each row those of A, p, k, i and w from the backward way, and of the updated C.
         let (mut lambda_bar, mut cap_bar) = zero;
         let mut back = Vec::with_capacity(rows.len());
         for (t, row) in rows.iter().enumerate() {
@@ -193,17 +244,26 @@ impl Smoother {
             add(&mut k_bar, i_bar, &u);
             add(&mut k_bar, 1.0, &times(&row.cap, &u_bar));
             add_symmetric(&mut cap_bar, 1.0, &u_bar, &k);
-            back.push((a_bar, p_bar, k_bar, i_bar, w_bar, outer));
+            let (bar, mut updated_bar) = (of_later(t), zero.1);
+            // It is 0 but at the ends of what is added up.
+            if bar != 0.0 {
+                let (by_lambda, by_cap, by_c) = Later::new(row, &innovation).slopes(row);
+                add(&mut lambda_bar, bar, &by_lambda);
+                cap_bar = plus(cap_bar, scaled(bar, by_cap));
+                updated_bar = scaled(bar, by_c);
+            }
+            back.push((a_bar, p_bar, k_bar, i_bar, w_bar, outer, updated_bar));
         }
         // Adjoints of the updated mean and covariance from the row behind.
         let (mut mean_bar, mut covariance_bar) = zero;
         let mut length_bar = 0.0;
         let stationary = stationary();
-        for (t, (row, (mut a_bar, mut p_bar, k_bar, mut i_bar, mut w_bar, outer))) in
+        for (t, (row, (mut a_bar, mut p_bar, k_bar, mut i_bar, mut w_bar, outer, updated_bar))) in
             rows.iter().zip(back).enumerate().rev()
         {
             let (p, Innovation { i, v }) = (row.p(), row.innovation(site(t)));
             let [mean, variance, evidence, mu_bar, r_bar] = outer;
+            covariance_bar = plus(covariance_bar, updated_bar);
             if i > 0.0 {
                 let pulled = times(&covariance_bar, &p);
                 w_bar += dot(&mean_bar, &p);

@@ -10,7 +10,7 @@ use gpvae::{MarkovConfig, MarkovElbo, MarkovObjective, MarkovVae, Windows};
 use nn::data::Matrix;
 use nn::model::{Layout, Model};
 use nn::train::{Batch, Fit, Noise, Objective, Parts, Rule, Trainer};
-use rand::{SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 const KERNELS: [Matern; 3] = [Matern::Half, Matern::ThreeHalves, Matern::FiveHalves];
 const LENGTHS: [f64; 2] = [0.7, 2.5];
@@ -122,6 +122,68 @@ fn the_gradient_of_the_smoother() {
             })
             .unwrap_or_else(|error| panic!("{kernel:?}, part {part}: {error}"));
         }
+    }
+}
+
+/// The divergence of a row, of the process whose state is f alone: by the matrices of the kernel, with q(f_t | f_t−1) = N(m_t + a
+/// (f_t−1 − m_t−1), s) and p(f_t | f_t−1) = N(b f_t−1, 1 − b²).
+#[test]
+fn a_row_adds_the_divergence_of_its_step() {
+    let (time, seen, length) =
+        ([0.0_f64, 0.1, 0.8, 1.0, 2.5, 2.6], [true, true, false, true, true, false], LENGTHS[0]);
+    let k = |a: usize, b: usize| covariance(Matern::Half, (time[a] - time[b]).abs(), length);
+    let r = |row: usize| variance()[2 * row];
+    let known: Vec<usize> = (0..6).filter(|&row| seen[row]).collect();
+    let gram =
+        known.iter().map(|&a| known.iter().map(|&b| k(a, b) + if a == b { r(a) } else { 0.0 }).collect());
+    let right = known.iter().map(|&a| [mu()[2 * a]].into_iter().chain((0..6).map(|b| k(a, b))).collect());
+    let (solved, _) = solve(gram.collect(), right.collect());
+    let over = |f: &dyn Fn(usize, usize) -> f64| known.iter().enumerate().map(|(i, &a)| f(i, a)).sum::<f64>();
+    let mean = |row: usize| over(&|i, a| k(a, row) * solved[i][0]);
+    let v = |row: usize, other: usize| k(row, other) - over(&|i, a| k(a, row) * solved[i][1 + other]);
+    let divergence = |ratio: f64, square: f64| 0.5 * (ratio - 1.0 - ratio.ln() + square);
+
+    let (prior, theta) = markov(Matern::Half);
+    let tape = Tape::new();
+    let gaps = (0..6).map(|row| if row == 0 { f64::INFINITY } else { time[row] - time[row - 1] }).collect();
+    let timeline = Arc::new(Timeline::new(gaps, seen.to_vec()));
+    let [m, noise] = [mu(), variance()].map(|x| tape.constant(&x[..12], [6, 2]));
+    let found = prior.observed(tape.constant(&theta, [2]), timeline, m, noise).divergence.to_vec();
+    for row in 0..6 {
+        let expected = if row == 0 {
+            divergence(v(0, 0), mean(0).powi(2))
+        } else {
+            let before = row - 1;
+            let (a, b) = (v(row, before) / v(before, before), k(row, before));
+            let (s, noise) = (v(row, row) - a * v(row, before), 1.0 - b * b);
+            let square = (mean(row) - b * mean(before)).powi(2) + (a - b).powi(2) * v(before, before);
+            divergence(s / noise, square / noise)
+        };
+        assert!((expected - found[2 * row]).abs() < 1e-9, "row {row}: {expected} and {}", found[2 * row]);
+    }
+}
+
+/// What some rows add must be bounded whatever other rows, which do not count, observe: training would go there.
+#[test]
+fn no_row_has_a_negative_divergence() {
+    let mut rng = StdRng::seed_from_u64(0);
+    for trial in 0..200 {
+        let kernel = KERNELS[trial % 3];
+        let mut layout = Layout::new();
+        let prior = Markov::new(&mut layout, kernel, &[10.0_f64.powf(rng.random_range(-1.0..2.0))]);
+        let theta = layout.init::<f64>(&mut rng);
+        let gaps = (0..60).map(|_| 10.0_f64.powf(rng.random_range(-3.0..0.0))).collect();
+        let seen = (0..60).map(|_| rng.random_bool(0.8)).collect();
+        let mut draw = |from: f64, to: f64| (0..60).map(|_| rng.random_range(from..to)).collect::<Vec<_>>();
+        let size = [1.0, 30.0, 3000.0][trial / 3 % 3];
+        let (mu, r) =
+            (draw(-size, size), draw(-6.0, 1.0).iter().map(|x| 10.0_f64.powf(*x)).collect::<Vec<_>>());
+        let tape = Tape::new();
+        let [mu, r] = [mu, r].map(|x| tape.constant(&x, [60, 1]));
+        let q = prior.observed(tape.constant(&theta, [1]), Arc::new(Timeline::new(gaps, seen)), mu, r);
+        let each = q.divergence.to_vec();
+        let all: f64 = each.iter().sum();
+        assert!(each.iter().all(|d| *d > -1e-9 * all.max(1.0)), "{kernel:?}, trial {trial}: {each:?}");
     }
 }
 
