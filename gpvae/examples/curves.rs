@@ -18,9 +18,8 @@ use gpvae::kernel::{Constant, Kernel, Linear, Matern52};
 use gpvae::prior::{Dense, LatentPrior};
 use nn::data::Matrix;
 use nn::model::Layout;
-use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, each, positive, whole};
+use nn::run::{Defaults, Label, OverSeeds, Results, Run, RunArgs, TextTable, each, positive, say, whole};
 use nn::stats::{Curve, FunctionalPca, Smoothing, symmetric_eigen};
 use nn::train::{Noise, Optimizer, Rule};
 use rand::{SeedableRng, rngs::StdRng};
@@ -218,13 +217,11 @@ fn curves(args: &Args) -> anyhow::Result<()> {
     let all = each("sets of curves", &args.run.seeds(args.seeds), |&seed| found(args, seed))?;
     let over = OverSeeds::of(all.iter().map(|found| &found.results));
 
-    outln!(
-        "{} curves with {} values each; means over {} seeds ± standard error",
-        args.subjects,
-        args.values,
-        args.seeds
-    );
-    let mut table = TextTable::new().header(["", "squared error of a curve", "inside 95 % intervals"]);
+    say(&format!(
+        "{} curves with {} values each; squared errors, means over {} seeds ± standard error",
+        args.subjects, args.values, args.seeds
+    ));
+    let mut table = TextTable::new().header(["", "error of a curve", "inside 95 % intervals"]);
     for (title, of) in [
         ("Gaussian process over subjects", "process"),
         ("functional components", "components"),

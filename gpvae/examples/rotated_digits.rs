@@ -22,7 +22,7 @@ use gpvae::data::{ObjectFeatures, Samples, Views, principal_features};
 use gpvae::{Baseline, GpVae, GpVaeConfig, GpVaeError, GpVaeObjective};
 use nn::data::ImageFormat;
 use nn::model::TrainedOn;
-use nn::run::{Defaults, Run};
+use nn::run::{Defaults, Run, say};
 use nn::stats::Estimate;
 use nn::train::{End, Fit, Rule, Schedule, Trainer};
 use nn::{errln, outln};
@@ -47,13 +47,13 @@ fn rotated_digits(args: &Args) -> anyhow::Result<()> {
     let mut seen = views.angles_of(&views.train);
     seen.sort_by(f64::total_cmp);
     seen.dedup();
-    outln!(
+    say(&format!(
         "{} images of {} objects under {} views to learn from; {} to predict, under the view that none of them has",
         views.train.len(),
         views.objects,
         seen.len(),
         views.test.len()
-    );
+    ));
     let options = if args.tune { tuned(args, &run, &views)? } else { Some(args.options.clone()) };
     let Some(options) = options else { return Ok(()) };
     let mut outcomes = Vec::new();

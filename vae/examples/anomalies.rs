@@ -37,7 +37,7 @@ use common::sets;
 use nn::data::{ImageFormat, LabelledImages, Matrix};
 use nn::model::{Model, ModelFile, TrainedOn};
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Counter, Defaults, ImageArgs, Label, Run, RunArgs, TextTable, result_of, whole, width};
+use nn::run::{Counter, Defaults, ImageArgs, Label, Run, RunArgs, TextTable, result_of, say, whole, width};
 use nn::stats::{Estimate, area_under_roc, nearest_rows, squared_distances};
 use nn::train::{Fit, Schedule};
 use nn::{errln, outln};
@@ -319,8 +319,9 @@ fn detect(args: &Args) -> anyhow::Result<()> {
 /// Prints the areas, and returns their means by name.
 fn print(unknowns: &[Unknown], kind: &str) -> Vec<(String, f64)> {
     let kinds = plural(kind);
-    outln!("area under the ROC curve of an unknown {kind}; of trained models the mean over seeds");
-    let mut table = TextTable::new().header([kind].into_iter().chain(METHODS.map(|(name, _)| name)));
+    say(&format!("area under the ROC curve of an unknown {kind}; of trained models the mean over seeds"));
+    let methods = METHODS.map(|(name, _)| name.replace(',', ""));
+    let mut table = TextTable::new().header([kind.to_owned()].into_iter().chain(methods));
     for unknown in unknowns {
         let areas = (0..METHODS.len()).map(|method| format!("{:.3}", unknown.area(method)));
         table.row([unknown.name.clone()].into_iter().chain(areas));
@@ -328,9 +329,9 @@ fn print(unknowns: &[Unknown], kind: &str) -> Vec<(String, f64)> {
     table.print();
     match unknowns.len() {
         1 => outln!("± standard error over seeds"),
-        _ => outln!(
+        _ => say(&format!(
             "mean over the {kinds} ± standard error over seeds, and paired differences ± over the {kinds}"
-        ),
+        )),
     }
     let mut table = TextTable::new().header(["", "area", &format!("below {}", METHODS[REFERENCE].0)]);
     let mut results = Vec::new();

@@ -23,7 +23,7 @@ use nn::model::Layout;
 use nn::model::density::MultivariateNormal;
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Defaults, Label, Run, RunArgs, TextTable, positive, whole, width};
+use nn::run::{Defaults, Label, Run, RunArgs, TextTable, positive, say, whole, width};
 use nn::stats::{Estimate, nearest_rows, squared_distances};
 use nn::train::{Fit, Noise, Rule, Schedule, Trainer};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -197,10 +197,10 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let sets = sets::load(&args.run, args.rows)?;
     let run =
         Run::open(&args.run, args)?.documented("vae", "An autoencoder and a VAE with the same networks");
-    outln!(
-        "root mean square differences of pixels; {SAMPLES} samples of each kind, of which those lie in a gap that"
-    );
-    outln!("are further from all training images than 95 % of the reconstructions of test images are");
+    say(&format!(
+        "root mean square differences of pixels; {SAMPLES} samples of each kind, of which those lie in a gap that \
+         are further from all training images than 95 % of the reconstructions of test images are"
+    ));
     let mut results = Vec::new();
     // By model and way to draw.
     let mut curves: [[Vec<(f64, f64)>; 3]; 2] = Default::default();

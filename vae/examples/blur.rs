@@ -197,14 +197,14 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     let to_sharp = Estimate::of(&test.to_nearest(&test.average)).mean;
     let sharpness = test.sharpness(&test.average);
     outln!("{} test digits in nine places; squares per image", test.given.rows);
-    outln!("the least squared error of a function of the digit alone, of its average image: {least:.3}");
+    outln!("least squared error without the place, that of the average image: {least:.3}");
     outln!("means over {} seeds ± standard error", args.seeds);
     let [of_large, of_small] = [args.large, args.small].map(|sigma| format!("σ = {sigma}"));
-    let mut table = TextTable::new().header(["", "the average", &of_large, &of_small]);
+    let mut table = TextTable::new().header(["", "average", &of_large, &of_small]);
     let rows = [
         ("KL, nats", "kl", 3, String::new()),
         ("squared error of reconstructions", "error", 3, format!("{least:.3}")),
-        ("images of z ~ N(0, I): to the average", "to_average", 3, "0".to_owned()),
+        ("drawn with z ~ N(0, I): to average", "to_average", 3, "0".to_owned()),
         ("  to the nearest of the nine", "to_sharp", 3, format!("{to_sharp:.3}")),
         ("  sharpness, that of digits is 1", "sharpness", 3, format!("{sharpness:.3}")),
     ];

@@ -171,9 +171,7 @@ fn learning(
 
 fn print_learning(args: &Args, over: &OverSeeds) -> Figure {
     let Args { samples, seeds, run, .. } = args;
-    outln!(
-        "learning with {samples} samples: bound in nats per image, mean over {seeds} seeds ± standard error"
-    );
+    outln!("learning with {samples} samples: nats per image, mean over {seeds} seeds ± standard error");
     let mut table = TextTable::new().header(["", "training", "test"]);
     let mut figure = Figure::new(&format!("Learning with {samples} samples"))
         .axes("epoch", "ELBO of training images, nats")

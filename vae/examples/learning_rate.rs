@@ -69,12 +69,13 @@ fn descents(args: &Args) -> [Descent; 7] {
         let name = format!("{name}, ρ {}", short(rate));
         Descent { name, key, rule, rate, schedule: Schedule::Constant }
     };
-    let decay = 10.0 / args.run.epochs as f64;
+    // To a quarter in the end.
+    let decay = 3.0 / args.run.epochs as f64;
     [
         sgd("small", "ρ too small,", rate / args.small, Schedule::Constant),
         sgd("large", "ρ too large,", rate * args.large, Schedule::Constant),
         sgd("right", "ρ right,", rate, Schedule::Constant),
-        sgd("decreasing", "ρ decreasing from", rate * args.large, Schedule::InverseTime { decay }),
+        sgd("decreasing", "ρ decreasing from", rate, Schedule::InverseTime { decay }),
         other("momentum", "momentum 0.9", Rule::Momentum { momentum: 0.9 }, rate / 10.0),
         other("nesterov", "Nesterov 0.9", Rule::Nesterov { momentum: 0.9 }, rate / 10.0),
         other("adam", "Adam", Rule::ADAM, args.adam),

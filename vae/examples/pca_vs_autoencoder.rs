@@ -20,7 +20,7 @@ use nn::data::{LabelledImages, Matrix};
 use nn::model::{Layout, Nonlinearity};
 use nn::outln;
 use nn::picture::{Figure, ImageGrid, Panels};
-use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, result_of, whole, width};
+use nn::run::{Counter, Defaults, Label, Run, RunArgs, TextTable, result_of, say, whole, width};
 use nn::stats::{Estimate, squared_distances};
 use nn::train::{Fit, Objective, Schedule, Trainer};
 use vae::linear::{CubatureObjective, Em, FactorModel, Oja, Pca, principal_angles};
@@ -282,16 +282,12 @@ fn angles(fitted: &[Fitted], pca: &Pca) -> anyhow::Result<Vec<Option<Vec<f64>>>>
 
 /// Prints errors, angles and likelihoods, and returns them by name.
 fn print(fitted: &[Fitted], angles: &[Option<Vec<f64>>], x: &[Matrix<f64>; 2]) -> Vec<(String, f64)> {
-    outln!("squared error of an image, largest angle to PCA in radians, log p(x) in nats");
-    let mut table = TextTable::new().header([
-        "",
-        "training",
-        "test",
-        "angle",
-        "largest |WᵀW − I|",
-        "training log p(x)",
-        "test log p(x)",
-    ]);
+    say(
+        "squared error of a training and of a test image, largest angle to PCA in radians, largest number of \
+         |WᵀW − I|, log p(x) of training and of test images in nats",
+    );
+    let mut table =
+        TextTable::new().header(["", "training", "test", "angle", "|WᵀW − I|", "log p(x)", "test"]);
     let mut results = Vec::new();
     for (Fitted { name, key, reconstructions, basis, log_likelihood }, angles) in fitted.iter().zip(angles) {
         let mut named = Vec::new();

@@ -5,9 +5,8 @@ mod reference;
 use bayes_nn::{BayesMlpConfig, Likelihood, Predictive, Scaling, Scores};
 use nn::data::{Matrix, Preprocessing, Table};
 use nn::model::Nonlinearity;
-use nn::outln;
 use nn::picture::{Figure, Panels};
-use nn::run::{Curves, Explorer, Label, Run, Series, TextTable};
+use nn::run::{Curves, Explorer, Label, Run, Series, TextTable, say};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -164,8 +163,11 @@ impl Summary {
 }
 
 fn report(posteriors: &[(&str, &Predictive)], grid: &Matrix<f64>, hmc: &Predictive) {
-    outln!("the curve: its sd in three places; its mean and its sd against Hamiltonian Monte Carlo");
-    let header = ["", "sd at data", "in the gap", "beyond", "rms difference of means", "ratio of sds"];
+    say(
+        "the curve: its sd in three places; the root mean square difference of its mean from that of Hamiltonian \
+         Monte Carlo, and the ratio of the sds",
+    );
+    let header = ["", "sd at data", "in the gap", "beyond", "mean off by", "ratio"];
     let mut table = TextTable::new().header(header);
     for (title, posterior) in posteriors {
         let Summary { on_data, in_gap, beyond, distance, ratio } = Summary::of(posterior, grid, hmc);

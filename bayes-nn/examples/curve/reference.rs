@@ -71,7 +71,7 @@ pub(crate) fn report_chains(run: &HmcRun, agreement: &Agreement) {
     outln!(
         "Hamiltonian Monte Carlo: {draws} draws, acceptance {:.2}, {steps:.0} steps a draw\n  \
          {} trajectories divergent, {} cut before their end\n  \
-         of the curve: R-hat up to {r_hat:.3}, effective sizes from {bulk_ess:.0} (bulk) and {tail_ess:.0} (tails)",
+         R-hat of the curve up to {r_hat:.3}, effective sizes from {bulk_ess:.0} (bulk), {tail_ess:.0} (tails)",
         run.acceptance(),
         run.divergent(),
         run.cut()

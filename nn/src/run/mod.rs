@@ -122,7 +122,7 @@ pub use folder::RunFolder;
 #[cfg(feature = "pictures")]
 pub use images::{ImageArgs, ImageStyle, NewImages};
 pub use interrupt::Interrupt;
-pub use print::{TextTable, counted, one_line, result_line, result_of};
+pub use print::{TextTable, counted, one_line, result_line, result_of, say};
 pub use progress::{Counter, Progress};
 pub use report::{
     Curves, Decoder, Dense, Explorer, Frames, Label, Outputs, Plane, Position, Scene, Series, TableColumn,

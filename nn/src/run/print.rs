@@ -56,8 +56,13 @@ pub fn counted(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Prints text on standard output, in lines of at most 80 characters.
+pub fn say(text: &str) {
+    wrapped(text).iter().for_each(|line| outln!("{line}"));
+}
+
 /// Text in lines of at most 80 characters.
-pub(super) fn wrapped(text: &str) -> Vec<String> {
+fn wrapped(text: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let line = lines.last_mut().expect("there is one");

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::csv::Metrics;
 use super::error::io_error;
-use super::print::{as_text, counted, finite, print_results, wrapped};
+use super::print::{as_text, counted, finite, print_results, say};
 use super::report::{Explorer, Label, Report};
 use super::{Interrupt, Progress, RunArgs, RunError, RunFolder};
 use crate::data::Minibatches;
@@ -94,7 +94,7 @@ impl<'a> Run<'a> {
     /// Prints what was found, in plain words, and puts it first into the report. It is for a reader who knows no more than the
     /// question: terms are explained.
     pub fn found(&self, text: &str) {
-        wrapped(text).iter().for_each(|line| outln!("{line}"));
+        say(text);
         self.report.borrow_mut().found = text.to_owned();
     }
 

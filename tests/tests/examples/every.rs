@@ -302,7 +302,12 @@ fn every_example_runs_and_ends_with_finite_results() {
         let output = run(name, &flags.iter().map(String::as_str).collect::<Vec<_>>(), dir.path());
         assert!(output.status.success(), "{package}/{name}: {}", text(&output.stderr));
         let results = result(&output);
-        let promised = text(&output.stdout).contains("the files of this run");
+        // Lines of a terminal's width, but for what is for programs and what names the user's own columns.
+        let printed = text(&output.stdout);
+        let is_free = |line: &str| line.starts_with("RESULT") || line.starts_with("columns: ");
+        let wide = printed.lines().find(|line| line.chars().count() > 80 && !is_free(line));
+        assert_eq!(wide, None, "{package}/{name} {flags:?}");
+        let promised = printed.contains("the files of this run");
         assert!(!promised, "{package}/{name}: a dry run keeps no files");
         assert!(results.iter().any(|(name, _)| name == "seconds"), "{package}/{name}: {results:?}");
         assert!(results.iter().all(|(_, value)| value.is_finite()), "{package}/{name}: {results:?}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nn::data::{ColumnKind, Matrix, split};
 use nn::model::Nonlinearity;
-use nn::run::Run;
+use nn::run::{Run, say};
 use nn::train::{End, Fit, Rule, Schedule, Trainer};
 use nn::{errln, outln};
 use vae::{Gaps, Likelihood, NetworkConfig, Vae, VaeConfig, VaeObjective, Variable};
@@ -31,7 +31,7 @@ pub(crate) fn train(
     let sizes: Vec<usize> = args.latent.iter().copied().filter(|latent| *latent <= most).collect();
     let variables = variables(cells);
     let mut best: Option<(f64, Vae, Trainer<f32>)> = None;
-    outln!("error of cells, filled from the rest of their row, in units of that of the column's mean");
+    say("error of cells, filled from the rest of their row, in units of that of the column's mean");
     for &latent in &sizes {
         let part = (sizes.len() > 1).then(|| run.part(&format!("latent-{latent}"))).transpose()?;
         let run = part.as_ref().unwrap_or(run);
@@ -51,10 +51,10 @@ pub(crate) fn train(
         }
     }
     if let Some((_, vae, _)) = best.as_ref().filter(|_| sizes.len() > 1) {
-        outln!(
+        say(&format!(
             "{} latent dimensions are taken; more than {cols}, the number of columns, are not tried",
             vae.latent()
-        );
+        ));
     }
     Ok(best.map(|(_, vae, trainer)| (vae, trainer)))
 }

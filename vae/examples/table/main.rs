@@ -45,7 +45,7 @@ use figures::{histogram, latent_figure, widest};
 use nn::data::{Matrix, Preprocessing};
 use nn::model::{Model, TrainedOn};
 use nn::outln;
-use nn::run::{Defaults, KindArgs, Label, Run, RunArgs, TableArgs, counted, whole, width};
+use nn::run::{Defaults, KindArgs, Label, Run, RunArgs, TableArgs, counted, say, whole, width};
 use nn::stats::{adjusted_rand_index, k_means};
 use rows::{CENTRES, Rows, gaps, imputation};
 use source::{Embedded, Read};
@@ -122,8 +122,10 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     let [n, d, hidden] = [cells.x.rows, cells.codes.len(), cells.hidden.len()];
     let [rows, columns, cells_hidden] =
         [(n, "row"), (d, "column"), (hidden, "cell")].map(|(n, of)| counted(n, of));
-    outln!("{rows}, {columns}, {cells_hidden} hidden for a test: of quantities the root mean");
-    outln!("square error in standard deviations of their columns, of classes the share of wrong ones");
+    say(&format!(
+        "{rows}, {columns}, {cells_hidden} hidden for a test: of quantities the root mean square error in standard \
+         deviations of their columns, of classes the share of wrong ones"
+    ));
     errors.table().print();
 
     let preprocessing = cells.preprocessing(coded, colour.as_ref().map(|colour| &*colour.name));
@@ -171,7 +173,7 @@ fn fit(args: &Args) -> anyhow::Result<()> {
     let first = first.collect::<Vec<_>>().join(", ");
     outln!("all rows, nats per row");
     bound::print(&bound);
-    outln!("the strangest rows, with −log p(x) per observed cell in nats: {first}");
+    say(&format!("the strangest rows, with −log p(x) per observed cell in nats: {first}"));
     if vae.latent() > 1 {
         let axes = widest(&rows.codes)?;
         let (preprocessing, x, filled, rows, classes) = (&preprocessing, &cells.x, &filled, &rows, &classes);
