@@ -371,10 +371,12 @@ impl Default for Windows {
     }
 }
 
-/// The negative bound of a [`MarkovVae`] by minibatches of windows of the series: a row of the data is a window, so that memory does
+/// An estimate of the negative bound of a [`MarkovVae`] by minibatches of windows of the series: a row of the data is a window, so that memory does
 /// not grow with the length of a series. A window has the terms of its own rows, given the observations of these and of the
-/// overlaps on both sides. So it lacks what farther rows say, and is exact where the window is a whole series. No term of the
-/// divergence is negative, so that what the overlaps observe, which costs nothing here, cannot lower the loss below its likelihood.
+/// overlaps on both sides. It is exact where the window is a whole series. Otherwise it lacks what farther rows say, and what a window
+/// knows of the state before it is not paid for, so that the sum over windows is no bound: that is little as long as length scales are at
+/// most about twice the overlap. No term of the divergence is negative (but for rounding), so that what the overlaps observe cannot lower
+/// the loss below the negative log-likelihood.
 pub struct MarkovObjective<'a> {
     model: &'a MarkovVae,
     moments: &'a Moments,

@@ -36,7 +36,8 @@ pub(super) fn sandwich<const D: usize>(a: &Square<D>, b: &Square<D>) -> Square<D
     product(&product(a, b), &transposed(a))
 }
 
-/// The lower triangular G with G Gᵀ = a, for a matrix without negative eigenvalues. Pivots are at least `least`; a column of a pivot 0 is 0.
+/// The lower triangular G with G Gᵀ = a, for a matrix without negative eigenvalues. A pivot that is not above ε a_jj counts as `least`,
+/// and the column of a pivot 0 is 0.
 pub(super) fn factor<const D: usize>(a: &Square<D>, least: f64) -> Square<D> {
     let mut g = [[0.0; D]; D];
     for j in 0..D {

@@ -19,8 +19,8 @@ use crate::LN_2PI;
 ///
 /// E_q[ln N(μ_t; f_t, r_t)] less the third + K_t − K_t−1
 ///
-/// where the first two are left out if a row is not observed. It is not negative, and so the sum over some of the rows is not, either.
-/// Without the K the sum over all rows would be the same; but that over some of them could be as low as training wants it, by
+/// where the first two are left out if a row is not observed, and K is 0 at the end of a series. It is not negative, and so the sum
+/// over some of the rows is not, either. Without the K the sum over all rows would be the same; but that over some of them could be as low as training wants it, by
 /// observations of other rows that contradict theirs.
 ///
 /// Forward, with the state's mean m and covariance C predicted from earlier rows, p = C e₁, i = 1/(C₁₁ + r), v = μ − m₁ and w = i v:
@@ -64,7 +64,7 @@ struct Innovation {
 }
 
 /// What later rows say of the state of a row: K = KL(q(s) ‖ N(m, C)) for q(s) = N(m − C λ, C − C Λ C), with m and C given the row's
-/// observation, too. With C = G Gᵀ and S = I − GᵀΛG
+/// observation, too, and λ and Λ behind it. With C = G Gᵀ and S = I − GᵀΛG
 ///
 /// K = ½ (|Gᵀλ|² + tr(S − I) − ln det S)
 struct Later<const D: usize> {
@@ -72,8 +72,8 @@ struct Later<const D: usize> {
     divergence: f64,
     /// C
     c: Square<D>,
-    /// G S⁻¹ Gᵀ
-    w: Square<D>,
+    /// (C⁻¹ − Λ)⁻¹ = G S⁻¹ Gᵀ
+    wide: Square<D>,
 }
 
 impl<const D: usize> Later<D> {
@@ -86,14 +86,14 @@ impl<const D: usize> Later<D> {
         let pulled = times(&back, &row.lambda);
         let of_s: f64 = (0..D).map(|j| s[j][j] - 1.0 - 2.0 * root[j][j].ln()).sum();
         let half = product(&g, &transposed(&inverse_of_lower(&root)));
-        Self { divergence: 0.5 * (dot(&pulled, &pulled) + of_s), c, w: product(&half, &transposed(&half)) }
+        Self { divergence: 0.5 * (dot(&pulled, &pulled) + of_s), c, wide: product(&half, &transposed(&half)) }
     }
 
     /// ∂K/∂λ, ∂K/∂Λ and ∂K/∂C: C λ, ½ (G S⁻¹ Gᵀ − C) and ½ (λ λᵀ + Λ G S⁻¹ Gᵀ Λ)
     fn slopes(&self, row: &Row<D>) -> (Vector<D>, Square<D>, Square<D>) {
-        let mut by_c = scaled(0.5, sandwich(&row.cap, &self.w));
+        let mut by_c = scaled(0.5, sandwich(&row.cap, &self.wide));
         add_outer(&mut by_c, 0.5, &row.lambda, &row.lambda);
-        let by_cap = scaled(0.5, plus(self.w, scaled(-1.0, self.c)));
+        let by_cap = scaled(0.5, plus(self.wide, scaled(-1.0, self.c)));
         (times(&self.c, &row.lambda), by_cap, by_c)
     }
 }
@@ -245,7 +245,7 @@ impl Smoother {
             add(&mut k_bar, 1.0, &times(&row.cap, &u_bar));
             add_symmetric(&mut cap_bar, 1.0, &u_bar, &k);
             let (bar, mut updated_bar) = (of_later(t), zero.1);
-            // It is 0 but at the ends of what is added up.
+            // It is 0 but at the ends of the rows that are added up with one weight.
             if bar != 0.0 {
                 let (by_lambda, by_cap, by_c) = Later::new(row, &innovation).slopes(row);
                 add(&mut lambda_bar, bar, &by_lambda);
