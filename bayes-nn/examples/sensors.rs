@@ -25,7 +25,7 @@ use nn::outln;
 use nn::picture::{Figure, Panels};
 use nn::run::{
     Curves, Defaults, Explorer, Frames, Label, Position, Run, RunArgs, RunError, Scene, Series, TextTable,
-    whole,
+    say, whole,
 };
 use nn::stats::Estimate;
 use nn::train::{Batch, End, Fit, Objective, Parts, Rule, Schedule, Trainer};
@@ -257,7 +257,7 @@ fn report(run: &Run<'_>, cases: &[Case], approximations: &[Approximation]) -> Re
         }
     }
     table.print();
-    outln!("means differ by {error:.3} posterior standard deviations at most, ELBOs by {gap:.3} nats");
+    say(&format!("means differ by {error:.3} posterior standard deviations at most, ELBOs by {gap:.3} nats"));
     results.extend([("gap_max".to_owned(), gap), ("mean_error_max_sd".to_owned(), error)]);
     let last = cases.iter().filter(|case| case.count == COUNTS[COUNTS.len() - 1]);
     let means: Vec<f64> = last.map(|case| case.sensors[0].exact().mean).collect();

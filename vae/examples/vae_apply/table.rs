@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::ensure;
 use nn::data::{Matrix, Preprocessing, Table};
-use nn::run::{Application, Counter, Output, Outside, Unknown, check_row, counted};
+use nn::run::{Application, Counter, Output, Outside, Unknown, check_row, counted, say};
 use nn::{errln, outln};
 use vae::RowSeed;
 
@@ -157,7 +157,7 @@ impl Total {
         outln!("k̂ too large, of the rows: {:.0} %", 100.0 * self.mean(self.unreliable as f64));
         let strange = self.strangest.iter().map(|(row, score)| format!("{row} ({score:.2})"));
         let strange = strange.collect::<Vec<_>>().join(", ");
-        outln!("the strangest rows, with −log p(x) per observed cell in nats: {strange}");
+        say(&format!("the strangest rows, with −log p(x) per observed cell in nats: {strange}"));
     }
 
     fn results(&self, samples: usize) -> Vec<(&'static str, f64)> {
