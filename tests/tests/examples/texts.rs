@@ -58,6 +58,25 @@ fn quoted_code_exists() {
 }
 
 #[test]
+fn a_library_whose_tests_are_not_run_has_none() {
+    let mut untested = 0;
+    for entry in fs::read_dir(root()).unwrap() {
+        let member = entry.unwrap().path();
+        let Ok(manifest) = fs::read_to_string(member.join("Cargo.toml")) else { continue };
+        let lib = manifest.split_once("[lib]\n").map_or("", |(_, rest)| rest.split("\n[").next().unwrap());
+        if !lib.contains("test = false") {
+            continue;
+        }
+        untested += 1;
+        for path in files(&member.join("src"), "rs") {
+            let is_tested = fs::read_to_string(&path).unwrap().contains("#[test]");
+            assert!(!is_tested, "{}: remove test = false from the manifest", path.display());
+        }
+    }
+    assert!(untested > 0, "no manifest says test = false");
+}
+
+#[test]
 fn no_file_of_code_has_more_than_500_lines() {
     for extension in ["rs", "js", "css", "py"] {
         let files = files(&root(), extension);
