@@ -101,7 +101,7 @@ impl<F: Real> Trace<F> {
             return Some(of.operation.to_owned());
         }
         let inputs: Vec<String> = of.inputs.iter().map(|&input| name(input)).collect::<Option<_>>()?;
-        Some(match self.formula_of(of) {
+        Some(match formula_of(of) {
             Some(formula) => fill(formula.value, |part| self.part(node, part, &inputs, &of.name, "")),
             None => {
                 let attributes = of.attributes.iter().map(|(name, text)| format!("; {name} = {text}"));
@@ -121,7 +121,7 @@ impl<F: Real> Trace<F> {
         let inputs: Vec<String> = of.inputs.iter().map(|&input| name(input)).collect::<Option<_>>()?;
         let (y, dy) = (name(node)?, adjoint?);
         let filled = |text: &str| fill(text, |part| self.part(node, part, &inputs, &y, &dy));
-        Some(match self.formula_of(of).map(|formula| formula.rule) {
+        Some(match formula_of(of).map(|formula| formula.rule) {
             Some(Rule::Slopes(slopes)) => {
                 // What was repeated gets the sum over the repetitions.
                 let sum = if sent.added.len() == of.value.len() { "" } else { "Σ " };
@@ -130,21 +130,6 @@ impl<F: Real> Trace<F> {
             Some(Rule::Adjoints(texts)) => filled(texts[sent.input.min(texts.len() - 1)]),
             None => format!("(∂{}/∂{})ᵀ {dy}", of.name, self.nodes[sent.to].name),
         })
-    }
-
-    /// The formula of an operation, if all attributes that it names are there. (One from outside may have the name of one of this
-    /// crate, and other attributes.)
-    fn formula_of(&self, of: &TraceNode<F>) -> Option<Formula> {
-        let formula = formula(of.operation, of.inputs.len())?;
-        let is_attribute = |name: &str| of.attributes.iter().any(|(known, _)| *known == name);
-        let is_known = |name: &str| {
-            ["y", "dy", "*"].contains(&name)
-                || name.parse().is_ok_and(|input: usize| input < of.inputs.len())
-                || is_attribute(name)
-        };
-        let (Rule::Slopes(rules) | Rule::Adjoints(rules)) = formula.rule;
-        let is_whole = rules.iter().chain([&formula.value]).flat_map(|text| names(text)).all(is_known);
-        is_whole.then_some(formula)
     }
 
     /// What stands in the place of a name in braces.
@@ -164,6 +149,21 @@ impl<F: Real> Trace<F> {
             }
         }
     }
+}
+
+/// The formula of an operation, if all attributes that it names are there. (One from outside may have the name of one of this
+/// crate, and other attributes.)
+fn formula_of<F: Real>(of: &TraceNode<F>) -> Option<Formula> {
+    let formula = formula(of.operation, of.inputs.len())?;
+    let is_attribute = |name: &str| of.attributes.iter().any(|(known, _)| *known == name);
+    let is_known = |name: &str| {
+        ["y", "dy", "*"].contains(&name)
+            || name.parse().is_ok_and(|input: usize| input < of.inputs.len())
+            || is_attribute(name)
+    };
+    let (Rule::Slopes(rules) | Rule::Adjoints(rules)) = formula.rule;
+    let is_whole = rules.iter().chain([&formula.value]).flat_map(|text| names(text)).all(is_known);
+    is_whole.then_some(formula)
 }
 
 /// The numbers of an array as they stand in a formula, if there are few.

@@ -72,8 +72,9 @@ struct Later<const D: usize> {
     divergence: f64,
     /// C
     c: Square<D>,
-    /// (C⁻¹ − Λ)⁻¹ = G S⁻¹ Gᵀ
-    wide: Square<D>,
+    g: Square<D>,
+    /// The lower factor of S
+    root: Square<D>,
 }
 
 impl<const D: usize> Later<D> {
@@ -85,15 +86,16 @@ impl<const D: usize> Later<D> {
         let root = factor(&s, f64::EPSILON);
         let pulled = times(&back, &row.lambda);
         let of_s: f64 = (0..D).map(|j| s[j][j] - 1.0 - 2.0 * root[j][j].ln()).sum();
-        let half = product(&g, &transposed(&inverse_of_lower(&root)));
-        Self { divergence: 0.5 * (dot(&pulled, &pulled) + of_s), c, wide: product(&half, &transposed(&half)) }
+        Self { divergence: 0.5 * (dot(&pulled, &pulled) + of_s), c, g, root }
     }
 
-    /// ∂K/∂λ, ∂K/∂Λ and ∂K/∂C: C λ, ½ (G S⁻¹ Gᵀ − C) and ½ (λ λᵀ + Λ G S⁻¹ Gᵀ Λ)
+    /// ∂K/∂λ, ∂K/∂Λ and ∂K/∂C: C λ, ½ (W − C) and ½ (λ λᵀ + Λ W Λ) with W = G S⁻¹ Gᵀ = (C⁻¹ − Λ)⁻¹
     fn slopes(&self, row: &Row<D>) -> (Vector<D>, Square<D>, Square<D>) {
-        let mut by_c = scaled(0.5, sandwich(&row.cap, &self.wide));
+        let half = product(&self.g, &transposed(&inverse_of_lower(&self.root)));
+        let wide = product(&half, &transposed(&half));
+        let mut by_c = scaled(0.5, sandwich(&row.cap, &wide));
         add_outer(&mut by_c, 0.5, &row.lambda, &row.lambda);
-        let by_cap = scaled(0.5, plus(self.wide, scaled(-1.0, self.c)));
+        let by_cap = scaled(0.5, plus(wide, scaled(-1.0, self.c)));
         (times(&self.c, &row.lambda), by_cap, by_c)
     }
 }
